@@ -1,0 +1,33 @@
+"""Jinja: the pages that reports are drawn on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import jinja2
+
+__all__ = ["report_page"]
+
+Rows = Sequence[Sequence[object]]
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("airflow_mlops.adapters"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+
+
+def report_page(
+    *, title: str, verdict: str, facts: Mapping[str, object], reasons: Sequence[str], tables: Mapping[str, tuple[Rows, Rows]]
+) -> str:
+    """Return a stand-alone HTML page, without scripts and without anything from elsewhere.
+
+    :param verdict: the word that the page opens with.
+    :param facts: what it is about, by name.
+    :param tables: by heading, a header row (in a sequence of one) and the rows.
+    """
+    return _environment().get_template("report.html").render(
+        title=title, verdict=verdict, facts=facts, reasons=reasons, tables=tables
+    )

@@ -1,0 +1,75 @@
+"""skops: models are stored without pickle, and loaded only if the platform trusts every type in them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import skops.io
+
+from airflow_mlops.errors import IntegrityError, UntrustedModelError, bounded
+
+__all__ = ["TRUSTED_TYPES", "load_model", "types_to_trust"]
+
+TRUSTED_TYPES = frozenset(
+    {
+        "numpy.dtype",
+        "sklearn._loss.loss.HalfTweedieLossIdentity",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+        "sklearn.gaussian_process.kernels.ConstantKernel",
+        "sklearn.gaussian_process.kernels.Product",
+        "sklearn.gaussian_process.kernels.RBF",
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.tree._tree.Tree",
+    }
+)
+"""scikit-learn's own types that skops does not yet trust by itself: what its estimators need to be loaded."""
+
+
+def types_to_trust(model: object, trusted_types: Iterable[str] = ()) -> list[str]:
+    """Return which of the trusted types the model needs.
+
+    :param trusted_types: what the platform trusts beside :data:`TRUSTED_TYPES`.
+    :raises UntrustedModelError: when it needs one that is not trusted.
+    """
+    with _without_warnings():
+        needed = skops.io.get_untrusted_types(data=skops.io.dumps(model))
+    _refuse_untrusted("The trained model", needed, trusted_types)
+    return sorted(needed)
+
+
+def load_model(folder: Path, trusted_types: Iterable[str] = ()) -> Any:
+    """Load a model from the files that MLflow stored, trusting the platform's list and not the model's own.
+
+    :raises UntrustedModelError: when the model needs a type that is not trusted.
+    :raises IntegrityError: when there is no skops file.
+    """
+    file = folder / "model.skops"
+    if not file.exists():
+        found = bounded(sorted(path.name for path in folder.iterdir()))
+        raise IntegrityError(f"The stored model has no model.skops, only {found}; pickles are not loaded.")
+    with _without_warnings():
+        needed = skops.io.get_untrusted_types(file=file)
+        _refuse_untrusted("The stored model", needed, trusted_types)
+        return skops.io.load(file, trusted=needed)
+
+
+def _refuse_untrusted(subject: str, needed: Iterable[str], trusted_types: Iterable[str]) -> None:
+    foreign = sorted(set(needed) - TRUSTED_TYPES - set(trusted_types))
+    if foreign:
+        raise UntrustedModelError(
+            f"{subject} holds types that the platform does not trust: {bounded(foreign)}. It was not stored or "
+            f"loaded, and the champion stays. If their code is yours, add them to [mlops] trusted_types."
+        )
+
+
+def _without_warnings() -> warnings.catch_warnings[None]:
+    # skops looks into every loaded module, and Airflow's warn of it a thousand times.
+    return warnings.catch_warnings(action="ignore")

@@ -1,0 +1,199 @@
+"""The storage root: snapshots, splits, reports, journals and ledgers as files under readable paths."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError
+
+__all__ = ["AppendOnlyLog", "Storage", "write_document"]
+
+
+class Storage:
+    """A folder that everything which must outlive a run is kept in.
+
+    Files appear whole or not at all: they are written beside their place and moved there.
+
+    :param root: an absolute path, or a ``file://`` URI.
+    :raises SpecError: when the root is of a kind that is not supported, or is relative.
+    """
+
+    def __init__(self, root: str) -> None:
+        path = root.removeprefix("file://")
+        if "://" in path:
+            raise SpecError(
+                f"storage_root {root!r}: only local folders are supported so far. Use an absolute path or a file:// URI."
+            )
+        self.root = Path(path).expanduser()
+        if not self.root.is_absolute():
+            raise SpecError(f"storage_root {root!r} is relative, so every process would see another one. Write it out.")
+
+    def path(self, *parts: str) -> Path:
+        """Return the place of an object below the root.
+
+        :raises SpecError: when a part would lead outside the root.
+        """
+        path = self.root.joinpath(*parts)
+        if not Path(os.path.normpath(path)).is_relative_to(self.root):
+            raise SpecError(f"{'/'.join(parts)!r} lies outside the storage root.")
+        return path
+
+    def exists(self, *parts: str) -> bool:
+        """Return whether an object is there."""
+        return self.path(*parts).exists()
+
+    def read_json(self, *parts: str) -> Any:
+        """Read a JSON document.
+
+        :raises IntegrityError: when it is missing or is not JSON.
+        :raises UnavailableError: when the storage does not let it be read.
+        """
+        path = self.path(*parts)
+        try:
+            return json.loads(path.read_text())
+        except FileNotFoundError as error:
+            raise IntegrityError(f"{path} is missing from the storage.") from error
+        except ValueError as error:
+            raise IntegrityError(f"{path} is damaged: {error}") from error
+        except OSError as error:
+            raise _unavailable(path, error) from error
+
+    def write_text(self, text: str, *parts: str) -> str:
+        """Write a file, replacing it whole if it is there, and return its path."""
+        path = self.path(*parts)
+        with _staged(path) as staged:
+            staged.write_text(text)
+            staged.replace(path)
+        return str(path)
+
+    def write_json(self, document: object, *parts: str) -> str:
+        """Write a JSON document, replacing it whole if it is there, and return its path."""
+        path = self.path(*parts)
+        with _staged(path) as staged:
+            write_document(staged, document)
+            staged.replace(path)
+        return str(path)
+
+    def create_json(self, document: object, *parts: str) -> bool:
+        """Write a JSON document if there is none at this place; two writers can't both succeed.
+
+        :returns: whether this call wrote it.
+        """
+        path = self.path(*parts)
+        with _staged(path) as staged:
+            write_document(staged, document)
+            try:
+                os.link(staged, path)
+            except FileExistsError:
+                return False
+            return True
+
+    @contextlib.contextmanager
+    def staging(self, *parts: str) -> Iterator[Path]:
+        """Give a new folder below this one to fill; what is not published when the block ends is gone.
+
+        :raises UnavailableError: when the storage can't be written.
+        """
+        with _staged(self.path(*parts, "new")) as staged:
+            staged.mkdir()
+            yield staged
+
+    def publish(self, staged: Path, *parts: str) -> str:
+        """Make a filled folder appear under its name, and return its path.
+
+        A folder that is there already stays: names say what the content is, so it is the same one.
+        """
+        final = self.path(*parts)
+        try:
+            staged.rename(final)
+        except OSError:
+            if not final.is_dir():
+                raise
+        return str(final)
+
+    def log(self, *parts: str) -> AppendOnlyLog:
+        """Return the append-only log that is kept in this folder."""
+        return AppendOnlyLog(self, parts)
+
+    def names(self, *parts: str) -> list[str]:
+        """Return the names in a folder, sorted; none when there is no such folder."""
+        path = self.path(*parts)
+        try:
+            return sorted(entry.name for entry in path.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _unavailable(path, error) from error
+
+
+class AppendOnlyLog:
+    """Numbered JSON documents, each created exclusively: ``000001.json``, ``000002.json`` …"""
+
+    def __init__(self, storage: Storage, parts: tuple[str, ...]) -> None:
+        self._storage, self._parts = storage, parts
+
+    def entries(self) -> list[Any]:
+        """Return all entries in order.
+
+        :raises IntegrityError: when one is missing or damaged.
+        """
+        names = [name for name in self._storage.names(*self._parts) if name.endswith(".json")]
+        for number, name in enumerate(names, start=1):
+            if name != _entry_name(number):
+                raise IntegrityError(
+                    f"{self._storage.path(*self._parts)}: entry {number} is missing, the next one is {name}. "
+                    f"Restore it from a backup; nothing was changed."
+                )
+        return [self._storage.read_json(*self._parts, name) for name in names]
+
+    def append(self, document: object, *, number: int) -> bool:
+        """Write the entry with this number.
+
+        :returns: ``False`` when somebody else wrote it first.
+        """
+        return self._storage.create_json(document, *self._parts, _entry_name(number))
+
+
+def _entry_name(number: int) -> str:
+    return f"{number:06d}.json"
+
+
+def write_document(path: Path, document: object) -> None:
+    """Write a JSON document as everything here is written; it must not be seen yet."""
+    path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
+
+
+@contextlib.contextmanager
+def _staged(final: Path) -> Iterator[Path]:
+    """Give a place beside ``final`` to write to, and clean it up afterwards.
+
+    :raises UnavailableError: when the storage can't be written.
+    """
+    staged = final.with_name(f".{final.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        yield staged
+    except OSError as error:
+        if isinstance(error, UnavailableError):
+            raise
+        raise _unavailable(final, error) from error
+    finally:
+        if staged.is_dir():
+            shutil.rmtree(staged, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                staged.unlink(missing_ok=True)
+
+
+def _unavailable(path: Path, error: OSError) -> UnavailableError:
+    return UnavailableError(
+        f"The storage at {path} can't be used: {error.strerror or error}. Nothing was changed. "
+        f"Check [mlops] storage_root, its permissions and its free space, then retry."
+    )

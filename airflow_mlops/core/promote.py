@@ -1,0 +1,154 @@
+"""Who serves: the journal's entries, and the pure decisions about the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from airflow_mlops.core.values import Value
+from airflow_mlops.errors import IntegrityError, PromotionConflictError
+
+__all__ = [
+    "CHAMPION",
+    "ModelVersion",
+    "PromotionRecord",
+    "champion_of",
+    "needs_alias",
+    "plan_promotion",
+    "plan_rollback",
+    "unhealthy_versions",
+]
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelVersion(Value):
+    """A version in the registry, with what it can be traced by."""
+
+    model_name: str
+    model_version: int
+    model_digest: str
+    run_id: str
+    snapshot_digest: str
+    evidence_digest: str
+    tags: dict[str, str] = field(default_factory=dict)
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionRecord(Value):
+    """An entry of a model's journal. The last one says which version serves.
+
+    :param sequence: 1, 2, 3 … without gaps.
+    :param previous_digest: of the entry before, so that a changed entry shows.
+    :param key: the identity of the step that wrote it; a retry finds its own entry by it.
+    """
+
+    sequence: int
+    action: Literal["promote", "rollback"]
+    model_name: str
+    from_version: int | None
+    to_version: int
+    reason: str
+    actor: str
+    run_id: str
+    at: datetime
+    key: str
+    evidence_digest: str = ""
+    previous_digest: str = ""
+
+
+def champion_of(journal: Sequence[PromotionRecord], alias_version: int | None = None) -> int | None:
+    """Return the version that serves.
+
+    :param alias_version: where the registry's alias points to. It counts only while the journal is empty:
+        a champion from before this pipeline is adopted.
+    """
+    return journal[-1].to_version if journal else alias_version
+
+
+def unhealthy_versions(journal: Sequence[PromotionRecord]) -> frozenset[int]:
+    """Return the versions that were rolled back from. None of them returns by itself."""
+    return frozenset(e.from_version for e in journal if e.action == "rollback" and e.from_version is not None)
+
+
+def needs_alias(journal: Sequence[PromotionRecord], alias_version: int | None) -> int | None:
+    """Compare the alias with the journal.
+
+    :param alias_version: where the registry's alias points to.
+    :returns: the version that the alias has still to be moved to, because a promotion was interrupted
+        between its entry and the alias; ``None`` when they agree.
+    :raises IntegrityError: when somebody else moved the alias.
+    """
+    champion = champion_of(journal)
+    if champion is None or alias_version == champion:
+        return None
+    if alias_version == journal[-1].from_version:
+        return champion
+    raise IntegrityError(
+        f"{journal[-1].model_name}: the alias {CHAMPION!r} points to "
+        f"{'nothing' if alias_version is None else f'version {alias_version}'}, but the journal says that version "
+        f"{champion} serves (entry {journal[-1].sequence}). It was moved outside this pipeline; nothing was changed. "
+        f"Point the alias back to version {champion}, then run again."
+    )
+
+
+def plan_promotion(
+    *,
+    model_name: str,
+    journal: Sequence[PromotionRecord],
+    champion: int | None,
+    expected: int | None,
+    to_version: int,
+) -> None:
+    """Decide whether a version may become champion.
+
+    :param champion: the version that serves now.
+    :param expected: the champion that the evaluation compared with; ``None`` for a cold start.
+    :raises PromotionConflictError: when the two differ, or the version was rolled back from.
+    """
+    if champion != expected:
+        raise PromotionConflictError(
+            f"{model_name} v{to_version} not promoted: it was evaluated against "
+            f"{_named(expected)}, but {_named(champion)} is champion now. Nothing was changed. "
+            f"Run the pipeline again to compare with the present champion."
+        )
+    if to_version in unhealthy_versions(journal):
+        raise PromotionConflictError(
+            f"{model_name} v{to_version} not promoted: it was rolled back before. Nothing was changed. "
+            f"Train a new version."
+        )
+
+
+def plan_rollback(*, model_name: str, journal: Sequence[PromotionRecord], to_version: int | None = None) -> int:
+    """Decide which version a rollback returns to.
+
+    :param to_version: a version that was champion before; by default the last healthy one.
+    :raises PromotionConflictError: when there is none to go back to.
+    """
+    champion = champion_of(journal)
+    served = [v for entry in journal for v in (entry.from_version, entry.to_version) if v is not None]
+    bad = unhealthy_versions(journal)
+    if to_version is not None:
+        if to_version not in served or to_version == champion:
+            raise PromotionConflictError(
+                f"{model_name} not rolled back: version {to_version} "
+                f"{'is champion already' if to_version == champion else 'was never champion'}. "
+                f"Versions that were: {sorted(set(served) - {champion})}. Nothing was changed."
+            )
+        return to_version
+    healthy = [version for version in served if version != champion and version not in bad]
+    if not healthy:
+        raise PromotionConflictError(
+            f"{model_name} not rolled back: no healthy version was champion before {_named(champion)} "
+            f"(rolled back from: {sorted(bad) or 'none'}). Nothing was changed. "
+            f"Name one with to_version if you know better."
+        )
+    return healthy[-1]
+
+
+def _named(version: int | None) -> str:
+    return "no version" if version is None else f"version {version}"

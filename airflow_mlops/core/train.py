@@ -1,0 +1,83 @@
+"""A trained model, and what makes two trainings the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_mlops.core.values import Value, digest_of
+from airflow_mlops.errors import SpecError, bounded, did_you_mean
+from airflow_mlops.specs.train import TrainingSpec
+
+__all__ = ["TrainedModel", "choose_features", "fingerprint", "merge_params"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel(Value):
+    """A model as the tracking server holds it.
+
+    :param model_uri: ``models:/m-…``, the logged model.
+    :param model_digest: of the stored files, as they were read back.
+    :param fingerprint: data, split, code and parameters: what would make the same model again.
+    :param metrics: on the training part; what counts is the evaluation.
+    """
+
+    model_name: str
+    run_id: str
+    model_uri: str
+    model_digest: str
+    fingerprint: str
+    snapshot_digest: str
+    split_digest: str
+    target: str
+    features: tuple[str, ...]
+    params: dict[str, Any]
+    metrics: dict[str, float] = field(default_factory=dict)
+    run_url: str = ""
+
+
+def fingerprint(*, split_digest: str, training: TrainingSpec, code_digest: str) -> str:
+    """Return the digest of everything that a training depends on.
+
+    Two trainings with the same fingerprint would make the same model, so the second one is not worth making.
+
+    :param split_digest: of the rows of both parts.
+    :param code_digest: of the module that the estimator or the training function comes from.
+    """
+    return digest_of({"split": split_digest, "training": training.model_dump(mode="json"), "code": code_digest})
+
+
+def merge_params(training: TrainingSpec, overrides: Mapping[str, Any]) -> TrainingSpec:
+    """Return the spec with some hyperparameters replaced.
+
+    :param overrides: only names that the spec has, so that a typo can't train with the defaults.
+    :raises SpecError: when a name is not one of the spec's.
+    """
+    for name in overrides:
+        if name not in training.params:
+            known = bounded(sorted(training.params))
+            raise SpecError(
+                f"Hyperparameter {name!r} is not one of this pipeline's ({known}).{did_you_mean(name, training.params)}"
+            )
+    merged = {**training.params, **overrides}
+    return TrainingSpec.parse({**training.model_dump(), "params": merged})
+
+
+def choose_features(training: TrainingSpec, columns: tuple[str, ...], timestamp: str | None) -> tuple[str, ...]:
+    """Return the columns to learn from, in order.
+
+    :param columns: the columns that the split has.
+    :raises SpecError: when the target or a feature is not among them, or nothing is left to learn from.
+    """
+    for name in (training.target, *(training.features or ())):
+        if name not in columns:
+            role = "target" if name == training.target else "feature"
+            raise SpecError(
+                f"training.{role} {name!r} is not in the data. Columns: {bounded(columns, 20)}."
+                f"{did_you_mean(name, columns)}"
+            )
+    chosen = training.features or tuple(name for name in columns if name not in (training.target, timestamp))
+    if not chosen:
+        raise SpecError(f"No feature is left beside the target {training.target!r} and the timestamp {timestamp!r}.")
+    return chosen

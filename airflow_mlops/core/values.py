@@ -1,0 +1,100 @@
+"""What every value shares: frozen, JSON both ways, versioned, and a digest of its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from airflow_mlops.errors import IntegrityError
+
+__all__ = ["PipelineRun", "Value", "digest_of"]
+
+
+def digest_of(document: object) -> str:
+    """Return the SHA-256 of a JSON document, the same however its keys are ordered.
+
+    :param document: what :func:`json.dumps` takes; no NaN and no infinity, which JSON has no word for.
+    :returns: ``sha256:`` and 64 hexadecimal digits.
+
+    >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+@cache
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """A result that is stored, passed between tasks and compared.
+
+    ``to_dict`` gives a small JSON document with ``kind`` and ``schema_version``; ``from_dict`` reads it
+    back and refuses a document of another kind or of a newer version.
+    """
+
+    schema_version: ClassVar[int] = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the value as a JSON document."""
+        fields: dict[str, Any] = _adapter(type(self)).dump_python(self, mode="json")
+        return {"kind": type(self).__name__, "schema_version": self.schema_version, **fields}
+
+    @classmethod
+    def from_dict(cls, document: object) -> Self:
+        """Read what :meth:`to_dict` wrote; a value of this class is returned as it is.
+
+        :raises IntegrityError: when the document is of another kind, of a newer version, or damaged.
+        """
+        if isinstance(document, cls):
+            return document
+        if not isinstance(document, Mapping):
+            raise IntegrityError(f"Expected a {cls.__name__} document, found {type(document).__name__}.")
+        fields = dict(document)
+        kind, version = fields.pop("kind", None), fields.pop("schema_version", None)
+        if kind != cls.__name__:
+            raise IntegrityError(f"Expected a {cls.__name__} document, found one of kind {kind!r}.")
+        if not isinstance(version, int) or version > cls.schema_version:
+            raise IntegrityError(
+                f"{cls.__name__}: the document has schema version {version!r}, this package reads up to "
+                f"{cls.schema_version}. Upgrade airflow-mlops."
+            )
+        try:
+            value: Self = _adapter(cls).validate_python(fields)
+        except ValidationError as error:
+            raise IntegrityError(f"{cls.__name__}: the document is damaged: {error}") from error
+        return value
+
+    @property
+    def content_digest(self) -> str:
+        """The digest of the whole document."""
+        return digest_of(self.to_dict())
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineRun(Value):
+    """One run of a pipeline, as every record names it.
+
+    :param pipeline: the DAG's id, or the model's name outside Airflow.
+    :param run_id: the DAG run's id; a retry of a task keeps it.
+    :param trigger: what started the run, such as ``manual``, ``scheduled`` or ``asset_triggered``.
+    :param actor: the person or the service that started it.
+    """
+
+    pipeline: str
+    run_id: str
+    trigger: str = "manual"
+    actor: str = "unknown"
+
+    def step_key(self, step: str, *digests: str) -> str:
+        """Return the identity of one step of this run: the same on every try, another for other inputs."""
+        return digest_of([self.pipeline, self.run_id, step, *digests])

@@ -1,0 +1,106 @@
+"""The exceptions of airflow-mlops.
+
+::
+
+    MlopsError
+    ├── SpecError(ValueError)              what the user wrote can't be used
+    ├── DataError(ValueError)              the data can't be used
+    │   └── DataHaltedError                the validation's verdict is HALT
+    ├── TrainingError(RuntimeError)        the estimator or the user's function failed
+    ├── UntrustedModelError(ValueError)    the model needs a type that the platform does not trust
+    ├── EvaluationError(ValueError)        a model could not be scored
+    ├── NotBlessedError(RuntimeError)      the gate said no, and the caller wants that to fail
+    ├── IntegrityError(RuntimeError)       a digest or a journal is not the one that was vouched for
+    ├── PromotionConflictError(RuntimeError)  the champion is not the one that the evaluation saw
+    └── UnavailableError(ConnectionError)  a service or a storage does not answer: try again
+
+A message says what was observed against what is required, what state things are left in, and what to
+do next. Only :class:`UnavailableError` is worth a retry.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "DataError",
+    "DataHaltedError",
+    "EvaluationError",
+    "IntegrityError",
+    "MlopsError",
+    "NotBlessedError",
+    "PromotionConflictError",
+    "SpecError",
+    "TrainingError",
+    "UnavailableError",
+    "UntrustedModelError",
+    "bounded",
+    "did_you_mean",
+]
+
+
+class MlopsError(Exception):
+    """Root of every exception that this package raises on purpose."""
+
+
+class SpecError(MlopsError, ValueError):
+    """What the user wrote can't be used."""
+
+
+class DataError(MlopsError, ValueError):
+    """The data can't be used: nothing there, a column missing, rows that contradict the spec."""
+
+
+class DataHaltedError(DataError):
+    """The validation's verdict is HALT. The report is stored; nothing after it ran."""
+
+
+class TrainingError(MlopsError, RuntimeError):
+    """The estimator or the user's training function failed, or gave no usable model."""
+
+
+class UntrustedModelError(MlopsError, ValueError):
+    """The model holds a type that the platform does not trust to be loaded."""
+
+
+class EvaluationError(MlopsError, ValueError):
+    """A model could not be scored on the held-back rows."""
+
+
+class NotBlessedError(MlopsError, RuntimeError):
+    """The gate rejected the challenger, or could not decide."""
+
+
+class IntegrityError(MlopsError, RuntimeError):
+    """Stored bytes or records are not those that were vouched for."""
+
+
+class PromotionConflictError(MlopsError, RuntimeError):
+    """The champion is not the one that the evaluation compared with."""
+
+
+class UnavailableError(MlopsError, ConnectionError):
+    """A service or a storage does not answer. Nothing was decided; try again."""
+
+
+def bounded(items: Iterable[object], limit: int = 10) -> str:
+    """Join the first ``limit`` items for a message, and say how many more there are.
+
+    >>> bounded(["a", "b", "c"], limit=2)
+    "'a', 'b' and 1 more"
+    """
+    listed = [repr(item) for item in items]
+    shown = ", ".join(listed[:limit])
+    rest = len(listed) - limit
+    return f"{shown} and {rest} more" if rest > 0 else shown or "none"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` when a known name is close, otherwise an empty string.
+
+    >>> did_you_mean("co2_pm", ["co2_ppm", "date"])
+    " Did you mean 'co2_ppm'?"
+    """
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

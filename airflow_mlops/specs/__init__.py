@@ -1,0 +1,24 @@
+"""What a user writes: frozen pydantic models, in Python or YAML."""
+
+from __future__ import annotations
+
+from airflow_mlops.specs.data import DatasetSpec, SplitSpec, ValidationSpec
+from airflow_mlops.specs.evaluate import GateSpec, Thresholds
+from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
+from airflow_mlops.specs.pipeline import PipelineSpec
+from airflow_mlops.specs.promote import PromotionSpec
+from airflow_mlops.specs.train import TrainingSpec
+
+__all__ = [
+    "DatasetSpec",
+    "GateSpec",
+    "MonitoringSpec",
+    "NewDataTrigger",
+    "PipelineSpec",
+    "PromotionSpec",
+    "ScheduleTrigger",
+    "SplitSpec",
+    "Thresholds",
+    "TrainingSpec",
+    "ValidationSpec",
+]

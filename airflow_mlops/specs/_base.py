@@ -1,0 +1,90 @@
+"""What every spec shares: frozen, no unknown keys, errors with the path to the mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from airflow_mlops.errors import SpecError, did_you_mean
+
+__all__ = ["Spec"]
+
+
+class Spec(BaseModel):
+    """A part of what a user declares.
+
+    Specs are frozen pydantic models that refuse unknown keys, so that a typo in YAML is an error with its
+    path. Build one from untrusted input with :meth:`parse`; that and the constructor raise
+    :class:`~airflow_mlops.errors.SpecError`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SpecError(_explain(error, type(self))) from error
+
+    # Without this mark pydantic would call ``__init__`` for nested specs too, and their errors would lose
+    # the path that leads to them.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def parse(cls, document: object) -> Self:
+        """Build the spec from a plain document, such as a parsed YAML file or an XCom.
+
+        :param document: a mapping, or a spec of this class, which is returned as it is.
+        :raises SpecError: when it is no mapping, a key is unknown or a value is wrong.
+        """
+        if isinstance(document, cls):
+            return document
+        if not isinstance(document, Mapping):
+            raise SpecError(f"{cls.__name__}: expected a mapping of settings, found {type(document).__name__}.")
+        return cls(**document)
+
+
+def _explain(error: ValidationError, spec: type[BaseModel]) -> str:
+    lines = [f"{spec.__name__}: {error.error_count()} setting(s) can't be used."]
+    for detail in error.errors(include_url=False)[:10]:
+        path = ".".join(str(part) for part in detail["loc"]) or "(whole spec)"
+        if detail["type"] == "extra_forbidden":
+            known = _known_keys(spec, detail["loc"][:-1])
+            key = str(detail["loc"][-1])
+            lines.append(f"  {path}: unknown key.{did_you_mean(key, known)} Known: {', '.join(sorted(known))}.")
+        elif detail["type"] == "missing":
+            lines.append(f"  {path}: is required.")
+        else:
+            message = detail["msg"].removeprefix("Value error, ")
+            lines.append(f"  {path}: {message} (found {_short(detail['input'])})")
+    return "\n".join(lines)
+
+
+def _known_keys(spec: type[BaseModel], path: tuple[int | str, ...]) -> set[str]:
+    """Follow ``path`` through nested specs and return the keys that are known there."""
+    for part in path:
+        field = spec.model_fields.get(str(part))
+        if field is None:
+            continue  # the tag of a union, or the key of a mapping
+        nested = _nested_spec(field.annotation)
+        if nested is None:
+            return set()
+        spec = nested
+    return set(spec.model_fields)
+
+
+def _nested_spec(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _nested_spec(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def _short(value: object, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"

@@ -1,0 +1,45 @@
+"""When data counts as different from what the champion learnt from, and what starts a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from airflow_mlops.specs._base import Spec
+
+__all__ = ["MonitoringSpec", "NewDataTrigger", "ScheduleTrigger", "TriggerSpec"]
+
+
+class MonitoringSpec(Spec):
+    """:param psi_threshold: a column has drifted from this population stability index on.
+    :param drifted_fraction: the dataset has drifted when at least this fraction of its columns has.
+    :param min_rows: fewer new rows than this can't be judged.
+    """
+
+    psi_threshold: float = Field(default=0.2, gt=0)
+    drifted_fraction: float = Field(default=0.5, gt=0, le=1)
+    min_rows: int = Field(default=50, ge=1)
+
+
+class NewDataTrigger(Spec):
+    """Start a run when files arrive at the dataset's path.
+
+    :param poll_interval_s: seconds between two looks. A file counts once it has not changed between two.
+    """
+
+    on: Literal["new_data"] = "new_data"
+    poll_interval_s: float = Field(default=60.0, gt=0)
+
+
+class ScheduleTrigger(Spec):
+    """Start a run by the clock.
+
+    :param cron: a cron expression, in UTC.
+    """
+
+    on: Literal["schedule"] = "schedule"
+    cron: str = Field(min_length=1)
+
+
+TriggerSpec = Annotated[NewDataTrigger | ScheduleTrigger, Field(discriminator="on")]

@@ -1,0 +1,43 @@
+"""The whole pipeline as one spec."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from airflow_mlops.specs._base import Spec
+from airflow_mlops.specs.data import DatasetSpec, SplitSpec, ValidationSpec
+from airflow_mlops.specs.evaluate import GateSpec
+from airflow_mlops.specs.monitor import MonitoringSpec, TriggerSpec
+from airflow_mlops.specs.promote import PromotionSpec
+from airflow_mlops.specs.train import TrainingSpec
+
+__all__ = ["PipelineSpec"]
+
+
+class PipelineSpec(Spec):
+    """Everything that continuous training of one model needs to know.
+
+    :param model_name: name of the registered model, of the MLflow experiment and of the DAG.
+    """
+
+    model_name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)
+    description: str = ""
+    data: DatasetSpec
+    validation: ValidationSpec
+    split: SplitSpec = SplitSpec()
+    training: TrainingSpec
+    gate: GateSpec
+    promotion: PromotionSpec = PromotionSpec()
+    monitoring: MonitoringSpec = MonitoringSpec()
+    triggers: tuple[TriggerSpec, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.split.method == "time" and not self.data.timestamp:
+            raise ValueError("a split by time needs data.timestamp; or choose split.method: random")
+        kinds = [trigger.on for trigger in self.triggers]
+        if len(kinds) != len(set(kinds)):
+            raise ValueError("triggers: give at most one of a kind")
+        return self

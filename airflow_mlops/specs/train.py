@@ -1,0 +1,55 @@
+"""What is trained, and with which parameters."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from airflow_mlops.specs._base import Spec
+
+__all__ = ["TrainingSpec"]
+
+
+class TrainingSpec(Spec):
+    """One way to make a model from the training part.
+
+    Give ``estimator`` or ``function``, each as an import path (``package.module.Name`` or
+    ``package.module:name``) or as the importable object itself.
+
+    :param target: the column to predict.
+    :param features: the columns to predict from; ``None``: all but target and timestamp.
+    :param estimator: a class or factory that is called with ``params`` and gives an object with ``fit``
+        and ``predict``, such as ``sklearn.linear_model.Ridge``.
+    :param function: ``train(data, params) -> model``, where ``data`` is the training part as a pandas
+        data frame with features and target. The model must have ``predict``.
+    :param params: hyperparameters; the trigger form offers each of them.
+    :param seed: set as ``random_state`` wherever the estimator has such a parameter and none is given.
+    """
+
+    target: str = Field(min_length=1)
+    features: tuple[str, ...] | None = None
+    estimator: str | None = None
+    function: str | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+    seed: int = 0
+
+    @field_validator("estimator", "function", mode="before")
+    @classmethod
+    def _as_import_path(cls, value: Any) -> Any:
+        if value is None or isinstance(value, str):
+            return value
+        module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+        if not module or not name or "<" in name or module == "__main__":
+            raise ValueError("must be importable: move it to a module, or write its import path")
+        return f"{module}:{name}"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.estimator) == bool(self.function):
+            raise ValueError("give either `estimator` or `function`")
+        if self.features is not None and self.target in self.features:
+            raise ValueError(f"the target {self.target!r} is among the features")
+        if self.features is not None and not self.features:
+            raise ValueError("`features` is empty; leave it out to use every column")
+        return self

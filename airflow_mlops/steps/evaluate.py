@@ -1,0 +1,155 @@
+"""Evaluation: everybody predicts the same held-back rows, and the gate decides on the difference."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from airflow_mlops.adapters import arrow
+from airflow_mlops.adapters import skops as skops_store
+from airflow_mlops.core.data import DatasetSplit
+from airflow_mlops.core.evaluate import (
+    Blessing,
+    EvaluationReport,
+    bless,
+    check_predictions,
+    compare_predictions,
+    naive_predictions,
+)
+from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.errors import (
+    EvaluationError,
+    IntegrityError,
+    MlopsError,
+    SpecError,
+    UnavailableError,
+    bounded,
+    did_you_mean,
+)
+from airflow_mlops.specs.evaluate import GateSpec
+from airflow_mlops.steps import pages
+from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.promote import current_champion
+
+__all__ = ["bless_model", "evaluate_model"]
+
+log = logging.getLogger(__name__)
+
+
+def evaluate_model(
+    model: TrainedModel, split: DatasetSplit, gate: GateSpec, *, platform: Platform, run: PipelineRun
+) -> EvaluationReport:
+    """Score the challenger, the champion and a naive baseline on the same held-back rows.
+
+    A champion that can't be scored does not fail the evaluation: the report says so, and the gate does not
+    bless. A challenger that can't be scored does.
+
+    :raises IntegrityError: when the model was not trained on this split, or stored bytes have changed.
+    :raises EvaluationError: when the challenger can't predict the rows.
+    """
+    if model.split_digest != split.digest:
+        raise IntegrityError(
+            f"{model.model_uri} was trained on split {model.split_digest[:26]}…, not on {split.digest[:26]}…: "
+            f"held-back rows of one may be training rows of the other. Nothing was evaluated."
+        )
+    frame = arrow.read_frame(split.test.uri, split.test.digest)
+    y_true = frame[model.target].to_numpy()
+    if frame[model.target].isna().any():
+        raise EvaluationError(f"The target {model.target!r} is null in held-back rows; nothing to compare with.")
+    challenger = _predict("The challenger", model.model_uri, model.model_digest, frame, platform)
+    champion = current_champion(model.model_name, platform=platform)
+    champion_predictions, champion_error = _predict_champion(champion, frame, platform)
+    comparisons = compare_predictions(
+        y_true=y_true,
+        challenger=challenger,
+        baseline=_baseline(gate, frame, model, split),
+        champion=champion_predictions,
+        gate=gate,
+    )
+    name = "evaluation"
+    report = EvaluationReport(
+        model_name=model.model_name,
+        challenger_uri=model.model_uri,
+        challenger_digest=model.model_digest,
+        champion_version=champion.model_version if champion else None,
+        champion_error=champion_error,
+        split_digest=split.digest,
+        n_rows=len(frame),
+        baseline=gate.baseline_column or gate.baseline,
+        confidence_level=gate.confidence_level,
+        comparisons=comparisons,
+        report_uri=platform.report_uri(run, name),
+    )
+    platform.record(run, name, report, pages.evaluation_page(report))
+    metrics = {f"test_{c.metric}": c.challenger for c in comparisons}
+    metrics |= {f"baseline_{c.metric}": c.baseline for c in comparisons}
+    metrics |= {f"champion_{c.metric}": c.champion for c in comparisons if c.champion is not None}
+    platform.mlflow.log_metrics(model.run_id, metrics)
+    log.info("evaluated: n_rows=%d champion=%s %s", len(frame), report.champion_version, metrics)
+    return report
+
+
+def bless_model(
+    report: EvaluationReport, gate: GateSpec, model: TrainedModel, *, platform: Platform, run: PipelineRun
+) -> Blessing:
+    """Let the gate judge an evaluation, and record what it says.
+
+    :raises IntegrityError: when the report is about another model.
+    """
+    if report.challenger_digest != model.model_digest:
+        raise IntegrityError(
+            f"The evaluation is of a model with digest {report.challenger_digest[:19]}…, not of {model.model_uri} "
+            f"({model.model_digest[:19]}…). Nothing was blessed."
+        )
+    name = "blessing"
+    blessing = bless(report, gate, report_uri=platform.report_uri(run, name))
+    platform.record(run, name, blessing, pages.blessing_page(blessing, report))
+    tags = {"mlops.blessing": blessing.verdict, "mlops.evidence_digest": blessing.evidence_digest}
+    if not blessing.is_blessed:
+        tags["mlops.outcome"] = blessing.verdict
+    platform.mlflow.set_tags(model.run_id, tags)
+    log.info("gate: verdict=%s", blessing.verdict)
+    for reason in blessing.reasons:
+        log.info("gate: %s", reason)
+    return blessing
+
+
+def _predict(who: str, uri: str, digest: str, frame: Any, platform: Platform) -> Any:
+    with platform.mlflow.downloaded(uri, digest) as folder:
+        columns = platform.mlflow.input_columns(folder)
+        model = skops_store.load_model(folder, platform.trusted_types)
+    missing = [name for name in columns if name not in frame]
+    if missing:
+        raise EvaluationError(f"{who} reads columns that the data does not have: {bounded(missing)}.")
+    try:
+        predicted = model.predict(frame[columns])
+    except Exception as error:
+        raise EvaluationError(f"{who} can't predict the held-back rows: {type(error).__name__}: {error}") from error
+    return check_predictions(who, np.asarray(predicted), len(frame))
+
+
+def _predict_champion(champion: ModelVersion | None, frame: Any, platform: Platform) -> tuple[Any, str | None]:
+    if champion is None:
+        return None, None
+    uri = f"models:/{champion.model_name}/{champion.model_version}"
+    try:
+        return _predict("The champion", uri, champion.model_digest, frame, platform), None
+    except UnavailableError:
+        raise
+    except MlopsError as error:
+        log.warning("champion could not be scored: model_version=%d error=%s", champion.model_version, error)
+        return None, str(error)
+
+
+def _baseline(gate: GateSpec, frame: Any, model: TrainedModel, split: DatasetSplit) -> Any:
+    if gate.baseline != "column":
+        target = arrow.read_column(split.train.uri, model.target)
+        return naive_predictions(gate.baseline, target, len(frame))
+    column = str(gate.baseline_column)
+    if column not in frame:
+        raise SpecError(f"gate.baseline_column {column!r} is not in the data.{did_you_mean(column, frame.columns)}")
+    return check_predictions("The naive baseline", frame[column].to_numpy(), len(frame))

@@ -1,0 +1,185 @@
+"""Monitoring: is the new data still like what the champion learnt from, and is it worth training again?"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_mlops.adapters import arrow
+from airflow_mlops.core.data import DatasetSnapshot, DatasetSplit
+from airflow_mlops.core.monitor import (
+    DatasetProfile,
+    DriftReport,
+    DriftStatus,
+    RetrainDecision,
+    decide_retraining,
+    judge_drift,
+)
+from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.errors import DataError, bounded
+from airflow_mlops.specs.monitor import MonitoringSpec
+from airflow_mlops.specs.train import TrainingSpec
+from airflow_mlops.steps import pages
+from airflow_mlops.steps._platform import Platform, folder_name
+from airflow_mlops.steps.data import load_profile, load_snapshot
+from airflow_mlops.steps.promote import current_champion
+from airflow_mlops.steps.train import training_fingerprint
+
+__all__ = ["check_drift", "decide_retrain", "read_decisions"]
+
+log = logging.getLogger(__name__)
+
+_SAMPLE_ROWS = 20_000
+
+
+def check_drift(
+    snapshot: DatasetSnapshot,
+    monitoring: MonitoringSpec,
+    *,
+    model_name: str,
+    platform: Platform,
+    run: PipelineRun,
+    draw: bool = True,
+) -> DriftReport:
+    """Compare the rows that are new since the champion's data with the profile of that data.
+
+    New are the rows after the reference's last timestamp; without a timestamp, all rows of the snapshot.
+    The reference itself is not read for this: its profile was counted when its snapshot was made.
+
+    :param draw: whether Evidently draws a picture of samples beside the report, when something drifted.
+    :raises DataError: when a column of the reference is missing.
+    """
+    champion = current_champion(model_name, platform=platform)
+    picture = ""
+    if champion is None:
+        report = DriftReport(
+            model_name=model_name,
+            status=DriftStatus.NO_REFERENCE,
+            reasons=("There is no champion, so there is nothing to compare with.",),
+            current_digest=snapshot.digest,
+            report_uri=platform.report_uri(run, "drift"),
+        )
+    else:
+        reference = load_snapshot(platform.storage, snapshot.dataset, champion.snapshot_digest)
+        profile = load_profile(platform.storage, snapshot.dataset, champion.snapshot_digest)
+        _require_columns(profile, snapshot)
+        after = _new_rows(reference, snapshot)
+        n_rows, counted = arrow.count_columns(snapshot.data_uri, profile.columns, after=after)
+        current = DatasetProfile(snapshot_digest=snapshot.digest, n_rows=n_rows, columns=counted)
+        status, columns, reasons = judge_drift(reference=profile, current=current, monitoring=monitoring)
+        report = DriftReport(
+            model_name=model_name,
+            status=status,
+            reasons=reasons,
+            champion_version=champion.model_version,
+            reference_digest=reference.digest,
+            current_digest=snapshot.digest,
+            n_reference=profile.n_rows,
+            n_current=n_rows,
+            columns=columns,
+            report_uri=platform.report_uri(run, "drift"),
+        )
+        if draw and status is DriftStatus.DRIFTED:
+            picture = _draw(reference, snapshot, [column.name for column in columns[:20]], after, platform, run)
+    platform.record(run, "drift", report, pages.drift_page(report, picture))
+    log.info("drift: status=%s n_current=%d %s", report.status, report.n_current, " ".join(report.reasons))
+    return report
+
+
+def decide_retrain(
+    split: DatasetSplit,
+    training: TrainingSpec,
+    *,
+    model_name: str,
+    drift: DriftReport | None = None,
+    force: bool = False,
+    platform: Platform,
+    run: PipelineRun,
+) -> RetrainDecision:
+    """Decide whether this run trains, and write the decision to the ledger, yes or no.
+
+    Rows, code and parameters that an earlier run has brought to an end (promoted, held, rejected) do not
+    train again, unless somebody forces it.
+
+    :param drift: what a drift check found; it stands among the reasons.
+    """
+    fingerprint = training_fingerprint(split, training)
+    earlier = [entry for entry in read_decisions(model_name, platform=platform) if entry.run_id == run.run_id]
+    if earlier and earlier[-1].fingerprint == fingerprint:
+        return earlier[-1]
+    champion = current_champion(model_name, platform=platform)
+    should_retrain, reasons = decide_retraining(
+        force=force,
+        champion_version=champion.model_version if champion else None,
+        concluded=_concluded(model_name, fingerprint, platform),
+        drift_reasons=drift.reasons if drift else (),
+    )
+    decision = RetrainDecision(
+        model_name=model_name,
+        should_retrain=should_retrain,
+        reasons=reasons,
+        snapshot_digest=split.snapshot_digest,
+        fingerprint=fingerprint,
+        evidence={"drift": drift.status, "drift_report": drift.report_uri} if drift else {},
+        run_id=run.run_id,
+        trigger=run.trigger,
+        at=datetime.now(UTC),
+    )
+    ledger = platform.storage.log("decisions", folder_name(model_name))
+    number = len(ledger.entries()) + 1
+    while not ledger.append(decision.to_dict(), number=number):
+        number += 1
+    log.info("decision: should_retrain=%s %s", should_retrain, " ".join(reasons))
+    return decision
+
+
+def read_decisions(model_name: str, *, platform: Platform) -> list[RetrainDecision]:
+    """Return the ledger of a model's retrain decisions, oldest first."""
+    ledger = platform.storage.log("decisions", folder_name(model_name))
+    return [RetrainDecision.from_dict(entry) for entry in ledger.entries()]
+
+
+def _concluded(model_name: str, fingerprint: str, platform: Platform) -> str | None:
+    """Say how an earlier run with this fingerprint ended, if it came to an end."""
+    for outcome in ("PROMOTED", "HELD", "REJECTED", "INCONCLUSIVE"):
+        found = platform.mlflow.find_run(model_name, {"mlops.fingerprint": fingerprint, "mlops.outcome": outcome})
+        if found:
+            return f"run {found.data.tags.get('mlops.pipeline_run', found.info.run_id)} ({outcome})"
+    return None
+
+
+def _new_rows(reference: DatasetSnapshot, snapshot: DatasetSnapshot) -> arrow.After | None:
+    if snapshot.timestamp and reference.window_end:
+        return snapshot.timestamp, reference.window_end
+    return None
+
+
+def _require_columns(profile: DatasetProfile, snapshot: DatasetSnapshot) -> None:
+    present = {column.name: column.type for column in snapshot.columns}
+    missing = [column.name for column in profile.columns if column.name not in present]
+    retyped = [c.name for c in profile.columns if c.edges is not None and not arrow.is_numeric(present.get(c.name, "int"))]
+    if missing or retyped:
+        raise DataError(
+            f"Drift can't be measured: columns of the champion's data are missing ({bounded(missing)}) or are no "
+            f"numbers any more ({bounded(retyped)}). That is a broken batch, not drift; validate it first."
+        )
+
+
+def _draw(
+    reference: DatasetSnapshot,
+    snapshot: DatasetSnapshot,
+    columns: list[str],
+    after: Any,
+    platform: Platform,
+    run: PipelineRun,
+) -> str:
+    from airflow_mlops.adapters import evidently
+
+    page = evidently.drift_page(
+        reference=arrow.sample_frame(reference.data_uri, columns, _SAMPLE_ROWS),
+        current=arrow.sample_frame(snapshot.data_uri, columns, _SAMPLE_ROWS, after=after),
+    )
+    name = "drift_evidently.html"
+    platform.storage.write_text(page, *platform.report_path(run, name))
+    return name

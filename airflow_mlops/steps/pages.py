@@ -1,0 +1,110 @@
+"""The pages of the reports: a value on one side, what a person reads on the other."""
+
+from __future__ import annotations
+
+from airflow_mlops.adapters.html import report_page
+from airflow_mlops.core.data import DatasetSnapshot, ValidationReport
+from airflow_mlops.core.evaluate import Blessing, EvaluationReport
+from airflow_mlops.core.monitor import DriftReport
+from airflow_mlops.errors import bounded
+
+__all__ = ["blessing_page", "drift_page", "evaluation_page", "validation_page"]
+
+
+def validation_page(report: ValidationReport, snapshot: DatasetSnapshot) -> str:
+    """Draw what a validation found."""
+    rows = [
+        (f.severity, f.column or "", f.rule, f.observed, f.expected, bounded(f.examples, 3) if f.examples else "")
+        for f in report.findings
+    ]
+    return report_page(
+        title=f"Validation of {snapshot.dataset}",
+        verdict=report.verdict,
+        facts={
+            "Snapshot": snapshot.digest,
+            "Rows": snapshot.n_rows,
+            "Window": f"{snapshot.window_start} to {snapshot.window_end}" if snapshot.timestamp else "no timestamp",
+            "Source": snapshot.source["path"],
+            "Checks": report.n_checks,
+        },
+        reasons=(),
+        tables={
+            "Findings": ([("Severity", "Column", "Rule", "Observed", "Expected", "Examples")], rows),
+            "Columns": ([("Name", "Type", "Nulls")], [(c.name, c.type, c.n_null) for c in snapshot.columns]),
+        },
+    )
+
+
+def evaluation_page(report: EvaluationReport) -> str:
+    """Draw an evaluation, before anything is decided."""
+    return report_page(
+        title=f"Evaluation of {report.model_name}",
+        verdict="EVALUATED",
+        facts=_evaluation_facts(report),
+        reasons=(),
+        tables=_evaluation_tables(report),
+    )
+
+
+def blessing_page(blessing: Blessing, report: EvaluationReport) -> str:
+    """Draw the gate's verdict with the evidence that it judged."""
+    return report_page(
+        title=f"Gate of {blessing.model_name}",
+        verdict=blessing.verdict,
+        facts={**_evaluation_facts(report), "Evidence": blessing.evidence_digest},
+        reasons=blessing.reasons,
+        tables=_evaluation_tables(report),
+    )
+
+
+def drift_page(report: DriftReport, picture: str) -> str:
+    """Draw a drift check.
+
+    :param picture: name of the page that Evidently drew; empty where there is none.
+    """
+    rows = [(c.name, f"{c.psi:.4g}", "yes" if c.is_drifted else "no") for c in report.columns]
+    return report_page(
+        title=f"Drift of {report.model_name}",
+        verdict=report.status,
+        facts={
+            "Champion": f"v{report.champion_version}" if report.champion_version else "none",
+            "Reference": f"{report.n_reference} rows, {report.reference_digest}",
+            "Current": f"{report.n_current} rows, from {report.current_digest}",
+            "Picture": f"{picture} beside this page, drawn by Evidently from samples" if picture else "none",
+        },
+        reasons=report.reasons,
+        tables={"Columns": ([("Name", "Population stability index", "Drifted")], rows)},
+    )
+
+
+def _evaluation_facts(report: EvaluationReport) -> dict[str, object]:
+    return {
+        "Challenger": report.challenger_uri,
+        "Champion": report.champion_error or (f"v{report.champion_version}" if report.champion_version else "none"),
+        "Baseline": report.baseline,
+        "Held-back rows": report.n_rows,
+        "Split": report.split_digest,
+    }
+
+
+def _evaluation_tables(report: EvaluationReport) -> dict[str, tuple[list[tuple[str, ...]], list[tuple[object, ...]]]]:
+    header = (
+        "Metric",
+        "Challenger",
+        "Champion",
+        "Baseline",
+        f"Against champion ({report.confidence_level:.0%} interval)",
+        "Against baseline",
+    )
+    rows: list[tuple[object, ...]] = [
+        (
+            f"{c.metric} ({c.direction.replace('_', ' ')})",
+            f"{c.challenger:.4g}",
+            "" if c.champion is None else f"{c.champion:.4g}",
+            f"{c.baseline:.4g}",
+            c.against_champion or "",
+            c.against_baseline,
+        )
+        for c in report.comparisons
+    ]
+    return {"Metrics on the same rows": ([header], rows)}

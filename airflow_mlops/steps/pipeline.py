@@ -1,0 +1,78 @@
+"""The whole flow as one function call: what the DAG does task by task, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from airflow_mlops.core.data import DatasetSnapshot, DatasetSplit, ValidationReport
+from airflow_mlops.core.evaluate import Blessing, EvaluationReport
+from airflow_mlops.core.monitor import DriftReport, RetrainDecision
+from airflow_mlops.core.promote import ModelVersion, PromotionRecord
+from airflow_mlops.core.train import TrainedModel, merge_params
+from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.specs.pipeline import PipelineSpec
+from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.data import snapshot_dataset, split_dataset, validate_dataset
+from airflow_mlops.steps.evaluate import bless_model, evaluate_model
+from airflow_mlops.steps.monitor import check_drift, decide_retrain
+from airflow_mlops.steps.promote import promote_model, register_model
+from airflow_mlops.steps.train import train_model
+
+__all__ = ["PipelineResult", "run_pipeline"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineResult:
+    """What each step gave; ``None`` from the step on at which the run came to its end."""
+
+    snapshot: DatasetSnapshot
+    validation: ValidationReport
+    split: DatasetSplit
+    drift: DriftReport
+    decision: RetrainDecision
+    model: TrainedModel | None = None
+    evaluation: EvaluationReport | None = None
+    blessing: Blessing | None = None
+    version: ModelVersion | None = None
+    promotion: PromotionRecord | None = None
+
+
+def run_pipeline(
+    spec: PipelineSpec,
+    *,
+    platform: Platform,
+    run: PipelineRun,
+    force: bool = False,
+    params: Mapping[str, Any] | None = None,
+) -> PipelineResult:
+    """Run the pipeline from the source to the promotion.
+
+    :param force: train even if data, code and parameters are those of an earlier run.
+    :param params: hyperparameters that replace the spec's.
+    :raises DataHaltedError: when the validation halts.
+    """
+    name = spec.model_name
+    training = merge_params(spec.training, params or {})
+    platform.mlflow.check()
+    snapshot = snapshot_dataset(spec.data, dataset=name, storage=platform.storage, actor=run.actor)
+    validation = validate_dataset(snapshot, spec.validation, model_name=name, platform=platform, run=run)
+    validation.require_proceed()
+    split = split_dataset(snapshot, spec.data, spec.split, storage=platform.storage)
+    drift = check_drift(snapshot, spec.monitoring, model_name=name, platform=platform, run=run)
+    decision = decide_retrain(
+        split, training, model_name=name, drift=drift, force=force, platform=platform, run=run
+    )
+    result = PipelineResult(snapshot=snapshot, validation=validation, split=split, drift=drift, decision=decision)
+    if not decision.should_retrain:
+        return result
+    model = train_model(split, training, model_name=name, platform=platform, run=run)
+    evaluation = evaluate_model(model, split, spec.gate, platform=platform, run=run)
+    blessing = bless_model(evaluation, spec.gate, model, platform=platform, run=run)
+    result = replace(result, model=model, evaluation=evaluation, blessing=blessing)
+    if not blessing.is_blessed:
+        return result
+    version = register_model(model, blessing, platform=platform)
+    promotion = promote_model(version, blessing, platform=platform, run=run, policy=spec.promotion.policy)
+    return replace(result, version=version, promotion=promotion)

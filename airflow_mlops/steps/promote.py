@@ -1,0 +1,209 @@
+"""Promotion: a blessed model becomes a version, a version becomes champion, and the way back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+from airflow_mlops.adapters.storage import AppendOnlyLog
+from airflow_mlops.core.evaluate import Blessing
+from airflow_mlops.core.promote import (
+    ModelVersion,
+    PromotionRecord,
+    champion_of,
+    needs_alias,
+    plan_promotion,
+    plan_rollback,
+)
+from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.errors import IntegrityError, NotBlessedError, SpecError
+from airflow_mlops.steps._platform import Platform, folder_name
+
+__all__ = ["current_champion", "promote_model", "read_journal", "register_model", "rollback_model"]
+
+log = logging.getLogger(__name__)
+
+Plan = Callable[[list[PromotionRecord], int | None], tuple[int, str]]
+"""From the journal and the champion to the version that is to serve, and why; it raises to refuse."""
+
+
+def register_model(model: TrainedModel, blessing: Blessing, *, platform: Platform) -> ModelVersion:
+    """Register a blessed model as a version. The same model is the same version, however often it is asked for.
+
+    :raises NotBlessedError: when the gate did not bless it.
+    :raises IntegrityError: when the blessing is another model's.
+    """
+    if blessing.model_digest != model.model_digest:
+        raise IntegrityError(f"The blessing is not of {model.model_uri}. Nothing was registered.")
+    if not blessing.is_blessed:
+        raise NotBlessedError(f"{blessing} Nothing was registered and the champion stays.")
+    found = platform.mlflow.find_version(model.model_name, model.model_digest)
+    if found:
+        log.info("version found from an earlier try: model_version=%d", found.model_version)
+        return found
+    tags = {
+        "mlops.model_digest": model.model_digest,
+        "mlops.snapshot_digest": model.snapshot_digest,
+        "mlops.split_digest": model.split_digest,
+        "mlops.fingerprint": model.fingerprint,
+        "mlops.evidence_digest": blessing.evidence_digest,
+    }
+    version = platform.mlflow.create_version(model, tags, description="\n".join(f"- {r}" for r in blessing.reasons))
+    log.info("registered: model_name=%s model_version=%d", version.model_name, version.model_version)
+    return version
+
+
+def current_champion(model_name: str, *, platform: Platform) -> ModelVersion | None:
+    """Return the version that serves, ``None`` before the first promotion.
+
+    A promotion that was interrupted between its journal entry and the alias is completed on the way.
+
+    :raises IntegrityError: when the alias was moved outside this pipeline, or the version is gone.
+    """
+    _, champion = _reconcile(model_name, platform)
+    return None if champion is None else platform.mlflow.get_version(model_name, champion)
+
+
+def promote_model(
+    version: ModelVersion,
+    blessing: Blessing,
+    *,
+    platform: Platform,
+    run: PipelineRun,
+    policy: Literal["automatic", "hold"] = "automatic",
+) -> PromotionRecord | None:
+    """Make a blessed version champion, if the champion is still the one that it was compared with.
+
+    First the journal, which is the truth, then the alias, which follows it. A retry finds its own entry.
+
+    :param policy: ``hold`` leaves the version registered and the champion in place.
+    :returns: the journal's entry; ``None`` when it was held.
+    :raises PromotionConflictError: when the champion changed since the evaluation.
+    :raises IntegrityError: when the version's files are not those that were evaluated.
+    """
+    if version.model_digest != blessing.model_digest or not blessing.is_blessed:
+        raise NotBlessedError(f"{version.model_name} v{version.model_version} is not what was blessed. {blessing}")
+    if policy == "hold":
+        platform.mlflow.set_tags(version.run_id, {"mlops.outcome": "HELD"})
+        log.info("held: model_name=%s model_version=%d", version.model_name, version.model_version)
+        return None
+    with platform.mlflow.downloaded(f"models:/{version.model_name}/{version.model_version}", version.model_digest):
+        pass  # the files are those that were evaluated, or this raises
+    key = run.step_key("promote", version.model_digest)
+
+    def plan(journal: list[PromotionRecord], champion: int | None) -> tuple[int, str]:
+        plan_promotion(
+            model_name=version.model_name,
+            journal=journal,
+            champion=champion,
+            expected=blessing.champion_version,
+            to_version=version.model_version,
+        )
+        return version.model_version, " ".join(blessing.reasons)
+
+    record = _write_entry(
+        "promote",
+        version.model_name,
+        plan,
+        key=key,
+        evidence_digest=blessing.evidence_digest,
+        platform=platform,
+        run=run,
+    )
+    platform.mlflow.set_tags(version.run_id, {"mlops.outcome": "PROMOTED"})
+    return record
+
+
+def rollback_model(
+    model_name: str, *, reason: str, to_version: int | None = None, platform: Platform, run: PipelineRun
+) -> PromotionRecord:
+    """Make the last healthy champion, or a named earlier one, champion again.
+
+    The version that is rolled back from counts as unhealthy from then on.
+
+    :param reason: why, for the journal; it must say something.
+    :raises PromotionConflictError: when there is no version to go back to.
+    """
+    if not reason.strip():
+        raise SpecError(f"{model_name} not rolled back: give a reason, the journal keeps it. Nothing was changed.")
+    key = run.step_key("rollback", model_name, str(to_version))
+
+    def plan(journal: list[PromotionRecord], champion: int | None) -> tuple[int, str]:
+        target = plan_rollback(model_name=model_name, journal=journal, to_version=to_version)
+        version = platform.mlflow.get_version(model_name, target)
+        with platform.mlflow.downloaded(f"models:/{model_name}/{target}", version.model_digest):
+            pass  # what it returns to is still there, unchanged
+        return target, reason
+
+    return _write_entry("rollback", model_name, plan, key=key, evidence_digest="", platform=platform, run=run)
+
+
+def read_journal(model_name: str, *, platform: Platform) -> list[PromotionRecord]:
+    """Return the journal of a model, oldest entry first.
+
+    :raises IntegrityError: when an entry is missing, damaged, or was changed after the next one was written.
+    """
+    entries = [PromotionRecord.from_dict(entry) for entry in _journal(model_name, platform).entries()]
+    for before, entry in zip(entries, entries[1:], strict=False):
+        if entry.previous_digest != before.content_digest:
+            raise IntegrityError(
+                f"{model_name}: entry {before.sequence} of the journal was changed after it was written. Nothing was "
+                f"promoted. Restore it from a backup."
+            )
+    return entries
+
+
+def _write_entry(
+    action: Literal["promote", "rollback"],
+    model_name: str,
+    plan: Plan,
+    *,
+    key: str,
+    evidence_digest: str,
+    platform: Platform,
+    run: PipelineRun,
+) -> PromotionRecord:
+    """Append what was planned to the journal and let the alias follow; whoever loses a race plans again."""
+    while True:
+        journal, champion = _reconcile(model_name, platform)
+        mine = next((entry for entry in journal if entry.key == key), None)
+        if mine:
+            log.info("journal entry found from an earlier try: sequence=%d", mine.sequence)
+            return mine
+        to_version, reason = plan(journal, champion)
+        record = PromotionRecord(
+            sequence=len(journal) + 1,
+            action=action,
+            model_name=model_name,
+            from_version=champion,
+            to_version=to_version,
+            reason=reason,
+            actor=run.actor,
+            run_id=run.run_id,
+            at=datetime.now(UTC),
+            key=key,
+            evidence_digest=evidence_digest,
+            previous_digest=journal[-1].content_digest if journal else "",
+        )
+        if _journal(model_name, platform).append(record.to_dict(), number=record.sequence):
+            platform.mlflow.set_alias(model_name, to_version)
+            log.info("%s: model_name=%s from=%s to=%d", action, model_name, champion, to_version)
+            return record
+
+
+def _reconcile(model_name: str, platform: Platform) -> tuple[list[PromotionRecord], int | None]:
+    """Return the journal and the champion, the alias having been moved to where the journal says."""
+    journal = read_journal(model_name, platform=platform)
+    alias = platform.mlflow.get_alias(model_name)
+    unfinished = needs_alias(journal, alias)
+    if unfinished is not None:
+        log.warning("completing an interrupted %s: to=%d", journal[-1].action, unfinished)
+        platform.mlflow.set_alias(model_name, unfinished)
+    return journal, champion_of(journal, alias)
+
+
+def _journal(model_name: str, platform: Platform) -> AppendOnlyLog:
+    return platform.storage.log("journals", folder_name(model_name))
