@@ -1,0 +1,62 @@
+"""Continuous training of models as something a data engineer declares, on Apache Airflow."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops._version import __version__
+
+if TYPE_CHECKING:
+    from airflow_mlops.pipelines.continuous_training import ContinuousTraining
+    from airflow_mlops.specs import (
+        DatasetSpec,
+        GateSpec,
+        MonitoringSpec,
+        NewDataTrigger,
+        PromotionSpec,
+        ScheduleTrigger,
+        SplitSpec,
+        Thresholds,
+        TrainingSpec,
+        ValidationSpec,
+    )
+
+_LAZY = {
+    "ContinuousTraining": "airflow_mlops.pipelines.continuous_training",
+    "DatasetSpec": "airflow_mlops.specs",
+    "GateSpec": "airflow_mlops.specs",
+    "MonitoringSpec": "airflow_mlops.specs",
+    "NewDataTrigger": "airflow_mlops.specs",
+    "PromotionSpec": "airflow_mlops.specs",
+    "ScheduleTrigger": "airflow_mlops.specs",
+    "SplitSpec": "airflow_mlops.specs",
+    "Thresholds": "airflow_mlops.specs",
+    "TrainingSpec": "airflow_mlops.specs",
+    "ValidationSpec": "airflow_mlops.specs",
+}
+
+__all__ = [
+    "ContinuousTraining",
+    "DatasetSpec",
+    "GateSpec",
+    "MonitoringSpec",
+    "NewDataTrigger",
+    "PromotionSpec",
+    "ScheduleTrigger",
+    "SplitSpec",
+    "Thresholds",
+    "TrainingSpec",
+    "ValidationSpec",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import math
-import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,7 +15,7 @@ import pyarrow as pa
 from airflow_mlops.errors import DataError, bounded, did_you_mean
 from airflow_mlops.specs.data import DatasetSpec
 
-__all__ = ["examples_that_are_not", "feature_rows", "quantiles", "scan_source", "source_files", "time_cut", "time_range"]
+__all__ = ["examples_that_are_not", "feature_rows", "quantiles", "scan_source", "time_cut", "time_range"]
 
 _READERS = {
     "csv": "read_csv({files}, union_by_name = true, sample_size = -1)",
@@ -26,26 +24,6 @@ _READERS = {
 }
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _BATCH_ROWS = 65_536
-
-
-def source_files(path: str) -> list[Path]:
-    """Return the files that a path, a folder or a glob stands for, sorted by name.
-
-    Names that begin with a dot are left out: that is how a file looks that is still being written.
-
-    :raises DataError: when there is none, or one of them is empty.
-    """
-    pattern = os.path.join(path, "*") if os.path.isdir(path) else path
-    files = [Path(name) for name in sorted(glob.glob(pattern)) if os.path.isfile(name)]
-    if not files:
-        raise DataError(f"No file matches {path!r}. Nothing was read. Deliver the data there, or mend data.path.")
-    empty = [file.name for file in files if file.stat().st_size == 0]
-    if empty:
-        raise DataError(
-            f"{len(empty)} of {len(files)} file(s) at {path!r} are empty (0 bytes): {bounded(empty)}. Nothing was "
-            f"read and the champion stays. Deliver them again, or remove them."
-        )
-    return files
 
 
 def scan_source(data: DatasetSpec, files: Sequence[Path]) -> contextlib.AbstractContextManager[pa.RecordBatchReader]:

@@ -7,13 +7,13 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError
 
-__all__ = ["AppendOnlyLog", "Storage", "write_document"]
+__all__ = ["AppendOnlyLog", "Storage", "Watermark", "write_document"]
 
 
 class Storage:
@@ -159,6 +159,35 @@ class AppendOnlyLog:
         :returns: ``False`` when somebody else wrote it first.
         """
         return self._storage.create_json(document, *self._parts, _entry_name(number))
+
+
+class Watermark:
+    """How far somebody has come with files that arrive: their stamps, announced and then handled.
+
+    What is announced but not confirmed is announced again, so that a crash in between loses nothing.
+    """
+
+    def __init__(self, storage: Storage, name: str) -> None:
+        self._storage, self._place = storage, ("watermarks", f"{name}.json")
+
+    def handled(self) -> dict[str, str]:
+        """Return the stamps of the files that were handled, by name."""
+        return dict(self._read()["handled"])
+
+    def announce(self, stamps: Mapping[str, str]) -> None:
+        """Note which files somebody is about to be told of."""
+        self._storage.write_json({**self._read(), "announced": dict(stamps)}, *self._place)
+
+    def confirm(self) -> None:
+        """Note that they have been told."""
+        note = self._read()
+        self._storage.write_json({"handled": {**note["handled"], **note["announced"]}, "announced": {}}, *self._place)
+
+    def _read(self) -> dict[str, dict[str, str]]:
+        if not self._storage.exists(*self._place):
+            return {"handled": {}, "announced": {}}
+        note: dict[str, dict[str, str]] = self._storage.read_json(*self._place)
+        return note
 
 
 def _entry_name(number: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -20,6 +20,7 @@ __all__ = [
     "Severity",
     "ValidationReport",
     "Verdict",
+    "arrived_files",
     "compare_schemas",
     "reach_verdict",
 ]
@@ -193,3 +194,20 @@ class DatasetSplit(Value):
     def digest(self) -> str:
         """The identity of the split: both parts' rows."""
         return f"{self.train.digest}+{self.test.digest}"
+
+
+def arrived_files(
+    *, now: Mapping[str, str], before: Mapping[str, str], handled: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the files that have arrived whole and were not handled yet, sorted.
+
+    :param now: a stamp by file, from this look.
+    :param before: the stamps of the look before; a file whose stamp still changes is being written.
+    :param handled: the stamps at which files were handled; a file that changed since counts as new.
+
+    >>> arrived_files(now={"a": "1", "b": "2"}, before={"a": "1", "b": "1"}, handled={})
+    ('a',)
+    """
+    return tuple(
+        sorted(name for name, stamp in now.items() if before.get(name) == stamp and handled.get(name) != stamp)
+    )

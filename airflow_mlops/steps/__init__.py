@@ -1,1 +1,7 @@
 """One use case per step of the flow: plain functions that run in a notebook, in a container or in a task."""
+
+from __future__ import annotations
+
+from airflow_mlops.steps._platform import Platform
+
+__all__ = ["Platform"]

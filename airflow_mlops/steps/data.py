@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_mlops.adapters import arrow, duckdb_engine
+from airflow_mlops.adapters import arrow, duckdb_engine, files
 from airflow_mlops.adapters.storage import Storage, write_document
 from airflow_mlops.core.data import (
     DatasetPart,
@@ -49,22 +49,22 @@ def snapshot_dataset(data: DatasetSpec, *, dataset: str, storage: Storage, actor
     :raises DataError: when there is nothing to read, it can't be read, or it changes while it is read.
     :raises UnavailableError: when the storage can't be written.
     """
-    files = duckdb_engine.source_files(data.path)
-    before = _describe(files)
+    sources = files.source_files(data.path)
+    before = _describe(sources)
     with storage.staging("snapshots", folder_name(dataset)) as staged:
         parquet = staged / "data.parquet"
         with (
-            duckdb_engine.scan_source(data, files) as rows,
+            duckdb_engine.scan_source(data, sources) as rows,
             arrow.ParquetDigestWriter(parquet, rows.schema) as writer,
         ):
             for batch in rows:
                 writer.write(batch)
-        if _describe(files) != before:
+        if _describe(sources) != before:
             raise DataError(f"The files at {data.path!r} changed while they were read. Nothing was kept; run again.")
         if writer.n_rows == 0:
             window = f" between {data.window_start or 'the beginning'} and {data.window_end or 'the end'}"
             raise DataError(
-                f"{len(files)} file(s) at {data.path!r} hold no row"
+                f"{len(sources)} file(s) at {data.path!r} hold no row"
                 f"{window if data.window_start or data.window_end else ''}. Nothing was kept and the champion stays. "
                 f"Check the window and the delivery."
             )
@@ -83,14 +83,14 @@ def snapshot_dataset(data: DatasetSpec, *, dataset: str, storage: Storage, actor
             timestamp=data.timestamp,
             window_start=low,
             window_end=high,
-            source={"path": data.path, "n_files": len(files), "files": before[:100]},
+            source={"path": data.path, "n_files": len(sources), "files": before[:100]},
             created_at=datetime.now(UTC),
             created_by=actor,
         )
         write_document(staged / "manifest.json", snapshot.to_dict())
         write_document(staged / "profile.json", _profile(parquet, snapshot).to_dict())
         storage.publish(staged, *parts)
-    log.info("snapshot made: digest=%s n_rows=%d n_files=%d", snapshot.digest, snapshot.n_rows, len(files))
+    log.info("snapshot made: digest=%s n_rows=%d n_files=%d", snapshot.digest, snapshot.n_rows, len(sources))
     return snapshot
 
 
@@ -265,6 +265,6 @@ def _with_examples(finding: Finding, snapshot: DatasetSnapshot) -> Finding:
     return dataclasses.replace(finding, examples=examples)
 
 
-def _describe(files: list[Path]) -> list[dict[str, Any]]:
-    return [{"name": f.name, "size": f.stat().st_size, "modified_ns": f.stat().st_mtime_ns} for f in files]
+def _describe(sources: list[Path]) -> list[dict[str, Any]]:
+    return [{"name": f.name, "size": f.stat().st_size, "modified_ns": f.stat().st_mtime_ns} for f in sources]
 

@@ -1,0 +1,1 @@
+"""An Airflow connection, or Airflow's configuration, becomes what a step is given."""

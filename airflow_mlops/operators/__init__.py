@@ -1,0 +1,23 @@
+"""Thin operators, one per step: build what it needs, call it, record, then return, raise or skip."""
+
+from __future__ import annotations
+
+from airflow_mlops.operators.data import SnapshotDatasetOperator, SplitDatasetOperator, ValidateDataOperator
+from airflow_mlops.operators.evaluate import BlessModelOperator, EvaluateModelOperator
+from airflow_mlops.operators.monitor import DecideRetrainOperator, DriftCheckOperator
+from airflow_mlops.operators.promote import PromoteModelOperator, RegisterModelOperator, RollbackModelOperator
+from airflow_mlops.operators.train import TrainModelOperator
+
+__all__ = [
+    "BlessModelOperator",
+    "DecideRetrainOperator",
+    "DriftCheckOperator",
+    "EvaluateModelOperator",
+    "PromoteModelOperator",
+    "RegisterModelOperator",
+    "RollbackModelOperator",
+    "SnapshotDatasetOperator",
+    "SplitDatasetOperator",
+    "TrainModelOperator",
+    "ValidateDataOperator",
+]

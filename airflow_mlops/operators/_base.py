@@ -1,0 +1,133 @@
+"""What every operator shares: one step, one result, and what a failure means to Airflow."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, BaseOperatorLink, SkipMixin
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_mlops.errors import MlopsError, SpecError, UnavailableError
+from airflow_mlops.hooks.mlflow import MlflowHook
+from airflow_mlops.hooks.platform import get_platform, report_url
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_mlops.core.values import PipelineRun, Value
+    from airflow_mlops.steps import Platform
+
+__all__ = ["MlflowLink", "ReportLink", "StepOperator", "parse_json", "pipeline_run"]
+
+
+class ReportLink(BaseOperatorLink):
+    """The page that says what the step found."""
+
+    name = "Report"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """Return what the operator left when it ran; this is called in the task, when it ends."""
+        return getattr(operator, "report_link", "")
+
+
+class MlflowLink(BaseOperatorLink):
+    """The run or the version in MLflow."""
+
+    name = "MLflow"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """Return what the operator left when it ran; this is called in the task, when it ends."""
+        return getattr(operator, "mlflow_link", "")
+
+
+class StepOperator(BaseOperator, SkipMixin):
+    """Run one step of the flow.
+
+    A subclass gives :meth:`call_step`, and :meth:`conclude` where the result may end the run. The result
+    is the task's XCom, as a small JSON document; data stays in the storage. An outage fails the task such
+    that Airflow retries it; everything else that this package refuses fails it for good.
+
+    :param mlflow_conn_id: the Airflow connection to MLflow.
+    """
+
+    template_fields: tuple[str, ...] = ("mlflow_conn_id",)
+    operator_extra_links = (ReportLink(), MlflowLink())
+    ui_color = "#e3edf7"
+
+    def __init__(self, *, mlflow_conn_id: str = MlflowHook.default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mlflow_conn_id = mlflow_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        """Call the step, leave its links and its result, and conclude."""
+        with failures_for_airflow():
+            value = self.call_step(pipeline_run(context))
+            if value is None:
+                return None
+            self.report_link = report_url(getattr(value, "report_uri", ""))
+            self.mlflow_link = getattr(value, "run_url", "") or getattr(value, "url", "")
+            document = value.to_dict()
+            try:
+                self.conclude(value, context)
+            except Exception:  # to skip the rest is an exception too
+                context["ti"].xcom_push(key="return_value", value=document)
+                raise
+            return document
+
+    def call_step(self, run: PipelineRun) -> Value | None:
+        """Build what the step needs and call it."""
+        raise NotImplementedError
+
+    def conclude(self, value: Any, context: Context) -> None:
+        """Raise to end the run with a failure, or skip what comes after; by default go on."""
+
+    def platform(self) -> Platform:
+        """Return storage and tracking server, having seen that the server answers."""
+        return get_platform(self.mlflow_conn_id)
+
+    def skip_the_rest(self, context: Context, reason: str) -> None:
+        """Skip every task after this one: a normal end of the run."""
+        self.log.info("Nothing more to do in this run. %s", reason)
+        rest = [task for task in self.get_flat_relatives(upstream=False) if not task.is_teardown]
+        if rest:
+            self.skip(ti=context["ti"], tasks=rest)
+
+
+def pipeline_run(context: Context) -> PipelineRun:
+    """Return the identity of the DAG run; it is the same on every try."""
+    from airflow_mlops.core.values import PipelineRun
+
+    dag_run = context["dag_run"]
+    actor = getattr(dag_run, "triggering_user_name", None) or "airflow"
+    trigger = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+    return PipelineRun(pipeline=dag_run.dag_id, run_id=dag_run.run_id, trigger=trigger, actor=actor)
+
+
+@contextlib.contextmanager
+def failures_for_airflow() -> Iterator[None]:
+    """Translate: an outage may be retried, a verdict or a mistake may not."""
+    try:
+        yield
+    except UnavailableError:
+        raise
+    except MlopsError as error:
+        raise AirflowFailException(str(error)) from error
+
+
+def parse_json(setting: Mapping[str, Any] | str | None, name: str) -> dict[str, Any]:
+    """Return a mapping that was given as such, or as the JSON text that a template gives.
+
+    :raises SpecError: when it is neither.
+    """
+    if setting is None or isinstance(setting, Mapping):
+        return dict(setting or {})
+    try:
+        found = json.loads(setting or "{}")
+    except ValueError as error:
+        raise SpecError(f"{name}: expected a JSON object, found {setting!r}: {error}") from error
+    if not isinstance(found, dict):
+        raise SpecError(f"{name}: expected a JSON object, found {setting!r}")
+    return found

@@ -1,0 +1,115 @@
+"""Evaluation and the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_mlops.errors import NotBlessedError
+from airflow_mlops.operators._base import StepOperator
+from airflow_mlops.specs.evaluate import GateSpec
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_mlops.core.data import DatasetSplit
+    from airflow_mlops.core.evaluate import Blessing, EvaluationReport
+    from airflow_mlops.core.train import TrainedModel
+    from airflow_mlops.core.values import PipelineRun
+
+__all__ = ["BlessModelOperator", "EvaluateModelOperator"]
+
+
+class EvaluateModelOperator(StepOperator):
+    """Score challenger, champion and a naive baseline on the same held-back rows.
+
+    Gives an :class:`~airflow_mlops.core.evaluate.EvaluationReport`. See
+    :func:`~airflow_mlops.steps.evaluate.evaluate_model`.
+
+    :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
+    :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
+    :param gate: a :class:`~airflow_mlops.specs.GateSpec`, or its settings: metrics, baseline and
+        interval. (templated)
+    """
+
+    template_fields = ("model", "split", "gate", *StepOperator.template_fields)
+
+    def __init__(
+        self,
+        *,
+        model: Mapping[str, Any],
+        split: Mapping[str, Any],
+        gate: GateSpec | Mapping[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.split = split
+        self.gate = gate
+
+    def call_step(self, run: PipelineRun) -> EvaluationReport:
+        """Evaluate."""
+        from airflow_mlops.core.data import DatasetSplit
+        from airflow_mlops.core.train import TrainedModel
+        from airflow_mlops.steps.evaluate import evaluate_model
+
+        return evaluate_model(
+            TrainedModel.from_dict(self.model),
+            DatasetSplit.from_dict(self.split),
+            GateSpec.parse(self.gate),
+            platform=self.platform(),
+            run=run,
+        )
+
+
+class BlessModelOperator(StepOperator):
+    """Let the gate judge an evaluation.
+
+    Gives a :class:`~airflow_mlops.core.evaluate.Blessing`. A challenger that is not blessed is a normal end
+    of the run: what comes after is skipped, and the champion stays. See
+    :func:`~airflow_mlops.steps.evaluate.bless_model`.
+
+    :param evaluation: what :class:`EvaluateModelOperator` gave. (templated)
+    :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
+    :param gate: a :class:`~airflow_mlops.specs.GateSpec`, or its settings. (templated)
+    :param on_rejection: ``skip`` what comes after, or ``fail`` the task.
+    """
+
+    template_fields = ("evaluation", "model", "gate", *StepOperator.template_fields)
+
+    def __init__(
+        self,
+        *,
+        evaluation: Mapping[str, Any],
+        model: Mapping[str, Any],
+        gate: GateSpec | Mapping[str, Any],
+        on_rejection: Literal["skip", "fail"] = "skip",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.evaluation = evaluation
+        self.model = model
+        self.gate = gate
+        self.on_rejection = on_rejection
+
+    def call_step(self, run: PipelineRun) -> Blessing:
+        """Judge."""
+        from airflow_mlops.core.evaluate import EvaluationReport
+        from airflow_mlops.core.train import TrainedModel
+        from airflow_mlops.steps.evaluate import bless_model
+
+        return bless_model(
+            EvaluationReport.from_dict(self.evaluation),
+            GateSpec.parse(self.gate),
+            TrainedModel.from_dict(self.model),
+            platform=self.platform(),
+            run=run,
+        )
+
+    def conclude(self, value: Blessing, context: Context) -> None:
+        """Skip the rest, or fail, when the challenger is not blessed."""
+        if value.is_blessed:
+            return
+        if self.on_rejection == "fail":
+            raise NotBlessedError(str(value))
+        self.skip_the_rest(context, str(value))

@@ -1,0 +1,127 @@
+"""Monitoring: has the data moved, and is it worth training again?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.operators._base import StepOperator, parse_json
+from airflow_mlops.specs.monitor import MonitoringSpec
+from airflow_mlops.specs.train import TrainingSpec
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_mlops.core.data import DatasetSnapshot, DatasetSplit
+    from airflow_mlops.core.monitor import DriftReport, RetrainDecision
+    from airflow_mlops.core.train import merge_params
+    from airflow_mlops.core.values import PipelineRun
+
+__all__ = ["DecideRetrainOperator", "DriftCheckOperator"]
+
+
+class DriftCheckOperator(StepOperator):
+    """Compare the rows that are new since the champion's data with that data's stored profile.
+
+    Gives a :class:`~airflow_mlops.core.monitor.DriftReport`; drift is reported and fails nothing. See
+    :func:`~airflow_mlops.steps.monitor.check_drift`.
+
+    :param model_name: whose champion's data is the reference. (templated)
+    :param snapshot: what :class:`~airflow_mlops.operators.SnapshotDatasetOperator` gave. (templated)
+    :param monitoring: a :class:`~airflow_mlops.specs.MonitoringSpec`, or its settings. (templated)
+    """
+
+    template_fields = ("model_name", "snapshot", "monitoring", *StepOperator.template_fields)
+
+    def __init__(
+        self,
+        *,
+        model_name: str,
+        snapshot: Mapping[str, Any],
+        monitoring: MonitoringSpec | Mapping[str, Any] = MonitoringSpec(),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model_name = model_name
+        self.snapshot = snapshot
+        self.monitoring = monitoring
+
+    def call_step(self, run: PipelineRun) -> DriftReport:
+        """Check for drift."""
+        from airflow_mlops.core.data import DatasetSnapshot
+        from airflow_mlops.steps.monitor import check_drift
+
+        return check_drift(
+            DatasetSnapshot.from_dict(self.snapshot),
+            MonitoringSpec.parse(self.monitoring),
+            model_name=self.model_name,
+            platform=self.platform(),
+            run=run,
+        )
+
+
+class DecideRetrainOperator(StepOperator):
+    """Decide whether the run trains; if not, skip the rest of it.
+
+    Gives a :class:`~airflow_mlops.core.monitor.RetrainDecision`, which is also in the ledger. See
+    :func:`~airflow_mlops.steps.monitor.decide_retrain`.
+
+    :param model_name: the model that the decision is about. (templated)
+    :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
+    :param training: a :class:`~airflow_mlops.specs.TrainingSpec`, or its settings. (templated)
+    :param hyperparameters: values that replace the spec's, as a mapping or as JSON. (templated)
+    :param drift: what :class:`DriftCheckOperator` gave, for the reasons. (templated)
+    :param force: train in any case; ``true`` or ``false``, also as text. (templated)
+    """
+
+    template_fields = (
+        "model_name",
+        "split",
+        "training",
+        "hyperparameters",
+        "drift",
+        "force",
+        *StepOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        model_name: str,
+        split: Mapping[str, Any],
+        training: TrainingSpec | Mapping[str, Any],
+        hyperparameters: Mapping[str, Any] | str | None = None,
+        drift: Mapping[str, Any] | None = None,
+        force: bool | str = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model_name = model_name
+        self.split = split
+        self.training = training
+        self.hyperparameters = hyperparameters
+        self.drift = drift
+        self.force = force
+
+    def call_step(self, run: PipelineRun) -> RetrainDecision:
+        """Decide."""
+        from airflow_mlops.core.data import DatasetSplit
+        from airflow_mlops.core.monitor import DriftReport
+        from airflow_mlops.core.train import merge_params
+        from airflow_mlops.steps.monitor import decide_retrain
+
+        overrides = parse_json(self.hyperparameters, "hyperparameters")
+        return decide_retrain(
+            DatasetSplit.from_dict(self.split),
+            merge_params(TrainingSpec.parse(self.training), overrides),
+            model_name=self.model_name,
+            drift=DriftReport.from_dict(self.drift) if self.drift else None,
+            force=str(self.force).lower() == "true",
+            platform=self.platform(),
+            run=run,
+        )
+
+    def conclude(self, value: RetrainDecision, context: Context) -> None:
+        """Skip the rest on no."""
+        if not value.should_retrain:
+            self.skip_the_rest(context, str(value))

@@ -1,0 +1,60 @@
+"""Training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops.operators._base import StepOperator, parse_json
+from airflow_mlops.specs.train import TrainingSpec
+
+if TYPE_CHECKING:
+    from airflow_mlops.core.data import DatasetSplit
+    from airflow_mlops.core.train import TrainedModel, merge_params
+    from airflow_mlops.core.values import PipelineRun
+
+__all__ = ["TrainModelOperator"]
+
+
+class TrainModelOperator(StepOperator):
+    """Fit an estimator, or call a training function, and log the model in MLflow.
+
+    Gives a :class:`~airflow_mlops.core.train.TrainedModel`. See :func:`~airflow_mlops.steps.train.train_model`.
+
+    :param model_name: the MLflow experiment, and the name that the model is registered under. (templated)
+    :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
+    :param training: a :class:`~airflow_mlops.specs.TrainingSpec`, or its settings. (templated)
+    :param hyperparameters: values that replace the spec's, as a mapping or as JSON. (templated)
+    """
+
+    template_fields = ("model_name", "split", "training", "hyperparameters", *StepOperator.template_fields)
+
+    def __init__(
+        self,
+        *,
+        model_name: str,
+        split: Mapping[str, Any],
+        training: TrainingSpec | Mapping[str, Any],
+        hyperparameters: Mapping[str, Any] | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model_name = model_name
+        self.split = split
+        self.training = training
+        self.hyperparameters = hyperparameters
+
+    def call_step(self, run: PipelineRun) -> TrainedModel:
+        """Train."""
+        from airflow_mlops.core.data import DatasetSplit
+        from airflow_mlops.core.train import merge_params
+        from airflow_mlops.steps.train import train_model
+
+        overrides = parse_json(self.hyperparameters, "hyperparameters")
+        return train_model(
+            DatasetSplit.from_dict(self.split),
+            merge_params(TrainingSpec.parse(self.training), overrides),
+            model_name=self.model_name,
+            platform=self.platform(),
+            run=run,
+        )

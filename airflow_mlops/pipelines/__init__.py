@@ -1,0 +1,7 @@
+"""A spec becomes a DAG: wiring only."""
+
+from __future__ import annotations
+
+from airflow_mlops.pipelines.continuous_training import ContinuousTraining
+
+__all__ = ["ContinuousTraining"]

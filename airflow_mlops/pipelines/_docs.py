@@ -1,0 +1,42 @@
+"""The description that people read above a DAG."""
+
+from __future__ import annotations
+
+from airflow_mlops.specs.pipeline import PipelineSpec
+
+__all__ = ["describe"]
+
+
+def describe(spec: PipelineSpec) -> str:
+    """Return a pipeline's description in Markdown: what it learns, when it runs, what the gate asks."""
+    when = [
+        f"new files at `{spec.data.path}`" if trigger.on == "new_data" else f"`{trigger.cron}` (UTC)"
+        for trigger in spec.triggers
+    ]
+    rules = "\n".join(
+        f"| {metric} | {_or_dash(t.value_threshold)} | {_or_dash(t.change_threshold)} |"
+        for metric, t in spec.gate.metrics.items()
+    )
+    against = f"column `{spec.gate.baseline_column}`" if spec.gate.baseline_column else f"the {spec.gate.baseline}"
+    return f"""\
+### Continuous training of `{spec.model_name}`
+
+{spec.description or "No description."}
+
+- **Learns** `{spec.training.target}` by `{spec.training.estimator or spec.training.function}` from `{spec.data.path}`
+- **Runs** on {" and on ".join(when) or "demand only"}
+- **Holds back** {spec.split.test_fraction:.0%} of the rows by {spec.split.method} and compares challenger, champion and
+  {against} on them
+- **Promotes** {"by itself what the gate blesses" if spec.promotion.policy == "automatic" else "nothing by itself"}
+
+| metric | at worst (value_threshold) | worse than the champion by at most (change_threshold) |
+|---|---|---|
+{rules}
+
+The run ends early, and green, when nothing changed or the challenger is not blessed. It ends red when the data
+is halted. In each case the champion stays. To go back to an earlier champion, trigger `{spec.model_name}_rollback`.
+"""
+
+
+def _or_dash(threshold: float | None) -> str:
+    return "—" if threshold is None else f"{threshold:g}"

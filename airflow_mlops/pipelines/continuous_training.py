@@ -1,0 +1,269 @@
+"""Continuous training of one model: the spec, its DAGs, and the same flow in this process."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_mlops.errors import SpecError
+from airflow_mlops.pipelines._docs import describe
+from airflow_mlops.specs.pipeline import PipelineSpec
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+    from airflow_mlops.steps.pipeline import PipelineResult
+
+__all__ = ["ContinuousTraining"]
+
+_OWN_PARAMS = ("force", "window_start", "window_end", "promotion")
+
+
+class ContinuousTraining(PipelineSpec):
+    """Continuous training of one model, declared.
+
+    Takes the settings of :class:`~airflow_mlops.specs.PipelineSpec`. :meth:`dag` gives the DAG, :meth:`run`
+    does the same in this process.
+    """
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str]) -> Self:
+        """Read the same settings from a YAML file.
+
+        :raises SpecError: when the file can't be read, or a setting can't be used; the message has its path.
+        """
+        import yaml
+
+        try:
+            document = yaml.safe_load(Path(path).read_text())
+        except OSError as error:
+            raise SpecError(f"{path}: can't be read: {error.strerror}.") from error
+        except yaml.YAMLError as error:
+            raise SpecError(f"{path}: is not YAML: {error}") from error
+        try:
+            return cls.parse(document)
+        except SpecError as error:
+            raise SpecError(f"{path}: {error}") from error
+
+    def dag(self, *, mlflow_conn_id: str = "mlflow_default", **dag_settings: Any) -> DAG:
+        """Return the DAG. Its id is the model's name.
+
+        The trigger form offers to force a training, to set the data's window, to hold the promotion, and
+        every hyperparameter.
+
+        :param mlflow_conn_id: the Airflow connection to MLflow.
+        :param dag_settings: more arguments for :class:`airflow.sdk.DAG`; they win over the defaults.
+        """
+        from airflow.sdk import DAG, TaskGroup
+
+        from airflow_mlops import operators
+
+        settings: dict[str, Any] = {
+            "dag_id": self.model_name,
+            "schedule": self._schedule(),
+            "description": self.description or f"Continuous training of {self.model_name}",
+            "doc_md": describe(self),
+            "params": self._params(),
+            "tags": ["mlops", "continuous-training"],
+            "catchup": False,
+            "max_active_runs": 1,
+            "default_args": {"retries": 2, "retry_delay": timedelta(seconds=30), "mlflow_conn_id": mlflow_conn_id},
+        }
+        data = self.data.model_dump(mode="json")
+        data |= {
+            "window_start": "{{ params.window_start or '' }}",
+            "window_end": "{{ params.window_end or '' }}",
+        }
+        training, gate = self.training.model_dump(mode="json"), self.gate.model_dump(mode="json")
+        chosen = ", ".join(f"{name!r}: params[{name!r}]" for name in self.training.params)
+        hyperparameters = f"{{{{ {{{chosen}}} | tojson }}}}"
+
+        with DAG(**(settings | dag_settings)) as dag:
+            with TaskGroup("data", prefix_group_id=False, tooltip="Copy the data, check it, part it"):
+                snapshot = operators.SnapshotDatasetOperator(task_id="snapshot", dataset=self.model_name, data=data)
+                validate = operators.ValidateDataOperator(
+                    task_id="validate",
+                    snapshot=snapshot.output,
+                    validation=self.validation.model_dump(mode="json"),
+                    model_name=self.model_name,
+                )
+                split = operators.SplitDatasetOperator(
+                    task_id="split",
+                    snapshot=snapshot.output,
+                    data=self.data.model_dump(mode="json"),
+                    split=self.split.model_dump(mode="json"),
+                )
+                validate >> split
+            with TaskGroup("monitoring", prefix_group_id=False, tooltip="Has anything changed?"):
+                check_drift = operators.DriftCheckOperator(
+                    task_id="check_drift",
+                    model_name=self.model_name,
+                    snapshot=snapshot.output,
+                    monitoring=self.monitoring.model_dump(mode="json"),
+                )
+                decide = operators.DecideRetrainOperator(
+                    task_id="decide",
+                    model_name=self.model_name,
+                    split=split.output,
+                    training=training,
+                    hyperparameters=hyperparameters,
+                    drift=check_drift.output,
+                    force="{{ params.force }}",
+                )
+                validate >> check_drift
+            with TaskGroup("training", prefix_group_id=False, tooltip="Train a challenger, compare it, judge it"):
+                train = operators.TrainModelOperator(
+                    task_id="train",
+                    model_name=self.model_name,
+                    split=split.output,
+                    training=training,
+                    hyperparameters=hyperparameters,
+                )
+                evaluate = operators.EvaluateModelOperator(
+                    task_id="evaluate", model=train.output, split=split.output, gate=gate
+                )
+                bless = operators.BlessModelOperator(
+                    task_id="bless", evaluation=evaluate.output, model=train.output, gate=gate
+                )
+                decide >> train
+            with TaskGroup("promotion", prefix_group_id=False, tooltip="Register it, make it champion"):
+                register = operators.RegisterModelOperator(
+                    task_id="register", model=train.output, blessing=bless.output
+                )
+                operators.PromoteModelOperator(
+                    task_id="promote",
+                    version=register.output,
+                    blessing=bless.output,
+                    policy="{{ params.promotion }}",
+                )
+        return dag
+
+    def rollback_dag(self, *, mlflow_conn_id: str = "mlflow_default", **dag_settings: Any) -> DAG:
+        """Return the DAG by which a person goes back to an earlier champion. Its id ends in ``_rollback``.
+
+        :param mlflow_conn_id: the Airflow connection to MLflow.
+        :param dag_settings: more arguments for :class:`airflow.sdk.DAG`; they win over the defaults.
+        """
+        from airflow.sdk import DAG, Param
+
+        from airflow_mlops import operators
+
+        settings: dict[str, Any] = {
+            "dag_id": f"{self.model_name}_rollback",
+            "schedule": None,
+            "description": f"Go back to an earlier champion of {self.model_name}",
+            "doc_md": f"Makes the last healthy version of **{self.model_name}** champion again. The version that is "
+            "rolled back from does not return by itself. The journal keeps the reason.",
+            "params": {
+                "reason": Param(type="string", minLength=3, title="Reason", description="The journal keeps it."),
+                "to_version": Param(
+                    None,
+                    type=["null", "integer"],
+                    title="Version",
+                    description="A version that was champion before. Empty: the last healthy one.",
+                ),
+            },
+            "tags": ["mlops", "rollback"],
+            "catchup": False,
+            "max_active_runs": 1,
+            "default_args": {"retries": 2, "retry_delay": timedelta(seconds=30), "mlflow_conn_id": mlflow_conn_id},
+        }
+        with DAG(**(settings | dag_settings)) as dag:
+            operators.RollbackModelOperator(
+                task_id="rollback",
+                model_name=self.model_name,
+                reason="{{ params.reason }}",
+                to_version="{{ params.to_version or '' }}",
+            )
+        return dag
+
+    def run(
+        self,
+        *,
+        storage_root: str | os.PathLike[str],
+        tracking_uri: str,
+        force: bool = False,
+        params: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        trusted_types: tuple[str, ...] = (),
+    ) -> PipelineResult:
+        """Do what the DAG does, in this process and without Airflow: in a notebook, in a test.
+
+        :param storage_root: an absolute folder for snapshots, reports and journals.
+        :param tracking_uri: MLflow's, such as ``http://localhost:5000`` or ``sqlite:////path/mlflow.db``.
+        :param force: train even if nothing changed.
+        :param params: hyperparameters that replace the spec's.
+        :param run_id: names the run in every record; the same one again finds what was finished.
+        :param trusted_types: types that models may hold beside scikit-learn's own.
+        :raises DataHaltedError: when the validation halts.
+        """
+        from airflow_mlops.adapters.mlflow import Mlflow
+        from airflow_mlops.adapters.storage import Storage
+        from airflow_mlops.core.values import PipelineRun
+        from airflow_mlops.steps import Platform
+        from airflow_mlops.steps.pipeline import run_pipeline
+
+        run = PipelineRun(pipeline=self.model_name, run_id=run_id or f"local__{uuid.uuid4().hex[:12]}")
+        platform = Platform(Storage(os.fspath(storage_root)), Mlflow(tracking_uri), trusted_types)
+        return run_pipeline(self, platform=platform, run=run, force=force, params=params)
+
+    def _schedule(self) -> Any:
+        """Return what starts the DAG; ``None`` when only a person does."""
+        from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
+
+        timetable, assets = None, []
+        for trigger in self.triggers:
+            if trigger.on == "schedule":
+                timetable = CronTriggerTimetable(trigger.cron, timezone="UTC")
+            else:
+                from airflow_mlops.triggers.data import NewFilesTrigger
+
+                name = f"{self.model_name}_data"
+                watch = NewFilesTrigger(path=self.data.path, watermark=name, poll_interval_s=trigger.poll_interval_s)
+                assets.append(Asset(name, watchers=[AssetWatcher(name=f"{name}_watcher", trigger=watch)]))
+        if timetable and assets:
+            return AssetOrTimeSchedule(timetable=timetable, assets=assets)
+        return timetable or assets or None
+
+    def _params(self) -> dict[str, Any]:
+        """Return the trigger form."""
+        from airflow.sdk import Param
+
+        taken = [name for name in self.training.params if name in _OWN_PARAMS]
+        if taken:
+            raise SpecError(f"training.params: {taken} are names of the trigger form's own fields. Rename them.")
+        start, end = self.data.window_start, self.data.window_end
+        moment: dict[str, Any] = {"type": ["null", "string"], "format": "date-time", "section": "Data"}
+        form = {
+            "force": Param(False, type="boolean", title="Force", description="Train even if nothing has changed."),
+            "promotion": Param(
+                self.promotion.policy,
+                type="string",
+                enum=["automatic", "hold"],
+                title="Promotion",
+                description="Make a blessed version champion, or only register it.",
+            ),
+            "window_start": Param(
+                start.isoformat() if start else None, title="From", description="First moment that belongs.", **moment
+            ),
+            "window_end": Param(
+                end.isoformat() if end else None, title="Until", description="First moment that does not.", **moment
+            ),
+        }
+        for name, value in self.training.params.items():
+            form[name] = Param(value, type=_json_type(value), title=name, section="Hyperparameters")
+        return form
+
+
+def _json_type(value: Any) -> str | list[str]:
+    """Return the JSON Schema type that a form field for this value needs."""
+    if isinstance(value, bool):
+        return "boolean"
+    for kind, name in ((int, "integer"), (float, "number"), (str, "string"), (Mapping, "object"), (list | tuple, "array")):
+        if isinstance(value, kind):
+            return "number" if name == "integer" else name
+    return ["null", "string", "number"]

@@ -1,0 +1,77 @@
+"""The plugin's routes. Airflow does not authenticate a plugin's app, so every route here asks for a permission."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from airflow.api_fastapi.core_api.security import get_user, requires_access_asset
+from fastapi import APIRouter, Depends, FastAPI, HTTPException
+from fastapi.responses import FileResponse, HTMLResponse
+
+from airflow_mlops.adapters.html import report_page
+from airflow_mlops.core.promote import PromotionRecord, champion_of, unhealthy_versions
+from airflow_mlops.errors import SpecError
+from airflow_mlops.hooks.platform import get_storage
+
+__all__ = ["create_app"]
+
+# Reports hold scripts (Evidently's) and values from data. In a sandbox they have no origin, so they can
+# draw but can neither read cookies nor call Airflow.
+_REPORT_HEADERS = {
+    "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'unsafe-inline'; img-src data: blob:; font-src data:",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "private, no-store",
+}
+
+
+def create_app() -> FastAPI:
+    """Return the app, with no route that does not ask for a permission."""
+    app = FastAPI(title="airflow-mlops", docs_url=None, redoc_url=None, openapi_url=None)
+    router = APIRouter(dependencies=[Depends(get_user), Depends(requires_access_asset("GET"))])
+    router.add_api_route("/reports/{path:path}", show_report, methods=["GET"], response_class=FileResponse)
+    router.add_api_route("/models", show_models, methods=["GET"], response_class=HTMLResponse)
+    router.add_api_route("/models/{model_name}", show_model, methods=["GET"], response_class=HTMLResponse)
+    app.include_router(router)
+    return app
+
+
+def show_report(path: str) -> FileResponse:
+    """Send a report's page from the storage."""
+    try:
+        file = get_storage().path("reports", *path.split("/"))
+    except SpecError as error:
+        raise HTTPException(404, "There is no such report.") from error
+    if file.suffix != ".html" or not file.is_file():
+        raise HTTPException(404, "There is no such report.")
+    return FileResponse(file, media_type="text/html", headers=_REPORT_HEADERS)
+
+
+def show_models() -> HTMLResponse:
+    """List the models that have a journal, with the version that serves."""
+    rows = []
+    for name in get_storage().names("journals"):
+        journal = _journal(name)
+        rows.append((name, f"v{champion_of(journal)}", journal[-1].at.isoformat(" ", "seconds"), journal[-1].reason))
+    header = [("Model", "Champion", "Since", "Why")]
+    return _page("Models", f"{len(rows)}", {}, {"Registered models": (header, rows)})
+
+
+def show_model(model_name: str) -> HTMLResponse:
+    """Show a model's journal."""
+    if model_name not in get_storage().names("journals"):
+        raise HTTPException(404, "There is no journal of such a model.")
+    journal = _journal(model_name)
+    header = [("#", "When", "What", "From", "To", "Who", "Run", "Why")]
+    rows = [(e.sequence, e.at.isoformat(" ", "seconds"), e.action, e.from_version, e.to_version, e.actor, e.run_id, e.reason)
+            for e in reversed(journal)]
+    facts = {"Rolled back from": ", ".join(f"v{v}" for v in sorted(unhealthy_versions(journal))) or "none"}
+    return _page(model_name, f"v{champion_of(journal)}", facts, {"Journal": (header, rows)})
+
+
+def _journal(model_name: str) -> list[PromotionRecord]:
+    return [PromotionRecord.from_dict(entry) for entry in get_storage().log("journals", model_name).entries()]
+
+
+def _page(title: str, verdict: str, facts: dict[str, object], tables: dict[str, tuple[list[tuple[str, ...]], Iterable[object]]]) -> HTMLResponse:
+    return HTMLResponse(report_page(title=title, verdict=verdict, facts=facts, reasons=(), tables=tables), headers=_REPORT_HEADERS)

@@ -1,0 +1,73 @@
+"""What Airflow is told about this provider."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["get_provider_info"]
+
+_NAME = "MLOps"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's description, by Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-mlops",
+        "name": _NAME,
+        "description": "Continuous training of models: validation, training, gates, promotion, rollback, drift.",
+        "integrations": [{"integration-name": _NAME, "external-doc-url": "https://mlflow.org/", "tags": ["software"]}],
+        "operators": [
+            {
+                "integration-name": _NAME,
+                "python-modules": [
+                    f"airflow_mlops.operators.{stage}" for stage in ("data", "monitor", "train", "evaluate", "promote")
+                ],
+            }
+        ],
+        "sensors": [{"integration-name": _NAME, "python-modules": ["airflow_mlops.sensors.data"]}],
+        "hooks": [{"integration-name": _NAME, "python-modules": ["airflow_mlops.hooks.mlflow"]}],
+        "triggers": [{"integration-name": _NAME, "python-modules": ["airflow_mlops.triggers.data"]}],
+        "extra-links": ["airflow_mlops.operators._base.ReportLink", "airflow_mlops.operators._base.MlflowLink"],
+        "connection-types": [
+            {
+                "connection-type": "mlflow",
+                "hook-class-name": "airflow_mlops.hooks.mlflow.MlflowHook",
+                "hook-name": "MLflow",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema"],
+                    "relabeling": {"host": "Tracking URI"},
+                    "placeholders": {"host": "http://localhost:5000"},
+                },
+                "conn-fields": {
+                    "token": {
+                        "label": "Token",
+                        "description": "Sent as a bearer token, in place of login and password.",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                },
+            }
+        ],
+        "config": {
+            "mlops": {
+                "description": "Where airflow-mlops keeps things, and what it may load.",
+                "options": {
+                    "storage_root": {
+                        "description": "Folder for snapshots, reports, journals and ledgers: an absolute path. "
+                        "Empty: $AIRFLOW_HOME/mlops. It must outlive Airflow's metadata database.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/var/lib/mlops",
+                        "default": "",
+                    },
+                    "trusted_types": {
+                        "description": "Import paths, separated by commas, of types that a stored model may hold "
+                        "beside those of scikit-learn. Loading a model runs their code.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "my_company.models.Calibrator",
+                        "default": "",
+                    },
+                },
+            }
+        },
+    }

@@ -1,0 +1,1 @@
+"""Waiting, in the triggerer: an asynchronous loop around a decision of the core."""
