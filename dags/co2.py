@@ -24,7 +24,7 @@ co2 = ContinuousTraining(
         "baseline_column": "co2",
         "cold_start": True,
     },
-    triggers=[{"on": "new_data", "poll_interval_s": 1}],
+    triggers=[{"type": "new_data", "poll_interval_s": 1}],
 )
 
 dag = co2.dag()

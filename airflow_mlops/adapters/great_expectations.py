@@ -51,7 +51,9 @@ def run_suite(frame: Any, expectations: Sequence[Mapping[str, Any]]) -> tuple[li
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_pandas("snapshot")
-    batch = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+    batch = (
+        source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+    )
     try:
         suite = gx.ExpectationSuite(name="suite", expectations=[_normal(entry) for entry in expectations])
     except (GreatExpectationsError, ValueError, TypeError) as error:

@@ -20,7 +20,12 @@ def _environment() -> jinja2.Environment:
 
 
 def report_page(
-    *, title: str, verdict: str, facts: Mapping[str, object], reasons: Sequence[str], tables: Mapping[str, tuple[Rows, Rows]]
+    *,
+    title: str,
+    verdict: str,
+    facts: Mapping[str, object],
+    reasons: Sequence[str],
+    tables: Mapping[str, tuple[Rows, Rows]],
 ) -> str:
     """Return a stand-alone HTML page, without scripts and without anything from elsewhere.
 
@@ -28,6 +33,8 @@ def report_page(
     :param facts: what it is about, by name.
     :param tables: by heading, a header row (in a sequence of one) and the rows.
     """
-    return _environment().get_template("report.html").render(
-        title=title, verdict=verdict, facts=facts, reasons=reasons, tables=tables
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(title=title, verdict=verdict, facts=facts, reasons=reasons, tables=tables)
     )

@@ -58,7 +58,9 @@ def make_estimator(training: TrainingSpec) -> Any:
     except (TypeError, ValueError) as error:
         raise SpecError(f"training.params don't fit {training.estimator}: {error}") from error
     if not hasattr(estimator, "fit") or not hasattr(estimator, "predict"):
-        raise SpecError(f"training.estimator {training.estimator!r} gives {type(estimator).__name__}, without fit/predict.")
+        raise SpecError(
+            f"training.estimator {training.estimator!r} gives {type(estimator).__name__}, without fit/predict."
+        )
     if hasattr(estimator, "get_params"):
         states = {key: value for key, value in estimator.get_params().items() if key.split("__")[-1] == "random_state"}
         estimator.set_params(**{key: training.seed for key, value in states.items() if value is None})

@@ -196,9 +196,7 @@ class DatasetSplit(Value):
         return f"{self.train.digest}+{self.test.digest}"
 
 
-def arrived_files(
-    *, now: Mapping[str, str], before: Mapping[str, str], handled: Mapping[str, str]
-) -> tuple[str, ...]:
+def arrived_files(*, now: Mapping[str, str], before: Mapping[str, str], handled: Mapping[str, str]) -> tuple[str, ...]:
     """Return the files that have arrived whole and were not handled yet, sorted.
 
     :param now: a stamp by file, from this look.

@@ -219,7 +219,9 @@ def paired_bootstrap(
     """
     n_rows = len(challenger)
     if n_rows == 0 or len(other) != n_rows:
-        raise EvaluationError(f"Can't compare {n_rows} scores with {len(other)}: both need the same rows, at least one.")
+        raise EvaluationError(
+            f"Can't compare {n_rows} scores with {len(other)}: both need the same rows, at least one."
+        )
     length = min(block_length, n_rows)
     n_blocks = math.ceil(n_rows / length)
     sums = np.stack([_circular_block_sums(challenger, length), _circular_block_sums(other, length)])

@@ -12,9 +12,7 @@ from airflow_mlops.specs.evaluate import GateSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.data import DatasetSplit
     from airflow_mlops.core.evaluate import Blessing, EvaluationReport
-    from airflow_mlops.core.train import TrainedModel
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["BlessModelOperator", "EvaluateModelOperator"]

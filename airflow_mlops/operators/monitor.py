@@ -12,9 +12,7 @@ from airflow_mlops.specs.train import TrainingSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.data import DatasetSnapshot, DatasetSplit
     from airflow_mlops.core.monitor import DriftReport, RetrainDecision
-    from airflow_mlops.core.train import merge_params
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["DecideRetrainOperator", "DriftCheckOperator"]

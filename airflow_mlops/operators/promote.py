@@ -10,9 +10,7 @@ from airflow_mlops.operators._base import StepOperator
 from airflow_mlops.specs.promote import PromotionSpec
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.evaluate import Blessing
     from airflow_mlops.core.promote import ModelVersion, PromotionRecord
-    from airflow_mlops.core.train import TrainedModel
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["PromoteModelOperator", "RegisterModelOperator", "RollbackModelOperator"]

@@ -9,8 +9,7 @@ from airflow_mlops.operators._base import StepOperator, parse_json
 from airflow_mlops.specs.train import TrainingSpec
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.data import DatasetSplit
-    from airflow_mlops.core.train import TrainedModel, merge_params
+    from airflow_mlops.core.train import TrainedModel
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["TrainModelOperator"]

@@ -10,7 +10,7 @@ __all__ = ["describe"]
 def describe(spec: PipelineSpec) -> str:
     """Return a pipeline's description in Markdown: what it learns, when it runs, what the gate asks."""
     when = [
-        f"new files at `{spec.data.path}`" if trigger.on == "new_data" else f"`{trigger.cron}` (UTC)"
+        f"new files at `{spec.data.path}`" if trigger.type == "new_data" else f"`{trigger.cron}` (UTC)"
         for trigger in spec.triggers
     ]
     rules = "\n".join(

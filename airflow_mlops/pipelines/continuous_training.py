@@ -217,7 +217,7 @@ class ContinuousTraining(PipelineSpec):
 
         timetable, assets = None, []
         for trigger in self.triggers:
-            if trigger.on == "schedule":
+            if trigger.type == "schedule":
                 timetable = CronTriggerTimetable(trigger.cron, timezone="UTC")
             else:
                 from airflow_mlops.triggers.data import NewFilesTrigger
@@ -263,7 +263,13 @@ def _json_type(value: Any) -> str | list[str]:
     """Return the JSON Schema type that a form field for this value needs."""
     if isinstance(value, bool):
         return "boolean"
-    for kind, name in ((int, "integer"), (float, "number"), (str, "string"), (Mapping, "object"), (list | tuple, "array")):
+    for kind, name in (
+        (int, "integer"),
+        (float, "number"),
+        (str, "string"),
+        (Mapping, "object"),
+        (list | tuple, "array"),
+    ):
         if isinstance(value, kind):
             return "number" if name == "integer" else name
     return ["null", "string", "number"]

@@ -28,5 +28,11 @@ class MlopsPlugin(AirflowPlugin):
     name = "mlops"
     fastapi_apps = [{"app": _LazyApp(), "url_prefix": "/mlops", "name": "MLOps"}]
     external_views = [
-        {"name": "Models", "href": "mlops/models", "destination": "nav", "category": "browse", "url_route": "mlops-models"}
+        {
+            "name": "Models",
+            "href": "mlops/models",
+            "destination": "nav",
+            "category": "browse",
+            "url_route": "mlops-models",
+        }
     ]

@@ -63,8 +63,19 @@ def show_model(model_name: str) -> HTMLResponse:
         raise HTTPException(404, "There is no journal of such a model.")
     journal = _journal(model_name)
     header = [("#", "When", "What", "From", "To", "Who", "Run", "Why")]
-    rows = [(e.sequence, e.at.isoformat(" ", "seconds"), e.action, e.from_version, e.to_version, e.actor, e.run_id, e.reason)
-            for e in reversed(journal)]
+    rows = [
+        (
+            e.sequence,
+            e.at.isoformat(" ", "seconds"),
+            e.action,
+            e.from_version,
+            e.to_version,
+            e.actor,
+            e.run_id,
+            e.reason,
+        )
+        for e in reversed(journal)
+    ]
     facts = {"Rolled back from": ", ".join(f"v{v}" for v in sorted(unhealthy_versions(journal))) or "none"}
     return _page(model_name, f"v{champion_of(journal)}", facts, {"Journal": (header, rows)})
 
@@ -73,5 +84,12 @@ def _journal(model_name: str) -> list[PromotionRecord]:
     return [PromotionRecord.from_dict(entry) for entry in get_storage().log("journals", model_name).entries()]
 
 
-def _page(title: str, verdict: str, facts: dict[str, object], tables: dict[str, tuple[list[tuple[str, ...]], Iterable[object]]]) -> HTMLResponse:
-    return HTMLResponse(report_page(title=title, verdict=verdict, facts=facts, reasons=(), tables=tables), headers=_REPORT_HEADERS)
+def _page(
+    title: str,
+    verdict: str,
+    facts: dict[str, object],
+    tables: dict[str, tuple[list[tuple[str, ...]], Iterable[object]]],
+) -> HTMLResponse:
+    return HTMLResponse(
+        report_page(title=title, verdict=verdict, facts=facts, reasons=(), tables=tables), headers=_REPORT_HEADERS
+    )

@@ -31,7 +31,12 @@ class NewDataSensor(BaseSensorOperator):
     template_fields = ("path", "watermark")
 
     def __init__(
-        self, *, path: str, watermark: str = "{{ ti.dag_id }}.{{ ti.task_id }}", poke_interval: float = 60.0, **kwargs: Any
+        self,
+        *,
+        path: str,
+        watermark: str = "{{ ti.dag_id }}.{{ ti.task_id }}",
+        poke_interval: float = 60.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
         self.path = path

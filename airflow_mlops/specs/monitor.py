@@ -28,7 +28,7 @@ class NewDataTrigger(Spec):
     :param poll_interval_s: seconds between two looks. A file counts once it has not changed between two.
     """
 
-    on: Literal["new_data"] = "new_data"
+    type: Literal["new_data"] = "new_data"
     poll_interval_s: float = Field(default=60.0, gt=0)
 
 
@@ -38,8 +38,8 @@ class ScheduleTrigger(Spec):
     :param cron: a cron expression, in UTC.
     """
 
-    on: Literal["schedule"] = "schedule"
+    type: Literal["schedule"] = "schedule"
     cron: str = Field(min_length=1)
 
 
-TriggerSpec = Annotated[NewDataTrigger | ScheduleTrigger, Field(discriminator="on")]
+TriggerSpec = Annotated[NewDataTrigger | ScheduleTrigger, Field(discriminator="type")]

@@ -37,7 +37,7 @@ class PipelineSpec(Spec):
     def _fits_together(self) -> Self:
         if self.split.method == "time" and not self.data.timestamp:
             raise ValueError("a split by time needs data.timestamp; or choose split.method: random")
-        kinds = [trigger.on for trigger in self.triggers]
+        kinds = [trigger.type for trigger in self.triggers]
         if len(kinds) != len(set(kinds)):
             raise ValueError("triggers: give at most one of a kind")
         return self

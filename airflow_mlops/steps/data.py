@@ -267,4 +267,3 @@ def _with_examples(finding: Finding, snapshot: DatasetSnapshot) -> Finding:
 
 def _describe(sources: list[Path]) -> list[dict[str, Any]]:
     return [{"name": f.name, "size": f.stat().st_size, "modified_ns": f.stat().st_mtime_ns} for f in sources]
-

@@ -158,7 +158,9 @@ def _new_rows(reference: DatasetSnapshot, snapshot: DatasetSnapshot) -> arrow.Af
 def _require_columns(profile: DatasetProfile, snapshot: DatasetSnapshot) -> None:
     present = {column.name: column.type for column in snapshot.columns}
     missing = [column.name for column in profile.columns if column.name not in present]
-    retyped = [c.name for c in profile.columns if c.edges is not None and not arrow.is_numeric(present.get(c.name, "int"))]
+    retyped = [
+        c.name for c in profile.columns if c.edges is not None and not arrow.is_numeric(present.get(c.name, "int"))
+    ]
     if missing or retyped:
         raise DataError(
             f"Drift can't be measured: columns of the champion's data are missing ({bounded(missing)}) or are no "

@@ -19,7 +19,7 @@ from airflow_mlops.errors import DataError, TrainingError
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps._platform import Platform, folder_name, short
 
-__all__ = ["training_fingerprint", "train_model"]
+__all__ = ["train_model", "training_fingerprint"]
 
 log = logging.getLogger(__name__)
 
