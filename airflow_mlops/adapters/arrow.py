@@ -52,6 +52,7 @@ class RowDigest:
 
     def update(self, block: pa.Table) -> None:
         """Take the next :data:`BLOCK_ROWS` rows; only the last block may have fewer."""
+        self._hash.update(f"{block.num_rows}\n".encode())
         for column in block.columns:
             _digest_array(column.combine_chunks(), self._hash.update)
 
@@ -67,7 +68,7 @@ class ParquetDigestWriter:
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._file = pq.ParquetWriter(path, schema, compression="zstd")
+        self._file = pq.ParquetWriter(path, schema, compression="zstd", use_compliant_nested_type=False)
         self._schema = schema
         self._digest = RowDigest(schema)
         self._nulls = [0] * len(schema)
@@ -171,9 +172,9 @@ def read_column(path: str, column: str) -> NDArray[Any]:
 
 def sample_frame(path: str, columns: Sequence[str], max_rows: int, *, after: After | None = None) -> Any:
     """Read at most ``max_rows`` rows, spread evenly over the file, as a pandas data frame to draw from."""
-    tables = list(_row_groups(path, columns, after))
-    step = max(1, -(-sum(table.num_rows for table in tables) // max_rows))
-    return pa.concat_tables([table.take(np.arange(0, table.num_rows, step)) for table in tables]).to_pandas()
+    rows = pa.concat_tables(_row_groups(path, columns, after))
+    step = max(1, -(-rows.num_rows // max_rows))
+    return rows.take(np.arange(0, rows.num_rows, step)).to_pandas()
 
 
 def is_numeric(arrow_type: str) -> bool:

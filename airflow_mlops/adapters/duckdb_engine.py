@@ -56,7 +56,7 @@ def feature_rows(parquet: str, data: DatasetSpec) -> contextlib.AbstractContextM
     if data.features is None:
         return _stream(f"FROM {dataset}", subject="The snapshot")
     query = data.features.strip().rstrip(";")
-    sql = f"WITH dataset AS {dataset}, features AS ({query}) SELECT * FROM features ORDER BY "
+    sql = f"WITH dataset AS {dataset}, features AS ({query}\n) SELECT * FROM features ORDER BY "
     first = f"{_name(data.timestamp)}, " if data.timestamp else ""
     return _stream(f"{sql}{first}COLUMNS(*)", subject="data.features", timestamp=data.timestamp)
 
@@ -109,8 +109,8 @@ def examples_that_are_not(parquet: str, column: str, arrow_type: str, limit: int
 
 def _one_row(parquet: str, expressions: str) -> tuple[Any, ...]:
     with _connection(f"The snapshot {parquet}") as connection:
-        row = connection.execute(f"SELECT {expressions} FROM read_parquet({_literal(parquet)})").fetchone()
-    assert row is not None  # an aggregate without GROUP BY gives exactly one row
+        rows = connection.execute(f"SELECT {expressions} FROM read_parquet({_literal(parquet)})").fetchall()
+    row: tuple[Any, ...] = rows[0]  # an aggregate without GROUP BY gives exactly one
     return row
 
 

@@ -44,5 +44,5 @@ def file_stamps(path: str) -> dict[str, str]:
 
 def _matching(path: str) -> list[Path]:
     path = os.path.expanduser(os.path.expandvars(path))
-    pattern = os.path.join(path, "*") if os.path.isdir(path) else path
+    pattern = os.path.join(glob.escape(path), "*") if os.path.isdir(path) else path
     return [Path(name) for name in sorted(glob.glob(pattern)) if os.path.isfile(name)]

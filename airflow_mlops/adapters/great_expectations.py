@@ -59,12 +59,13 @@ def run_suite(frame: Any, expectations: Sequence[Mapping[str, Any]]) -> tuple[li
     except (GreatExpectationsError, ValueError, TypeError) as error:
         raise SpecError(f"validation: Great Expectations can't use the suite: {error}") from error
     results = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": 3})
-    failed, unchecked = [], []
+    failed: list[Finding] = []
+    unchecked: list[Finding] = []
     for result in results.results:
         if result.success:
             continue
-        error = _exception_of(result.exception_info)
-        (unchecked if error else failed).append(_finding(result, error))
+        raised = _exception_of(result.exception_info)
+        (unchecked if raised else failed).append(_finding(result, raised))
     return failed, unchecked
 
 

@@ -7,7 +7,7 @@ from functools import cache
 
 import jinja2
 
-__all__ = ["report_page"]
+__all__ = ["Rows", "report_page"]
 
 Rows = Sequence[Sequence[object]]
 

@@ -323,7 +323,7 @@ class FileSource(FileSystemDatasetSource):  # type: ignore[misc]  # MLflow's cla
         return self._uri
 
     @staticmethod
-    def _can_resolve(raw_source: Any) -> bool:
+    def _can_resolve(raw_source: Any) -> bool:  # noqa: ARG004  # MLflow's interface
         return False
 
     @classmethod

@@ -28,9 +28,7 @@ class Storage:
     def __init__(self, root: str) -> None:
         path = root.removeprefix("file://")
         if "://" in path:
-            raise SpecError(
-                f"storage_root {root!r}: only local folders are supported so far. Use an absolute path or a file:// URI."
-            )
+            raise SpecError(f"storage_root {root!r}: only local folders are supported so far. Give an absolute path.")
         self.root = Path(path).expanduser()
         if not self.root.is_absolute():
             raise SpecError(f"storage_root {root!r} is relative, so every process would see another one. Write it out.")
@@ -46,8 +44,18 @@ class Storage:
         return path
 
     def exists(self, *parts: str) -> bool:
-        """Return whether an object is there."""
-        return self.path(*parts).exists()
+        """Return whether an object is there.
+
+        :raises UnavailableError: when the storage does not let one look.
+        """
+        path = self.path(*parts)
+        try:
+            path.stat()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _unavailable(path, error) from error
+        return True
 
     def read_json(self, *parts: str) -> Any:
         """Read a JSON document.
@@ -134,7 +142,7 @@ class Storage:
 
 
 class AppendOnlyLog:
-    """Numbered JSON documents, each created exclusively: ``000001.json``, ``000002.json`` …"""
+    """Numbered JSON documents (``000001.json``, ``000002.json`` …), each of them created exclusively."""
 
     def __init__(self, storage: Storage, parts: tuple[str, ...]) -> None:
         self._storage, self._parts = storage, parts

@@ -41,7 +41,7 @@ def code_digest(import_path: str) -> str:
         spec = importlib.util.find_spec(module_name)
     except ImportError:
         spec = None
-    if spec is None or spec.origin is None:
+    if spec is None or spec.origin is None or not spec.has_location:
         raise SpecError(f"{import_path!r}: there is no module {module_name!r}. Is it on PYTHONPATH?")
     return f"sha256:{hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()}"
 
@@ -51,16 +51,13 @@ def make_estimator(training: TrainingSpec) -> Any:
 
     :raises SpecError: when it does not take the parameters, or what comes has no ``fit`` and ``predict``.
     """
-    assert training.estimator is not None  # the spec gives either an estimator or a function
-    make = load_object(training.estimator)
+    make = load_object(str(training.estimator))
     try:
         estimator = make(**training.params)
     except (TypeError, ValueError) as error:
         raise SpecError(f"training.params don't fit {training.estimator}: {error}") from error
     if not hasattr(estimator, "fit") or not hasattr(estimator, "predict"):
-        raise SpecError(
-            f"training.estimator {training.estimator!r} gives {type(estimator).__name__}, without fit/predict."
-        )
+        raise SpecError(f"training.estimator {training.estimator!r} gives {type(estimator).__name__}: no fit, predict.")
     if hasattr(estimator, "get_params"):
         states = {key: value for key, value in estimator.get_params().items() if key.split("__")[-1] == "random_state"}
         estimator.set_params(**{key: training.seed for key, value in states.items() if value is None})
@@ -72,15 +69,15 @@ def call_trainer(training: TrainingSpec, frame: Any) -> Any:
 
     :raises TrainingError: when it raises, or what it gives has no ``predict``.
     """
-    assert training.function is not None
-    train = load_object(training.function)
+    train = load_object(str(training.function))
     try:
         model = train(frame, dict(training.params))
     except Exception as error:
         raise TrainingError(f"training.function {training.function} raised {type(error).__name__}: {error}") from error
     if not hasattr(model, "predict"):
         raise TrainingError(
-            f"training.function {training.function} gave {type(model).__name__}, which has no predict. Nothing was stored."
+            f"training.function {training.function} gave {type(model).__name__}, which has no predict. "
+            f"Nothing was stored."
         )
     return model
 

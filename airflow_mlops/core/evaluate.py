@@ -300,8 +300,9 @@ def bless(report: EvaluationReport, gate: GateSpec, *, report_uri: str = "") -> 
 
     :returns: the blessing, bound to the report by its digest.
     """
-    reasons = [*_judge_circumstances(report, gate)]
-    for index, comparison in enumerate(report.comparisons):
+    reasons: list[Reason | None] = [*_judge_circumstances(report, gate)]
+    judged = [comparison for comparison in report.comparisons if comparison.metric in gate.metrics]
+    for index, comparison in enumerate(judged):
         thresholds = gate.metrics[comparison.metric]
         reasons.append(_judge_value(comparison, thresholds))
         if index == 0:
@@ -348,6 +349,10 @@ def _judge_circumstances(report: EvaluationReport, gate: GateSpec) -> list[Reaso
     if report.champion_error:
         text = f"Champion v{report.champion_version} could not be scored: {report.champion_error}"
         reasons.append((BlessingVerdict.INCONCLUSIVE, text))
+    evaluated = {comparison.metric for comparison in report.comparisons}
+    for name in (name for name in gate.metrics if name not in evaluated):
+        text = f"gate.metrics.{name} was not evaluated; run the evaluation again with this gate."
+        reasons.append((BlessingVerdict.INCONCLUSIVE, text))
     if report.champion_version is None and gate.cold_start:
         reasons.append((BlessingVerdict.BLESSED, "Cold start: there is no champion to compare with."))
     elif report.champion_version is None:
@@ -383,7 +388,8 @@ def _judge_champion(comparison: MetricComparison, thresholds: Thresholds, report
     verdict = _judge_interval(comparison, interval, margin=margin, strict=False)
     text = (
         f"{comparison.metric} {comparison.challenger:.4g} against champion v{report.champion_version}'s "
-        f"{comparison.champion:.4g}, gate.metrics.{comparison.metric}.change_threshold {margin:.4g}; {_difference(interval, report)}."
+        f"{comparison.champion:.4g}, gate.metrics.{comparison.metric}.change_threshold {margin:.4g}; "
+        f"{_difference(interval, report)}."
     )
     return verdict, text
 

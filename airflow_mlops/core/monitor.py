@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ def quantile_edges(quantiles: Sequence[float]) -> tuple[float, ...]:
 
 def bin_labels(edges: Sequence[float]) -> tuple[str, ...]:
     """Return the names of the bins between the edges, in order."""
-    return tuple(f"[{low:.17g}, {high:.17g})" for low, high in zip(edges[:-1], edges[1:], strict=True))
+    return tuple(f"[{low:.17g}, {high:.17g})" for low, high in pairwise(edges))
 
 
 def count_numbers(values: NDArray[np.float64], n_null: int, edges: Sequence[float]) -> dict[str, int]:

@@ -6,10 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from airflow_mlops.errors import IntegrityError
 
@@ -29,9 +28,14 @@ def digest_of(document: object) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-@cache
+_adapters: dict[type, TypeAdapter[Any]] = {}
+
+
 def _adapter(cls: type) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)
+    """Return pydantic's reader and writer of a value; making one takes milliseconds, so each is made once."""
+    if cls not in _adapters:
+        _adapters[cls] = TypeAdapter(cls)
+    return _adapters[cls]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +48,12 @@ class Value:
 
     schema_version: ClassVar[int] = 1
 
+    # JSON has no word for NaN and infinity, and a metric that is one of them must not become null.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings")
+
     def to_dict(self) -> dict[str, Any]:
         """Return the value as a JSON document."""
-        fields: dict[str, Any] = _adapter(type(self)).dump_python(self, mode="json")
+        fields: dict[str, Any] = json.loads(_adapter(type(self)).dump_json(self))
         return {"kind": type(self).__name__, "schema_version": self.schema_version, **fields}
 
     @classmethod

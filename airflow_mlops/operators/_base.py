@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.sdk import BaseOperator, BaseOperatorLink, SkipMixin
 from airflow.sdk.exceptions import AirflowFailException
@@ -15,12 +15,15 @@ from airflow_mlops.hooks.mlflow import MlflowHook
 from airflow_mlops.hooks.platform import get_platform, report_url
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
     from airflow_mlops.core.values import PipelineRun, Value
     from airflow_mlops.steps import Platform
 
-__all__ = ["MlflowLink", "ReportLink", "StepOperator", "parse_json", "pipeline_run"]
+Document: TypeAlias = "Mapping[str, Any] | XComArg"
+"""What another task gave: its ``output``, or the JSON document itself."""
+
+__all__ = ["Document", "MlflowLink", "ReportLink", "StepOperator", "parse_json", "pipeline_run"]
 
 
 class ReportLink(BaseOperatorLink):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.hooks.platform import get_storage
-from airflow_mlops.operators._base import StepOperator
+from airflow_mlops.operators._base import Document, StepOperator
 from airflow_mlops.specs.data import DatasetSpec, SplitSpec, ValidationSpec
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class ValidateDataOperator(StepOperator):
     def __init__(
         self,
         *,
-        snapshot: Mapping[str, Any],
+        snapshot: Document,
         validation: ValidationSpec | Mapping[str, Any],
         model_name: str | None = None,
         **kwargs: Any,
@@ -105,9 +105,9 @@ class SplitDatasetOperator(StepOperator):
     def __init__(
         self,
         *,
-        snapshot: Mapping[str, Any],
+        snapshot: Document,
         data: DatasetSpec | Mapping[str, Any],
-        split: SplitSpec | Mapping[str, Any] = SplitSpec(),
+        split: SplitSpec | Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -123,6 +123,6 @@ class SplitDatasetOperator(StepOperator):
         return split_dataset(
             DatasetSnapshot.from_dict(self.snapshot),
             DatasetSpec.parse(self.data),
-            SplitSpec.parse(self.split),
+            SplitSpec.parse(self.split or {}),
             storage=get_storage(),
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_mlops.errors import NotBlessedError
-from airflow_mlops.operators._base import StepOperator
+from airflow_mlops.operators._base import Document, StepOperator
 from airflow_mlops.specs.evaluate import GateSpec
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class EvaluateModelOperator(StepOperator):
     def __init__(
         self,
         *,
-        model: Mapping[str, Any],
-        split: Mapping[str, Any],
+        model: Document,
+        split: Document,
         gate: GateSpec | Mapping[str, Any],
         **kwargs: Any,
     ) -> None:
@@ -78,8 +78,8 @@ class BlessModelOperator(StepOperator):
     def __init__(
         self,
         *,
-        evaluation: Mapping[str, Any],
-        model: Mapping[str, Any],
+        evaluation: Document,
+        model: Document,
         gate: GateSpec | Mapping[str, Any],
         on_rejection: Literal["skip", "fail"] = "skip",
         **kwargs: Any,

@@ -1,11 +1,11 @@
-"""Monitoring: has the data moved, and is it worth training again?"""
+"""Monitoring: has the data moved, and is it worth training again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.operators._base import StepOperator, parse_json
+from airflow_mlops.operators._base import Document, StepOperator, parse_json
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.specs.train import TrainingSpec
 
@@ -35,8 +35,8 @@ class DriftCheckOperator(StepOperator):
         self,
         *,
         model_name: str,
-        snapshot: Mapping[str, Any],
-        monitoring: MonitoringSpec | Mapping[str, Any] = MonitoringSpec(),
+        snapshot: Document,
+        monitoring: MonitoringSpec | Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -51,7 +51,7 @@ class DriftCheckOperator(StepOperator):
 
         return check_drift(
             DatasetSnapshot.from_dict(self.snapshot),
-            MonitoringSpec.parse(self.monitoring),
+            MonitoringSpec.parse(self.monitoring or {}),
             model_name=self.model_name,
             platform=self.platform(),
             run=run,
@@ -86,10 +86,10 @@ class DecideRetrainOperator(StepOperator):
         self,
         *,
         model_name: str,
-        split: Mapping[str, Any],
+        split: Document,
         training: TrainingSpec | Mapping[str, Any],
         hyperparameters: Mapping[str, Any] | str | None = None,
-        drift: Mapping[str, Any] | None = None,
+        drift: Document | None = None,
         force: bool | str = False,
         **kwargs: Any,
     ) -> None:

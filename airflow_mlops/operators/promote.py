@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.errors import SpecError
-from airflow_mlops.operators._base import StepOperator
+from airflow_mlops.operators._base import Document, StepOperator
 from airflow_mlops.specs.promote import PromotionSpec
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ class RegisterModelOperator(StepOperator):
 
     template_fields = ("model", "blessing", *StepOperator.template_fields)
 
-    def __init__(self, *, model: Mapping[str, Any], blessing: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, model: Document, blessing: Document, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.model = model
         self.blessing = blessing
@@ -57,9 +56,7 @@ class PromoteModelOperator(StepOperator):
 
     template_fields = ("version", "blessing", "policy", *StepOperator.template_fields)
 
-    def __init__(
-        self, *, version: Mapping[str, Any], blessing: Mapping[str, Any], policy: str = "automatic", **kwargs: Any
-    ) -> None:
+    def __init__(self, *, version: Document, blessing: Document, policy: str = "automatic", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.version = version
         self.blessing = blessing

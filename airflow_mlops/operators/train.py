@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.operators._base import StepOperator, parse_json
+from airflow_mlops.operators._base import Document, StepOperator, parse_json
 from airflow_mlops.specs.train import TrainingSpec
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class TrainModelOperator(StepOperator):
         self,
         *,
         model_name: str,
-        split: Mapping[str, Any],
+        split: Document,
         training: TrainingSpec | Mapping[str, Any],
         hyperparameters: Mapping[str, Any] | str | None = None,
         **kwargs: Any,

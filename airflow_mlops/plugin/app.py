@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from airflow.api_fastapi.core_api.security import get_user, requires_access_asset
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse
 
-from airflow_mlops.adapters.html import report_page
+from airflow_mlops.adapters.html import Rows, report_page
 from airflow_mlops.core.promote import PromotionRecord, champion_of, unhealthy_versions
 from airflow_mlops.errors import SpecError
 from airflow_mlops.hooks.platform import get_storage
@@ -85,11 +85,7 @@ def _journal(model_name: str) -> list[PromotionRecord]:
 
 
 def _page(
-    title: str,
-    verdict: str,
-    facts: dict[str, object],
-    tables: dict[str, tuple[list[tuple[str, ...]], Iterable[object]]],
+    title: str, verdict: str, facts: Mapping[str, object], tables: Mapping[str, tuple[Rows, Rows]]
 ) -> HTMLResponse:
-    return HTMLResponse(
-        report_page(title=title, verdict=verdict, facts=facts, reasons=(), tables=tables), headers=_REPORT_HEADERS
-    )
+    page = report_page(title=title, verdict=verdict, facts=facts, reasons=(), tables=tables)
+    return HTMLResponse(page, headers=_REPORT_HEADERS)

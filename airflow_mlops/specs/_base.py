@@ -64,25 +64,23 @@ def _explain(error: ValidationError, spec: type[BaseModel]) -> str:
 
 def _known_keys(spec: type[BaseModel], path: tuple[int | str, ...]) -> set[str]:
     """Follow ``path`` through nested specs and return the keys that are known there."""
+    specs = [spec]
     for part in path:
-        field = spec.model_fields.get(str(part))
-        if field is None:
-            continue  # the tag of a union, or the key of a mapping
-        nested = _nested_spec(field.annotation)
-        if nested is None:
+        tagged = [each for each in specs if "type" in each.model_fields and each.model_fields["type"].default == part]
+        field = specs[0].model_fields.get(str(part))
+        if tagged:
+            specs = tagged  # the tag of a union
+        elif field is not None:
+            specs = _nested_specs(field.annotation)
+        if not specs:
             return set()
-        spec = nested
-    return set(spec.model_fields)
+    return set(specs[0].model_fields)
 
 
-def _nested_spec(annotation: Any) -> type[BaseModel] | None:
+def _nested_specs(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _nested_spec(argument)
-        if found is not None:
-            return found
-    return None
+        return [annotation]
+    return [found for argument in getattr(annotation, "__args__", ()) for found in _nested_specs(argument)]
 
 
 def _short(value: object, limit: int = 80) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -53,9 +53,13 @@ class DatasetSpec(Spec):
     def _check_window(self) -> Self:
         if (self.window_start or self.window_end) and not self.timestamp:
             raise ValueError("a window needs `timestamp`, the column that it cuts")
-        if self.window_start and self.window_end and self.window_start >= self.window_end:
+        if self.window_start and self.window_end and _in_utc(self.window_start) >= _in_utc(self.window_end):
             raise ValueError(f"window_start {self.window_start} is not before window_end {self.window_end}")
         return self
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class ValidationSpec(Spec):

@@ -12,7 +12,9 @@ __all__ = ["MonitoringSpec", "NewDataTrigger", "ScheduleTrigger", "TriggerSpec"]
 
 
 class MonitoringSpec(Spec):
-    """:param psi_threshold: a column has drifted from this population stability index on.
+    """When new data counts as different.
+
+    :param psi_threshold: a column has drifted from this population stability index on.
     :param drifted_fraction: the dataset has drifted when at least this fraction of its columns has.
     :param min_rows: fewer new rows than this can't be judged.
     """

@@ -10,6 +10,9 @@ __all__ = ["PromotionSpec"]
 
 
 class PromotionSpec(Spec):
-    """:param policy: ``automatic`` makes a blessed version champion; ``hold`` only registers it."""
+    """What a blessed version becomes.
+
+    :param policy: ``automatic`` makes it champion; ``hold`` only registers it.
+    """
 
     policy: Literal["automatic", "hold"] = "automatic"

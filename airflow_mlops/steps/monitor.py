@@ -1,4 +1,4 @@
-"""Monitoring: is the new data still like what the champion learnt from, and is it worth training again?"""
+"""Monitoring: is the new data like what the champion learnt from, and is it worth training again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_mlops.adapters import arrow
+from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data import DatasetSnapshot, DatasetSplit
 from airflow_mlops.core.monitor import (
     DatasetProfile,
@@ -105,7 +106,7 @@ def decide_retrain(
     :param drift: what a drift check found; it stands among the reasons.
     """
     fingerprint = training_fingerprint(split, training)
-    earlier = [entry for entry in read_decisions(model_name, platform=platform) if entry.run_id == run.run_id]
+    earlier = [entry for entry in read_decisions(model_name, storage=platform.storage) if entry.run_id == run.run_id]
     if earlier and earlier[-1].fingerprint == fingerprint:
         return earlier[-1]
     champion = current_champion(model_name, platform=platform)
@@ -134,9 +135,9 @@ def decide_retrain(
     return decision
 
 
-def read_decisions(model_name: str, *, platform: Platform) -> list[RetrainDecision]:
+def read_decisions(model_name: str, *, storage: Storage) -> list[RetrainDecision]:
     """Return the ledger of a model's retrain decisions, oldest first."""
-    ledger = platform.storage.log("decisions", folder_name(model_name))
+    ledger = storage.log("decisions", folder_name(model_name))
     return [RetrainDecision.from_dict(entry) for entry in ledger.entries()]
 
 

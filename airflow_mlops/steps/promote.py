@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Literal
 
-from airflow_mlops.adapters.storage import AppendOnlyLog
+from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
 from airflow_mlops.core.evaluate import Blessing
 from airflow_mlops.core.promote import (
     ModelVersion,
@@ -131,7 +132,7 @@ def rollback_model(
         raise SpecError(f"{model_name} not rolled back: give a reason, the journal keeps it. Nothing was changed.")
     key = run.step_key("rollback", model_name, str(to_version))
 
-    def plan(journal: list[PromotionRecord], champion: int | None) -> tuple[int, str]:
+    def plan(journal: list[PromotionRecord], _: int | None) -> tuple[int, str]:
         target = plan_rollback(model_name=model_name, journal=journal, to_version=to_version)
         version = platform.mlflow.get_version(model_name, target)
         with platform.mlflow.downloaded(f"models:/{model_name}/{target}", version.model_digest):
@@ -141,13 +142,13 @@ def rollback_model(
     return _write_entry("rollback", model_name, plan, key=key, evidence_digest="", platform=platform, run=run)
 
 
-def read_journal(model_name: str, *, platform: Platform) -> list[PromotionRecord]:
+def read_journal(model_name: str, *, storage: Storage) -> list[PromotionRecord]:
     """Return the journal of a model, oldest entry first.
 
     :raises IntegrityError: when an entry is missing, damaged, or was changed after the next one was written.
     """
-    entries = [PromotionRecord.from_dict(entry) for entry in _journal(model_name, platform).entries()]
-    for before, entry in zip(entries, entries[1:], strict=False):
+    entries = [PromotionRecord.from_dict(entry) for entry in _journal(model_name, storage).entries()]
+    for before, entry in pairwise(entries):
         if entry.previous_digest != before.content_digest:
             raise IntegrityError(
                 f"{model_name}: entry {before.sequence} of the journal was changed after it was written. Nothing was "
@@ -188,7 +189,7 @@ def _write_entry(
             evidence_digest=evidence_digest,
             previous_digest=journal[-1].content_digest if journal else "",
         )
-        if _journal(model_name, platform).append(record.to_dict(), number=record.sequence):
+        if _journal(model_name, platform.storage).append(record.to_dict(), number=record.sequence):
             platform.mlflow.set_alias(model_name, to_version)
             log.info("%s: model_name=%s from=%s to=%d", action, model_name, champion, to_version)
             return record
@@ -196,7 +197,7 @@ def _write_entry(
 
 def _reconcile(model_name: str, platform: Platform) -> tuple[list[PromotionRecord], int | None]:
     """Return the journal and the champion, the alias having been moved to where the journal says."""
-    journal = read_journal(model_name, platform=platform)
+    journal = read_journal(model_name, storage=platform.storage)
     alias = platform.mlflow.get_alias(model_name)
     unfinished = needs_alias(journal, alias)
     if unfinished is not None:
@@ -205,5 +206,5 @@ def _reconcile(model_name: str, platform: Platform) -> tuple[list[PromotionRecor
     return journal, champion_of(journal, alias)
 
 
-def _journal(model_name: str, platform: Platform) -> AppendOnlyLog:
-    return platform.storage.log("journals", folder_name(model_name))
+def _journal(model_name: str, storage: Storage) -> AppendOnlyLog:
+    return storage.log("journals", folder_name(model_name))

@@ -31,7 +31,7 @@ class NewFilesTrigger(BaseEventTrigger):
     """
 
     def __init__(self, *, path: str, watermark: str, poll_interval_s: float = 60.0) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.path = path
         self.watermark = watermark
         self.poll_interval_s = poll_interval_s
@@ -51,7 +51,8 @@ class NewFilesTrigger(BaseEventTrigger):
             arrived = arrived_files(now=now, before=before, handled=handled)
             if arrived:
                 await asyncio.to_thread(watermark.announce, {name: now[name] for name in arrived})
-                yield TriggerEvent({"files": list(arrived[:100]), "n_files": len(arrived)})
+                event = {"files": list(arrived[:100]), "n_files": len(arrived)}
+                yield TriggerEvent(event)  # type: ignore[no-untyped-call]
                 await asyncio.to_thread(watermark.confirm)
             before = now
             await asyncio.sleep(self.poll_interval_s)

@@ -1,0 +1,41 @@
+"""How the documentation is built: offline, with warnings as errors."""
+
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+# Autodoc imports the package, and with it Airflow, MLflow, Great Expectations and Evidently. None of them
+# shall write into the home directory, report usage or log while the pages are made.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="mlops-docs-")
+os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+os.environ["DO_NOT_TRACK"] = "true"
+logging.getLogger("great_expectations").setLevel(logging.ERROR)
+
+from airflow_mlops import __version__  # noqa: E402  # after the environment that its imports read
+
+project = "airflow-mlops"
+author = "the authors of airflow-mlops"
+copyright = f"2026, {author}"  # noqa: A001  # Sphinx's name for it
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_default_options = {"members": True, "exclude-members": "model_config"}
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
+
+html_theme = "furo"
+html_title = f"airflow-mlops {release}"
+html_copy_source = False

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import functools
+import json
+
+import pytest
+
+from airflow_mlops.errors import SpecError
+from airflow_mlops.specs import TrainingSpec
+
+
+def train(data, params):
+    return None
+
+
+class Estimators:
+    class Nested:
+        pass
+
+
+@pytest.mark.parametrize("settings", [{}, {"estimator": "a.B", "function": "a:b"}, {"estimator": ""}])
+def test_there_is_exactly_one_way_to_make_a_model(settings):
+    with pytest.raises(SpecError, match="give either `estimator` or `function`"):
+        TrainingSpec(target="y", **settings)
+
+
+def test_an_object_is_kept_as_the_path_that_it_is_imported_by():
+    assert TrainingSpec(target="y", function=train).function == f"{__name__}:train"
+    assert TrainingSpec(target="y", estimator=Estimators.Nested).estimator == f"{__name__}:Estimators.Nested"
+
+
+def test_an_import_path_is_kept_as_it_is():
+    assert TrainingSpec(target="y", estimator="a.b.C").estimator == "a.b.C"
+
+
+@pytest.mark.parametrize("thing", [lambda data, params: None, functools.partial(train), 3])
+def test_what_no_other_process_could_import_is_refused(thing):
+    with pytest.raises(SpecError, match="function: must be importable: move it to a module"):
+        TrainingSpec(target="y", function=thing)
+
+
+def test_a_function_of_the_main_script_is_refused(monkeypatch):
+    monkeypatch.setattr(train, "__module__", "__main__")
+    with pytest.raises(SpecError, match="must be importable"):
+        TrainingSpec(target="y", function=train)
+
+
+def test_the_target_may_not_be_a_feature():
+    with pytest.raises(SpecError, match="the target 'y' is among the features"):
+        TrainingSpec(target="y", estimator="a.B", features=["x", "y"])
+
+
+def test_an_empty_list_of_features_is_refused():
+    with pytest.raises(SpecError, match="`features` is empty; leave it out"):
+        TrainingSpec(target="y", estimator="a.B", features=[])
+
+
+def test_the_target_needs_a_name():
+    with pytest.raises(SpecError, match="target: "):
+        TrainingSpec(target="", estimator="a.B")
+
+
+def test_a_spec_made_from_an_object_survives_the_way_through_json():
+    spec = TrainingSpec(target="y", function=train, features=["x"], params={"alpha": 0.5, "layers": [3, 4]})
+    assert TrainingSpec.parse(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec
