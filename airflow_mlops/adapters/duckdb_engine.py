@@ -41,8 +41,8 @@ def scan_source(data: DatasetSpec, files: Sequence[Path]) -> contextlib.Abstract
         where += [f"{moment} >= {_literal(data.window_start)}"] if data.window_start else []
         where += [f"{moment} < {_literal(data.window_end)}"] if data.window_end else []
         where = [f"(({' AND '.join(where)}) OR {moment} IS NULL)"] if where else []
-    sql = f"SELECT * FROM {reader}" + (f" WHERE {where[0]}" if where else "")
-    return _stream(sql, subject=f"The files at {data.path!r}", timestamp=data.timestamp)
+    then = f" WHERE {where[0]}" if where else ""
+    return _stream(f"SELECT * FROM {reader}", then, subject=f"The files at {data.path!r}", timestamp=data.timestamp)
 
 
 def feature_rows(parquet: str, data: DatasetSpec) -> contextlib.AbstractContextManager[pa.RecordBatchReader]:
@@ -56,9 +56,9 @@ def feature_rows(parquet: str, data: DatasetSpec) -> contextlib.AbstractContextM
     if data.features is None:
         return _stream(f"FROM {dataset}", subject="The snapshot")
     query = data.features.strip().rstrip(";")
-    sql = f"WITH dataset AS {dataset}, features AS ({query}\n) SELECT * FROM features ORDER BY "
+    sql = f"WITH dataset AS {dataset}, features AS ({query}\n) SELECT * FROM features"
     first = f"{_name(data.timestamp)}, " if data.timestamp else ""
-    return _stream(f"{sql}{first}COLUMNS(*)", subject="data.features", timestamp=data.timestamp)
+    return _stream(sql, f" ORDER BY {first}COLUMNS(*)", subject="data.features", timestamp=data.timestamp)
 
 
 def time_cut(parquet: str, data: DatasetSpec, test_fraction: float) -> datetime | date:
@@ -115,15 +115,23 @@ def _one_row(parquet: str, expressions: str) -> tuple[Any, ...]:
 
 
 @contextlib.contextmanager
-def _stream(sql: str, *, subject: str, timestamp: str | None = None) -> Iterator[pa.RecordBatchReader]:
+def _stream(sql: str, then: str = "", *, subject: str, timestamp: str | None = None) -> Iterator[pa.RecordBatchReader]:
     with _connection(subject) as connection:
-        relation = connection.sql(sql)
-        if timestamp and timestamp not in relation.columns:
-            raise DataError(
-                f"{subject}: the timestamp column {timestamp!r} is not in the data. Columns: "
-                f"{bounded(relation.columns, 20)}.{did_you_mean(timestamp, relation.columns)}"
-            )
+        try:
+            relation = connection.sql(sql + then)
+        except duckdb.BinderException:
+            _require_column(connection.sql(sql).columns, timestamp, subject)
+            raise
+        _require_column(relation.columns, timestamp, subject)
         yield relation.to_arrow_reader(_BATCH_ROWS)
+
+
+def _require_column(columns: Sequence[str], timestamp: str | None, subject: str) -> None:
+    if timestamp and timestamp not in columns:
+        raise DataError(
+            f"{subject}: the timestamp column {timestamp!r} is not in the data. Columns: "
+            f"{bounded(columns, 20)}.{did_you_mean(timestamp, columns)}"
+        )
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 import great_expectations as gx
 from great_expectations.exceptions import GreatExpectationsError
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
 from airflow_mlops.core.data import Finding, Severity
 from airflow_mlops.errors import SpecError
@@ -38,6 +39,10 @@ def read_suite(path: str) -> tuple[dict[str, Any], ...]:
     expectations = document.get("expectations") if isinstance(document, Mapping) else None
     if not expectations:
         raise SpecError(f"validation.suite {path!r} has no expectations, and nothing checked is no pass.")
+    if not isinstance(expectations, list) or not all(
+        isinstance(entry, dict) and "type" in entry for entry in expectations
+    ):
+        raise SpecError(f"validation.suite {path!r}: `expectations` must be a list of objects that have a `type`.")
     return tuple(expectations)
 
 
@@ -55,7 +60,9 @@ def run_suite(frame: Any, expectations: Sequence[Mapping[str, Any]]) -> tuple[li
         source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
     )
     try:
-        suite = gx.ExpectationSuite(name="suite", expectations=[_normal(entry) for entry in expectations])
+        # Made one by one, because a suite only logs the entries that it can't make, and leaves them out.
+        checks = [ExpectationConfiguration(**_normal(entry)).to_domain_obj() for entry in expectations]
+        suite = gx.ExpectationSuite(name="suite", expectations=checks)
     except (GreatExpectationsError, ValueError, TypeError) as error:
         raise SpecError(f"validation: Great Expectations can't use the suite: {error}") from error
     results = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": 3})

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_mlops.core.monitor import (
+    ColumnProfile,
+    DatasetProfile,
+    DriftStatus,
+    RetrainDecision,
+    bin_labels,
+    count_numbers,
+    decide_retraining,
+    judge_drift,
+    population_stability_index,
+    quantile_edges,
+)
+from airflow_mlops.specs import MonitoringSpec
+
+counts = st.dictionaries(st.text(max_size=3), st.integers(0, 10_000), min_size=1, max_size=12).filter(
+    lambda bins: sum(bins.values()) > 0
+)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+edge_lists = st.lists(finite, max_size=8, unique=True).map(sorted)
+
+
+@given(counts)
+def test_equal_counts_have_no_drift(bins):
+    assert population_stability_index(reference=bins, current=dict(bins)) == 0.0
+
+
+@given(counts, counts)
+def test_drift_is_symmetric_and_never_negative(one, other):
+    forth = population_stability_index(reference=one, current=other)
+    assert forth >= 0.0
+    assert population_stability_index(reference=other, current=one) == pytest.approx(forth)
+    assert math.isfinite(forth)
+
+
+@given(counts, counts, st.randoms())
+def test_the_order_of_the_bins_does_not_matter(one, other, random):
+    shuffled = list(one.items())
+    random.shuffle(shuffled)
+    expected = population_stability_index(reference=one, current=other)
+    assert population_stability_index(reference=dict(shuffled), current=other) == expected
+
+
+@given(counts, counts)
+def test_bins_that_neither_side_has_do_not_matter(one, other):
+    expected = population_stability_index(reference=one, current=other)
+    assert population_stability_index(reference={**one, "(empty)": 0}, current=other) == expected
+
+
+def test_the_index_of_a_shift_is_that_of_its_formula():
+    p, q = np.array([90.5, 10.5]) / 101, np.array([10.5, 90.5]) / 101
+    expected = float(((p - q) * np.log(p / q)).sum())
+    assert population_stability_index(reference={"a": 90, "b": 10}, current={"a": 10, "b": 90}) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("one", "other"), [({}, {"a": 1}), ({"a": 1}, {}), ({"a": 0}, {"a": 1})])
+def test_a_side_without_rows_can_not_be_judged(one, other):
+    assert math.isnan(population_stability_index(reference=one, current=other))
+
+
+@given(st.lists(st.floats(width=64)), st.integers(0, 5), edge_lists)
+def test_counts_add_up_whatever_the_numbers_and_the_edges(values, n_null, edges):
+    found = count_numbers(np.array(values, dtype=float), n_null, edges)
+    assert sum(found.values()) == len(values) + n_null
+    assert found["nan"] == sum(math.isnan(value) for value in values)
+    assert found["null"] == n_null
+
+
+@given(st.lists(finite, max_size=30), edge_lists.filter(lambda edges: len(edges) >= 2))
+def test_every_number_is_counted_in_the_bin_that_it_lies_in(values, edges):
+    expected = dict.fromkeys(("null", "nan", "-inf", "+inf", "below", "above", *bin_labels(edges)), 0)
+    for value in values:
+        if value < edges[0]:
+            expected["below"] += 1
+        elif value > edges[-1]:
+            expected["above"] += 1
+        else:
+            index = next((i for i in range(len(edges) - 1) if edges[i] <= value < edges[i + 1]), len(edges) - 2)
+            expected[bin_labels(edges)[index]] += 1
+    assert count_numbers(np.array(values, dtype=float), 0, edges) == expected
+
+
+def test_infinities_and_nan_have_bins_of_their_own():
+    found = count_numbers(np.array([np.inf, -np.inf, -np.inf, np.nan]), 2, [0.0, 1.0])
+    assert found == {"null": 2, "nan": 1, "-inf": 2, "+inf": 1, "below": 0, "above": 0, "[0, 1)": 0}
+
+
+def test_a_reference_without_a_finite_value_counts_every_number_as_new():
+    assert count_numbers(np.array([1.0, 2.0]), 1, ())["above"] == 2
+
+
+@given(st.lists(finite, min_size=1, max_size=11).map(sorted))
+def test_edges_from_quantiles_ascend_and_hold_every_quantile(quantiles):
+    edges = quantile_edges(quantiles)
+    assert list(edges) == sorted(set(edges))
+    assert len(edges) >= 2
+    found = count_numbers(np.array(quantiles), 0, edges)
+    assert found["below"] == found["above"] == 0
+
+
+def test_a_constant_column_gets_one_bin_that_holds_just_its_value():
+    edges = quantile_edges([3.0, 3.0, 3.0])
+    found = count_numbers(np.array([3.0, 3.1, 2.9]), 0, edges)
+    assert (found["below"], found["above"], found[bin_labels(edges)[0]]) == (1, 1, 1)
+
+
+def test_bins_that_lie_close_together_have_different_names():
+    edges = [1.0, np.nextafter(1.0, 2), np.nextafter(np.nextafter(1.0, 2), 2)]
+    assert len(set(bin_labels(edges))) == 2
+
+
+def _profile(**columns: dict[str, int]) -> DatasetProfile:
+    return DatasetProfile(
+        snapshot_digest="s",
+        n_rows=sum(next(iter(columns.values())).values()),
+        columns=tuple(ColumnProfile(name=name, counts=bins) for name, bins in columns.items()),
+    )
+
+
+STILL, MOVED = {"=a": 90, "=b": 10}, {"=a": 10, "=b": 90}
+
+
+@pytest.mark.parametrize(
+    ("fraction", "status"), [(0.3, DriftStatus.DRIFTED), (1 / 3, DriftStatus.DRIFTED), (0.5, DriftStatus.STABLE)]
+)
+def test_a_dataset_has_drifted_when_enough_of_its_columns_have(fraction, status):
+    found, columns, reasons = judge_drift(
+        reference=_profile(x=STILL, y=STILL, z=STILL),
+        current=_profile(x=STILL, y=MOVED, z=STILL),
+        monitoring=MonitoringSpec(drifted_fraction=fraction),
+    )
+    assert found is status
+    assert [column.name for column in columns if column.is_drifted] == ["y"]
+    assert columns[0].name == "y"
+    assert reasons == ("1 of 3 column(s) drifted, 100 new rows against 100 (PSI threshold 0.2; y 3.41, x 0, z 0).",)
+
+
+def test_a_column_has_drifted_from_the_threshold_on():
+    psi = population_stability_index(reference=STILL, current=MOVED)
+    for threshold, is_drifted in ((psi, True), (np.nextafter(psi, np.inf), False)):
+        _, (column,), _ = judge_drift(
+            reference=_profile(x=STILL), current=_profile(x=MOVED), monitoring=MonitoringSpec(psi_threshold=threshold)
+        )
+        assert column.is_drifted is is_drifted
+
+
+def test_columns_are_matched_by_name_and_not_by_place():
+    status, _, _ = judge_drift(
+        reference=_profile(x=STILL, y=MOVED), current=_profile(y=MOVED, x=STILL), monitoring=MonitoringSpec()
+    )
+    assert status is DriftStatus.STABLE
+
+
+def test_too_few_rows_are_a_state_of_their_own_and_never_stable():
+    status, columns, (reason,) = judge_drift(
+        reference=_profile(x=STILL), current=_profile(x={"=b": 49}), monitoring=MonitoringSpec(min_rows=50)
+    )
+    assert (status, columns) == (DriftStatus.TOO_FEW_ROWS, ())
+    assert "49 new row(s)" in reason
+    assert "monitoring.min_rows is 50" in reason
+
+
+@pytest.mark.parametrize(
+    ("settings", "trains", "words"),
+    [
+        ({"force": True, "champion_version": 3, "concluded": "v3"}, True, "Forced"),
+        ({"force": False, "champion_version": 3, "concluded": "v3"}, False, "are those of v3. Set force"),
+        ({"force": False, "champion_version": None, "concluded": "run 1"}, False, "are those of run 1"),
+        ({"force": False, "champion_version": None, "concluded": None}, True, "Cold start"),
+        ({"force": False, "champion_version": 3, "concluded": None}, True, "changed since v3"),
+    ],
+)
+def test_unchanged_data_code_and_parameters_do_not_train_again_unless_forced(settings, trains, words):
+    should_retrain, reasons = decide_retraining(**settings)
+    assert should_retrain is trains
+    assert words in reasons[0]
+
+
+def test_a_decision_to_train_keeps_what_the_drift_check_found():
+    _, reasons = decide_retraining(force=False, champion_version=3, concluded=None, drift_reasons=("x moved",))
+    assert reasons[-1] == "x moved"
+
+
+def test_a_decision_reads_as_a_sentence_also_when_it_is_no():
+    decision = RetrainDecision(
+        model_name="churn",
+        should_retrain=False,
+        reasons=("Nothing new.",),
+        snapshot_digest="s",
+        fingerprint="f",
+        run_id="r",
+        trigger="manual",
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    assert str(decision) == "churn: not retrained. Nothing new."

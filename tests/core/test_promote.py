@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_mlops.core.promote import (
+    PromotionRecord,
+    champion_of,
+    needs_alias,
+    plan_promotion,
+    plan_rollback,
+    unhealthy_versions,
+)
+from airflow_mlops.errors import IntegrityError, PromotionConflictError
+
+
+def _journal(*moves: tuple[str, int | None, int]) -> list[PromotionRecord]:
+    return [
+        PromotionRecord(
+            sequence=number,
+            action=action,
+            model_name="churn",
+            from_version=before,
+            to_version=after,
+            reason="",
+            actor="ada",
+            run_id="r",
+            at=datetime(2026, 1, number, tzinfo=UTC),
+            key=str(number),
+        )
+        for number, (action, before, after) in enumerate(moves, start=1)
+    ]
+
+
+THREE = _journal(("promote", None, 1), ("promote", 1, 2), ("promote", 2, 3))
+BACK_TO_2 = [*THREE, *_journal(("rollback", 3, 2))]
+
+
+def test_nobody_serves_while_there_is_neither_journal_nor_alias():
+    assert champion_of([]) is None
+
+
+def test_an_alias_from_before_this_pipeline_is_adopted():
+    assert champion_of([], alias_version=7) == 7
+    assert needs_alias([], 7) is None
+
+
+def test_the_journal_is_the_truth_whatever_the_alias_says():
+    assert champion_of(THREE, alias_version=1) == 3
+    assert champion_of(BACK_TO_2) == 2
+
+
+def test_the_versions_that_were_rolled_back_from_are_unhealthy():
+    assert unhealthy_versions(THREE) == frozenset()
+    assert unhealthy_versions(BACK_TO_2) == {3}
+
+
+def test_the_alias_is_left_alone_when_it_agrees_with_the_journal():
+    assert needs_alias(THREE, 3) is None
+
+
+def test_an_alias_that_an_interrupted_promotion_left_behind_has_to_be_moved():
+    assert needs_alias(THREE, 2) == 3
+    assert needs_alias(BACK_TO_2, 3) == 2
+    assert needs_alias(_journal(("promote", None, 1)), None) == 1
+
+
+@pytest.mark.parametrize(("alias", "named"), [(1, "version 1"), (9, "version 9"), (None, "nothing")])
+def test_an_alias_that_somebody_moved_by_hand_is_an_error_and_not_overwritten(alias, named):
+    with pytest.raises(IntegrityError) as caught:
+        needs_alias(THREE, alias)
+    message = str(caught.value)
+    assert f"churn: the alias 'champion' points to {named}" in message
+    assert "version 3 serves (entry 3)" in message
+    assert "nothing was changed" in message
+
+
+def test_a_promotion_over_the_champion_that_was_evaluated_against_is_allowed():
+    plan_promotion(model_name="churn", journal=THREE, champion=3, expected=3, to_version=4)
+    plan_promotion(model_name="churn", journal=[], champion=None, expected=None, to_version=1)
+
+
+@pytest.mark.parametrize(
+    ("champion", "expected", "words"),
+    [
+        (3, 2, "evaluated against version 2, but version 3 is champion now"),
+        (3, None, "evaluated against no version, but version 3 is champion now"),
+        (None, 2, "evaluated against version 2, but no version is champion now"),
+    ],
+)
+def test_a_champion_that_changed_since_the_evaluation_refuses_the_promotion(champion, expected, words):
+    with pytest.raises(PromotionConflictError, match=f"churn v4 not promoted: it was {words}. Nothing was changed"):
+        plan_promotion(model_name="churn", journal=THREE, champion=champion, expected=expected, to_version=4)
+
+
+def test_a_version_that_was_rolled_back_never_returns_by_itself():
+    with pytest.raises(PromotionConflictError, match="churn v3 not promoted: it was rolled back before"):
+        plan_promotion(model_name="churn", journal=BACK_TO_2, champion=2, expected=2, to_version=3)
+
+
+def test_a_rollback_goes_to_the_version_before():
+    assert plan_rollback(model_name="churn", journal=THREE) == 2
+
+
+def test_a_second_rollback_goes_on_to_the_one_before_and_not_back_to_the_bad_one():
+    assert plan_rollback(model_name="churn", journal=BACK_TO_2) == 1
+
+
+def test_a_rollback_after_a_new_promotion_goes_over_the_bad_version_to_the_healthy_one():
+    journal = [*BACK_TO_2, *_journal(("promote", 2, 4))]
+    assert plan_rollback(model_name="churn", journal=journal) == 2
+
+
+def test_a_rollback_may_return_to_the_adopted_champion():
+    assert plan_rollback(model_name="churn", journal=_journal(("promote", 7, 8))) == 7
+
+
+def test_a_rollback_to_a_named_version_that_served_is_allowed_even_when_it_was_bad():
+    assert plan_rollback(model_name="churn", journal=THREE, to_version=1) == 1
+    assert plan_rollback(model_name="churn", journal=BACK_TO_2, to_version=3) == 3
+
+
+def test_a_rollback_to_the_champion_is_refused_with_the_versions_that_it_may_go_to():
+    with pytest.raises(PromotionConflictError, match=r"version 3 is champion already\. Versions that were: \[1, 2\]"):
+        plan_rollback(model_name="churn", journal=THREE, to_version=3)
+
+
+def test_a_rollback_to_a_version_that_never_served_is_refused():
+    with pytest.raises(PromotionConflictError, match="version 9 was never champion"):
+        plan_rollback(model_name="churn", journal=THREE, to_version=9)
+
+
+@pytest.mark.parametrize(
+    ("journal", "champion", "bad"),
+    [
+        ([], "no version", "none"),
+        (_journal(("promote", None, 1)), "version 1", "none"),
+        (_journal(("promote", None, 1), ("promote", 1, 2), ("rollback", 2, 1)), "version 1", r"\[2\]"),
+    ],
+)
+def test_a_rollback_with_no_healthy_version_left_is_refused(journal, champion, bad):
+    with pytest.raises(PromotionConflictError, match=rf"before {champion} \(rolled back from: {bad}\)"):
+        plan_rollback(model_name="churn", journal=journal)
+
+
+@given(st.lists(st.booleans(), max_size=20))
+def test_whatever_happens_a_rollback_never_returns_to_a_version_that_was_rolled_back(is_promotion):
+    journal: list[PromotionRecord] = []
+    version = 0
+    for promotes in is_promotion:
+        champion = champion_of(journal)
+        if promotes:
+            version += 1
+            plan_promotion(
+                model_name="churn", journal=journal, champion=champion, expected=champion, to_version=version
+            )
+            journal += _journal(("promote", champion, version))
+            continue
+        bad = unhealthy_versions(journal)
+        try:
+            target = plan_rollback(model_name="churn", journal=journal)
+        except PromotionConflictError:
+            assert not set(range(1, version + 1)) - bad - {champion}
+            continue
+        assert target not in bad
+        assert target == max(set(range(1, version + 1)) - bad - {champion})
+        journal += _journal(("rollback", champion, target))

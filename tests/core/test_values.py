@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_mlops.core import data, evaluate, monitor, promote, train
+from airflow_mlops.core.values import PipelineRun, Value, digest_of
+from airflow_mlops.errors import IntegrityError
+
+AT = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
+COLUMNS = (data.Column(name="a", type="int64", n_null=2), data.Column(name="at", type="timestamp[us]"))
+PART = data.DatasetPart(uri="/x.parquet", digest="sha256:1", n_rows=3)
+INTERVAL = evaluate.Interval(difference=0.1 + 0.2, low=-1e-300, high=1.5)
+COMPARISON = evaluate.MetricComparison(
+    metric="accuracy",
+    direction="higher_is_better",
+    challenger=0.9,
+    baseline=0.5,
+    champion=0.8,
+    against_baseline=INTERVAL,
+    against_champion=INTERVAL,
+)
+
+EXAMPLES: list[Value] = [
+    PipelineRun(pipeline="p", run_id="r", trigger="scheduled", actor="ada"),
+    data.DatasetSnapshot(
+        dataset="d",
+        uri="/snapshots/1",
+        digest="sha256:1",
+        n_rows=3,
+        columns=COLUMNS,
+        timestamp="at",
+        window_start=datetime(2026, 1, 1),
+        window_end=AT,
+        source={"path": "/x", "files": [{"name": "a", "size": 3}]},
+        created_at=AT,
+        created_by="ada",
+    ),
+    data.ValidationReport(
+        snapshot_digest="sha256:1",
+        n_rows=3,
+        n_checks=2,
+        findings=(
+            data.Finding(
+                rule="r", severity=data.Severity.WARNING, column="a", observed="1", expected="2", examples=("x",)
+            ),
+        ),
+        verdict=data.Verdict.PROCEED,
+    ),
+    data.DatasetSplit(
+        snapshot_digest="sha256:1", method="time", cut="2026", columns=COLUMNS, timestamp="at", train=PART, test=PART
+    ),
+    evaluate.EvaluationReport(
+        model_name="m",
+        challenger_uri="models:/m-1",
+        challenger_digest="sha256:2",
+        champion_version=4,
+        split_digest="sha256:3",
+        n_rows=100,
+        baseline="mean",
+        confidence_level=0.95,
+        comparisons=(COMPARISON,),
+    ),
+    evaluate.Blessing(
+        model_name="m",
+        verdict=evaluate.BlessingVerdict.REJECTED,
+        reasons=("too bad",),
+        model_digest="sha256:2",
+        champion_version=None,
+        evidence_digest="sha256:4",
+    ),
+    monitor.DatasetProfile(
+        snapshot_digest="sha256:1",
+        n_rows=3,
+        columns=(monitor.ColumnProfile(name="a", edges=(0.1, 0.30000000000000004), counts={"null": 3}),),
+    ),
+    monitor.DriftReport(
+        model_name="m",
+        status=monitor.DriftStatus.DRIFTED,
+        reasons=("moved",),
+        current_digest="sha256:5",
+        columns=(monitor.ColumnDrift(name="a", psi=0.3, is_drifted=True),),
+    ),
+    monitor.RetrainDecision(
+        model_name="m",
+        should_retrain=True,
+        reasons=("new data",),
+        snapshot_digest="sha256:1",
+        fingerprint="sha256:6",
+        evidence={"drift": {"psi": 0.3}},
+        run_id="r",
+        trigger="manual",
+        at=AT,
+    ),
+    promote.ModelVersion(
+        model_name="m",
+        model_version=3,
+        model_digest="sha256:2",
+        run_id="r",
+        snapshot_digest="sha256:1",
+        evidence_digest="sha256:4",
+        tags={"a": "b"},
+    ),
+    promote.PromotionRecord(
+        sequence=1,
+        action="promote",
+        model_name="m",
+        from_version=None,
+        to_version=3,
+        reason="blessed",
+        actor="ada",
+        run_id="r",
+        at=AT,
+        key="sha256:7",
+    ),
+    train.TrainedModel(
+        model_name="m",
+        run_id="r",
+        model_uri="models:/m-1",
+        model_digest="sha256:2",
+        fingerprint="sha256:6",
+        snapshot_digest="sha256:1",
+        split_digest="sha256:3",
+        target="y",
+        features=("a", "b"),
+        params={"alpha": 0.5, "layers": [3, 4], "solver": None},
+        metrics={"rows": 3.0},
+    ),
+]
+
+each_value = pytest.mark.parametrize("value", EXAMPLES, ids=lambda value: type(value).__name__)
+
+
+def test_there_is_an_example_of_every_value():
+    def below(cls: type) -> set[type]:
+        return {cls} | {leaf for child in cls.__subclasses__() for leaf in below(child)}
+
+    of_the_package = {cls for cls in below(Value) - {Value} if cls.__module__.startswith("airflow_mlops.core")}
+    assert {type(value) for value in EXAMPLES} == of_the_package
+
+
+@each_value
+def test_a_value_survives_the_way_through_json(value):
+    document = json.loads(json.dumps(value.to_dict(), allow_nan=False))
+    again = type(value).from_dict(document)
+    assert again == value
+    assert again.content_digest == value.content_digest
+
+
+@each_value
+def test_a_value_says_its_kind_and_version(value):
+    assert value.to_dict()["kind"] == type(value).__name__
+    assert value.to_dict()["schema_version"] == 1
+
+
+@each_value
+def test_a_value_can_not_be_changed(value):
+    name = dataclasses.fields(value)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(value, name, "other")
+
+
+@each_value
+def test_a_value_that_is_one_already_is_returned_as_it_is(value):
+    assert type(value).from_dict(value) is value
+
+
+@each_value
+def test_a_document_of_another_kind_is_refused(value):
+    document = {**value.to_dict(), "kind": "SomethingElse"}
+    with pytest.raises(IntegrityError, match=f"Expected a {type(value).__name__} document, .* 'SomethingElse'"):
+        type(value).from_dict(document)
+
+
+@each_value
+@pytest.mark.parametrize("version", [2, None, "1"])
+def test_a_document_of_a_version_that_is_not_known_is_refused(value, version):
+    with pytest.raises(IntegrityError, match=f"schema version {version!r}, this package reads up to 1. Upgrade"):
+        type(value).from_dict({**value.to_dict(), "schema_version": version})
+
+
+@each_value
+def test_a_document_that_lost_a_field_is_damaged(value):
+    document = value.to_dict()
+    del document[dataclasses.fields(value)[0].name]
+    with pytest.raises(IntegrityError, match=f"{type(value).__name__}: the document is damaged"):
+        type(value).from_dict(document)
+
+
+@each_value
+def test_a_document_with_a_field_of_another_type_is_damaged(value):
+    document = {**value.to_dict(), dataclasses.fields(value)[0].name: {"not": "this"}}
+    with pytest.raises(IntegrityError, match="the document is damaged"):
+        type(value).from_dict(document)
+
+
+@pytest.mark.parametrize("document", [None, "x", [1], 3])
+def test_what_is_no_document_at_all_is_refused(document):
+    with pytest.raises(IntegrityError, match="Expected a PipelineRun document, found"):
+        PipelineRun.from_dict(document)
+
+
+def test_nan_and_infinity_survive_the_way_through_json():
+    odd = evaluate.Interval(difference=float("nan"), low=float("-inf"), high=float("inf"))
+    report = dataclasses.replace(EXAMPLES[4], comparisons=(dataclasses.replace(COMPARISON, against_baseline=odd),))
+    document = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    again = evaluate.EvaluationReport.from_dict(document)
+    assert repr(again.comparisons[0].against_baseline) == repr(odd)
+
+
+def test_the_content_digest_changes_with_any_field():
+    run = PipelineRun(pipeline="p", run_id="r")
+    others = [dataclasses.replace(run, **{field.name: "other"}) for field in dataclasses.fields(run)]
+    assert len({each.content_digest for each in [run, *others]}) == 5
+
+
+json_documents: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), json_documents, max_size=5))
+def test_a_digest_does_not_depend_on_the_order_of_keys(document):
+    assert digest_of(dict(reversed(document.items()))) == digest_of(document)
+    assert digest_of(json.loads(json.dumps(document))) == digest_of(document)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_json_has_no_word_for_has_no_digest(number):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        digest_of({"a": number})
+
+
+def test_a_step_keeps_its_key_on_a_retry_and_gets_another_for_other_inputs():
+    run = PipelineRun(pipeline="p", run_id="r", trigger="manual", actor="ada")
+    retry = PipelineRun(pipeline="p", run_id="r", trigger="scheduled", actor="scheduler")
+    assert run.step_key("train", "d1") == retry.step_key("train", "d1")
+    others = {
+        run.step_key("train", "d1"),
+        run.step_key("train", "d2"),
+        run.step_key("train", "d1", "d2"),
+        run.step_key("evaluate", "d1"),
+        PipelineRun(pipeline="p", run_id="r2").step_key("train", "d1"),
+        PipelineRun(pipeline="p2", run_id="r").step_key("train", "d1"),
+    }
+    assert len(others) == 6
