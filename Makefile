@@ -37,8 +37,8 @@ lock: .venv/uv  ## Choose the newest versions that fit and write requirements.lo
 	    --custom-compile-command "make lock" --quiet setup.cfg -o requirements.lock
 
 secrets:  ## Make the secrets that docker-compose.yaml reads, once
-	@mkdir -p -m 700 .secrets
-	@umask 077 && cd .secrets && \
+	@mkdir -p -m 700 .secrets  # the files in it are readable, since containers run as another user
+	@cd .secrets && \
 	    for name in postgres_password fernet_key api_secret jwt_secret admin_password; do \
 	        [ -s $$name ] || $(PYTHON) -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode(), end="")' > $$name; \
 	    done && \
@@ -61,4 +61,5 @@ clean:  ## Remove what was made, the environment too
 .venv/installed: .venv/uv requirements.lock setup.cfg
 	$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
+	@rm -rf airflow_mlops.egg-info build  # left by the install; on PYTHONPATH it would register everything twice
 	@touch $@

@@ -1,15 +1,16 @@
-"""Import the heavy libraries once, in the process that tasks are forked from.
+"""Import once, in the process that others are forked from, what each of them would import again.
 
-Airflow's LocalExecutor and Celery's prefork pool start every task as a fork. What the parent has imported
-is there at once in each of them; what it has not costs each task three to ten seconds. Call
-:func:`preload` from ``$AIRFLOW_HOME/config/airflow_local_settings.py``::
+Airflow's LocalExecutor and Celery's prefork pool start every task as a fork, and the DAG processor parses
+every file in one. What the parent has imported is there at once in each of them. What it has not costs a
+task three to ten seconds and a parse some fifty milliseconds, every time. Call :func:`preload` from
+``$AIRFLOW_HOME/config/airflow_local_settings.py``::
 
     from airflow_mlops.preload import preload
 
     preload()
 
-It imports in the scheduler (LocalExecutor) and in Celery workers, and nowhere else: the API server, the
-triggerer and the DAG processor would only pay for it.
+The scheduler (for the LocalExecutor) and Celery workers import what the steps need, the DAG processor what
+DAG files need, which is light; the API server and the triggerer import nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import time
 import warnings
 from collections.abc import Sequence
 
-__all__ = ["HEAVY_MODULES", "is_parent_of_tasks", "preload"]
+__all__ = ["AUTHORING_MODULES", "HEAVY_MODULES", "modules_for", "preload"]
 
 log = logging.getLogger(__name__)
 
@@ -50,33 +51,60 @@ HEAVY_MODULES = (
 """What the steps import; importing them imports all that is heavy."""
 
 
-def is_parent_of_tasks(argv: Sequence[str]) -> bool:
-    """Return whether the process with this command line is the one that tasks are forked from.
+AUTHORING_MODULES = ("airflow_mlops.pipelines", "airflow_mlops.operators", "airflow_mlops.sensors")
+"""What DAG files import. None of it is heavy."""
 
-    >>> is_parent_of_tasks(["airflow", "scheduler"]), is_parent_of_tasks(["airflow", "api-server"])
-    (True, False)
+
+def modules_for(argv: Sequence[str]) -> tuple[str, ...]:
+    """Return what is worth importing in the process with this command line.
+
+    >>> modules_for(["airflow", "scheduler"]) == HEAVY_MODULES
+    True
+    >>> modules_for(["airflow", "api-server"])
+    ()
     """
-    return tuple(argv[1:2]) == ("scheduler",) or tuple(argv[1:3]) == ("celery", "worker")
+    command = tuple(argv[1:3])
+    if command[:1] == ("scheduler",) or command == ("celery", "worker"):
+        return HEAVY_MODULES
+    return AUTHORING_MODULES if command[:1] == ("dag-processor",) else ()
 
 
 def preload(modules: Sequence[str] = (), argv: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Import the heavy libraries if this process is the parent of tasks.
+    """Import what the forks of this process will need, if it is one that forks.
 
     A library that can't be imported is logged and left to the task that needs it.
 
-    :param modules: more modules to import, such as those of your training functions' libraries.
+    :param modules: more modules for the tasks, such as those of your training functions.
     :param argv: the command line; by default this process's.
-    :returns: the modules that were imported; none in any other process.
+    :returns: the modules that were imported; none in a process that does not fork.
     """
-    if not is_parent_of_tasks(sys.argv if argv is None else argv):
-        return ()
+    wanted = modules_for(sys.argv if argv is None else argv)
+    if wanted is HEAVY_MODULES:
+        wanted = (*wanted, *modules)
     started, imported = time.perf_counter(), []
-    for name in (*HEAVY_MODULES, *modules):
+    for name in wanted:
         try:
             with warnings.catch_warnings(action="ignore"):
                 importlib.import_module(name)
             imported.append(name)
         except ImportError as error:
             log.warning("preload: module=%s error=%s", name, error)
-    log.info("preload: n_modules=%d seconds=%.1f", len(imported), time.perf_counter() - started)
+    if wanted is AUTHORING_MODULES and len(imported) == len(wanted):
+        _rehearse()
+    if imported:
+        log.info("preload: n_modules=%d seconds=%.1f", len(imported), time.perf_counter() - started)
     return tuple(imported)
+
+
+def _rehearse() -> None:
+    """Build a DAG that nobody sees: what Airflow and JSON Schema prepare at first use is prepared here."""
+    from airflow_mlops.pipelines import ContinuousTraining
+
+    spec = {
+        "model_name": "rehearsal",
+        "data": {"path": "/rehearsal.csv", "timestamp": "at"},
+        "validation": {"expectations": [{"type": "expect_column_to_exist", "kwargs": {"column": "at"}}]},
+        "training": {"target": "y", "estimator": "package.module:name", "params": {"alpha": 1.0}},
+        "gate": {"metrics": {"accuracy": {}}},
+    }
+    ContinuousTraining.parse(spec).dag(auto_register=False)

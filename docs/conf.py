@@ -12,7 +12,8 @@ sys.path.insert(0, str(REPOSITORY))
 
 # Autodoc imports the package, and with it Airflow, MLflow, Great Expectations and Evidently. None of them
 # shall write into the home directory, report usage or log while the pages are made.
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="mlops-docs-")
+_home = tempfile.TemporaryDirectory(prefix="mlops-docs-")  # goes away with the process
+os.environ["AIRFLOW_HOME"] = _home.name
 os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["GX_ANALYTICS_ENABLED"] = "false"

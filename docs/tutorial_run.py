@@ -1,4 +1,5 @@
 """The tutorial without a running Airflow: a first champion, then newer data and its successor."""
+# ruff: noqa: T201  # a script that shows what it does
 
 import os
 import tempfile

@@ -1,7 +1,77 @@
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+    from airflow.sdk import DAG
 
 # No deadline: the machine that tests run on is shared, and speed is what the benchmarks measure.
 settings.register_profile("tests", deadline=None, max_examples=60, database=None, derandomize=True)
 settings.load_profile("tests")
+
+REPOSITORY = Path(__file__).parents[1]
+
+# Airflow reads where it lives when it is imported, and any test may be the first to import it.
+_home = tempfile.TemporaryDirectory(prefix="mlops-tests-")
+for _name in [name for name in os.environ if name.startswith(("AIRFLOW", "MLFLOW"))]:
+    del os.environ[_name]
+os.environ |= {
+    "AIRFLOW_HOME": _home.name,
+    "AIRFLOW__CORE__DAGS_FOLDER": f"{_home.name}/dags",
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer",
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_home.name}/airflow.db",
+    "AIRFLOW__LOGGING__BASE_LOG_FOLDER": f"{_home.name}/logs",
+    "DO_NOT_TRACK": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a server that a test has killed does not come back
+}
+(Path(_home.name) / "dags").mkdir()
+
+
+@pytest.fixture(scope="session")
+def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database with nothing in it; to migrate one takes seconds, to copy it none."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """Airflow's own database, migrated."""
+    from airflow.utils import db
+
+    db.initdb()
+
+
+@pytest.fixture
+def run_dag(airflow_db: None) -> Callable[..., DagRun]:
+    """Run a DAG by ``dag.test()``, which wants it in the database first. The helpers are internal to Airflow."""
+
+    def run(dag: DAG, **settings: Any) -> DagRun:
+        from airflow.dag_processing.bundles.manager import DagBundlesManager
+        from airflow.dag_processing.collection import update_dag_parsing_results_in_db
+        from airflow.serialization.serialized_objects import LazyDeserializedDAG
+        from airflow.utils.session import create_session
+
+        DagBundlesManager().sync_bundles_to_db()
+        with create_session() as session:
+            serialized = [LazyDeserializedDAG.from_dag(dag)]
+            update_dag_parsing_results_in_db("dags-folder", None, serialized, {}, None, set(), session=session)
+        return dag.test(**settings)
+
+    return run

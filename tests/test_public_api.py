@@ -15,9 +15,7 @@ HEAVY = ("pandas", "sklearn", "mlflow", "great_expectations", "evidently", "boto
 
 def _names_for_type_checkers() -> set[str]:
     tree = ast.parse(Path(airflow_mlops.__file__).read_text())
-    mirror = next(
-        node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-    )
+    mirror = next(node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     return {alias.name for node in mirror.body if isinstance(node, ast.ImportFrom) for alias in node.names}
 
 

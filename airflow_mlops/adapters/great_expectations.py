@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+logging.getLogger("great_expectations").setLevel(logging.WARNING)  # before its import, which logs 200 lines
 
 import great_expectations as gx
 from great_expectations.exceptions import GreatExpectationsError
@@ -19,8 +20,6 @@ from airflow_mlops.core.data import Finding, Severity
 from airflow_mlops.errors import SpecError
 
 __all__ = ["read_suite", "run_suite"]
-
-logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
 _ABOUT_COLUMN = ("column", "column_A", "column_set", "column_list")
 

@@ -96,7 +96,11 @@ class Mlflow:
         """Open a run; it ends FINISHED, or FAILED when the block raises."""
         with self._session() as client:
             found = client.get_experiment_by_name(experiment)
-            experiment_id = found.experiment_id if found else client.create_experiment(experiment)
+            experiment_id = (
+                found.experiment_id
+                if found
+                else client.create_experiment(experiment, artifact_location=self._artifact_location())
+            )
             with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=dict(tags)) as run:
                 yield run
 
@@ -251,6 +255,11 @@ class Mlflow:
     def _page(self, path: str) -> str:
         return f"{self.tracking_uri}/#/{path}" if self.tracking_uri.startswith("http") else ""
 
+    def _artifact_location(self) -> str | None:
+        """Return where a new experiment keeps its files: the server knows; without one, beside the database."""
+        scheme, _, path = self.tracking_uri.partition(":///")
+        return (Path(path).parent / "artifacts").absolute().as_uri() if scheme == "sqlite" else None
+
     def _runs(self, experiment: str, tags: Mapping[str, str], status: str) -> list[Run]:
         wanted = " and ".join([f"status = '{status}'", *(f"tags.`{key}` = '{value}'" for key, value in tags.items())])
         with self._session() as client:
@@ -286,7 +295,7 @@ class Mlflow:
         mlflow.set_tracking_uri(self.tracking_uri)
         try:
             with sending(self.headers):
-                yield mlflow.MlflowClient(self.tracking_uri)
+                yield self._client()
         except MlflowException as error:
             if error.error_code in _OUTAGES:
                 raise self._unavailable(str(error)) from error
@@ -295,6 +304,12 @@ class Mlflow:
             raise self._unavailable(str(error)) from error
         finally:
             mlflow.set_tracking_uri(before)
+
+    def _client(self) -> mlflow.MlflowClient:
+        try:
+            return mlflow.MlflowClient(self.tracking_uri)
+        except OSError as error:  # without a server, the folder of the database
+            raise self._unavailable(str(error)) from error
 
     def _unavailable(self, why: str) -> UnavailableError:
         return UnavailableError(

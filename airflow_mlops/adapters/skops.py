@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import skops.io
+with warnings.catch_warnings(action="ignore"):  # skops looks into every loaded module, and Airflow's warn of it
+    import skops.io
 
 from airflow_mlops.errors import IntegrityError, UntrustedModelError, bounded
 
@@ -71,5 +72,4 @@ def _refuse_untrusted(subject: str, needed: Iterable[str], trusted_types: Iterab
 
 
 def _without_warnings() -> warnings.catch_warnings[None]:
-    # skops looks into every loaded module, and Airflow's warn of it a thousand times.
     return warnings.catch_warnings(action="ignore")

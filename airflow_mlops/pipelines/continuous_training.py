@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -71,31 +71,32 @@ class ContinuousTraining(PipelineSpec):
             "tags": ["mlops", "continuous-training"],
             "catchup": False,
             "max_active_runs": 1,
-            "default_args": {"retries": 2, "retry_delay": timedelta(seconds=30), "mlflow_conn_id": mlflow_conn_id},
+            "default_args": _default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
         }
-        data = self.data.model_dump(mode="json")
-        data |= {
-            "window_start": "{{ params.window_start or '' }}",
-            "window_end": "{{ params.window_end or '' }}",
+        spec = self.model_dump(mode="json")
+        training, gate = spec["training"], spec["gate"]
+        window = {
+            name: f"{{{{ params.{name} or '' }}}}" for name in ("window_start", "window_end") if self.data.timestamp
         }
-        training, gate = self.training.model_dump(mode="json"), self.gate.model_dump(mode="json")
         chosen = ", ".join(f"{name!r}: params[{name!r}]" for name in self.training.params)
         hyperparameters = f"{{{{ {{{chosen}}} | tojson }}}}"
 
         with DAG(**(settings | dag_settings)) as dag:
             with TaskGroup("data", prefix_group_id=False, tooltip="Copy the data, check it, part it"):
-                snapshot = operators.SnapshotDatasetOperator(task_id="snapshot", dataset=self.model_name, data=data)
+                snapshot = operators.SnapshotDatasetOperator(
+                    task_id="snapshot", dataset=self.model_name, data=spec["data"] | window
+                )
                 validate = operators.ValidateDataOperator(
                     task_id="validate",
                     snapshot=snapshot.output,
-                    validation=self.validation.model_dump(mode="json"),
+                    validation=spec["validation"],
                     model_name=self.model_name,
                 )
                 split = operators.SplitDatasetOperator(
                     task_id="split",
                     snapshot=snapshot.output,
-                    data=self.data.model_dump(mode="json"),
-                    split=self.split.model_dump(mode="json"),
+                    data=spec["data"],
+                    split=spec["split"],
                 )
                 validate >> split
             with TaskGroup("monitoring", prefix_group_id=False, tooltip="Has anything changed?"):
@@ -103,7 +104,7 @@ class ContinuousTraining(PipelineSpec):
                     task_id="check_drift",
                     model_name=self.model_name,
                     snapshot=snapshot.output,
-                    monitoring=self.monitoring.model_dump(mode="json"),
+                    monitoring=spec["monitoring"],
                 )
                 decide = operators.DecideRetrainOperator(
                     task_id="decide",
@@ -170,7 +171,7 @@ class ContinuousTraining(PipelineSpec):
             "tags": ["mlops", "rollback"],
             "catchup": False,
             "max_active_runs": 1,
-            "default_args": {"retries": 2, "retry_delay": timedelta(seconds=30), "mlflow_conn_id": mlflow_conn_id},
+            "default_args": _default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
         }
         with DAG(**(settings | dag_settings)) as dag:
             operators.RollbackModelOperator(
@@ -236,9 +237,7 @@ class ContinuousTraining(PipelineSpec):
         taken = [name for name in self.training.params if name in _OWN_PARAMS]
         if taken:
             raise SpecError(f"training.params: {taken} are names of the trigger form's own fields. Rename them.")
-        start, end = self.data.window_start, self.data.window_end
-        moment: dict[str, Any] = {"type": ["null", "string"], "format": "date-time", "section": "Data"}
-        form = {
+        form: dict[str, Any] = {
             "force": Param(False, type="boolean", title="Force", description="Train even if nothing has changed."),
             "promotion": Param(
                 self.promotion.policy,
@@ -247,16 +246,27 @@ class ContinuousTraining(PipelineSpec):
                 title="Promotion",
                 description="Make a blessed version champion, or only register it.",
             ),
-            "window_start": Param(
-                start.isoformat() if start else None, title="From", description="First moment that belongs.", **moment
-            ),
-            "window_end": Param(
-                end.isoformat() if end else None, title="Until", description="First moment that does not.", **moment
-            ),
         }
+        if self.data.timestamp:
+            for name, title, moment in (
+                ("window_start", "From", self.data.window_start),
+                ("window_end", "Until, exclusive", self.data.window_end),
+            ):
+                form[name] = Param(
+                    moment.replace(tzinfo=moment.tzinfo or UTC).isoformat() if moment else None,
+                    type=["null", "string"],
+                    format="date-time",
+                    title=title,
+                    section="Data",
+                )
         for name, value in self.training.params.items():
             form[name] = Param(value, type=_json_type(value), title=name, section="Hyperparameters")
         return form
+
+
+def _default_args(mlflow_conn_id: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what every task gets: an outage is retried twice, unless it is wanted otherwise."""
+    return {"retries": 2, "retry_delay": timedelta(seconds=30), "mlflow_conn_id": mlflow_conn_id, **wanted}
 
 
 def _json_type(value: Any) -> str | list[str]:

@@ -10,8 +10,9 @@ from fastapi.responses import FileResponse, HTMLResponse
 
 from airflow_mlops.adapters.html import Rows, report_page
 from airflow_mlops.core.promote import PromotionRecord, champion_of, unhealthy_versions
-from airflow_mlops.errors import SpecError
+from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.hooks.platform import get_storage
+from airflow_mlops.steps.promote import read_journal
 
 __all__ = ["create_app"]
 
@@ -81,7 +82,10 @@ def show_model(model_name: str) -> HTMLResponse:
 
 
 def _journal(model_name: str) -> list[PromotionRecord]:
-    return [PromotionRecord.from_dict(entry) for entry in get_storage().log("journals", model_name).entries()]
+    try:
+        return read_journal(model_name, storage=get_storage())
+    except IntegrityError as error:
+        raise HTTPException(409, str(error)) from error
 
 
 def _page(

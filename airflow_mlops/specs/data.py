@@ -21,7 +21,8 @@ class DatasetSpec(Spec):
     :param format: by default taken from the file names' suffix.
     :param timestamp: the column that says when a row was true. It is what windows and time splits cut,
         and may never be null.
-    :param window_start: first moment that belongs to the dataset, ISO 8601; ``None``: no lower bound.
+    :param window_start: first moment that belongs to the dataset, ISO 8601, in UTC unless it says otherwise;
+        ``None``: no lower bound.
     :param window_end: first moment that does not belong any more; ``None``: no upper bound.
     :param features: a ``SELECT`` over the table ``dataset`` (the validated snapshot) that gives the rows to
         train on: lags, joins, the target. ``None``: the snapshot's own columns. Transformations of a

@@ -26,11 +26,11 @@ class PipelineSpec(Spec):
     description: str = ""
     data: DatasetSpec
     validation: ValidationSpec
-    split: SplitSpec = SplitSpec()
+    split: SplitSpec = Field(default_factory=SplitSpec)
     training: TrainingSpec
     gate: GateSpec
-    promotion: PromotionSpec = PromotionSpec()
-    monitoring: MonitoringSpec = MonitoringSpec()
+    promotion: PromotionSpec = Field(default_factory=PromotionSpec)
+    monitoring: MonitoringSpec = Field(default_factory=MonitoringSpec)
     triggers: tuple[TriggerSpec, ...] = ()
 
     @model_validator(mode="after")

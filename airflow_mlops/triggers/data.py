@@ -8,10 +8,6 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_mlops.adapters.files import file_stamps
-from airflow_mlops.core.data import arrived_files
-from airflow_mlops.hooks.platform import get_watermark
-
 __all__ = ["NewFilesTrigger"]
 
 
@@ -43,6 +39,10 @@ class NewFilesTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look again and again, and give an event for each arrival."""
+        from airflow_mlops.adapters.files import file_stamps
+        from airflow_mlops.core.data import arrived_files
+        from airflow_mlops.hooks.platform import get_watermark
+
         before: dict[str, str] = {}
         watermark = get_watermark(self.watermark)
         while True:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from include.demo.api import AirflowApi
@@ -20,6 +22,8 @@ from include.demo.services import REPOSITORY, Demo, DemoError, running
 from include.demo.story import MODEL, Chapter, Story
 
 console = Console(highlight=False)
+if not console.is_terminal:
+    console.width = 160
 
 
 def main() -> int:
@@ -46,10 +50,11 @@ def main() -> int:
             show(demo, chapters, seconds)
             if not os.environ.get("DEMO_EXIT"):
                 console.print("Everything stays up. Press Ctrl-C to stop it.")
-                signal.pause()
+                with contextlib.suppress(KeyboardInterrupt):
+                    signal.pause()
             return 0 if all(chapter.as_told for chapter in chapters) else 1
     except DemoError as error:
-        console.print(f"[red]The demo can't go on:[/] {error}", markup=True)
+        console.print(f"[red]The demo can't go on:[/] {escape(str(error))}")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -74,14 +79,16 @@ def tell(demo: Demo, progress: object) -> list[Chapter]:
 def show(demo: Demo, chapters: list[Chapter], seconds: float) -> None:
     """Print what happened, with links."""
     table = Table(title=f"\nThe story of {MODEL}, told in {seconds:.0f} seconds", title_justify="left", show_lines=True)
-    for heading in ("", "Chapter", "What happened", "Champion", "Page"):
-        table.add_column(heading, overflow="fold")
-    for chapter in chapters:
+    for heading in ("", "Chapter", "What happened", "Champion"):
+        table.add_column(heading)
+    for number, chapter in enumerate(chapters, start=1):
         mark = "[green]✓[/]" if chapter.as_told else "[red]✗[/]"
         champion = f"v{chapter.champion}" if chapter.champion else "none"
-        page = f"[link={chapter.page}]{chapter.page}[/link]" if chapter.page else ""
-        table.add_row(mark, chapter.name, chapter.happened.replace("[", r"\["), champion, page)
+        table.add_row(mark, f"{number} {chapter.name}", escape(chapter.happened), champion)
     console.print(table)
+    for number, chapter in enumerate(chapters, start=1):
+        console.print(f"{number}  {chapter.page}", soft_wrap=True)
+    console.print()
     console.print(f"Airflow  {demo.airflow_url}/dags/{MODEL}   login admin, password {demo.password}")
     console.print(f"Models   {demo.airflow_url}/plugin/mlops-models")
     console.print(f"MLflow   {demo.mlflow_url}/#/models/{MODEL}")

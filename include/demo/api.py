@@ -34,7 +34,9 @@ class AirflowApi:
 
     def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
         """Trigger a run as the trigger form does, and return its id."""
-        run = _call("POST", f"{self.url}/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf}, self._token)
+        run = _call(
+            "POST", f"{self.url}/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf}, self._token
+        )
         return str(run["dag_run_id"])
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:

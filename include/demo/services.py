@@ -136,16 +136,19 @@ class Demo:
             jwt_secret=secrets.token_hex(32),
         )
         _write_private(self.home / "airflow.cfg", settings)
-        _write_private(
-            self.home / "simple_auth_manager_passwords.json.generated", json.dumps({"admin": self.password})
-        )
+        _write_private(self.home / "simple_auth_manager_passwords.json.generated", json.dumps({"admin": self.password}))
         (self.home / "config" / "airflow_local_settings.py").write_text(LOCAL_SETTINGS)
 
     def start(self, progress: Callable[[str], None]) -> None:
         """Start everything and wait until it answers."""
         database = f"sqlite:///{self.folder}/mlflow/mlflow.db"
         mlflow = ["mlflow", "server", "--host", HOST, "--port", str(self.mlflow_port), "--workers", "1"]
-        mlflow += ["--backend-store-uri", database, "--artifacts-destination", str(self.folder / "mlflow" / "artifacts")]
+        mlflow += [
+            "--backend-store-uri",
+            database,
+            "--artifacts-destination",
+            str(self.folder / "mlflow" / "artifacts"),
+        ]
         self._spawn("mlflow", [sys.executable, "-m", *mlflow])
         progress("creating Airflow's database")
         migrate = self._spawn("airflow-db", [*AIRFLOW, "db", "migrate"])
@@ -200,7 +203,7 @@ class Demo:
         return own | {
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW_CONN_MLFLOW_DEFAULT": json.dumps({"conn_type": "mlflow", "host": self.mlflow_url}),
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("DEMO_PYTHONPATH"), str(REPOSITORY)])),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",

@@ -108,7 +108,7 @@ class Story:
         expect("decision", decision["should_retrain"], False)
         self.expect_states(train="skipped", promote="skipped")
         self.expect_champion(2)
-        return f"1985-1999 arrived again: not trained. {decision['reasons'][0].split(' Set force')[0]}"
+        return f"1985-1999 arrived again: not trained. {decision['reasons'][0].partition(' Set force')[0]}"
 
     def broken_batch(self, chapter: Chapter) -> str:
         """A renamed column and text among numbers: halted with a report, and mended afterwards."""

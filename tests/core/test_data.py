@@ -66,9 +66,7 @@ def test_a_halt_lists_ten_findings_and_says_how_many_more_there_are():
 
 
 def test_a_finding_shows_at_most_three_examples():
-    finding = Finding(
-        rule="r", severity=Severity.INFO, observed="x", expected="y", examples=("k", "l", "m", "n", "o")
-    )
+    finding = Finding(rule="r", severity=Severity.INFO, observed="x", expected="y", examples=("k", "l", "m", "n", "o"))
     assert str(finding) == "r: found x, expected y (for example 'k', 'l', 'm' and 2 more)"
 
 

@@ -75,6 +75,22 @@ def test_blocks_widen_the_interval_of_rows_that_depend_on_their_neighbours():
     assert together.high - together.low > 2 * (alone.high - alone.low)
 
 
+def test_blocks_go_round_at_the_end_so_that_one_as_long_as_the_data_is_the_data():
+    ours = np.arange(12.0)
+    interval = _interval(ours, np.zeros(12), block_length=12)
+    assert [interval.low, interval.high] == pytest.approx([5.5, 5.5])
+
+
+@pytest.mark.parametrize("position", range(6))
+@pytest.mark.parametrize("block_length", [1, 2])
+def test_every_row_is_drawn(position, block_length):
+    ours = np.zeros(6)
+    ours[position] = 1.0
+    interval = _interval(ours, np.zeros(6), block_length=block_length)
+    assert interval.low == 0.0
+    assert interval.high > interval.difference == pytest.approx(1 / 6)
+
+
 def test_the_same_seed_gives_the_same_interval_and_another_one_another():
     ours, theirs = np.random.default_rng(6).normal(size=(2, 100))
     assert _interval(ours, theirs, seed=1) == _interval(ours, theirs, seed=1)
@@ -108,7 +124,9 @@ def test_a_metric_has_its_textbook_value(name, y_true, y_pred, value):
     assert metric.of_mean(metric.per_row(np.array(y_true), np.array(y_pred)).mean()) == pytest.approx(value)
 
 
-@pytest.mark.parametrize(("name", "sign"), [("mean_absolute_error", 1), ("root_mean_squared_error", 1), ("accuracy", -1)])
+@pytest.mark.parametrize(
+    ("name", "sign"), [("mean_absolute_error", 1), ("root_mean_squared_error", 1), ("accuracy", -1)]
+)
 def test_worse_is_positive_whatever_the_direction(name, sign):
     assert METRICS[name].worsening(0.2) == sign * 0.2
 
@@ -129,7 +147,9 @@ def test_everybody_is_scored_on_the_same_rows_in_the_gates_order():
 def test_without_a_champion_only_the_baseline_is_compared_with():
     gate = GateSpec(metrics={"accuracy": {}}, n_resamples=200)
     labels = np.array(["a", "b"])
-    (comparison,) = compare_predictions(y_true=labels, challenger=labels, baseline=labels[::-1], champion=None, gate=gate)
+    (comparison,) = compare_predictions(
+        y_true=labels, challenger=labels, baseline=labels[::-1], champion=None, gate=gate
+    )
     assert (comparison.champion, comparison.against_champion) == (None, None)
     assert comparison.against_baseline.difference == 1.0
 

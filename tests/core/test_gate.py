@@ -60,7 +60,9 @@ def _report(*comparisons: MetricComparison, **settings: Any) -> EvaluationReport
     )
 
 
-def _gate(metric: str = "mean_absolute_error", *, thresholds: dict[str, Any] | None = None, **settings: Any) -> GateSpec:
+def _gate(
+    metric: str = "mean_absolute_error", *, thresholds: dict[str, Any] | None = None, **settings: Any
+) -> GateSpec:
     return GateSpec(metrics={metric: thresholds or {}}, **settings)
 
 
@@ -92,7 +94,9 @@ def test_the_value_threshold_is_the_worst_value_that_is_good_enough(metric, valu
     report = _report(_comparison(metric=metric, challenger=value, baseline=better, champion=better))
     blessing = bless(report, _gate(metric, thresholds={"value_threshold": threshold}))
     assert blessing.verdict is verdict
-    assert any(f"{metric} {value:g}, gate.metrics.{metric}.value_threshold {threshold:g}." in r for r in blessing.reasons)
+    assert any(
+        f"{metric} {value:g}, gate.metrics.{metric}.value_threshold {threshold:g}." in r for r in blessing.reasons
+    )
 
 
 @pytest.mark.parametrize(
@@ -208,7 +212,7 @@ def test_one_broken_rule_outweighs_the_undecided_and_comes_first():
 @pytest.mark.parametrize("comparisons", [(), (_comparison(),)])
 def test_a_metric_of_the_gate_that_was_not_evaluated_is_never_passed_over(comparisons):
     gate = GateSpec(metrics={"mean_absolute_error": {}, "accuracy": {}}, cold_start=True)
-    report = _report(champion_version=None, **{"comparisons": comparisons})
+    report = _report(champion_version=None, comparisons=comparisons)
     blessing = bless(report, gate)
     assert blessing.verdict is INCONCLUSIVE
     assert any("gate.metrics.accuracy was not evaluated" in reason for reason in blessing.reasons)

@@ -59,7 +59,9 @@ def test_bins_that_neither_side_has_do_not_matter(one, other):
 def test_the_index_of_a_shift_is_that_of_its_formula():
     p, q = np.array([90.5, 10.5]) / 101, np.array([10.5, 90.5]) / 101
     expected = float(((p - q) * np.log(p / q)).sum())
-    assert population_stability_index(reference={"a": 90, "b": 10}, current={"a": 10, "b": 90}) == pytest.approx(expected)
+    assert population_stability_index(reference={"a": 90, "b": 10}, current={"a": 10, "b": 90}) == pytest.approx(
+        expected
+    )
 
 
 @pytest.mark.parametrize(("one", "other"), [({}, {"a": 1}), ({"a": 1}, {}), ({"a": 0}, {"a": 1})])

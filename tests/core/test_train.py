@@ -60,7 +60,9 @@ def test_features_that_are_named_are_used_in_the_order_of_the_spec():
 
 def test_a_target_that_is_not_in_the_data_is_named_with_a_suggestion():
     spec = TrainingSpec(target="target_value", estimator="a.B")
-    with pytest.raises(SpecError, match=r"training\.target 'target_value' is not in the data.*Did you mean 'target_val'"):
+    with pytest.raises(
+        SpecError, match=r"training\.target 'target_value' is not in the data.*Did you mean 'target_val'"
+    ):
         choose_features(spec, ("x", "target_val"), None)
 
 

@@ -78,7 +78,9 @@ def test_the_cause_is_kept():
 
 @pytest.mark.parametrize("document", [None, 3, "path: x", ["path"]])
 def test_a_document_that_is_no_mapping_is_refused_with_what_it_is(document):
-    with pytest.raises(SpecError, match=f"DatasetSpec: expected a mapping of settings, found {type(document).__name__}"):
+    with pytest.raises(
+        SpecError, match=f"DatasetSpec: expected a mapping of settings, found {type(document).__name__}"
+    ):
         DatasetSpec.parse(document)
 
 

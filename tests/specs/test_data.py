@@ -36,7 +36,7 @@ def test_an_empty_window_is_open(nothing):
 
 def test_window_bounds_are_read_from_iso_8601():
     spec = DatasetSpec(path="x", timestamp="at", window_start="2026-01-01", window_end="2026-02-01T00:00:00Z")
-    assert spec.window_start == datetime(2026, 1, 1)
+    assert spec.window_start == datetime.fromisoformat("2026-01-01")
     assert spec.window_end == datetime(2026, 2, 1, tzinfo=UTC)
 
 
@@ -61,7 +61,7 @@ def test_a_window_that_holds_no_moment_is_refused(start, end):
 
 
 def test_an_unknown_format_is_refused():
-    with pytest.raises(SpecError, match="format: .*'csv', 'parquet' or 'jsonl'"):
+    with pytest.raises(SpecError, match=r"format: .*'csv', 'parquet' or 'jsonl'"):
         DatasetSpec(path="x", format="xlsx")
 
 

@@ -43,7 +43,10 @@ def test_a_spec_survives_the_way_through_json():
             split={"method": "random", "test_fraction": 0.25, "seed": 3},
             training={"target": "y", "features": ["a", "b"], "function": "mine:train", "params": {"depth": [1, 2]}},
             gate={
-                "metrics": {"accuracy": {"change_threshold": -0.01}, "mean_absolute_error": {"change_threshold": None, "value_threshold": 2}},
+                "metrics": {
+                    "accuracy": {"change_threshold": -0.01},
+                    "mean_absolute_error": {"change_threshold": None, "value_threshold": 2},
+                },
                 "baseline": "column",
                 "baseline_column": "a",
             },

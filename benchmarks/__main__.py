@@ -1,0 +1,35 @@
+"""``make bench`` runs all benchmarks, ``make bench ONLY=parse`` one of them; both write results.json."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+from benchmarks import parse, run_overhead
+from benchmarks.entry import RESULTS, Entry, write
+
+BENCHMARKS: dict[str, Callable[[], Entry]] = {
+    "parse": parse.measure,
+    "run_overhead_s_per_task": run_overhead.measure,
+}
+
+
+def main(only: list[str]) -> int:
+    """Run the named benchmarks, or all, and return the exit status."""
+    unknown = [name for name in only if name not in BENCHMARKS]
+    if unknown:
+        print(f"There is no benchmark {unknown[0]!r}. There are: {', '.join(BENCHMARKS)}.", file=sys.stderr)
+        return 2
+    for name in only or BENCHMARKS:
+        started = time.perf_counter()
+        entry = BENCHMARKS[name]()
+        write([entry])
+        against = "" if entry.baseline is None else f", {entry.baseline:.4g} the plain way: ratio {entry.ratio:.3g}"
+        print(f"{name}: {entry.ours:.4g} {entry.unit}{against}  ({time.perf_counter() - started:.0f} s)")
+    print(f"Written to {RESULTS}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

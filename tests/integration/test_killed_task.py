@@ -1,0 +1,126 @@
+"""A task that is killed in a running Airflow and retried by it: one run, one version, one journal entry."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from include.demo import co2_data
+from include.demo.api import AirflowApi, champion_in_mlflow
+from include.demo.services import REPOSITORY, Demo, free_port, running
+
+pytestmark = pytest.mark.standalone
+
+DAG = """
+import os, signal
+from datetime import timedelta
+from pathlib import Path
+
+from airflow_mlops import ContinuousTraining
+from include.co2_model import ridge
+
+INCLUDE = Path("{include}")
+NOTE = Path(os.environ["AIRFLOW_HOME"]) / "killed"
+
+
+def die_once(step):
+    note = NOTE.with_name(f"killed_{{step}}")
+    if not note.exists():
+        note.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train(data, params):
+    die_once("train")
+    features = data.drop(columns="next_co2")
+    return ridge(**params).fit(features, data["next_co2"])
+
+
+pipeline = ContinuousTraining(
+    model_name="killed",
+    data={{
+        "path": "${{AIRFLOW_HOME}}/inbox/co2/*.csv",
+        "timestamp": "date",
+        "features": (INCLUDE / "co2_features.sql").read_text(),
+    }},
+    validation={{"suite": str(INCLUDE / "expectations" / "co2.json")}},
+    training={{"target": "next_co2", "function": "killed:train", "params": {{"alpha": 0.1}}}},
+    gate={{
+        "metrics": {{"mean_absolute_error": {{}}}}, "baseline": "column", "baseline_column": "co2", "cold_start": True
+    }},
+)
+dag = pipeline.dag(default_args={{"retries": 2, "retry_delay": timedelta(seconds=1)}})
+
+
+def kill_after(method, step):
+    def call(*args, **kwargs):
+        found = method(*args, **kwargs)
+        die_once(step)
+        return found
+
+    return call
+
+
+def arm(context):
+    from airflow_mlops.adapters.mlflow import Mlflow
+    from airflow_mlops.adapters.storage import AppendOnlyLog
+
+    if context["ti"].task_id == "register":
+        Mlflow.create_version = kill_after(Mlflow.create_version, "register")
+    if context["ti"].task_id == "promote":
+        AppendOnlyLog.append = kill_after(AppendOnlyLog.append, "promote")
+
+
+for task_id in ("register", "promote"):
+    dag.get_task(task_id).on_execute_callback = [arm]
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("killed")
+    (folder / "dags").mkdir()
+    (folder / "dags" / "killed.py").write_text(DAG.format(include=REPOSITORY / "include"))
+    demo = Demo(folder / "demo", airflow_port=free_port(), mlflow_port=free_port(), dags=folder / "dags")
+    with running(demo, lambda _: None):
+        api = AirflowApi(demo)
+        co2_data.deliver(co2_data.weeks(1958, 1984), demo.home / "inbox" / "co2", "co2.csv")
+        demo.wait(lambda: api.has_dag("killed"), "The DAG", 120)
+        run_id = api.trigger("killed", {})
+        demo.wait(lambda: api.runs("killed")[0]["state"] in ("success", "failed"), "The run", 300)
+        yield demo, api, run_id
+
+
+def test_the_run_succeeds_after_each_kill(run):
+    demo, api, run_id = run
+    assert set(api.task_states("killed", run_id).values()) == {"success"}
+    assert sorted(path.name for path in Path(demo.home).glob("killed_*")) == [
+        "killed_promote",
+        "killed_register",
+        "killed_train",
+    ]
+
+
+def test_there_is_one_version_one_entry_and_the_alias_agrees(run):
+    from mlflow import MlflowClient
+
+    demo, _, _ = run
+    client = MlflowClient(demo.mlflow_url)
+    versions = client.search_model_versions("name = 'killed'")
+    assert [int(version.version) for version in versions] == [1]
+    assert champion_in_mlflow(demo, "killed") == 1
+    entries = sorted((demo.storage / "journals" / "killed").iterdir())
+    assert [entry.name for entry in entries] == ["000001.json"]
+    assert json.loads(entries[0].read_text())["to_version"] == 1
+
+
+def test_the_killed_training_is_kept_as_killed(run):
+    from mlflow import MlflowClient
+
+    demo, _, _ = run
+    client = MlflowClient(demo.mlflow_url)
+    experiment = client.get_experiment_by_name("killed")
+    assert experiment is not None
+    assert sorted(r.info.status for r in client.search_runs([experiment.experiment_id])) == ["FINISHED", "KILLED"]

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+    from airflow.sdk import DAG
+
+    from airflow_mlops.steps import Platform
+
+
+def load_dag_file(name: str) -> ModuleType:
+    """Import a file of ``dags/`` anew, as the DAG processor does."""
+    spec = importlib.util.spec_from_file_location(f"tests_dag_{name}", REPOSITORY / "dags" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A DAG run that has ended."""
+
+    run: DagRun
+
+    @property
+    def state(self) -> str:
+        return str(self.run.state)
+
+    @property
+    def run_id(self) -> str:
+        return str(self.run.run_id)
+
+    @property
+    def states(self) -> dict[str, str]:
+        return {task.task_id: str(task.state) for task in self.run.get_task_instances()}
+
+    @property
+    def tries(self) -> dict[str, int]:
+        return {task.task_id: task.try_number for task in self.run.get_task_instances()}
+
+    @property
+    def xcoms(self) -> dict[tuple[str, str], Any]:
+        """What all tasks left, by task and key."""
+        from airflow.models.xcom import XComModel
+
+        rows = XComModel.get_many(run_id=self.run_id, dag_ids=self.run.dag_id)
+        return {(row.task_id, row.key): XComModel.deserialize_value(row) for row in rows}
+
+    def result(self, task_id: str) -> Any:
+        return self.xcoms[task_id, "return_value"]
+
+
+@dataclass(frozen=True)
+class House:
+    """An Airflow whose storage, inbox and MLflow are this test's own."""
+
+    folder: Path
+    run_dag: Callable[..., DagRun]
+
+    @property
+    def inbox(self) -> Path:
+        """Where the example DAGs wait for files."""
+        return self.folder / "inbox" / "co2"
+
+    @property
+    def tracking_uri(self) -> str:
+        return f"sqlite:///{self.folder}/mlflow.db"
+
+    @property
+    def platform(self) -> Platform:
+        from airflow_mlops.hooks.platform import get_platform
+
+        return get_platform("mlflow_default")
+
+    def run(self, dag: DAG, conf: Mapping[str, Any] | None = None) -> Ended:
+        return Ended(self.run_dag(dag, run_conf=dict(conf or {})))
+
+
+@pytest.fixture
+def house(
+    tmp_path: Path,
+    run_dag: Callable[..., DagRun],
+    mlflow_database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> House:
+    house = House(tmp_path, run_dag)
+    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
+    monkeypatch.chdir(tmp_path)  # without a server, MLflow keeps models below the working folder
+    monkeypatch.syspath_prepend(str(REPOSITORY))
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))  # the example DAGs' paths begin with it
+    monkeypatch.setenv("AIRFLOW__MLOPS__STORAGE_ROOT", str(tmp_path / "storage"))
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://airflow.test")
+    connection = {"conn_type": "mlflow", "host": house.tracking_uri}
+    monkeypatch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", json.dumps(connection))
+    return house

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_mlops.errors import SpecError, TrainingError, UntrustedModelError
+from airflow_mlops.steps import Platform
+from tests.steps import trainers
+from tests.steps.cases import NOTHING_LEFT, Bench, left_by, runs_by_status
+
+
+def _by_function(bench: Bench, function: Any) -> Any:
+    return bench.spec(training={"estimator": None, "params": {}, "function": function})
+
+
+def _refused(bench: Bench, error: type[Exception], spec: Any) -> str:
+    """Run, and return the message that the training was refused with, nothing having come of it."""
+    with pytest.raises(error) as caught:
+        bench.run("refused", spec)
+    assert type(caught.value) is error
+    assert left_by(bench.platform) == NOTHING_LEFT
+    assert runs_by_status(bench.platform) == {"FAILED": 1}
+    return str(caught.value)
+
+
+def test_a_function_that_raises_fails_the_run_with_what_it_raised(delivered: Bench):
+    message = _refused(delivered, TrainingError, _by_function(delivered, trainers.raises))
+    assert message == (
+        "training.function tests.steps.trainers:raises raised ZeroDivisionError: the mean of 239 rows is nothing"
+    )
+
+
+def test_a_function_that_gives_nothing_fails_the_run(delivered: Bench):
+    message = _refused(delivered, TrainingError, _by_function(delivered, trainers.gives_nothing))
+    assert message == (
+        "training.function tests.steps.trainers:gives_nothing gave NoneType, which has no predict. Nothing was stored."
+    )
+
+
+def test_a_model_that_can_not_predict_what_it_learnt_from_fails_the_run(delivered: Bench):
+    spec = _by_function(delivered, trainers.predicts_only_what_it_was_promised)
+    message = _refused(delivered, TrainingError, spec)
+    assert "The trained model can't predict rows that it learnt from: KeyError: 'no such thing'" in message
+
+
+def test_a_parameter_that_the_estimator_does_not_have_is_a_mistake_in_the_spec(delivered: Bench):
+    message = _refused(delivered, SpecError, delivered.spec(training={"params": {"alhpa": 1.0}}))
+    assert message.startswith("training.params don't fit sklearn.linear_model.Ridge: ")
+    assert "'alhpa'" in message
+
+
+def test_a_parameter_of_a_value_that_the_estimator_refuses_fails_the_run(delivered: Bench):
+    message = _refused(delivered, TrainingError, delivered.spec(training={"params": {"alpha": -1.0}}))
+    assert message.startswith("sklearn.linear_model.Ridge failed to fit 239 rows of 1 features: InvalidParameterError")
+    assert "Nothing was stored and the champion stays." in message
+
+
+def test_a_type_that_nobody_trusts_is_named_and_nothing_is_stored(delivered: Bench):
+    spec = delivered.spec(training={"estimator": trainers.ForeignModel, "params": {}})
+    message = _refused(delivered, UntrustedModelError, spec)
+    assert "types that the platform does not trust: 'tests.steps.trainers.ForeignModel'" in message
+    assert "It was not stored or loaded, and the champion stays." in message
+    assert "add them to [mlops] trusted_types" in message
+
+
+def test_a_type_that_the_platform_trusts_is_stored_and_served(delivered: Bench):
+    name = "tests.steps.trainers.ForeignModel"
+    trusting = Bench(
+        Platform(delivered.platform.storage, delivered.platform.mlflow, (name,)),
+        delivered.inbox,
+    )
+    spec = trusting.spec(training={"estimator": trainers.ForeignModel, "params": {}})
+    result = trusting.run("trusted", spec)
+    assert result.model is not None
+    assert result.evaluation.comparisons[0].challenger == pytest.approx(result.evaluation.comparisons[0].baseline)
+    assert not result.blessing.is_blessed
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("tests.steps.no_such_module:train", "there is no module 'tests.steps.no_such_module'. Is it on PYTHONPATH?"),
+        ("nonsense", "'nonsense' is no import path; write package.module:name."),
+    ],
+)
+def test_a_function_in_no_module_is_a_mistake_in_the_spec_before_anything_is_trained(
+    delivered: Bench, path: str, words: str
+):
+    with pytest.raises(SpecError) as caught:
+        delivered.run("refused", _by_function(delivered, path))
+    assert words in str(caught.value)
+    assert runs_by_status(delivered.platform) == {}
+
+
+def test_a_function_that_is_misspelt_is_refused_with_a_guess(delivered: Bench):
+    message = _refused(delivered, SpecError, _by_function(delivered, "tests.steps.trainers:least_square"))
+    assert "has no 'least_square'. Did you mean 'least_squares'?" in message
+
+
+def test_after_a_failed_training_the_mended_one_trains_in_the_same_run(delivered: Bench):
+    _refused(delivered, TrainingError, delivered.spec(training={"params": {"alpha": -1.0}}))
+    assert delivered.run("refused").promotion.to_version == 1
+    assert runs_by_status(delivered.platform) == {"FAILED": 1, "FINISHED": 1}

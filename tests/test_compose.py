@@ -1,0 +1,52 @@
+"""The compose file, as far as it can be read without an engine to run it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from include.demo.services import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return yaml.safe_load((REPOSITORY / "docker-compose.yaml").read_text())
+
+
+def test_everything_that_is_published_is_published_on_localhost(compose):
+    published = [port for service in compose["services"].values() for port in service.get("ports", [])]
+    assert published
+    assert [port for port in published if not port.startswith("127.0.0.1:")] == []
+
+
+def test_make_secrets_writes_every_secret_once(compose, tmp_path):
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    subprocess.run(["make", "secrets"], cwd=tmp_path, check=True, capture_output=True)
+    named = {secret["file"] for secret in compose["secrets"].values()}
+    assert {f".secrets/{name}" for name in os.listdir(tmp_path / ".secrets")} >= named
+    before = {file.name: file.read_text() for file in (tmp_path / ".secrets").iterdir()}
+    assert all(before.values())
+    subprocess.run(["make", "secrets"], cwd=tmp_path, check=True, capture_output=True)
+    assert {file.name: file.read_text() for file in (tmp_path / ".secrets").iterdir()} == before
+    assert (tmp_path / ".secrets").stat().st_mode & 0o077 == 0
+
+
+def test_every_service_uses_only_what_the_file_declares(compose):
+    for service in compose["services"].values():
+        assert set(service.get("secrets", [])) <= set(compose["secrets"])
+        volumes = {volume.partition(":")[0] for volume in service.get("volumes", [])}
+        assert volumes <= set(compose["volumes"])
+        assert set(service.get("depends_on", [])) <= set(compose["services"])
+
+
+def test_no_secret_stands_in_the_file(compose):
+    settings = [service.get("environment", {}) for service in compose["services"].values()]
+    names = {
+        name for environment in settings for name in environment if "KEY" in name or "SECRET" in name or "PASS" in name
+    }
+    assert names
+    assert [name for name in names if not name.endswith(("_CMD", "_FILE"))] == []

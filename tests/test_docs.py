@@ -1,0 +1,73 @@
+"""The documentation's code does what the documentation says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+
+RUN_THE_PIPELINE = """
+
+import sys
+
+assert dag.dag_id == "visits"
+print("Tasks:", " ".join(sorted(dag.task_ids)))
+result = visits.run(storage_root=sys.argv[1], tracking_uri=f"sqlite:///{sys.argv[1]}/mlflow.db")
+print("Champion: version", result.promotion.to_version)
+"""
+
+
+def run_script(script: Path, folder: Path, *arguments: str) -> list[str]:
+    """Run a script as a reader would, in a folder of its own, and return what it printed."""
+    # MLflow keeps model files below the present folder when it has no server.
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "AIRFLOW_HOME": str(folder / "airflow")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout.splitlines()
+
+
+@pytest.mark.airflow
+def test_the_tutorials_script_makes_a_champion_and_its_successor(tmp_path: Path) -> None:
+    printed = run_script(REPOSITORY / "docs" / "tutorial_run.py", tmp_path)
+    assert [line for line in printed if line.startswith("Champion: ")] == [
+        "Champion: version 1",
+        "Champion: version 2",
+    ]
+    decisions = [line for line in printed if line.startswith("co2: retrain. ")]
+    assert "Cold start" in decisions[0]
+    assert "changed since v1" in decisions[1]
+    assert sum(line.startswith("co2: challenger BLESSED. ") for line in printed) == 2
+    assert len(list((tmp_path / "airflow" / "mlops" / "journals" / "co2").glob("*.json"))) == 2
+
+
+@pytest.mark.airflow
+def test_the_readmes_pipeline_builds_its_dag_and_runs(tmp_path: Path) -> None:
+    block = re.search(r"^```python\n(.*?)^```$", (REPOSITORY / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert block is not None
+    code = block[1]
+    compile(code, "README.md", "exec")
+    assert "/data/visits/" in code
+    inbox = tmp_path / "visits"
+    inbox.mkdir()
+    rows = (f"{age},{age // 10 + age % 3}" for age in range(20, 90) for _ in range(5))
+    (inbox / "visits.csv").write_text("\n".join(["age,visits", *rows]) + "\n")
+    script = tmp_path / "readme.py"
+    script.write_text(code.replace("/data/visits/", f"{inbox}/") + RUN_THE_PIPELINE)
+
+    printed = run_script(script, tmp_path, str(tmp_path / "mlops"))
+
+    assert "Tasks: bless check_drift decide evaluate promote register snapshot split train validate" in printed
+    assert printed[-1] == "Champion: version 1"
