@@ -71,9 +71,12 @@ def time_cut(parquet: str, data: DatasetSpec, test_fraction: float) -> datetime 
         column = _name(data.timestamp or "")
         sql = f"SELECT quantile_disc({column}, {1 - test_fraction}) FROM features"
         cut = connection.execute(sql).fetchone()
-    if cut is None or cut[0] is None:
-        raise DataError("The time split found no row with a timestamp.")
-    moment: datetime | date = cut[0]
+    moment = cut[0] if cut else None
+    if not isinstance(moment, date):  # a datetime is one too
+        raise DataError(
+            f"The time split needs dates or timestamps in {data.timestamp!r}, and at least one row that has one; "
+            f"found {moment!r}. Nothing was split."
+        )
     return moment
 
 

@@ -39,9 +39,13 @@ def read_suite(path: str) -> tuple[dict[str, Any], ...]:
     if not expectations:
         raise SpecError(f"validation.suite {path!r} has no expectations, and nothing checked is no pass.")
     if not isinstance(expectations, list) or not all(
-        isinstance(entry, dict) and "type" in entry for entry in expectations
+        isinstance(entry, dict) and "type" in entry and isinstance(entry.get("kwargs", {}), dict)
+        for entry in expectations
     ):
-        raise SpecError(f"validation.suite {path!r}: `expectations` must be a list of objects that have a `type`.")
+        raise SpecError(
+            f"validation.suite {path!r}: `expectations` must be a list of objects that have a `type` and may have "
+            f"`kwargs`, an object."
+        )
     return tuple(expectations)
 
 
@@ -99,7 +103,7 @@ def _finding(result: Any, error: str) -> Finding:
         rule=config.type,
         severity=Severity(str(getattr(config.severity, "value", config.severity)).lower()),
         column=column,
-        observed=error or _observed(details),
+        observed=f"could not be checked: {error}" if error else _observed(details),
         expected=", ".join(f"{key}={value}" for key, value in expected.items()) or "to hold",
         examples=examples,
     )

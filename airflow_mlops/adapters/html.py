@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import jinja2
+from markupsafe import escape
 
-__all__ = ["Rows", "report_page"]
+__all__ = ["Link", "Rows", "report_page"]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A cell or a fact that leads to another page, by a relative address."""
+
+    text: str
+    href: str
+
+    def __html__(self) -> str:
+        """Return the anchor, escaped; this is what Jinja asks a value for."""
+        return f'<a href="{escape(self.href)}">{escape(self.text)}</a>'
+
 
 Rows = Sequence[Sequence[object]]
 

@@ -29,7 +29,7 @@ class Storage:
         path = root.removeprefix("file://")
         if "://" in path:
             raise SpecError(f"storage_root {root!r}: only local folders are supported so far. Give an absolute path.")
-        self.root = Path(path).expanduser()
+        self.root = Path(os.path.normpath(os.path.expanduser(path)))
         if not self.root.is_absolute():
             raise SpecError(f"storage_root {root!r} is relative, so every process would see another one. Write it out.")
 

@@ -49,7 +49,7 @@ class Value:
     schema_version: ClassVar[int] = 1
 
     # JSON has no word for NaN and infinity, and a metric that is one of them must not become null.
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the value as a JSON document."""

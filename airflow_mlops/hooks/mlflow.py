@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
 
@@ -41,7 +42,8 @@ class MlflowHook(BaseHook):
         if "://" not in uri:
             uri = f"{connection.schema or 'http'}://{uri or 'localhost'}"
         if connection.port:
-            uri = f"{uri}:{connection.port}"
+            parts = urlsplit(uri)
+            uri = parts._replace(netloc=f"{parts.netloc}:{connection.port}").geturl()
         return Mlflow(uri.rstrip("/") if uri.startswith("http") else uri, headers=_authorization(connection))
 
     def test_connection(self) -> tuple[bool, str]:

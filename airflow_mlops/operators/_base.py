@@ -57,7 +57,6 @@ class StepOperator(BaseOperator, SkipMixin):
     """
 
     template_fields: tuple[str, ...] = ("mlflow_conn_id",)
-    operator_extra_links = (ReportLink(), MlflowLink())
     ui_color = "#e3edf7"
 
     def __init__(self, *, mlflow_conn_id: str = MlflowHook.default_conn_name, **kwargs: Any) -> None:

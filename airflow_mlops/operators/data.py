@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.hooks.platform import get_storage
-from airflow_mlops.operators._base import Document, StepOperator
+from airflow_mlops.operators._base import Document, ReportLink, StepOperator
 from airflow_mlops.specs.data import DatasetSpec, SplitSpec, ValidationSpec
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class SnapshotDatasetOperator(StepOperator):
     Gives a :class:`~airflow_mlops.core.data.DatasetSnapshot`. See
     :func:`~airflow_mlops.steps.data.snapshot_dataset`.
 
-    :param dataset: the name that snapshots of this source are kept under.
+    :param dataset: the name that snapshots of this source are kept under. (templated)
     :param data: a :class:`~airflow_mlops.specs.DatasetSpec`, or its settings. (templated)
     """
 
@@ -56,6 +56,7 @@ class ValidateDataOperator(StepOperator):
     """
 
     template_fields = ("snapshot", "validation", "model_name", *StepOperator.template_fields)
+    operator_extra_links = (ReportLink(),)
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_mlops.errors import NotBlessedError
-from airflow_mlops.operators._base import Document, StepOperator
+from airflow_mlops.operators._base import Document, ReportLink, StepOperator
 from airflow_mlops.specs.evaluate import GateSpec
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class EvaluateModelOperator(StepOperator):
     """
 
     template_fields = ("model", "split", "gate", *StepOperator.template_fields)
+    operator_extra_links = (ReportLink(),)
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class BlessModelOperator(StepOperator):
     """
 
     template_fields = ("evaluation", "model", "gate", *StepOperator.template_fields)
+    operator_extra_links = (ReportLink(),)
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.operators._base import Document, StepOperator, parse_json
+from airflow_mlops.operators._base import Document, ReportLink, StepOperator, parse_json
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.specs.train import TrainingSpec
 
@@ -30,6 +30,7 @@ class DriftCheckOperator(StepOperator):
     """
 
     template_fields = ("model_name", "snapshot", "monitoring", *StepOperator.template_fields)
+    operator_extra_links = (ReportLink(),)
 
     def __init__(
         self,

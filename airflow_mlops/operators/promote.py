@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.errors import SpecError
-from airflow_mlops.operators._base import Document, StepOperator
+from airflow_mlops.operators._base import Document, MlflowLink, StepOperator
 from airflow_mlops.specs.promote import PromotionSpec
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class RegisterModelOperator(StepOperator):
     """
 
     template_fields = ("model", "blessing", *StepOperator.template_fields)
+    operator_extra_links = (MlflowLink(),)
 
     def __init__(self, *, model: Document, blessing: Document, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.operators._base import Document, StepOperator, parse_json
+from airflow_mlops.operators._base import Document, MlflowLink, StepOperator, parse_json
 from airflow_mlops.specs.train import TrainingSpec
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class TrainModelOperator(StepOperator):
     """
 
     template_fields = ("model_name", "split", "training", "hyperparameters", *StepOperator.template_fields)
+    operator_extra_links = (MlflowLink(),)
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from airflow.api_fastapi.core_api.security import get_user, requires_access_asse
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse
 
-from airflow_mlops.adapters.html import Rows, report_page
+from airflow_mlops.adapters.html import Link, Rows, report_page
 from airflow_mlops.core.promote import PromotionRecord, champion_of, unhealthy_versions
 from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.hooks.platform import get_storage
@@ -16,13 +16,16 @@ from airflow_mlops.steps.promote import read_journal
 
 __all__ = ["create_app"]
 
-# Reports hold scripts (Evidently's) and values from data. In a sandbox they have no origin, so they can
-# draw but can neither read cookies nor call Airflow.
-_REPORT_HEADERS = {
-    "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
-    "style-src 'unsafe-inline'; img-src data: blob:; font-src data:",
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "private, no-store",
+}
+# Reports hold scripts (Evidently's) and values from data. In a sandbox they have no origin, so they can
+# draw but can neither read cookies nor call Airflow.
+_REPORT_HEADERS = _PAGE_HEADERS | {
+    "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'unsafe-inline'; img-src data: blob:; font-src data:",
 }
 
 
@@ -50,11 +53,12 @@ def show_report(path: str) -> FileResponse:
 
 def show_models() -> HTMLResponse:
     """List the models that have a journal, with the version that serves."""
-    rows = []
+    header, rows = [("Model", "Champion", "Since", "Why")], []
     for name in get_storage().names("journals"):
         journal = _journal(name)
-        rows.append((name, f"v{champion_of(journal)}", journal[-1].at.isoformat(" ", "seconds"), journal[-1].reason))
-    header = [("Model", "Champion", "Since", "Why")]
+        last = journal[-1]
+        link, since = Link(name, f"models/{name}"), last.at.isoformat(" ", "seconds")
+        rows.append((link, f"v{champion_of(journal)}", since, last.reason))
     return _page("Models", f"{len(rows)}", {}, {"Registered models": (header, rows)})
 
 
@@ -92,4 +96,4 @@ def _page(
     title: str, verdict: str, facts: Mapping[str, object], tables: Mapping[str, tuple[Rows, Rows]]
 ) -> HTMLResponse:
     page = report_page(title=title, verdict=verdict, facts=facts, reasons=(), tables=tables)
-    return HTMLResponse(page, headers=_REPORT_HEADERS)
+    return HTMLResponse(page, headers=_PAGE_HEADERS)

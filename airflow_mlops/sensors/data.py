@@ -26,6 +26,7 @@ class NewDataSensor(BaseSensorOperator):
     :param path: a file, a folder or a glob. (templated)
     :param watermark: the name under which is remembered which files were there already; by default the
         DAG's and the task's id. (templated)
+    :param poke_interval: seconds between two looks. A file counts once it has not changed between two.
     """
 
     template_fields = ("path", "watermark")

@@ -87,6 +87,8 @@ class ValidationSpec(Spec):
         for index, expectation in enumerate(self.expectations):
             if not isinstance(expectation.get("type"), str):
                 raise ValueError(f"expectations[{index}] has no `type`, such as expect_column_to_exist")
+            if not isinstance(expectation.get("kwargs", {}), dict):
+                raise ValueError(f"expectations[{index}].kwargs must be a mapping")
         return self
 
 

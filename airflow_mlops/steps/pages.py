@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_mlops.adapters.html import report_page
+from airflow_mlops.adapters.html import Link, report_page
 from airflow_mlops.core.data import DatasetSnapshot, ValidationReport
 from airflow_mlops.core.evaluate import Blessing, EvaluationReport
 from airflow_mlops.core.monitor import DriftReport
@@ -70,7 +70,7 @@ def drift_page(report: DriftReport, picture: str) -> str:
             "Champion": f"v{report.champion_version}" if report.champion_version else "none",
             "Reference": f"{report.n_reference} rows, {report.reference_digest}",
             "Current": f"{report.n_current} rows, from {report.current_digest}",
-            "Picture": f"{picture} beside this page, drawn by Evidently from samples" if picture else "none",
+            "Picture": Link("drawn by Evidently from samples", picture) if picture else "none",
         },
         reasons=report.reasons,
         tables={"Columns": ([("Name", "Population stability index", "Drifted")], rows)},

@@ -28,8 +28,8 @@ if not console.is_terminal:
 
 def main() -> int:
     """Run the demo and return its exit status."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT too: a shell's background job ignores it
+        signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     demo = Demo(
         folder=Path(os.environ.get("DEMO_FOLDER", REPOSITORY / ".demo")),

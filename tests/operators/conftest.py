@@ -56,9 +56,11 @@ class Ended:
     def xcoms(self) -> dict[tuple[str, str], Any]:
         """What all tasks left, by task and key."""
         from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
 
-        rows = XComModel.get_many(run_id=self.run_id, dag_ids=self.run.dag_id)
-        return {(row.task_id, row.key): XComModel.deserialize_value(row) for row in rows}
+        with create_session() as session:
+            rows = session.scalars(XComModel.get_many(run_id=self.run_id, dag_ids=self.run.dag_id))
+            return {(row.task_id, row.key): XComModel.deserialize_value(row) for row in rows}
 
     def result(self, task_id: str) -> Any:
         return self.xcoms[task_id, "return_value"]

@@ -137,10 +137,10 @@ def test_a_worse_challenger_is_rejected_and_the_run_is_green(house: House):
 
 
 def test_a_person_rolls_back_by_a_dag_of_its_own(house: House):
-    _deliver(house, 1958, 1974)
+    _deliver(house, 1958, 1984)
     module = load_dag_file("co2")
     house.run(module.dag)
-    _deliver(house, 1975, 1999)
+    _deliver(house, 1985, 1999)
     second = house.run(module.dag)
     assert second.result("promote")["to_version"] == 2
     assert second.result("check_drift")["status"] == "DRIFTED"

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from airflow_mlops.errors import SpecError
+from airflow_mlops.hooks.platform import get_platform, get_storage, report_url
+
+pytestmark = pytest.mark.airflow
+
+
+def test_the_storage_is_where_the_configuration_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW__MLOPS__STORAGE_ROOT", str(tmp_path))
+    assert get_storage().root == tmp_path
+
+
+def test_the_storage_is_below_airflow_s_home_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.delenv("AIRFLOW__MLOPS__STORAGE_ROOT", raising=False)
+    assert get_storage().root == tmp_path / "mlops"
+
+
+def test_a_relative_storage_root_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW__MLOPS__STORAGE_ROOT", "mlops")
+    with pytest.raises(SpecError, match="storage_root 'mlops' is relative, so every process would see another one"):
+        get_storage()
+
+
+def test_trusted_types_are_a_list_with_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW__MLOPS__STORAGE_ROOT", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__MLOPS__TRUSTED_TYPES", "a.B, c.D ,")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", json.dumps({"conn_type": "mlflow", "host": uri}))
+    platform = get_platform("mlflow_default")
+    assert platform.trusted_types == ("a.B", "c.D")
+    assert platform.mlflow.tracking_uri == uri
+
+
+@pytest.mark.parametrize("base", ["http://airflow.test/sub", "http://airflow.test/sub/"])
+def test_a_report_is_shown_by_the_plugin_below_the_base_url(monkeypatch: pytest.MonkeyPatch, base: str):
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base)
+    assert report_url("reports/d/r/drift.html") == "http://airflow.test/sub/mlops/reports/d/r/drift.html"
+    assert report_url("") == ""

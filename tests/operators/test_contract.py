@@ -1,0 +1,90 @@
+"""What holds for every operator and sensor, the next one too."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+from airflow.sdk import BaseOperator
+
+from airflow_mlops import operators, sensors
+from airflow_mlops.operators._base import StepOperator
+
+pytestmark = pytest.mark.airflow
+
+CLASSES = [
+    *(getattr(operators, name) for name in operators.__all__),
+    *(getattr(sensors, name) for name in sensors.__all__),
+]
+TYPED = {"poke_interval": 7.0}
+
+every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+
+
+def _own_parameters(cls: type[BaseOperator]) -> list[inspect.Parameter]:
+    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    parameters = {}
+    for base in (cls, StepOperator) if issubclass(cls, StepOperator) else (cls,):
+        parameters |= {name: each for name, each in inspect.signature(base.__init__).parameters.items() if name != "self"}
+    return [parameter for parameter in parameters.values() if parameter.kind not in kinds]
+
+
+def _arguments(cls: type[BaseOperator], template: str = "") -> dict[str, Any]:
+    names = [parameter.name for parameter in _own_parameters(cls)]
+    return {name: TYPED.get(name, template or f"the {name}") for name in names if name != "task_id"}
+
+
+@every_class
+def test_the_constructor_takes_keywords_only(cls: type[BaseOperator]):
+    assert _own_parameters(cls)
+    assert {parameter.kind for parameter in _own_parameters(cls)} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+@every_class
+def test_arguments_are_assigned_unchanged(cls: type[BaseOperator]):
+    arguments = _arguments(cls)
+    operator = cls(task_id="t", **arguments)
+    for name, value in arguments.items():
+        assert getattr(operator, name) is value or getattr(operator, name) == TYPED[name], name
+
+
+@every_class
+def test_every_template_field_is_an_argument_and_an_attribute(cls: type[BaseOperator]):
+    operator = cls(task_id="t", **_arguments(cls))
+    assert cls.template_fields
+    for name in cls.template_fields:
+        assert name in _arguments(cls)
+        assert hasattr(operator, name)
+
+
+@every_class
+def test_templates_render_in_every_template_field(cls: type[BaseOperator]):
+    operator = cls(task_id="t", **_arguments(cls, template="{{ ds }}"))
+    operator.render_template_fields({"ds": "2026-01-31"})
+    assert {getattr(operator, name) for name in cls.template_fields} == {"2026-01-31"}
+
+
+@every_class
+def test_templates_render_inside_of_settings(cls: type[BaseOperator]):
+    first = cls.template_fields[0]
+    operator = cls(task_id="t", **_arguments(cls) | {first: {"path": "{{ ds }}.csv", "known": ["{{ ds }}"]}})
+    operator.render_template_fields({"ds": "2026-01-31"})
+    assert getattr(operator, first) == {"path": "2026-01-31.csv", "known": ["2026-01-31"]}
+
+
+@every_class
+def test_what_it_is_for_and_what_it_takes_is_written_down(cls: type[BaseOperator]):
+    text = inspect.getdoc(cls)
+    described = f"{text}\n{inspect.getdoc(StepOperator)}\n{inspect.getdoc(BaseOperator)}"
+    for parameter in _own_parameters(cls):
+        assert f":param {parameter.name}:" in described, parameter.name
+    for name in cls.template_fields:
+        if f":param {name}:" in text:
+            assert "(templated)" in text.partition(f":param {name}:")[2].partition(":param")[0], name
+
+
+def test_every_step_operator_links_to_its_report_and_to_mlflow():
+    for name in operators.__all__:
+        links = [link.name for link in getattr(operators, name).operator_extra_links]
+        assert links == ["Report", "MLflow"], name

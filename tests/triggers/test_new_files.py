@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.module_loading import import_string
+
+from airflow_mlops.adapters import files
+from airflow_mlops.hooks.platform import get_watermark
+from airflow_mlops.triggers.data import NewFilesTrigger
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture(autouse=True)
+def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AIRFLOW__MLOPS__STORAGE_ROOT", str(tmp_path / "storage"))
+    (tmp_path / "inbox").mkdir()
+    return tmp_path / "inbox"
+
+
+def _trigger(inbox: Path) -> NewFilesTrigger:
+    return NewFilesTrigger(path=str(inbox), watermark="small_data", poll_interval_s=0.001)
+
+
+async def _next(events: AsyncIterator[Any]) -> list[str]:
+    """Return the names of the files in the next event."""
+    event = await asyncio.wait_for(anext(events), timeout=60)
+    assert event.payload["n_files"] == len(event.payload["files"])
+    return [Path(name).name for name in event.payload["files"]]
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def _event_that_is_confirmed(inbox: Path) -> list[str]:
+    """Return what a trigger announces first; like the triggerer, come back to it for more, then stop it."""
+    events = _trigger(inbox).run()
+    names = await _next(events)
+    more = asyncio.create_task(anext(events))
+    handled = get_watermark("small_data").handled
+    await _until(lambda: {Path(name).name for name in handled()} >= set(names))
+    more.cancel()
+    await asyncio.gather(more, return_exceptions=True)
+    return names
+
+
+async def _event_before_a_crash(inbox: Path) -> list[str]:
+    """Return what a trigger announces first, and never come back to it."""
+    events = _trigger(inbox).run()
+    names = await _next(events)
+    await events.aclose()
+    return names
+
+
+def test_it_is_built_again_from_what_it_serializes():
+    trigger = NewFilesTrigger(path="/inbox/*.csv", watermark="co2_data", poll_interval_s=5.0)
+    path, settings = json.loads(json.dumps(trigger.serialize()))
+    again = import_string(path)(**settings)
+    assert type(again) is NewFilesTrigger
+    assert again.serialize() == trigger.serialize()
+
+
+def test_all_files_that_are_there_are_one_event(inbox: Path):
+    for name in ("b.csv", "a.csv", ".c.csv.part"):
+        (inbox / name).write_text("x\n1\n")
+    assert asyncio.run(_event_that_is_confirmed(inbox)) == ["a.csv", "b.csv"]
+
+
+def test_a_file_that_is_still_being_written_is_not_announced(inbox: Path, monkeypatch: pytest.MonkeyPatch):
+    file = inbox / "a.csv"
+    file.write_text("x\n")
+    looks: list[int] = []
+    look = files.file_stamps
+
+    def look_while_somebody_writes(path: str) -> dict[str, str]:
+        stamps = look(path)
+        looks.append(file.stat().st_size)
+        if len(looks) < 5:
+            with file.open("a") as stream:
+                stream.write("1\n")
+        return stamps
+
+    monkeypatch.setattr(files, "file_stamps", look_while_somebody_writes)
+    assert asyncio.run(_event_before_a_crash(inbox)) == ["a.csv"]
+    assert looks == [2, 4, 6, 8, 10, 10]
+
+
+def test_a_restart_announces_only_what_is_new(inbox: Path):
+    (inbox / "a.csv").write_text("x\n1\n")
+    assert asyncio.run(_event_that_is_confirmed(inbox)) == ["a.csv"]
+    (inbox / "b.csv").write_text("x\n1\n")
+    assert asyncio.run(_event_that_is_confirmed(inbox)) == ["b.csv"]
+
+
+def test_a_file_that_changed_is_announced_again(inbox: Path):
+    (inbox / "a.csv").write_text("x\n1\n")
+    (inbox / "b.csv").write_text("x\n1\n")
+    assert asyncio.run(_event_that_is_confirmed(inbox)) == ["a.csv", "b.csv"]
+    (inbox / "a.csv").write_text("x\n1\n2\n")
+    assert asyncio.run(_event_that_is_confirmed(inbox)) == ["a.csv"]
+
+
+def test_a_crash_between_the_event_and_its_note_announces_again(inbox: Path):
+    (inbox / "a.csv").write_text("x\n1\n")
+    assert asyncio.run(_event_before_a_crash(inbox)) == ["a.csv"]
+    assert get_watermark("small_data").handled() == {}
+    assert asyncio.run(_event_that_is_confirmed(inbox)) == ["a.csv"]
+
+
+def test_an_event_names_at_most_a_hundred_files_and_counts_them_all(inbox: Path):
+    for number in range(103):
+        (inbox / f"{number:03d}.csv").write_text("x\n")
+
+    async def first() -> Any:
+        return await anext(_trigger(inbox).run())
+
+    payload = asyncio.run(first()).payload
+    assert (len(payload["files"]), payload["n_files"]) == (100, 103)
+    assert len(get_watermark("small_data")._read()["announced"]) == 103
