@@ -46,7 +46,7 @@ def show_report(path: str) -> FileResponse:
         file = get_storage().path("reports", *path.split("/"))
     except SpecError as error:
         raise HTTPException(404, "There is no such report.") from error
-    if file.suffix != ".html" or not file.is_file():
+    if ".." in file.parts or file.suffix != ".html" or not file.is_file():
         raise HTTPException(404, "There is no such report.")
     return FileResponse(file, media_type="text/html", headers=_REPORT_HEADERS)
 
@@ -56,6 +56,8 @@ def show_models() -> HTMLResponse:
     header, rows = [("Model", "Champion", "Since", "Why")], []
     for name in get_storage().names("journals"):
         journal = _journal(name)
+        if not journal:
+            continue  # its first entry is being written
         last = journal[-1]
         link, since = Link(name, f"models/{name}"), last.at.isoformat(" ", "seconds")
         rows.append((link, f"v{champion_of(journal)}", since, last.reason))
@@ -64,9 +66,9 @@ def show_models() -> HTMLResponse:
 
 def show_model(model_name: str) -> HTMLResponse:
     """Show a model's journal."""
-    if model_name not in get_storage().names("journals"):
+    journal = _journal(model_name) if model_name in get_storage().names("journals") else []
+    if not journal:
         raise HTTPException(404, "There is no journal of such a model.")
-    journal = _journal(model_name)
     header = [("#", "When", "What", "From", "To", "Who", "Run", "Why")]
     rows = [
         (

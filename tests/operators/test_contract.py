@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from airflow.sdk import BaseOperator
 
 from airflow_mlops import operators, sensors
+from airflow_mlops.core import data, evaluate, monitor, promote, train
 from airflow_mlops.operators._base import StepOperator
 
 pytestmark = pytest.mark.airflow
@@ -17,6 +19,7 @@ CLASSES = [
     *(getattr(operators, name) for name in operators.__all__),
     *(getattr(sensors, name) for name in sensors.__all__),
 ]
+STAGES = (data, evaluate, monitor, promote, train)
 TYPED = {"poke_interval": 7.0}
 
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
@@ -26,7 +29,9 @@ def _own_parameters(cls: type[BaseOperator]) -> list[inspect.Parameter]:
     kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     parameters = {}
     for base in (cls, StepOperator) if issubclass(cls, StepOperator) else (cls,):
-        parameters |= {name: each for name, each in inspect.signature(base.__init__).parameters.items() if name != "self"}
+        parameters |= {
+            name: each for name, each in inspect.signature(base.__init__).parameters.items() if name != "self"
+        }
     return [parameter for parameter in parameters.values() if parameter.kind not in kinds]
 
 
@@ -84,7 +89,12 @@ def test_what_it_is_for_and_what_it_takes_is_written_down(cls: type[BaseOperator
             assert "(templated)" in text.partition(f":param {name}:")[2].partition(":param")[0], name
 
 
-def test_every_step_operator_links_to_its_report_and_to_mlflow():
-    for name in operators.__all__:
-        links = [link.name for link in getattr(operators, name).operator_extra_links]
-        assert links == ["Report", "MLflow"], name
+@every_class
+def test_an_operator_has_a_link_exactly_where_its_result_has_a_page(cls: type[BaseOperator]):
+    fields: set[str] = set()
+    if issubclass(cls, StepOperator):
+        result = cls.call_step.__annotations__["return"].removesuffix(" | None")
+        (value,) = {getattr(stage, result) for stage in STAGES if hasattr(stage, result)}
+        fields = {field.name for field in dataclasses.fields(value)}
+    wanted = [*(["Report"] if "report_uri" in fields else []), *(["MLflow"] if fields & {"run_url", "url"} else [])]
+    assert [link.name for link in cls.operator_extra_links] == wanted

@@ -39,7 +39,7 @@ def test_without_a_trigger_only_a_person_starts_it():
 def test_a_clock_is_a_cron_timetable_in_utc():
     timetable = _small(triggers=[WEEKLY]).dag().timetable
     assert isinstance(timetable, CronTriggerTimetable)
-    assert timetable.cron == "0 3 * * 1"
+    assert timetable.expression == "0 3 * * 1"
     assert str(timetable.timezone) == "UTC"
 
 
@@ -53,7 +53,7 @@ def test_a_clock_and_new_data_each_start_it():
     schedule = _small(triggers=[NEW_DATA, WEEKLY]).dag().schedule
     assert isinstance(schedule, AssetOrTimeSchedule)
     assert isinstance(schedule.timetable, CronTriggerTimetable)
-    assert [asset.name for _, asset in schedule.asset_condition.iter_assets()] == ["small_data"]
+    assert [asset.name for asset in schedule.asset_condition.objects] == ["small_data"]
 
 
 def test_the_trigger_form_offers_force_promotion_window_and_hyperparameters():
@@ -62,7 +62,7 @@ def test_the_trigger_form_offers_force_promotion_window_and_hyperparameters():
     assert {name: param.value for name, param in params.items()} == {
         "force": False,
         "promotion": "automatic",
-        "window_start": "2020-01-01T00:00:00",
+        "window_start": "2020-01-01T00:00:00+00:00",
         "window_end": None,
         "alpha": 0.1,
     }
@@ -71,6 +71,12 @@ def test_the_trigger_form_offers_force_promotion_window_and_hyperparameters():
     assert params["window_end"].schema["format"] == "date-time"
     assert params["window_end"].schema["type"] == ["null", "string"]
     assert params["alpha"].schema["section"] == "Hyperparameters"
+
+
+def test_without_a_timestamp_there_is_no_window_to_choose():
+    dag = _small(data={"path": "/inbox"}, split={"method": "random"}).dag()
+    assert set(dag.params) == {"force", "promotion", "alpha"}
+    assert "window_start" not in dag.get_task("snapshot").data or not dag.get_task("snapshot").data["window_start"]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +176,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
         ("- a list", "expected a mapping of settings, found list."),
         ("", "expected a mapping of settings, found NoneType."),
         ("model_name: small\ntraining: {target: y}", "training: give either `estimator` or `function`"),
-        ("model_name: small\ntraining: {targt: y, estimator: a.B}", "training.targt: unknown key. Did you mean 'target'?"),
+        (
+            "model_name: small\ntraining: {targt: y, estimator: a.B}",
+            "training.targt: unknown key. Did you mean 'target'?",
+        ),
         ("model_name: small", "data: is required."),
         ("model_name: sm all", "model_name: String should match pattern"),
     ],

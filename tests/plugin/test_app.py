@@ -50,7 +50,7 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
     storage = Storage(str(tmp_path / "storage"))
     storage.write_text("<h1>drifted</h1>", "reports", "co2", "run 1", "drift.html")
     storage.write_json({}, "reports", "co2", "run 1", "drift.json")
-    storage.write_text("<h1>not a report</h1>", "journals", "page.html")
+    storage.write_text("<h1>not a report</h1>", "snapshots", "page.html")
     (tmp_path / "secret.html").write_text("<h1>secret</h1>")
     record = PromotionRecord(
         sequence=1,
@@ -88,29 +88,29 @@ def test_a_token_that_nobody_issued_is_refused(client: TestClient, storage: Stor
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_viewer_may_look_at_every_page(
-    client: TestClient, viewer: dict[str, str], storage: Storage, route: str
-):
+def test_a_viewer_may_look_at_every_page(client: TestClient, viewer: dict[str, str], storage: Storage, route: str):
     answer = client.get(_fill(route), headers=viewer)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_every_page_is_in_a_sandbox_and_in_no_cache(
+def test_no_page_may_run_scripts_but_a_report_in_its_sandbox(
     client: TestClient, viewer: dict[str, str], storage: Storage, route: str
 ):
     headers = client.get(_fill(route), headers=viewer).headers
-    assert headers["content-security-policy"].startswith("sandbox allow-scripts; default-src 'none';")
-    assert "allow-same-origin" not in headers["content-security-policy"]
+    policy = headers["content-security-policy"]
+    if route.startswith("/reports"):
+        assert policy.startswith("sandbox allow-scripts; default-src 'none';")
+        assert "allow-same-origin" not in policy
+    else:
+        assert policy == "default-src 'none'; style-src 'unsafe-inline'"
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "private, no-store"
 
 
 @pytest.mark.parametrize("path", ["docs", "redoc", "openapi.json", ""])
-def test_there_is_nothing_beside_the_routes(
-    client: TestClient, viewer: dict[str, str], storage: Storage, path: str
-):
+def test_there_is_nothing_beside_the_routes(client: TestClient, viewer: dict[str, str], storage: Storage, path: str):
     assert client.get(f"/mlops/{path}", headers=viewer).status_code == 404
 
 
@@ -128,9 +128,9 @@ def test_nothing_can_be_changed_by_a_page(
         "%2e%2e/%2e%2e/secret.html",
         "..%2f..%2fsecret.html",
         "co2/%2e%2e/%2e%2e/%2e%2e/secret.html",
-        "%2e%2e/journals/page.html",
-        "..%2fjournals%2fpage.html",
-        "co2%2f..%2f..%2fjournals%2fpage.html",
+        "%2e%2e/snapshots/page.html",
+        "..%2fsnapshots%2fpage.html",
+        "co2%2f..%2f..%2fsnapshots%2fpage.html",
         "%2fetc%2fpasswd",
         "/etc/hostname.html",
         "co2/run 1/drift.json",
@@ -148,7 +148,7 @@ def test_a_path_that_leads_elsewhere_or_to_no_page_is_not_found(
     assert "not a report" not in answer.text
 
 
-@pytest.mark.parametrize("name", ["nobody", "%2e%2e", "..%2freports", "page.html"])
+@pytest.mark.parametrize("name", ["nobody", "%2e%2e", "..%2freports", "co2.html"])
 def test_a_model_without_a_journal_is_not_found(
     client: TestClient, viewer: dict[str, str], storage: Storage, name: str
 ):
@@ -163,6 +163,16 @@ def test_a_journal_is_shown_and_what_people_wrote_in_it_is_only_text(
         assert "v1" in text
         assert "<script>alert" not in text
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+def test_a_journal_that_was_changed_is_said_to_be_and_not_shown(
+    client: TestClient, viewer: dict[str, str], storage: Storage
+):
+    storage.path("journals", "co2", "000001.json").write_text("{}")
+    for path in ("models", "models/co2"):
+        answer = client.get(f"/mlops/{path}", headers=viewer)
+        assert answer.status_code == 409
+        assert "PromotionRecord" in answer.json()["detail"]
 
 
 def test_a_journal_in_which_nothing_was_written_yet_spoils_no_page(

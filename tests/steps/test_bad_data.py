@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from airflow_mlops import ContinuousTraining
-from airflow_mlops.errors import DataError, DataHaltedError, SpecError, UnavailableError
 from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.errors import DataError, DataHaltedError, SpecError, UnavailableError
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.monitor import read_decisions
 from tests.steps.cases import NOTHING_LEFT, Bench, left_by, runs_by_status, small_frame

@@ -105,9 +105,7 @@ def test_a_drift_check_that_is_repeated_gives_the_same_report(serving: Bench):
     serving.deliver(small_frame(100, start="2021-01-01", seed=1), "part-2.csv")
     spec, platform, run = serving.spec(), serving.platform, run_named("second")
     snapshot = snapshot_dataset(spec.data, dataset="small", storage=platform.storage)
-    reports = [
-        check_drift(snapshot, spec.monitoring, model_name="small", platform=platform, run=run) for _ in range(2)
-    ]
+    reports = [check_drift(snapshot, spec.monitoring, model_name="small", platform=platform, run=run) for _ in range(2)]
     assert reports[0] == reports[1]
     assert reports[0].n_current == 100
 

@@ -76,9 +76,7 @@ def test_a_training_part_that_was_changed_trains_nothing(delivered: Bench, held:
     _tamper(Path(held.split.train.uri))
     run = run_named("second")
     with pytest.raises(IntegrityError):
-        train_model(
-            held.split, delivered.spec().training, model_name="small", platform=delivered.platform, run=run
-        )
+        train_model(held.split, delivered.spec().training, model_name="small", platform=delivered.platform, run=run)
     assert left_by(delivered.platform).versions == (1,)
 
 

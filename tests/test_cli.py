@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from airflow_mlops import __version__
+from airflow_mlops.cli import main
+from tests.steps.cases import small_frame, small_settings
+
+
+class Shell:
+    """Runs the command in a folder with 300 rows and a spec."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self._capsys = folder, capsys
+
+    def write(self, **changes: Any) -> Path:
+        file = self.folder / "small.yaml"
+        file.write_text(yaml.safe_dump(small_settings(self.folder / "inbox") | changes))
+        return file
+
+    def __call__(self, *argv: str) -> tuple[int, str, str]:
+        """Return status, standard output and standard error."""
+        self._capsys.readouterr()
+        status = main([*argv])
+        out, err = self._capsys.readouterr()
+        return status, out, err
+
+    def on_storage(self, command: str, *argv: str) -> tuple[int, str, str]:
+        return self(command, *argv, "--storage-root", str(self.folder / "storage"))
+
+    def run(self, *argv: str) -> tuple[int, str, str]:
+        uri = f"sqlite:///{self.folder}/mlflow.db"
+        return self.on_storage("run", str(self.folder / "small.yaml"), "--tracking-uri", uri, *argv)
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, mlflow_database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
+    (tmp_path / "inbox").mkdir()
+    small_frame().to_csv(tmp_path / "inbox" / "part-1.csv", index=False)
+    shell = Shell(tmp_path, capsys)
+    shell.write()
+    return shell
+
+
+def test_a_run_says_what_was_decided_and_who_is_champion(shell: Shell):
+    status, out, _ = shell.run()
+    assert status == 0
+    assert out.splitlines()[0] == "small: retrain. Cold start: there is no champion yet."
+    assert "small: challenger BLESSED." in out
+    assert out.splitlines()[-1] == "small v1 is champion."
+
+
+def test_a_run_with_nothing_new_says_so_and_force_trains_all_the_same(shell: Shell):
+    shell.run()
+    status, out, _ = shell.run()
+    assert status == 0
+    assert out.startswith("small: not retrained. Nothing new: data, code and parameters are those of run local__")
+    assert len(out.splitlines()) == 1
+    status, out, _ = shell.run("--force", "--param", "alpha=1000000")
+    assert status == 0
+    assert "small: challenger REJECTED." in out
+
+
+def test_the_history_lists_who_was_champion_and_why(shell: Shell):
+    shell.run("--param", "alpha=50")
+    shell.run()
+    status, out, err = shell.on_storage("history", "small")
+    assert (status, err) == (0, "")
+    first, second = out.splitlines()
+    assert first.split()[0] == "1"
+    assert "promote   nothing -> v1  " in first
+    assert "promote   v1 -> v2  " in second
+    assert "mean_absolute_error" in second
+
+
+def test_the_decisions_list_when_it_trained_and_when_not(shell: Shell):
+    shell.run()
+    shell.run()
+    status, out, _ = shell.on_storage("decisions", "small")
+    assert status == 0
+    yes, no = out.splitlines()
+    assert "  retrain   manual  Cold start: there is no champion yet." in yes
+    assert "  no        manual  Nothing new: data, code and parameters are those of run" in no
+
+
+def test_a_model_that_is_not_known_has_no_history_and_no_decisions(shell: Shell):
+    assert shell.on_storage("history", "nobody") == (0, "", "")
+    assert shell.on_storage("decisions", "nobody") == (0, "", "")
+
+
+def test_the_schema_is_json_schema_for_the_yaml_file(shell: Shell):
+    import jsonschema
+
+    status, out, _ = shell("schema", "--indent", "0")
+    assert status == 0
+    schema = json.loads(out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    document = yaml.safe_load((shell.folder / "small.yaml").read_text())
+    jsonschema.validate(document, schema)
+    with pytest.raises(jsonschema.ValidationError, match="'taget' was unexpected"):
+        jsonschema.validate(document | {"training": document["training"] | {"taget": "y"}}, schema)
+
+
+def test_a_mistake_in_the_spec_is_status_1_and_a_message_with_the_file_and_the_path(shell: Shell):
+    file = shell.write(training={"taget": "y", "estimator": "a.B"})
+    status, out, err = shell.run()
+    assert (status, out) == (1, "")
+    assert err.startswith(f"SpecError: {file}: ContinuousTraining: 2 setting(s) can't be used.")
+    assert "training.taget: unknown key. Did you mean 'target'?" in err
+
+
+def test_a_halted_batch_is_status_1_and_says_what_is_broken(shell: Shell):
+    frame = small_frame()
+    frame.loc[3:5, "y"] = None
+    frame.to_csv(shell.folder / "inbox" / "part-1.csv", index=False)
+    status, out, err = shell.run()
+    assert (status, out) == (1, "")
+    assert "DataHaltedError: Data halted: 1 critical finding(s) in 300 rows" in err
+    assert "y: expect_column_values_to_not_be_null: found 3 of 300 values break it" in err
+    assert "Traceback" not in err
+
+
+def test_an_mlflow_that_does_not_answer_is_status_1(shell: Shell):
+    file = str(shell.folder / "small.yaml")
+    status, out, err = shell.on_storage("run", file, "--tracking-uri", "http://127.0.0.1:1")
+    assert (status, out) == (1, "")
+    assert err.startswith("UnavailableError: MLflow at http://127.0.0.1:1 does not answer: ConnectionError.")
+
+
+def test_a_damaged_journal_is_status_1(shell: Shell):
+    shell.run()
+    (shell.folder / "storage" / "journals" / "small" / "000001.json").write_text("{")
+    status, out, err = shell.on_storage("history", "small")
+    assert (status, out) == (1, "")
+    assert err.startswith("IntegrityError: ")
+    assert "000001.json is damaged" in err
+
+
+@pytest.mark.parametrize("argv", [[], ["run"], ["nonsense"], ["history"]])
+def test_wrong_usage_is_status_2(argv: list[str], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: airflow-mlops")
+
+
+def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.strip() == __version__

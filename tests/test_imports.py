@@ -1,0 +1,80 @@
+"""What a DAG file pulls in is paid for at every parse and in every component: nothing heavy may be in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import airflow_mlops
+from tests.conftest import REPOSITORY
+
+pytestmark = pytest.mark.airflow
+
+HEAVY = (
+    "boto3",
+    "duckdb",
+    "evidently",
+    "great_expectations",
+    "mlflow",
+    "pandas",
+    "pyarrow",
+    "skops",
+    "sklearn",
+)
+
+CHILD = """
+import importlib, importlib.util, json, sys
+
+heavy, found = set(json.loads(sys.argv[1])), {}
+for name in json.loads(sys.argv[2]):
+    before = heavy & sys.modules.keys()
+    if name.endswith(".py"):
+        spec = importlib.util.spec_from_file_location("dag_file_" + str(len(found)), name)
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    else:
+        importlib.import_module(name)
+    found[name] = sorted((heavy & sys.modules.keys()) - before)
+print("\\n" + json.dumps(found))
+"""
+
+
+def _loaded_by(names: list[str], home: Path) -> dict[str, list[str]]:
+    """Import files and modules in a process of their own, and return which heavy libraries came with each."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, json.dumps(HEAVY), json.dumps(names)],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "AIRFLOW_HOME": str(home), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _modules(*packages: str) -> list[str]:
+    root = Path(airflow_mlops.__file__).parent
+    files = [file for package in packages for file in sorted((root / package).glob("*.py"))]
+    return [".".join(file.relative_to(root.parent).with_suffix("").parts).removesuffix(".__init__") for file in files]
+
+
+def test_dag_files_and_what_they_import_load_no_heavy_library(tmp_path: Path):
+    dag_files = [str(file) for file in sorted((REPOSITORY / "dags").glob("*.py"))]
+    modules = _modules("operators", "sensors", "triggers", "hooks", "pipelines", "plugin")
+    assert len(dag_files) >= 3
+    assert {"airflow_mlops.operators.train", "airflow_mlops.plugin", "airflow_mlops.plugin.app"} <= set(modules)
+    loaded = _loaded_by([*dag_files, *modules], tmp_path)
+    assert {name: libraries for name, libraries in loaded.items() if libraries} == {}
+
+
+def test_the_check_sees_a_dag_file_that_imports_pandas(tmp_path: Path):
+    careless, careful = tmp_path / "careless.py", tmp_path / "careful.py"
+    careless.write_text("import pandas\n")
+    careful.write_text("def task():\n    import pandas\n")
+    loaded = _loaded_by([str(careful), str(careless)], tmp_path)
+    assert loaded[str(careful)] == []
+    assert "pandas" in loaded[str(careless)]
