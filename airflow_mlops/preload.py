@@ -26,11 +26,14 @@ __all__ = ["AUTHORING_MODULES", "HEAVY_MODULES", "modules_for", "preload"]
 
 log = logging.getLogger(__name__)
 
+AUTHORING_MODULES = ("airflow_mlops.pipelines", "airflow_mlops.operators", "airflow_mlops.sensors")
+"""What DAG files import. None of it is heavy."""
+
 HEAVY_MODULES = (
+    *AUTHORING_MODULES,
     "airflow_mlops.steps.pipeline",
     "airflow_mlops.adapters.great_expectations",
     "airflow_mlops.adapters.evidently",
-    "airflow_mlops.operators",
     # What MLflow and skops import only once they are used.
     "git",
     "mlflow.models.display_utils",
@@ -48,11 +51,7 @@ HEAVY_MODULES = (
     "sklearn.pipeline",
     "sklearn.preprocessing",
 )
-"""What the steps import; importing them imports all that is heavy."""
-
-
-AUTHORING_MODULES = ("airflow_mlops.pipelines", "airflow_mlops.operators", "airflow_mlops.sensors")
-"""What DAG files import. None of it is heavy."""
+"""What tasks import: the DAG file is parsed in each of them, and the steps import all that is heavy."""
 
 
 def modules_for(argv: Sequence[str]) -> tuple[str, ...]:
@@ -89,7 +88,7 @@ def preload(modules: Sequence[str] = (), argv: Sequence[str] | None = None) -> t
             imported.append(name)
         except ImportError as error:
             log.warning("preload: module=%s error=%s", name, error)
-    if wanted is AUTHORING_MODULES and len(imported) == len(wanted):
+    if set(AUTHORING_MODULES) <= set(imported):
         _rehearse()
     if imported:
         log.info("preload: n_modules=%d seconds=%.1f", len(imported), time.perf_counter() - started)

@@ -25,6 +25,7 @@ for _name in [name for name in os.environ if name.startswith(("AIRFLOW", "MLFLOW
     del os.environ[_name]
 os.environ |= {
     "AIRFLOW_HOME": _home.name,
+    "AIRFLOW__API_AUTH__JWT_SECRET": "of tests, " * 8,
     "AIRFLOW__CORE__DAGS_FOLDER": f"{_home.name}/dags",
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),

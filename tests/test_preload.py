@@ -65,6 +65,6 @@ def test_a_library_that_is_not_there_is_logged_and_left_to_the_task(
     assert any(message.startswith("preload: n_modules=1 ") for message in caplog.messages)
 
 
-@pytest.mark.parametrize("name", (*preload.HEAVY_MODULES, *preload.AUTHORING_MODULES))
+@pytest.mark.parametrize("name", [*preload.HEAVY_MODULES, *preload.AUTHORING_MODULES])
 def test_every_module_that_is_named_exists(name: str):
     assert importlib.util.find_spec(name) is not None

@@ -141,6 +141,6 @@ def test_a_rollback_that_is_repeated_is_one_rollback(two_versions: Bench):
 
 def test_a_rollback_without_a_reason_changes_nothing(serving: Bench):
     before = left_by(serving.platform)
-    with pytest.raises(SpecError, match="small not rolled back: give a reason, the journal keeps it. Nothing was"):
+    with pytest.raises(SpecError, match=r"small not rolled back: give a reason, the journal keeps it. Nothing was"):
         rollback_model("small", reason="  ", platform=serving.platform, run=run_named("back"))
     assert left_by(serving.platform) == before

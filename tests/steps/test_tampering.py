@@ -67,7 +67,7 @@ def test_a_snapshot_file_that_is_damaged_or_gone_is_not_validated(delivered: Ben
     spec, path = delivered.spec(), Path(held.snapshot.data_uri)
     path.write_bytes(path.read_bytes()[:100])
     for _ in range(2):
-        with pytest.raises(IntegrityError, match="can't be read: .* Run the pipeline again to make it anew"):
+        with pytest.raises(IntegrityError, match=r"can't be read: .* Run the pipeline again to make it anew"):
             validate_dataset(held.snapshot, spec.validation, platform=delivered.platform, run=run_named("second"))
         path.unlink(missing_ok=True)
 
@@ -83,7 +83,7 @@ def test_a_training_part_that_was_changed_trains_nothing(delivered: Bench, held:
 def test_a_model_from_another_split_is_not_evaluated(delivered: Bench, held: PipelineResult):
     spec = delivered.spec(split={"test_fraction": 0.4})
     other = split_dataset(held.snapshot, spec.data, spec.split, storage=delivered.platform.storage)
-    with pytest.raises(IntegrityError, match="held-back rows of one may be training rows of the other. Nothing was"):
+    with pytest.raises(IntegrityError, match=r"held-back rows of one may be training rows of the other. Nothing was"):
         evaluate_model(held.model, other, spec.gate, platform=delivered.platform, run=run_named("second"))
 
 
@@ -171,7 +171,7 @@ def test_a_blessing_of_another_model_registers_and_promotes_nothing(serving: Ben
         run=run_named("third"),
     )
     before = left_by(serving.platform)
-    with pytest.raises(IntegrityError, match="The blessing is not of models:/m-.*. Nothing was registered"):
+    with pytest.raises(IntegrityError, match=r"The blessing is not of models:/m-.*. Nothing was registered"):
         register_model(other, held.blessing, platform=serving.platform)
     with pytest.raises(IntegrityError, match="Nothing was blessed"):
         bless_model(held.evaluation, serving.spec().gate, other, platform=serving.platform, run=run_named("third"))
@@ -203,7 +203,7 @@ def test_a_journal_entry_that_was_changed_stops_everything_that_reads_it(two_ver
 def test_a_journal_entry_that_is_gone_stops_everything_that_reads_it(two_versions: Bench):
     storage = two_versions.platform.storage
     storage.path("journals", "small", "000001.json").unlink()
-    with pytest.raises(IntegrityError, match="entry 1 is missing, the next one is 000002.json. Restore it"):
+    with pytest.raises(IntegrityError, match=r"entry 1 is missing, the next one is 000002.json. Restore it"):
         read_journal("small", storage=storage)
 
 
