@@ -55,7 +55,10 @@ def make_estimator(training: TrainingSpec) -> Any:
     try:
         estimator = make(**training.params)
     except (TypeError, ValueError) as error:
-        raise SpecError(f"training.params don't fit {training.estimator}: {error}") from error
+        raise SpecError(
+            f"training.params don't fit {training.estimator}: {error}. Nothing was trained and the champion stays. "
+            f"Mend training.params, or the parameters of this run."
+        ) from error
     if not hasattr(estimator, "fit") or not hasattr(estimator, "predict"):
         raise SpecError(f"training.estimator {training.estimator!r} gives {type(estimator).__name__}: no fit, predict.")
     if hasattr(estimator, "get_params"):
@@ -73,7 +76,10 @@ def call_trainer(training: TrainingSpec, frame: Any) -> Any:
     try:
         model = train(frame, dict(training.params))
     except Exception as error:
-        raise TrainingError(f"training.function {training.function} raised {type(error).__name__}: {error}") from error
+        raise TrainingError(
+            f"training.function {training.function} raised {type(error).__name__}: {error}. Nothing was stored and the "
+            f"champion stays."
+        ) from error
     if not hasattr(model, "predict"):
         raise TrainingError(
             f"training.function {training.function} gave {type(model).__name__}, which has no predict. "

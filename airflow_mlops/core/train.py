@@ -58,7 +58,9 @@ def merge_params(training: TrainingSpec, overrides: Mapping[str, Any]) -> Traini
         if name not in training.params:
             known = bounded(sorted(training.params))
             raise SpecError(
-                f"Hyperparameter {name!r} is not one of this pipeline's ({known}).{did_you_mean(name, training.params)}"
+                f"Hyperparameter {name!r} is not one of this pipeline's ({known})."
+                f"{did_you_mean(name, training.params)} Nothing was trained. Add it to training.params with a default, "
+                f"or mend the run's parameters."
             )
     merged = {**training.params, **overrides}
     return TrainingSpec.parse({**training.model_dump(), "params": merged})

@@ -281,5 +281,5 @@ def _json_type(value: Any) -> str | list[str]:
         (list | tuple, "array"),
     ):
         if isinstance(value, kind):
-            return "number" if name == "integer" else name
+            return name
     return ["null", "string", "number"]

@@ -39,6 +39,8 @@ __all__ = ["bless_model", "evaluate_model"]
 
 log = logging.getLogger(__name__)
 
+_REPORT = "evaluation"
+
 
 def evaluate_model(
     model: TrainedModel, split: DatasetSplit, gate: GateSpec, *, platform: Platform, run: PipelineRun
@@ -46,7 +48,8 @@ def evaluate_model(
     """Score the challenger, the champion and a naive baseline on the same held-back rows.
 
     A champion that can't be scored does not fail the evaluation: the report says so, and the gate does not
-    bless. A challenger that can't be scored does.
+    bless. A challenger that can't be scored does. A retry finds the report of an earlier try, so that the
+    evidence of a promotion is never replaced by a comparison of the new champion with itself.
 
     :raises IntegrityError: when the model was not trained on this split, or stored bytes have changed.
     :raises EvaluationError: when the challenger can't predict the rows.
@@ -56,21 +59,15 @@ def evaluate_model(
             f"{model.model_uri} was trained on split {model.split_digest[:26]}…, not on {split.digest[:26]}…: "
             f"held-back rows of one may be training rows of the other. Nothing was evaluated."
         )
+    champion = current_champion(model.model_name, platform=platform)
+    earlier = _earlier_report(model, gate, champion, platform, run)
+    if earlier:
+        log.info("evaluation found from an earlier try: n_rows=%d", earlier.n_rows)
+        return earlier
     frame = arrow.read_frame(split.test.uri, split.test.digest)
-    y_true = frame[model.target].to_numpy()
     if frame[model.target].isna().any():
         raise EvaluationError(f"The target {model.target!r} is null in held-back rows; nothing to compare with.")
-    challenger = _predict("The challenger", model.model_uri, model.model_digest, frame, platform)
-    champion = current_champion(model.model_name, platform=platform)
     champion_predictions, champion_error = _predict_champion(champion, frame, platform)
-    comparisons = compare_predictions(
-        y_true=y_true,
-        challenger=challenger,
-        baseline=_baseline(gate, frame, model, split),
-        champion=champion_predictions,
-        gate=gate,
-    )
-    name = "evaluation"
     report = EvaluationReport(
         model_name=model.model_name,
         challenger_uri=model.model_uri,
@@ -81,15 +78,19 @@ def evaluate_model(
         n_rows=len(frame),
         baseline=gate.baseline_column or gate.baseline,
         confidence_level=gate.confidence_level,
-        comparisons=comparisons,
-        report_uri=platform.report_uri(run, name),
+        comparisons=compare_predictions(
+            y_true=frame[model.target].to_numpy(),
+            challenger=_predict("The challenger", model.model_uri, model.model_digest, frame, platform),
+            baseline=_baseline(gate, frame, model, split),
+            champion=champion_predictions,
+            gate=gate,
+        ),
+        report_uri=platform.report_uri(run, _REPORT),
     )
-    platform.record(run, name, report, pages.evaluation_page(report))
-    metrics = {f"test_{c.metric}": c.challenger for c in comparisons}
-    metrics |= {f"baseline_{c.metric}": c.baseline for c in comparisons}
-    metrics |= {f"champion_{c.metric}": c.champion for c in comparisons if c.champion is not None}
+    metrics = _metrics(report)
     platform.mlflow.log_metrics(model.run_id, metrics)
-    log.info("evaluated: n_rows=%d champion=%s %s", len(frame), report.champion_version, metrics)
+    platform.record(run, _REPORT, report, pages.evaluation_page(report))
+    log.info("evaluated: n_rows=%d champion=%s %s", report.n_rows, report.champion_version, metrics)
     return report
 
 
@@ -116,6 +117,37 @@ def bless_model(
     for reason in blessing.reasons:
         log.info("gate: %s", reason)
     return blessing
+
+
+def _earlier_report(
+    model: TrainedModel, gate: GateSpec, champion: ModelVersion | None, platform: Platform, run: PipelineRun
+) -> EvaluationReport | None:
+    """Return this run's report, if it answers the same question: the same model, gate and champion."""
+    path = platform.report_path(run, f"{_REPORT}.json")
+    if not platform.storage.exists(*path):
+        return None
+    report = EvaluationReport.from_dict(platform.storage.read_json(*path))
+    asked = (model.model_digest, list(gate.metrics), gate.baseline_column or gate.baseline, gate.confidence_level)
+    answered = (
+        report.challenger_digest,
+        [comparison.metric for comparison in report.comparisons],
+        report.baseline,
+        report.confidence_level,
+    )
+    is_promoted = champion is not None and champion.model_digest == model.model_digest
+    same_champion = report.champion_version == (champion.model_version if champion else None)
+    return report if asked == answered and not report.champion_error and (is_promoted or same_champion) else None
+
+
+def _metrics(report: EvaluationReport) -> dict[str, float]:
+    """Return the report's figures as metrics of the MLflow run."""
+    metrics = {}
+    for comparison in report.comparisons:
+        metrics[f"test_{comparison.metric}"] = comparison.challenger
+        metrics[f"baseline_{comparison.metric}"] = comparison.baseline
+        if comparison.champion is not None:
+            metrics[f"champion_{comparison.metric}"] = comparison.champion
+    return metrics
 
 
 def _predict(who: str, uri: str, digest: str, frame: Any, platform: Platform) -> Any:

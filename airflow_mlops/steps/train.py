@@ -128,7 +128,8 @@ def _predict(model: Any, example: Any) -> Any:
         return np.asarray(model.predict(example))
     except Exception as error:
         raise TrainingError(
-            f"The trained model can't predict rows that it learnt from: {type(error).__name__}: {error}"
+            f"The trained model can't predict rows that it learnt from: {type(error).__name__}: {error}. Nothing was "
+            f"stored and the champion stays."
         ) from error
 
 

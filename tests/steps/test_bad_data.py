@@ -57,7 +57,8 @@ def test_a_feature_that_is_not_in_the_data_is_refused(delivered: Bench):
 
 def test_a_hyperparameter_that_the_pipeline_does_not_have_is_refused(delivered: Bench):
     message = _refused(delivered, SpecError, params={"alhpa": 1.0})
-    assert message == "Hyperparameter 'alhpa' is not one of this pipeline's ('alpha'). Did you mean 'alpha'?"
+    assert message.startswith("Hyperparameter 'alhpa' is not one of this pipeline's ('alpha'). Did you mean 'alpha'?")
+    assert "Nothing was trained" in message
 
 
 def test_a_timestamp_that_is_not_in_the_data_is_refused(delivered: Bench):

@@ -144,3 +144,22 @@ def test_a_rollback_without_a_reason_changes_nothing(serving: Bench):
     with pytest.raises(SpecError, match=r"small not rolled back: give a reason, the journal keeps it. Nothing was"):
         rollback_model("small", reason="  ", platform=serving.platform, run=run_named("back"))
     assert left_by(serving.platform) == before
+
+
+def test_a_finished_run_that_is_repeated_keeps_the_evidence_of_its_promotion(delivered: Bench, first: PipelineResult):
+    run, spec = run_named("first"), delivered.spec()
+    assert first.model is not None
+    assert first.promotion is not None
+    again = evaluate_model(first.model, first.split, spec.gate, platform=delivered.platform, run=run)
+    assert again == first.evaluation
+    blessing = bless_model(again, spec.gate, first.model, platform=delivered.platform, run=run)
+    assert blessing.evidence_digest == first.promotion.evidence_digest
+    path = delivered.platform.report_path(run, "evaluation.json")
+    assert delivered.platform.storage.read_json(*path)["champion_version"] is None
+
+
+def test_an_evaluation_by_another_gate_is_not_taken_from_an_earlier_try(delivered: Bench, first: PipelineResult):
+    assert first.model is not None
+    gate = delivered.spec(gate={"metrics": {"root_mean_squared_error": {}}, "cold_start": True}).gate
+    again = evaluate_model(first.model, first.split, gate, platform=delivered.platform, run=run_named("first"))
+    assert [comparison.metric for comparison in again.comparisons] == ["root_mean_squared_error"]
