@@ -83,7 +83,7 @@ def test_without_a_timestamp_there_is_no_window_to_choose():
     ("value", "json_type"),
     [
         (True, "boolean"),
-        (3, "number"),
+        (3, "integer"),
         (0.1, "number"),
         ("auto", "string"),
         ({"a": 1}, "object"),
