@@ -12,7 +12,8 @@ COPY requirements.lock .
 RUN uv pip install --system --no-cache --require-hashes -r requirements.lock
 COPY . .
 RUN uv pip install --system --no-cache --no-deps --no-build-isolation . \
-    && mkdir -p /var/lib/airflow/config /var/lib/mlops /var/lib/mlflow \
+    && rm -rf build *.egg-info \
+    && mkdir -p /var/lib/airflow/config /var/lib/airflow/logs /var/lib/airflow/inbox /var/lib/mlops /var/lib/mlflow \
     && printf 'from airflow_mlops.preload import preload\n\npreload()\n' > /var/lib/airflow/config/airflow_local_settings.py \
     && chown -R mlops /var/lib/airflow /var/lib/mlops /var/lib/mlflow
 

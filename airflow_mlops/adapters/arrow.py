@@ -22,7 +22,9 @@ __all__ = [
     "After",
     "ParquetDigestWriter",
     "RowDigest",
+    "check_rows",
     "count_columns",
+    "has_profile",
     "is_numeric",
     "mask_batches",
     "read_column",
@@ -149,20 +151,35 @@ def read_frame(path: str, expected_digest: str) -> Any:
     :param expected_digest: what the step before vouched for.
     :raises IntegrityError: when the rows are not those, or the file is gone or damaged.
     """
+    blocks = list(_verified_blocks(path, expected_digest))
+    return pa.concat_tables(blocks).to_pandas(date_as_object=False)
+
+
+def check_rows(path: str, expected_digest: str) -> None:
+    """See that a Parquet file of this module's holds the rows that were vouched for, block by block.
+
+    :raises IntegrityError: when the rows are others, or the file is gone or damaged.
+    """
+    for _ in _verified_blocks(path, expected_digest):
+        pass
+
+
+def _verified_blocks(path: str, expected_digest: str) -> Iterator[pa.Table]:
+    """Give the file's blocks; after the last one it is known whether they are what was vouched for."""
     try:
         file = pq.ParquetFile(path)
         digest = RowDigest(file.schema_arrow)
-        blocks = [file.read_row_group(group) for group in range(file.num_row_groups)]
+        for group in range(file.num_row_groups):
+            block = file.read_row_group(group)
+            digest.update(block)
+            yield block
     except (OSError, pa.ArrowException) as error:
         raise IntegrityError(f"{path} can't be read: {error}. Run the pipeline again to make it anew.") from error
-    for block in blocks:
-        digest.update(block)
     if str(digest) != expected_digest:
         raise IntegrityError(
             f"{path}: the rows have digest {str(digest)[:19]}…, {expected_digest[:19]}… was vouched for. The file was "
             f"changed after it was written; nothing uses it. Remove it and run the pipeline again."
         )
-    return pa.concat_tables(blocks).to_pandas(date_as_object=False)
 
 
 def read_column(path: str, column: str) -> NDArray[Any]:
@@ -180,6 +197,11 @@ def sample_frame(path: str, columns: Sequence[str], max_rows: int, *, after: Aft
 def is_numeric(arrow_type: str) -> bool:
     """Return whether a column's type, as text, is a number."""
     return arrow_type.startswith(("int", "uint", "float", "double", "half", "decimal"))
+
+
+def has_profile(arrow_type: str) -> bool:
+    """Return whether a column's type, as text, is one whose values can be counted: not nested, not binary."""
+    return not arrow_type.startswith(("list", "large_list", "fixed_size", "struct", "map", "binary", "large_binary"))
 
 
 def count_columns(

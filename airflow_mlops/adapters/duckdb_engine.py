@@ -141,6 +141,7 @@ def _require_column(columns: Sequence[str], timestamp: str | None, subject: str)
 def _connection(subject: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give an engine of its own, and say what failed when it does."""
     with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")  # not the machine's, or workers would read other moments
         try:
             yield connection
         except (duckdb.Error, pa.ArrowException) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +52,7 @@ def model_digest(folder: Path) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Mlflow:
     """A tracking server with its registry.
 
@@ -60,7 +61,15 @@ class Mlflow:
     """
 
     tracking_uri: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Mlflow({self.shown_uri!r})"
+
+    @property
+    def shown_uri(self) -> str:
+        """The tracking URI for messages and links: without a login that may stand in it."""
+        return re.sub(r"(?<=://)[^/@]*@", "", self.tracking_uri)
 
     def check(self) -> None:
         """Ask the server whether it is there.
@@ -78,10 +87,13 @@ class Mlflow:
 
     # -- runs ---------------------------------------------------------------------------------------------
 
-    def find_run(self, experiment: str, tags: Mapping[str, str], status: str = "FINISHED") -> Run | None:
-        """Return the newest run of the experiment that has all these tags, or ``None``."""
-        runs = self._runs(experiment, tags, status)
-        return runs[0] if runs else None
+    def find_run(self, experiment: str, tags: Mapping[str, str]) -> Run | None:
+        """Return the newest finished run of the experiment that has all these tags, or ``None``."""
+        return next(iter(self.find_runs(experiment, tags)), None)
+
+    def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[Run]:
+        """Return the finished runs of the experiment that have all these tags, newest first, at most 50."""
+        return self._runs(experiment, tags, "FINISHED")
 
     def end_abandoned_runs(self, experiment: str, tags: Mapping[str, str]) -> int:
         """Mark runs that an earlier try left open as killed, and return how many there were."""
@@ -253,7 +265,7 @@ class Mlflow:
         return self._page(f"models/{model_name}/versions/{model_version}")
 
     def _page(self, path: str) -> str:
-        return f"{self.tracking_uri}/#/{path}" if self.tracking_uri.startswith("http") else ""
+        return f"{self.shown_uri}/#/{path}" if self.tracking_uri.startswith("http") else ""
 
     def _artifact_location(self) -> str | None:
         """Return where a new experiment keeps its files: the server knows; without one, beside the database."""
@@ -299,7 +311,7 @@ class Mlflow:
         except MlflowException as error:
             if error.error_code in _OUTAGES:
                 raise self._unavailable(str(error)) from error
-            raise MlopsError(f"MLflow at {self.tracking_uri} refused: {error}. Nothing was changed by it.") from error
+            raise MlopsError(f"MLflow at {self.shown_uri} refused: {error}. Nothing was changed by it.") from error
         except requests.RequestException as error:
             raise self._unavailable(str(error)) from error
         finally:
@@ -313,7 +325,7 @@ class Mlflow:
 
     def _unavailable(self, why: str) -> UnavailableError:
         return UnavailableError(
-            f"MLflow at {self.tracking_uri} does not answer: {why[:300]}. The champion stays. Check that the server "
+            f"MLflow at {self.shown_uri} does not answer: {why[:300]}. The champion stays. Check that the server "
             f"runs and that the connection names it, then retry."
         )
 

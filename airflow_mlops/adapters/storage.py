@@ -161,6 +161,14 @@ class AppendOnlyLog:
                 )
         return [self._storage.read_json(*self._parts, name) for name in names]
 
+    def settle(self, number: int) -> None:
+        """Note that what the entry with this number says has been carried out."""
+        self._storage.create_json({}, *self._parts, f"{number:06d}.settled")
+
+    def is_settled(self, number: int) -> bool:
+        """Return whether what the entry says is known to have been carried out."""
+        return self._storage.exists(*self._parts, f"{number:06d}.settled")
+
     def append(self, document: object, *, number: int) -> bool:
         """Write the entry with this number.
 

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.values import Value
+from airflow_mlops.core.values import Value, digest_of
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.evaluate import GateSpec, MetricName, Thresholds
 
@@ -26,9 +26,13 @@ __all__ = [
     "bless",
     "check_predictions",
     "compare_predictions",
+    "digest_of_gate",
     "naive_predictions",
     "paired_bootstrap",
 ]
+
+_MIN_BLOCKS = 10
+"""Fewer blocks than this, and a block bootstrap's interval is narrower than what it stands for."""
 
 Floats = NDArray[np.float64]
 Direction = Literal["higher_is_better", "lower_is_better"]
@@ -256,15 +260,19 @@ def compare_predictions(
 
     :param y_true: ``(n_rows,)``, numbers for the error metrics, labels for accuracy.
     :returns: one comparison for each metric, in the gate's order.
+    :raises EvaluationError: when a metric does not fit the target, such as an error of labels.
     """
     comparisons = []
     for name in gate.metrics:
         metric = METRICS[name]
-        rows = {
-            who: metric.per_row(y_true, y_pred)
-            for who, y_pred in (("challenger", challenger), ("baseline", baseline), ("champion", champion))
-            if y_pred is not None
-        }
+        predictions = {"challenger": challenger, "baseline": baseline, "champion": champion}
+        try:
+            rows = {who: metric.per_row(y_true, y_pred) for who, y_pred in predictions.items() if y_pred is not None}
+        except (TypeError, ValueError) as error:
+            raise EvaluationError(
+                f"{name} can't be computed from a target of type {y_true.dtype}: {error}. Choose a metric that fits "
+                f"the target in gate.metrics. Nothing was blessed and the champion stays."
+            ) from error
 
         def interval(other: str, metric: Metric = metric, rows: dict[str, Floats] = rows) -> Interval:
             return paired_bootstrap(
@@ -290,6 +298,11 @@ def compare_predictions(
             )
         )
     return tuple(comparisons)
+
+
+def digest_of_gate(gate: GateSpec) -> str:
+    """Return the identity of a gate's rules."""
+    return digest_of(gate.model_dump(mode="json"))
 
 
 def bless(report: EvaluationReport, gate: GateSpec, *, report_uri: str = "") -> Blessing:
@@ -345,6 +358,12 @@ def _judge_circumstances(report: EvaluationReport, gate: GateSpec) -> list[Reaso
     reasons = []
     if report.n_rows < gate.min_rows:
         text = f"Only {report.n_rows} rows were held back, gate.min_rows is {gate.min_rows}."
+        reasons.append((BlessingVerdict.INCONCLUSIVE, text))
+    if gate.block_length > 1 and report.n_rows < _MIN_BLOCKS * gate.block_length:
+        text = (
+            f"{report.n_rows} rows are fewer than {_MIN_BLOCKS} blocks of gate.block_length {gate.block_length}, which "
+            f"an interval needs."
+        )
         reasons.append((BlessingVerdict.INCONCLUSIVE, text))
     if report.champion_error:
         text = f"Champion v{report.champion_version} could not be scored: {report.champion_error}"

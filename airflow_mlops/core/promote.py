@@ -61,13 +61,9 @@ class PromotionRecord(Value):
     previous_digest: str = ""
 
 
-def champion_of(journal: Sequence[PromotionRecord], alias_version: int | None = None) -> int | None:
-    """Return the version that serves.
-
-    :param alias_version: where the registry's alias points to. It counts only while the journal is empty:
-        a champion from before this pipeline is adopted.
-    """
-    return journal[-1].to_version if journal else alias_version
+def champion_of(journal: Sequence[PromotionRecord]) -> int | None:
+    """Return the version that the journal says serves, ``None`` before the first promotion."""
+    return journal[-1].to_version if journal else None
 
 
 def unhealthy_versions(journal: Sequence[PromotionRecord]) -> frozenset[int]:
@@ -75,24 +71,33 @@ def unhealthy_versions(journal: Sequence[PromotionRecord]) -> frozenset[int]:
     return frozenset(e.from_version for e in journal if e.action == "rollback" and e.from_version is not None)
 
 
-def needs_alias(journal: Sequence[PromotionRecord], alias_version: int | None) -> int | None:
+def needs_alias(
+    model_name: str, journal: Sequence[PromotionRecord], alias_version: int | None, *, is_settled: bool
+) -> int | None:
     """Compare the alias with the journal.
 
     :param alias_version: where the registry's alias points to.
-    :returns: the version that the alias has still to be moved to, because a promotion was interrupted
-        between its entry and the alias; ``None`` when they agree.
-    :raises IntegrityError: when somebody else moved the alias.
+    :param is_settled: whether the alias is known to have followed the last entry. Until then, an alias that
+        still points to where that entry came from says that the promotion was interrupted.
+    :returns: the version that the alias has still to be moved to, ``None`` when they agree.
+    :raises IntegrityError: when somebody else moved the alias, or the journal is not there.
     """
     champion = champion_of(journal)
-    if champion is None or alias_version == champion:
+    if alias_version == champion:
         return None
-    if alias_version == journal[-1].from_version:
+    if champion is None:
+        raise IntegrityError(
+            f"{model_name}: the alias {CHAMPION!r} points to version {alias_version}, but the storage has no journal "
+            f"that says so. Nothing was changed. Is [mlops] storage_root the one that it was? If the alias was set by "
+            f"other means, remove it; the pipeline then starts with a first version of its own."
+        )
+    if not is_settled and alias_version == journal[-1].from_version:
         return champion
     raise IntegrityError(
-        f"{journal[-1].model_name}: the alias {CHAMPION!r} points to "
+        f"{model_name}: the alias {CHAMPION!r} points to "
         f"{'nothing' if alias_version is None else f'version {alias_version}'}, but the journal says that version "
         f"{champion} serves (entry {journal[-1].sequence}). It was moved outside this pipeline; nothing was changed. "
-        f"Point the alias back to version {champion}, then run again."
+        f"Point the alias back to version {champion}; to go back to another version, run the rollback."
     )
 
 
@@ -100,16 +105,15 @@ def plan_promotion(
     *,
     model_name: str,
     journal: Sequence[PromotionRecord],
-    champion: int | None,
     expected: int | None,
     to_version: int,
 ) -> None:
     """Decide whether a version may become champion.
 
-    :param champion: the version that serves now.
     :param expected: the champion that the evaluation compared with; ``None`` for a cold start.
-    :raises PromotionConflictError: when the two differ, or the version was rolled back from.
+    :raises PromotionConflictError: when it is another one now, or the version was rolled back from.
     """
+    champion = champion_of(journal)
     if champion != expected:
         raise PromotionConflictError(
             f"{model_name} v{to_version} not promoted: it was evaluated against "
@@ -123,13 +127,25 @@ def plan_promotion(
         )
 
 
-def plan_rollback(*, model_name: str, journal: Sequence[PromotionRecord], to_version: int | None = None) -> int:
+def plan_rollback(
+    *,
+    model_name: str,
+    journal: Sequence[PromotionRecord],
+    from_version: int | None = None,
+    to_version: int | None = None,
+) -> int:
     """Decide which version a rollback returns to.
 
+    :param from_version: the champion that is to go; by default whichever it is.
     :param to_version: a version that was champion before; by default the last healthy one.
-    :raises PromotionConflictError: when there is none to go back to.
+    :raises PromotionConflictError: when there is none to go back to, or another version is champion.
     """
     champion = champion_of(journal)
+    if from_version is not None and from_version != champion:
+        raise PromotionConflictError(
+            f"{model_name} not rolled back: version {from_version} was to go, but {_named(champion)} is champion. "
+            f"Nothing was changed. Look again, and name the version that is champion now."
+        )
     served = [v for entry in journal for v in (entry.from_version, entry.to_version) if v is not None]
     bad = unhealthy_versions(journal)
     if to_version is not None:

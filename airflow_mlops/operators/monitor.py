@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.operators._base import Document, ReportLink, StepOperator, parse_json
+from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.specs.train import TrainingSpec
 
@@ -70,6 +71,8 @@ class DecideRetrainOperator(StepOperator):
     :param training: a :class:`~airflow_mlops.specs.TrainingSpec`, or its settings. (templated)
     :param hyperparameters: values that replace the spec's, as a mapping or as JSON. (templated)
     :param drift: what :class:`DriftCheckOperator` gave, for the reasons. (templated)
+    :param gate: a :class:`~airflow_mlops.specs.GateSpec`, or its settings: what another gate rejected is worth
+        training again. (templated)
     :param force: train in any case; ``true`` or ``false``, also as text. (templated)
     """
 
@@ -79,6 +82,7 @@ class DecideRetrainOperator(StepOperator):
         "training",
         "hyperparameters",
         "drift",
+        "gate",
         "force",
         *StepOperator.template_fields,
     )
@@ -91,6 +95,7 @@ class DecideRetrainOperator(StepOperator):
         training: TrainingSpec | Mapping[str, Any],
         hyperparameters: Mapping[str, Any] | str | None = None,
         drift: Document | None = None,
+        gate: GateSpec | Mapping[str, Any] | None = None,
         force: bool | str = False,
         **kwargs: Any,
     ) -> None:
@@ -100,6 +105,7 @@ class DecideRetrainOperator(StepOperator):
         self.training = training
         self.hyperparameters = hyperparameters
         self.drift = drift
+        self.gate = gate
         self.force = force
 
     def call_step(self, run: PipelineRun) -> RetrainDecision:
@@ -115,6 +121,7 @@ class DecideRetrainOperator(StepOperator):
             merge_params(TrainingSpec.parse(self.training), overrides),
             model_name=self.model_name,
             drift=DriftReport.from_dict(self.drift) if self.drift else None,
+            gate=GateSpec.parse(self.gate) if self.gate else None,
             force=str(self.force).lower() == "true",
             platform=self.platform(),
             run=run,

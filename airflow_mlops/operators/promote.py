@@ -86,29 +86,46 @@ class RollbackModelOperator(StepOperator):
 
     :param model_name: the registered model. (templated)
     :param reason: why; the journal keeps it. (templated)
+    :param from_version: the champion that is to go, also as text; nothing happens if it is another one by
+        now. (templated)
     :param to_version: a version that was champion before, also as text; empty for the last healthy
         one. (templated)
     """
 
-    template_fields = ("model_name", "reason", "to_version", *StepOperator.template_fields)
+    template_fields = ("model_name", "reason", "from_version", "to_version", *StepOperator.template_fields)
 
-    def __init__(self, *, model_name: str, reason: str, to_version: int | str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        model_name: str,
+        reason: str,
+        from_version: int | str | None = None,
+        to_version: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.model_name = model_name
         self.reason = reason
+        self.from_version = from_version
         self.to_version = to_version
 
     def call_step(self, run: PipelineRun) -> PromotionRecord:
         """Roll back."""
         from airflow_mlops.steps.promote import rollback_model
 
-        version = str(self.to_version or "").strip()
-        if version and not version.isdigit():
-            raise SpecError(f"to_version {version!r} is no version number. Nothing was rolled back.")
         return rollback_model(
             self.model_name,
             reason=self.reason,
-            to_version=int(version) if version else None,
+            from_version=_version_number("from_version", self.from_version),
+            to_version=_version_number("to_version", self.to_version),
             platform=self.platform(),
             run=run,
         )
+
+
+def _version_number(name: str, setting: int | str | None) -> int | None:
+    """Return a version that may have been given as text, such as a template gives."""
+    text = str(setting or "").strip()
+    if text and not text.isdigit():
+        raise SpecError(f"{name} {text!r} is no version number. Nothing was rolled back.")
+    return int(text) if text else None

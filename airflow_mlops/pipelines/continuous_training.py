@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from airflow_mlops.errors import SpecError
 from airflow_mlops.pipelines._docs import describe
@@ -113,6 +113,7 @@ class ContinuousTraining(PipelineSpec):
                     training=training,
                     hyperparameters=hyperparameters,
                     drift=check_drift.output,
+                    gate=gate,
                     force="{{ params.force }}",
                 )
                 validate >> check_drift
@@ -161,10 +162,16 @@ class ContinuousTraining(PipelineSpec):
             "rolled back from does not return by itself. The journal keeps the reason.",
             "params": {
                 "reason": Param(type="string", minLength=3, title="Reason", description="The journal keeps it."),
+                "from_version": Param(
+                    None,
+                    type=["null", "integer"],
+                    title="From version",
+                    description="The champion that is to go: nothing happens if it is another one by now. Empty: any.",
+                ),
                 "to_version": Param(
                     None,
                     type=["null", "integer"],
-                    title="Version",
+                    title="To version",
                     description="A version that was champion before. Empty: the last healthy one.",
                 ),
             },
@@ -178,6 +185,7 @@ class ContinuousTraining(PipelineSpec):
                 task_id="rollback",
                 model_name=self.model_name,
                 reason="{{ params.reason }}",
+                from_version="{{ params.from_version or '' }}",
                 to_version="{{ params.to_version or '' }}",
             )
         return dag
@@ -189,6 +197,9 @@ class ContinuousTraining(PipelineSpec):
         tracking_uri: str,
         force: bool = False,
         params: Mapping[str, Any] | None = None,
+        window_start: datetime | str | None = None,
+        window_end: datetime | str | None = None,
+        promotion: Literal["automatic", "hold"] | None = None,
         run_id: str | None = None,
         trusted_types: tuple[str, ...] = (),
     ) -> PipelineResult:
@@ -198,6 +209,9 @@ class ContinuousTraining(PipelineSpec):
         :param tracking_uri: MLflow's, such as ``http://localhost:5000`` or ``sqlite:////path/mlflow.db``.
         :param force: train even if nothing changed.
         :param params: hyperparameters that replace the spec's.
+        :param window_start: first moment that belongs, in place of the spec's.
+        :param window_end: first moment that does not, in place of the spec's.
+        :param promotion: in place of the spec's policy.
         :param run_id: names the run in every record; the same one again finds what was finished.
         :param trusted_types: types that models may hold beside scikit-learn's own.
         :raises DataHaltedError: when the validation halts.
@@ -208,9 +222,14 @@ class ContinuousTraining(PipelineSpec):
         from airflow_mlops.steps import Platform
         from airflow_mlops.steps.pipeline import run_pipeline
 
+        settings = self.model_dump()
+        window = {"window_start": window_start, "window_end": window_end}
+        settings["data"] |= {name: moment for name, moment in window.items() if moment is not None}
+        settings["promotion"] |= {"policy": promotion} if promotion else {}
+        spec = PipelineSpec.parse(settings)
         run = PipelineRun(pipeline=self.model_name, run_id=run_id or f"local__{uuid.uuid4().hex[:12]}")
         platform = Platform(Storage(os.fspath(storage_root)), Mlflow(tracking_uri), trusted_types)
-        return run_pipeline(self, platform=platform, run=run, force=force, params=params)
+        return run_pipeline(spec, platform=platform, run=run, force=force, params=params)
 
     def _schedule(self) -> Any:
         """Return what starts the DAG; ``None`` when only a person does."""

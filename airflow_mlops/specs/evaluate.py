@@ -71,4 +71,11 @@ class GateSpec(Spec):
     def _check_baseline(self) -> Self:
         if (self.baseline == "column") != (self.baseline_column is not None):
             raise ValueError("`baseline: column` and `baseline_column` go together")
+        first = next(iter(self.metrics))
+        of_labels = self.baseline == "most_frequent"
+        if self.baseline != "column" and (first == "accuracy") != of_labels:
+            fitting = "most_frequent" if first == "accuracy" else "mean or median"
+            raise ValueError(
+                f"{self.baseline} is no baseline that {first} could be held against; use {fitting}, or column"
+            )
         return self

@@ -16,12 +16,13 @@ class MonitoringSpec(Spec):
 
     :param psi_threshold: a column has drifted from this population stability index on.
     :param drifted_fraction: the dataset has drifted when at least this fraction of its columns has.
-    :param min_rows: fewer new rows than this can't be judged.
+    :param min_rows: fewer new rows than this can't be judged: sampling alone gives ten bins an index above 0.2
+        in 30 % of the samples of 50 rows, and in next to none of 200.
     """
 
     psi_threshold: float = Field(default=0.2, gt=0)
     drifted_fraction: float = Field(default=0.5, gt=0, le=1)
-    min_rows: int = Field(default=50, ge=1)
+    min_rows: int = Field(default=200, ge=1)
 
 
 class NewDataTrigger(Spec):

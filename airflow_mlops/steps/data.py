@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_mlops.adapters import arrow, duckdb_engine, files
+from airflow_mlops.adapters.row_hashes import row_hashes
 from airflow_mlops.adapters.storage import Storage, write_document
 from airflow_mlops.core.data import (
     DatasetPart,
@@ -22,6 +22,7 @@ from airflow_mlops.core.data import (
     Severity,
     ValidationReport,
     compare_schemas,
+    draw_rows,
     reach_verdict,
 )
 from airflow_mlops.core.monitor import ColumnProfile, DatasetProfile, quantile_edges
@@ -70,7 +71,7 @@ def snapshot_dataset(data: DatasetSpec, *, dataset: str, storage: Storage, actor
             )
         parts = ("snapshots", folder_name(dataset), short(writer.digest))
         if storage.exists(*parts):
-            snapshot = load_snapshot(storage, dataset, writer.digest)
+            snapshot = _with_timestamp(load_snapshot(storage, dataset, writer.digest), data)
             log.info("snapshot unchanged: digest=%s n_rows=%d", snapshot.digest, snapshot.n_rows)
             return snapshot
         low, high = duckdb_engine.time_range(str(parquet), data.timestamp) if data.timestamp else (None, None)
@@ -92,6 +93,14 @@ def snapshot_dataset(data: DatasetSpec, *, dataset: str, storage: Storage, actor
         storage.publish(staged, *parts)
     log.info("snapshot made: digest=%s n_rows=%d n_files=%d", snapshot.digest, snapshot.n_rows, len(sources))
     return snapshot
+
+
+def _with_timestamp(snapshot: DatasetSnapshot, data: DatasetSpec) -> DatasetSnapshot:
+    """Return an earlier snapshot as it is seen now, which may be by another timestamp column."""
+    if snapshot.timestamp == data.timestamp:
+        return snapshot
+    low, high = duckdb_engine.time_range(snapshot.data_uri, data.timestamp) if data.timestamp else (None, None)
+    return dataclasses.replace(snapshot, timestamp=data.timestamp, window_start=low, window_end=high)
 
 
 def load_snapshot(storage: Storage, dataset: str, digest: str) -> DatasetSnapshot:
@@ -170,11 +179,13 @@ def split_dataset(snapshot: DatasetSnapshot, data: DatasetSpec, split: SplitSpec
     """Make the rows to train on from a snapshot, and hold some of them back.
 
     :raises DataError: when the features can't be made, or a part would be empty.
+    :raises IntegrityError: when the snapshot's rows are not those that it is named by.
     """
     key = digest_of([snapshot.digest, data.features, data.timestamp, split.model_dump(mode="json")])
     parts = ("splits", folder_name(snapshot.dataset), short(key))
     if storage.exists(*parts):
         return DatasetSplit.from_dict(storage.read_json(*parts, "split.json"))
+    arrow.check_rows(snapshot.data_uri, snapshot.digest)
     with storage.staging(*parts[:-1]) as staged, duckdb_engine.feature_rows(snapshot.data_uri, data) as rows:
         is_test, cut = _held_back(snapshot, data, split)
         with (
@@ -208,8 +219,11 @@ def split_dataset(snapshot: DatasetSnapshot, data: DatasetSpec, split: SplitSpec
 def _held_back(snapshot: DatasetSnapshot, data: DatasetSpec, split: SplitSpec) -> tuple[Any, str | None]:
     """Return the function that tells a batch's held-back rows, and the cut if there is one."""
     if split.method == "random":
-        rng = np.random.default_rng(split.seed)
-        return (lambda batch: rng.random(batch.num_rows) < split.test_fraction), None
+
+        def is_drawn(batch: pa.RecordBatch) -> Any:
+            return draw_rows(row_hashes(batch), fraction=split.test_fraction, seed=split.seed)
+
+        return is_drawn, None
     cut = duckdb_engine.time_cut(snapshot.data_uri, data, split.test_fraction)
 
     def is_test(batch: pa.RecordBatch) -> Any:
@@ -222,7 +236,7 @@ def _held_back(snapshot: DatasetSnapshot, data: DatasetSpec, split: SplitSpec) -
 def _profile(parquet: Path, snapshot: DatasetSnapshot) -> DatasetProfile:
     bins = []
     for column in snapshot.columns:
-        if column.name == snapshot.timestamp:
+        if column.name == snapshot.timestamp or not arrow.has_profile(column.type):
             continue
         edges = None
         if arrow.is_numeric(column.type):

@@ -16,6 +16,7 @@ from airflow_mlops.core.evaluate import (
     bless,
     check_predictions,
     compare_predictions,
+    digest_of_gate,
     naive_predictions,
 )
 from airflow_mlops.core.promote import ModelVersion
@@ -32,7 +33,7 @@ from airflow_mlops.errors import (
 )
 from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.steps import pages
-from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps._platform import Platform, folder_name, short
 from airflow_mlops.steps.promote import current_champion
 
 __all__ = ["bless_model", "evaluate_model"]
@@ -108,9 +109,16 @@ def bless_model(
         )
     name = "blessing"
     blessing = bless(report, gate, report_uri=platform.report_uri(run, name))
+    platform.storage.create_json(
+        report.to_dict(), "evidence", folder_name(model.model_name), f"{short(blessing.evidence_digest)}.json"
+    )
     platform.record(run, name, blessing, pages.blessing_page(blessing, report))
-    tags = {"mlops.blessing": blessing.verdict, "mlops.evidence_digest": blessing.evidence_digest}
-    if not blessing.is_blessed:
+    tags = {
+        "mlops.blessing": blessing.verdict,
+        "mlops.evidence_digest": blessing.evidence_digest,
+        "mlops.gate": digest_of_gate(gate),
+    }
+    if not blessing.is_blessed and not report.champion_error:  # a champion that can be scored again is a new case
         tags["mlops.outcome"] = blessing.verdict
     platform.mlflow.set_tags(model.run_id, tags)
     log.info("gate: verdict=%s", blessing.verdict)
@@ -153,7 +161,12 @@ def _metrics(report: EvaluationReport) -> dict[str, float]:
 def _predict(who: str, uri: str, digest: str, frame: Any, platform: Platform) -> Any:
     with platform.mlflow.downloaded(uri, digest) as folder:
         columns = platform.mlflow.input_columns(folder)
-        model = skops_store.load_model(folder, platform.trusted_types)
+        try:
+            model = skops_store.load_model(folder, platform.trusted_types)
+        except MlopsError:
+            raise
+        except Exception as error:  # whatever a library says of a file that another version of it wrote
+            raise EvaluationError(f"{who} can't be loaded: {type(error).__name__}: {error}") from error
     missing = [name for name in columns if name not in frame]
     if missing:
         raise EvaluationError(f"{who} reads columns that the data does not have: {bounded(missing)}.")
@@ -179,6 +192,7 @@ def _predict_champion(champion: ModelVersion | None, frame: Any, platform: Platf
 
 def _baseline(gate: GateSpec, frame: Any, model: TrainedModel, split: DatasetSplit) -> Any:
     if gate.baseline != "column":
+        arrow.check_rows(split.train.uri, split.train.digest)
         target = arrow.read_column(split.train.uri, model.target)
         return naive_predictions(gate.baseline, target, len(frame))
     column = str(gate.baseline_column)

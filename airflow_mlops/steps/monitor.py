@@ -9,6 +9,7 @@ from typing import Any
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data import DatasetSnapshot, DatasetSplit
+from airflow_mlops.core.evaluate import digest_of_gate
 from airflow_mlops.core.monitor import (
     DatasetProfile,
     DriftReport,
@@ -19,6 +20,7 @@ from airflow_mlops.core.monitor import (
 )
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataError, bounded
+from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps import pages
@@ -50,6 +52,7 @@ def check_drift(
 
     :param draw: whether Evidently draws a picture of samples beside the report, when something drifted.
     :raises DataError: when a column of the reference is missing.
+    :raises IntegrityError: when the snapshot's rows are not those that it is named by.
     """
     champion = current_champion(model_name, platform=platform)
     picture = ""
@@ -65,6 +68,7 @@ def check_drift(
         reference = load_snapshot(platform.storage, snapshot.dataset, champion.snapshot_digest)
         profile = load_profile(platform.storage, snapshot.dataset, champion.snapshot_digest)
         _require_columns(profile, snapshot)
+        arrow.check_rows(snapshot.data_uri, snapshot.digest)
         after = _new_rows(reference, snapshot)
         n_rows, counted = arrow.count_columns(snapshot.data_uri, profile.columns, after=after)
         current = DatasetProfile(snapshot_digest=snapshot.digest, n_rows=n_rows, columns=counted)
@@ -94,6 +98,7 @@ def decide_retrain(
     *,
     model_name: str,
     drift: DriftReport | None = None,
+    gate: GateSpec | None = None,
     force: bool = False,
     platform: Platform,
     run: PipelineRun,
@@ -104,6 +109,7 @@ def decide_retrain(
     train again, unless somebody forces it.
 
     :param drift: what a drift check found; it stands among the reasons.
+    :param gate: the gate of this run: what another gate rejected is worth training again.
     """
     fingerprint = training_fingerprint(split, training)
     earlier = [entry for entry in read_decisions(model_name, storage=platform.storage) if entry.run_id == run.run_id]
@@ -113,7 +119,7 @@ def decide_retrain(
     should_retrain, reasons = decide_retraining(
         force=force,
         champion_version=champion.model_version if champion else None,
-        concluded=_concluded(model_name, fingerprint, platform),
+        concluded=_concluded(model_name, fingerprint, gate, platform),
         drift_reasons=drift.reasons if drift else (),
     )
     decision = RetrainDecision(
@@ -141,12 +147,14 @@ def read_decisions(model_name: str, *, storage: Storage) -> list[RetrainDecision
     return [RetrainDecision.from_dict(entry) for entry in ledger.entries()]
 
 
-def _concluded(model_name: str, fingerprint: str, platform: Platform) -> str | None:
-    """Say how an earlier run with this fingerprint ended, if it came to an end."""
-    for outcome in ("PROMOTED", "HELD", "REJECTED", "INCONCLUSIVE"):
-        found = platform.mlflow.find_run(model_name, {"mlops.fingerprint": fingerprint, "mlops.outcome": outcome})
-        if found:
-            return f"run {found.data.tags.get('mlops.pipeline_run', found.info.run_id)} ({outcome})"
+def _concluded(model_name: str, fingerprint: str, gate: GateSpec | None, platform: Platform) -> str | None:
+    """Say how an earlier run with this fingerprint ended, if it came to an end; by this gate, if it was judged."""
+    for found in platform.mlflow.find_runs(model_name, {"mlops.fingerprint": fingerprint}):
+        tags = found.data.tags
+        outcome = tags.get("mlops.outcome")
+        is_judged = outcome in ("REJECTED", "INCONCLUSIVE")
+        if outcome and not (is_judged and gate is not None and tags.get("mlops.gate") != digest_of_gate(gate)):
+            return f"run {tags.get('mlops.pipeline_run', found.info.run_id)} ({outcome})"
     return None
 
 

@@ -61,7 +61,9 @@ def run_pipeline(
     validation.require_proceed()
     split = split_dataset(snapshot, spec.data, spec.split, storage=platform.storage)
     drift = check_drift(snapshot, spec.monitoring, model_name=name, platform=platform, run=run)
-    decision = decide_retrain(split, training, model_name=name, drift=drift, force=force, platform=platform, run=run)
+    decision = decide_retrain(
+        split, training, model_name=name, drift=drift, gate=spec.gate, force=force, platform=platform, run=run
+    )
     result = PipelineResult(snapshot=snapshot, validation=validation, split=split, drift=drift, decision=decision)
     if not decision.should_retrain:
         return result

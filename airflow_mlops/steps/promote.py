@@ -20,15 +20,15 @@ from airflow_mlops.core.promote import (
 )
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.core.values import PipelineRun
-from airflow_mlops.errors import IntegrityError, NotBlessedError, SpecError
+from airflow_mlops.errors import IntegrityError, NotBlessedError, SpecError, bounded
 from airflow_mlops.steps._platform import Platform, folder_name
 
 __all__ = ["current_champion", "promote_model", "read_journal", "register_model", "rollback_model"]
 
 log = logging.getLogger(__name__)
 
-Plan = Callable[[list[PromotionRecord], int | None], tuple[int, str]]
-"""From the journal and the champion to the version that is to serve, and why; it raises to refuse."""
+Plan = Callable[[list[PromotionRecord]], tuple[int, str]]
+"""From the journal to the version that is to serve, and why; it raises to refuse."""
 
 
 def register_model(model: TrainedModel, blessing: Blessing, *, platform: Platform) -> ModelVersion:
@@ -64,7 +64,7 @@ def current_champion(model_name: str, *, platform: Platform) -> ModelVersion | N
 
     :raises IntegrityError: when the alias was moved outside this pipeline, or the version is gone.
     """
-    _, champion = _reconcile(model_name, platform)
+    champion = champion_of(_settled_journal(model_name, platform))
     return None if champion is None else platform.mlflow.get_version(model_name, champion)
 
 
@@ -95,11 +95,10 @@ def promote_model(
         pass  # the files are those that were evaluated, or this raises
     key = run.step_key("promote", version.model_digest)
 
-    def plan(journal: list[PromotionRecord], champion: int | None) -> tuple[int, str]:
+    def plan(journal: list[PromotionRecord]) -> tuple[int, str]:
         plan_promotion(
             model_name=version.model_name,
             journal=journal,
-            champion=champion,
             expected=blessing.champion_version,
             to_version=version.model_version,
         )
@@ -119,21 +118,29 @@ def promote_model(
 
 
 def rollback_model(
-    model_name: str, *, reason: str, to_version: int | None = None, platform: Platform, run: PipelineRun
+    model_name: str,
+    *,
+    reason: str,
+    from_version: int | None = None,
+    to_version: int | None = None,
+    platform: Platform,
+    run: PipelineRun,
 ) -> PromotionRecord:
     """Make the last healthy champion, or a named earlier one, champion again.
 
     The version that is rolled back from counts as unhealthy from then on.
 
     :param reason: why, for the journal; it must say something.
-    :raises PromotionConflictError: when there is no version to go back to.
+    :param from_version: the champion that is to go, so that nothing happens if it is another one by now.
+    :param to_version: a version that was champion before; by default the last healthy one.
+    :raises PromotionConflictError: when there is no version to go back to, or another one is champion.
     """
     if not reason.strip():
         raise SpecError(f"{model_name} not rolled back: give a reason, the journal keeps it. Nothing was changed.")
     key = run.step_key("rollback", model_name, str(to_version))
 
-    def plan(journal: list[PromotionRecord], _: int | None) -> tuple[int, str]:
-        target = plan_rollback(model_name=model_name, journal=journal, to_version=to_version)
+    def plan(journal: list[PromotionRecord]) -> tuple[int, str]:
+        target = plan_rollback(model_name=model_name, journal=journal, from_version=from_version, to_version=to_version)
         version = platform.mlflow.get_version(model_name, target)
         with platform.mlflow.downloaded(f"models:/{model_name}/{target}", version.model_digest):
             pass  # what it returns to is still there, unchanged
@@ -148,6 +155,11 @@ def read_journal(model_name: str, *, storage: Storage) -> list[PromotionRecord]:
     :raises IntegrityError: when an entry is missing, damaged, or was changed after the next one was written.
     """
     entries = [PromotionRecord.from_dict(entry) for entry in _journal(model_name, storage).entries()]
+    foreign = {entry.model_name for entry in entries} - {model_name}
+    if foreign:
+        raise IntegrityError(
+            f"The journal of {model_name} has entries of {bounded(sorted(foreign))}. Nothing was changed."
+        )
     for before, entry in pairwise(entries):
         if entry.previous_digest != before.content_digest:
             raise IntegrityError(
@@ -169,17 +181,17 @@ def _write_entry(
 ) -> PromotionRecord:
     """Append what was planned to the journal and let the alias follow; whoever loses a race plans again."""
     while True:
-        journal, champion = _reconcile(model_name, platform)
+        journal = _settled_journal(model_name, platform)
         mine = next((entry for entry in journal if entry.key == key), None)
         if mine:
             log.info("journal entry found from an earlier try: sequence=%d", mine.sequence)
             return mine
-        to_version, reason = plan(journal, champion)
+        to_version, reason = plan(journal)
         record = PromotionRecord(
             sequence=len(journal) + 1,
             action=action,
             model_name=model_name,
-            from_version=champion,
+            from_version=champion_of(journal),
             to_version=to_version,
             reason=reason,
             actor=run.actor,
@@ -190,20 +202,35 @@ def _write_entry(
             previous_digest=journal[-1].content_digest if journal else "",
         )
         if _journal(model_name, platform.storage).append(record.to_dict(), number=record.sequence):
-            platform.mlflow.set_alias(model_name, to_version)
-            log.info("%s: model_name=%s from=%s to=%d", action, model_name, champion, to_version)
+            _settled_journal(model_name, platform)
+            log.info("%s: model_name=%s from=%s to=%d", action, model_name, record.from_version, to_version)
             return record
 
 
-def _reconcile(model_name: str, platform: Platform) -> tuple[list[PromotionRecord], int | None]:
-    """Return the journal and the champion, the alias having been moved to where the journal says."""
-    journal = read_journal(model_name, storage=platform.storage)
-    alias = platform.mlflow.get_alias(model_name)
-    unfinished = needs_alias(journal, alias)
-    if unfinished is not None:
-        log.warning("completing an interrupted %s: to=%d", journal[-1].action, unfinished)
-        platform.mlflow.set_alias(model_name, unfinished)
-    return journal, champion_of(journal, alias)
+def _settled_journal(model_name: str, platform: Platform) -> list[PromotionRecord]:
+    """Return the journal, once the alias points to where its last entry says.
+
+    Whoever comes here completes a promotion that was interrupted between its entry and the alias. Somebody
+    may append in the meantime, so it is looked at again after every move.
+    """
+    log_of_model = _journal(model_name, platform.storage)
+    moved_to: int | None = None
+    while True:
+        journal = read_journal(model_name, storage=platform.storage)
+        alias = platform.mlflow.get_alias(model_name)
+        champion = champion_of(journal)
+        is_settled = bool(journal) and log_of_model.is_settled(journal[-1].sequence)
+        if moved_to is not None and alias == moved_to != champion:
+            target = champion  # this very move came after somebody else's entry
+        else:
+            target = needs_alias(model_name, journal, alias, is_settled=is_settled)
+        if target is not None:
+            platform.mlflow.set_alias(model_name, target)
+            moved_to = target
+        elif journal and not is_settled:
+            log_of_model.settle(journal[-1].sequence)
+        else:
+            return journal
 
 
 def _journal(model_name: str, storage: Storage) -> AppendOnlyLog:

@@ -72,6 +72,8 @@ def train_model(
         "mlops.pipeline_run": run.run_id,
         "mlops.trigger": run.trigger,
         "mlops.actor": run.actor,
+        "mlops.estimator": str(training.estimator or training.function),
+        "mlops.seed": str(training.seed),
         "mlops.version": __version__,
     }
     with platform.mlflow.start_run(model_name, name=run.run_id, tags=tags) as tracked:
@@ -84,7 +86,7 @@ def train_model(
             model=model,
             example=example,
             predictions=_predict(model, example),
-            params={"estimator": training.estimator or training.function, "seed": training.seed, **training.params},
+            params=training.params,
             metrics=metrics,
             dataset=("train", split.train.uri, split.train.digest),
             requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _REQUIREMENTS],

@@ -16,8 +16,8 @@ class NewFilesTrigger(BaseEventTrigger):
 
     A file counts once two looks in a row find it unchanged, so that one that is still being written is not
     read. What was handled is remembered in the storage, so a restart of the triggerer fires nothing again.
-    Only a crash right between the event and that note does, and the run that follows finds that it has
-    nothing new.
+    Only one within an interval of the event does, so that no event is lost, and the run that follows finds
+    that it has nothing new.
 
     The event's payload is ``{"files": […], "n_files": n}``, with at most 100 names.
 
@@ -45,7 +45,11 @@ class NewFilesTrigger(BaseEventTrigger):
 
         before: dict[str, str] = {}
         watermark = get_watermark(self.watermark)
+        told = False
         while True:
+            if told:  # a whole interval ago, by which Airflow has stored the event
+                await asyncio.to_thread(watermark.confirm)
+                told = False
             now = await asyncio.to_thread(file_stamps, self.path)
             handled = await asyncio.to_thread(watermark.handled)
             arrived = arrived_files(now=now, before=before, handled=handled)
@@ -53,6 +57,6 @@ class NewFilesTrigger(BaseEventTrigger):
                 await asyncio.to_thread(watermark.announce, {name: now[name] for name in arrived})
                 event = {"files": list(arrived[:100]), "n_files": len(arrived)}
                 yield TriggerEvent(event)  # type: ignore[no-untyped-call]
-                await asyncio.to_thread(watermark.confirm)
+                told = True
             before = now
             await asyncio.sleep(self.poll_interval_s)

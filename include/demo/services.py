@@ -119,7 +119,14 @@ class Demo:
                     f"Port {port} is taken on {HOST}. Stop what listens there (is another demo running?), or choose "
                     f"another: DEMO_{name}_PORT={port + 1} make demo"
                 )
+        mark = self.folder / ".made-by-the-demo"
+        if self.folder.exists() and not mark.exists() and any(self.folder.iterdir()):
+            raise DemoError(
+                f"{self.folder} holds something else. Give DEMO_FOLDER a folder that is empty or not there."
+            )
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        mark.touch()
         (self.home / "config").mkdir(parents=True)
         (self.home / "inbox" / "co2").mkdir(parents=True)
         (self.folder / "mlflow").mkdir()

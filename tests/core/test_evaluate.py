@@ -145,7 +145,7 @@ def test_everybody_is_scored_on_the_same_rows_in_the_gates_order():
 
 
 def test_without_a_champion_only_the_baseline_is_compared_with():
-    gate = GateSpec(metrics={"accuracy": {}}, n_resamples=200)
+    gate = GateSpec(metrics={"accuracy": {}}, baseline="most_frequent", n_resamples=200)
     labels = np.array(["a", "b"])
     (comparison,) = compare_predictions(
         y_true=labels, challenger=labels, baseline=labels[::-1], champion=None, gate=gate
@@ -179,3 +179,10 @@ def test_naive_predictions_learn_from_the_training_target_alone():
     assert naive_predictions("mean", target, 2).tolist() == [4.0, 4.0]
     assert naive_predictions("median", target, 3).tolist() == [2.0, 2.0, 2.0]
     assert naive_predictions("most_frequent", np.array(["b", "a", "b"]), 2).tolist() == ["b", "b"]
+
+
+def test_an_error_of_labels_is_refused_and_names_the_metric():
+    labels = np.array(["a", "b"], dtype=object)
+    gate = GateSpec(metrics={"mean_absolute_error": {}})
+    with pytest.raises(EvaluationError, match="mean_absolute_error can't be computed from a target of type object"):
+        compare_predictions(y_true=labels, challenger=labels, baseline=labels, champion=None, gate=gate)

@@ -63,7 +63,8 @@ def _report(*comparisons: MetricComparison, **settings: Any) -> EvaluationReport
 def _gate(
     metric: str = "mean_absolute_error", *, thresholds: dict[str, Any] | None = None, **settings: Any
 ) -> GateSpec:
-    return GateSpec(metrics={metric: thresholds or {}}, **settings)
+    fitting = {"baseline": "most_frequent"} if metric == "accuracy" else {}
+    return GateSpec(**{"metrics": {metric: thresholds or {}}, **fitting, **settings})
 
 
 def test_a_challenger_that_passes_every_rule_is_blessed_with_a_reason_for_each():
@@ -233,3 +234,10 @@ def test_a_challenger_that_predicts_what_the_champion_does_is_never_worse(predic
     interval = comparisons[0].against_champion
     assert (interval.low, interval.high) == (0.0, 0.0)
     assert bless(_report(comparisons=comparisons, n_rows=len(predicted)), gate).verdict is BLESSED
+
+
+def test_an_interval_from_few_blocks_is_inconclusive():
+    blessing = bless(_report(n_rows=60), _gate(block_length=30))
+    assert blessing.verdict is INCONCLUSIVE
+    assert any("fewer than 10 blocks of gate.block_length 30" in reason for reason in blessing.reasons)
+    assert bless(_report(n_rows=600), _gate(block_length=30)).is_blessed

@@ -138,7 +138,7 @@ def test_a_dataset_has_drifted_when_enough_of_its_columns_have(fraction, status)
     found, columns, reasons = judge_drift(
         reference=_profile(x=STILL, y=STILL, z=STILL),
         current=_profile(x=STILL, y=MOVED, z=STILL),
-        monitoring=MonitoringSpec(drifted_fraction=fraction),
+        monitoring=MonitoringSpec(drifted_fraction=fraction, min_rows=50),
     )
     assert found is status
     assert [column.name for column in columns if column.is_drifted] == ["y"]
@@ -150,14 +150,16 @@ def test_a_column_has_drifted_from_the_threshold_on():
     psi = population_stability_index(reference=STILL, current=MOVED)
     for threshold, is_drifted in ((psi, True), (np.nextafter(psi, np.inf), False)):
         _, (column,), _ = judge_drift(
-            reference=_profile(x=STILL), current=_profile(x=MOVED), monitoring=MonitoringSpec(psi_threshold=threshold)
+            reference=_profile(x=STILL),
+            current=_profile(x=MOVED),
+            monitoring=MonitoringSpec(psi_threshold=threshold, min_rows=50),
         )
         assert column.is_drifted is is_drifted
 
 
 def test_columns_are_matched_by_name_and_not_by_place():
     status, _, _ = judge_drift(
-        reference=_profile(x=STILL, y=MOVED), current=_profile(y=MOVED, x=STILL), monitoring=MonitoringSpec()
+        reference=_profile(x=STILL, y=MOVED), current=_profile(y=MOVED, x=STILL), monitoring=MonitoringSpec(min_rows=50)
     )
     assert status is DriftStatus.STABLE
 

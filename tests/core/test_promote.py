@@ -43,14 +43,21 @@ def test_nobody_serves_while_there_is_neither_journal_nor_alias():
     assert champion_of([]) is None
 
 
-def test_an_alias_from_before_this_pipeline_is_adopted():
-    assert champion_of([], alias_version=7) == 7
-    assert needs_alias([], 7) is None
-
-
-def test_the_journal_is_the_truth_whatever_the_alias_says():
-    assert champion_of(THREE, alias_version=1) == 3
+def test_the_last_entry_says_who_serves():
+    assert champion_of(THREE) == 3
     assert champion_of(BACK_TO_2) == 2
+
+
+@pytest.mark.parametrize("is_settled", [True, False])
+def test_an_alias_without_a_journal_is_no_cold_start(is_settled):
+    with pytest.raises(IntegrityError, match="points to version 7, but the storage has no journal") as caught:
+        needs_alias("churn", [], 7, is_settled=is_settled)
+    assert "storage_root" in str(caught.value)
+
+
+def test_a_rollback_that_was_settled_by_hand_in_the_registry_is_not_undone():
+    with pytest.raises(IntegrityError, match="points to version 2, but the journal says that version 3 serves"):
+        needs_alias("churn", THREE, 2, is_settled=True)
 
 
 def test_the_versions_that_were_rolled_back_from_are_unhealthy():
@@ -59,19 +66,21 @@ def test_the_versions_that_were_rolled_back_from_are_unhealthy():
 
 
 def test_the_alias_is_left_alone_when_it_agrees_with_the_journal():
-    assert needs_alias(THREE, 3) is None
+    assert needs_alias("churn", THREE, 3, is_settled=True) is None
+    assert needs_alias("churn", THREE, 3, is_settled=False) is None
+    assert needs_alias("churn", [], None, is_settled=False) is None
 
 
 def test_an_alias_that_an_interrupted_promotion_left_behind_has_to_be_moved():
-    assert needs_alias(THREE, 2) == 3
-    assert needs_alias(BACK_TO_2, 3) == 2
-    assert needs_alias(_journal(("promote", None, 1)), None) == 1
+    assert needs_alias("churn", THREE, 2, is_settled=False) == 3
+    assert needs_alias("churn", BACK_TO_2, 3, is_settled=False) == 2
+    assert needs_alias("churn", _journal(("promote", None, 1)), None, is_settled=False) == 1
 
 
 @pytest.mark.parametrize(("alias", "named"), [(1, "version 1"), (9, "version 9"), (None, "nothing")])
 def test_an_alias_that_somebody_moved_by_hand_is_an_error_and_not_overwritten(alias, named):
     with pytest.raises(IntegrityError) as caught:
-        needs_alias(THREE, alias)
+        needs_alias("churn", THREE, alias, is_settled=False)
     message = str(caught.value)
     assert f"churn: the alias 'champion' points to {named}" in message
     assert "version 3 serves (entry 3)" in message
@@ -79,26 +88,26 @@ def test_an_alias_that_somebody_moved_by_hand_is_an_error_and_not_overwritten(al
 
 
 def test_a_promotion_over_the_champion_that_was_evaluated_against_is_allowed():
-    plan_promotion(model_name="churn", journal=THREE, champion=3, expected=3, to_version=4)
-    plan_promotion(model_name="churn", journal=[], champion=None, expected=None, to_version=1)
+    plan_promotion(model_name="churn", journal=THREE, expected=3, to_version=4)
+    plan_promotion(model_name="churn", journal=[], expected=None, to_version=1)
 
 
 @pytest.mark.parametrize(
-    ("champion", "expected", "words"),
+    ("journal", "expected", "words"),
     [
-        (3, 2, "evaluated against version 2, but version 3 is champion now"),
-        (3, None, "evaluated against no version, but version 3 is champion now"),
-        (None, 2, "evaluated against version 2, but no version is champion now"),
+        (THREE, 2, "evaluated against version 2, but version 3 is champion now"),
+        (THREE, None, "evaluated against no version, but version 3 is champion now"),
+        ([], 2, "evaluated against version 2, but no version is champion now"),
     ],
 )
-def test_a_champion_that_changed_since_the_evaluation_refuses_the_promotion(champion, expected, words):
+def test_a_champion_that_changed_since_the_evaluation_refuses_the_promotion(journal, expected, words):
     with pytest.raises(PromotionConflictError, match=f"churn v4 not promoted: it was {words}. Nothing was changed"):
-        plan_promotion(model_name="churn", journal=THREE, champion=champion, expected=expected, to_version=4)
+        plan_promotion(model_name="churn", journal=journal, expected=expected, to_version=4)
 
 
 def test_a_version_that_was_rolled_back_never_returns_by_itself():
     with pytest.raises(PromotionConflictError, match="churn v3 not promoted: it was rolled back before"):
-        plan_promotion(model_name="churn", journal=BACK_TO_2, champion=2, expected=2, to_version=3)
+        plan_promotion(model_name="churn", journal=BACK_TO_2, expected=2, to_version=3)
 
 
 def test_a_rollback_goes_to_the_version_before():
@@ -114,8 +123,10 @@ def test_a_rollback_after_a_new_promotion_goes_over_the_bad_version_to_the_healt
     assert plan_rollback(model_name="churn", journal=journal) == 2
 
 
-def test_a_rollback_may_return_to_the_adopted_champion():
-    assert plan_rollback(model_name="churn", journal=_journal(("promote", 7, 8))) == 7
+def test_a_rollback_of_another_version_than_the_champion_is_refused():
+    assert plan_rollback(model_name="churn", journal=THREE, from_version=3) == 2
+    with pytest.raises(PromotionConflictError, match="version 2 was to go, but version 3 is champion"):
+        plan_rollback(model_name="churn", journal=THREE, from_version=2)
 
 
 def test_a_rollback_to_a_named_version_that_served_is_allowed_even_when_it_was_bad():
@@ -154,9 +165,7 @@ def test_whatever_happens_a_rollback_never_returns_to_a_version_that_was_rolled_
         champion = champion_of(journal)
         if promotes:
             version += 1
-            plan_promotion(
-                model_name="churn", journal=journal, champion=champion, expected=champion, to_version=version
-            )
+            plan_promotion(model_name="churn", journal=journal, expected=champion, to_version=version)
             journal += _journal(("promote", champion, version))
             continue
         bad = unhealthy_versions(journal)

@@ -137,3 +137,14 @@ def test_a_process_that_dies_is_said_with_the_end_of_its_log(tmp_path):
     assert "mlflow ended with status 1" in output
     assert "this MLflow can not start" in output
     assert processes_of(folder) == []
+
+
+def test_a_folder_of_somebody_elses_is_not_emptied(tmp_path):
+    kept = tmp_path / "letters" / "to_keep.txt"
+    kept.parent.mkdir()
+    kept.touch()
+    demo = start_demo(kept.parent, DEMO_EXIT="1")
+    output, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 1
+    assert "holds something else" in output
+    assert kept.exists()

@@ -100,8 +100,8 @@ def test_a_spec_can_not_be_changed():
 
 
 def test_specs_can_be_nested_as_objects():
-    gate = GateSpec(metrics={"accuracy": Thresholds(value_threshold=0.5)})
-    assert gate == GateSpec(metrics={"accuracy": {"value_threshold": 0.5}})
+    gate = GateSpec(metrics={"mean_absolute_error": Thresholds(value_threshold=0.5)})
+    assert gate == GateSpec(metrics={"mean_absolute_error": {"value_threshold": 0.5}})
 
 
 @pytest.mark.parametrize("cls", Spec.__subclasses__())

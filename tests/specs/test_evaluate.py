@@ -5,7 +5,7 @@ import pytest
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs import GateSpec, Thresholds
 
-METRICS = {"accuracy": {"value_threshold": 0.5}}
+METRICS = {"mean_absolute_error": {"value_threshold": 0.5}}
 
 
 def test_not_worse_than_the_champion_at_all_is_the_default():
@@ -63,3 +63,11 @@ def test_a_setting_out_of_its_range_is_refused_by_its_name(name, value):
 
 def test_a_first_version_is_not_blessed_unless_that_is_declared():
     assert GateSpec(metrics=METRICS).cold_start is False
+
+
+@pytest.mark.parametrize(
+    ("metric", "baseline"), [("accuracy", "mean"), ("accuracy", "median"), ("mean_absolute_error", "most_frequent")]
+)
+def test_a_baseline_that_the_first_metric_could_not_be_held_against_is_refused(metric: str, baseline: str):
+    with pytest.raises(SpecError, match=f"{baseline} is no baseline that {metric} could be held against"):
+        GateSpec(metrics={metric: {}}, baseline=baseline)

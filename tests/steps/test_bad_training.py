@@ -27,7 +27,8 @@ def _refused(bench: Bench, error: type[Exception], spec: Any) -> str:
 def test_a_function_that_raises_fails_the_run_with_what_it_raised(delivered: Bench):
     message = _refused(delivered, TrainingError, _by_function(delivered, trainers.raises))
     assert message == (
-        "training.function tests.steps.trainers:raises raised ZeroDivisionError: the mean of 239 rows is nothing. Nothing was stored and the champion stays."
+        "training.function tests.steps.trainers:raises raised ZeroDivisionError: the mean of 239 rows is nothing. "
+        "Nothing was stored and the champion stays."
     )
 
 

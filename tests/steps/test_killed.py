@@ -192,6 +192,7 @@ def test_a_promotion_that_was_killed_before_the_alias_is_completed_by_its_retry_
     assert current_champion("small", platform=flow.platform).model_version == 1
     assert left_by(flow.platform) == promoted
     MlflowClient(flow.platform.mlflow.tracking_uri).delete_registered_model_alias("small", "champion")
+    flow.platform.storage.path("journals", "small", "000001.settled").unlink()
     assert left_by(flow.platform) == interrupted
     record = promote_model(version, blessing, platform=flow.platform, run=RUN)
     assert (record.sequence, record.run_id) == (1, "the run")

@@ -142,7 +142,7 @@ def test_an_alias_that_was_moved_by_hand_is_noticed_and_not_overwritten(two_vers
         message = str(caught.value)
         assert "small: the alias 'champion' points to version 3, but the journal says that version 2 serves" in message
         assert "It was moved outside this pipeline; nothing was changed." in message
-        assert "Point the alias back to version 2, then run again." in message
+        assert "Point the alias back to version 2; to go back to another version, run the rollback." in message
     after = left_by(two_versions.platform)
     assert (after.alias, after.versions, after.journal) == (3, before.versions, before.journal)
 
@@ -211,7 +211,9 @@ def test_a_version_that_somebody_else_registered_is_not_taken_for_a_champion(del
     mlflow.set_tracking_uri(delivered.platform.mlflow.tracking_uri)
     MlflowClient().create_model_version("small", source=held.model.model_uri, run_id=held.model.run_id)
     _alias(delivered, 2)
-    with pytest.raises(IntegrityError) as caught:
+    with pytest.raises(IntegrityError, match="points to version 2, but the storage has no journal that says so"):
         current_champion("small", platform=delivered.platform)
+    with pytest.raises(IntegrityError) as caught:
+        delivered.platform.mlflow.get_version("small", 2)
     assert "small v2 has no tag mlops.model_digest, so nothing vouches for its files." in str(caught.value)
     assert "Register models with RegisterModelOperator." in str(caught.value)
