@@ -12,7 +12,8 @@ from airflow_mlops.specs.evaluate import GateSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.evaluate import Blessing, EvaluationReport
+    from airflow_mlops.core.evaluate import EvaluationReport
+    from airflow_mlops.core.gate import Blessing
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["BlessModelOperator", "EvaluateModelOperator"]
@@ -64,7 +65,7 @@ class EvaluateModelOperator(StepOperator):
 class BlessModelOperator(StepOperator):
     """Let the gate judge an evaluation.
 
-    Gives a :class:`~airflow_mlops.core.evaluate.Blessing`. A challenger that is not blessed is a normal end
+    Gives a :class:`~airflow_mlops.core.gate.Blessing`. A challenger that is not blessed is a normal end
     of the run: what comes after is skipped, and the champion stays. See
     :func:`~airflow_mlops.steps.evaluate.bless_model`.
 

@@ -35,7 +35,7 @@ class RegisterModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> ModelVersion:
         """Register."""
-        from airflow_mlops.core.evaluate import Blessing
+        from airflow_mlops.core.gate import Blessing
         from airflow_mlops.core.train import TrainedModel
         from airflow_mlops.steps.promote import register_model
 
@@ -65,7 +65,7 @@ class PromoteModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> PromotionRecord | None:
         """Promote."""
-        from airflow_mlops.core.evaluate import Blessing
+        from airflow_mlops.core.gate import Blessing
         from airflow_mlops.core.promote import ModelVersion
         from airflow_mlops.steps.promote import promote_model
 

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data import DatasetSnapshot, DatasetSplit
-from airflow_mlops.core.evaluate import digest_of_gate
+from airflow_mlops.core.gate import digest_of_gate
 from airflow_mlops.core.monitor import (
     DatasetProfile,
     DriftReport,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from airflow_mlops.adapters.html import Link, report_page
 from airflow_mlops.core.data import DatasetSnapshot, ValidationReport
-from airflow_mlops.core.evaluate import Blessing, EvaluationReport
+from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.errors import bounded
 

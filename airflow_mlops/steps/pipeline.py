@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_mlops.core.data import DatasetSnapshot, DatasetSplit, ValidationReport
-from airflow_mlops.core.evaluate import Blessing, EvaluationReport
+from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.monitor import DriftReport, RetrainDecision
 from airflow_mlops.core.promote import ModelVersion, PromotionRecord
 from airflow_mlops.core.train import TrainedModel, merge_params

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Literal
 
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
-from airflow_mlops.core.evaluate import Blessing
+from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.promote import (
     ModelVersion,
     PromotionRecord,

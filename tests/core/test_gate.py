@@ -7,14 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.evaluate import (
-    BlessingVerdict,
-    EvaluationReport,
-    Interval,
-    MetricComparison,
-    bless,
-    compare_predictions,
-)
+from airflow_mlops.core.evaluate import EvaluationReport, Interval, MetricComparison, compare_predictions
+from airflow_mlops.core.gate import BlessingVerdict, bless
 from airflow_mlops.specs import GateSpec
 
 BLESSED, REJECTED, INCONCLUSIVE = BlessingVerdict.BLESSED, BlessingVerdict.REJECTED, BlessingVerdict.INCONCLUSIVE

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core import data, evaluate, monitor, promote, train
+from airflow_mlops.core import data, evaluate, gate, monitor, promote, train
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import IntegrityError
 
@@ -67,9 +67,9 @@ EXAMPLES: list[Value] = [
         confidence_level=0.95,
         comparisons=(COMPARISON,),
     ),
-    evaluate.Blessing(
+    gate.Blessing(
         model_name="m",
-        verdict=evaluate.BlessingVerdict.REJECTED,
+        verdict=gate.BlessingVerdict.REJECTED,
         reasons=("too bad",),
         model_digest="sha256:2",
         champion_version=None,

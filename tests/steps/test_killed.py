@@ -29,7 +29,7 @@ import json, os, signal, sys
 from airflow_mlops.adapters.mlflow import Mlflow
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data import DatasetSplit
-from airflow_mlops.core.evaluate import Blessing
+from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.core.values import PipelineRun

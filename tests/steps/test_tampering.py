@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
-from airflow_mlops.core.evaluate import BlessingVerdict
+from airflow_mlops.core.gate import BlessingVerdict
 from airflow_mlops.errors import IntegrityError, NotBlessedError, PromotionConflictError
 from airflow_mlops.steps.data import split_dataset, validate_dataset
 from airflow_mlops.steps.evaluate import bless_model, evaluate_model
