@@ -68,3 +68,19 @@ def test_a_library_that_is_not_there_is_logged_and_left_to_the_task(
 @pytest.mark.parametrize("name", [*preload.HEAVY_MODULES, *preload.AUTHORING_MODULES])
 def test_every_module_that_is_named_exists(name: str):
     assert importlib.util.find_spec(name) is not None
+
+
+def test_the_rehearsal_builds_a_dag_that_nobody_sees():
+    from airflow.sdk.definitions._internal.contextmanager import DagContext
+
+    before = set(DagContext.autoregistered_dags)
+    preload._rehearse()
+    assert set(DagContext.autoregistered_dags) == before
+
+
+def test_a_rehearsal_that_fails_is_logged_and_keeps_nothing_from_starting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(preload_module, "_rehearse", lambda: 1 / 0)
+    assert preload.preload(argv=["airflow", "dag-processor"]) == preload.AUTHORING_MODULES
+    assert "the rehearsal failed: division by zero" in caplog.text
