@@ -81,6 +81,6 @@ def test_the_rehearsal_builds_a_dag_that_nobody_sees():
 def test_a_rehearsal_that_fails_is_logged_and_keeps_nothing_from_starting(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(preload_module, "_rehearse", lambda: 1 / 0)
+    monkeypatch.setattr(preload, "_rehearse", lambda: 1 / 0)
     assert preload.preload(argv=["airflow", "dag-processor"]) == preload.AUTHORING_MODULES
     assert "the rehearsal failed: division by zero" in caplog.text
