@@ -71,7 +71,8 @@ def test_it_prints_a_login_and_links(told):
 
 def test_the_journal_keeps_who_when_and_why(told):
     folder, _, _ = told
-    entries = [json.loads(file.read_text()) for file in sorted((folder / "storage" / "journals" / "co2").glob("*.json"))]
+    journal = folder / "storage" / "journals" / "co2"
+    entries = [json.loads(file.read_text()) for file in sorted(journal.glob("*.json"))]
     assert [(e["action"], e["from_version"], e["to_version"]) for e in entries] == [
         ("promote", None, 1),
         ("promote", 1, 2),
