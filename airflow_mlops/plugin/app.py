@@ -87,9 +87,12 @@ def show_model(model_name: str) -> HTMLResponse:
     return _page(model_name, f"v{champion_of(journal)}", facts, {"Journal": (header, rows)})
 
 
-def _journal(model_name: str) -> list[PromotionRecord]:
+def _journal(folder: str) -> list[PromotionRecord]:
+    """Return the journal in a folder, whose name is the model's but for characters that a folder can't have."""
+    storage = get_storage()
     try:
-        return read_journal(model_name, storage=get_storage())
+        entries = storage.log("journals", folder).entries()
+        return read_journal(PromotionRecord.from_dict(entries[0]).model_name, storage=storage) if entries else []
     except IntegrityError as error:
         raise HTTPException(409, str(error)) from error
 

@@ -183,3 +183,12 @@ def test_a_journal_in_which_nothing_was_written_yet_spoils_no_page(
     assert page.status_code == 200
     assert "co2" in page.text
     assert client.get("/mlops/models/new", headers=viewer).status_code == 404
+
+
+def test_a_model_whose_name_can_be_no_folder_has_its_journal_shown_too(
+    client: TestClient, viewer: dict[str, str], storage: Storage
+):
+    entry = storage.log("journals", "co2").entries()[0] | {"model_name": "churn eu"}
+    assert storage.log("journals", "churn_eu").append(entry, number=1)
+    for path in ("models", "models/churn_eu"):
+        assert client.get(f"/mlops/{path}", headers=viewer).status_code == 200
