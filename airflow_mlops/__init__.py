@@ -10,6 +10,8 @@ from airflow_mlops._version import __version__
 if TYPE_CHECKING:
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
     from airflow_mlops.specs import (
+        AthenaSpec,
+        CsvSpec,
         DatasetSpec,
         GateSpec,
         MonitoringSpec,
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     )
 
 _LAZY = {
+    "AthenaSpec": "airflow_mlops.specs",
     "ContinuousTraining": "airflow_mlops.pipelines.continuous_training",
+    "CsvSpec": "airflow_mlops.specs",
     "DatasetSpec": "airflow_mlops.specs",
     "GateSpec": "airflow_mlops.specs",
     "MonitoringSpec": "airflow_mlops.specs",
@@ -37,7 +41,9 @@ _LAZY = {
 }
 
 __all__ = [
+    "AthenaSpec",
     "ContinuousTraining",
+    "CsvSpec",
     "DatasetSpec",
     "GateSpec",
     "MonitoringSpec",

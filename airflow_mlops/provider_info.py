@@ -20,7 +20,8 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": _NAME,
                 "python-modules": [
-                    f"airflow_mlops.operators.{stage}" for stage in ("data", "monitor", "train", "evaluate", "promote")
+                    f"airflow_mlops.operators.{stage}"
+                    for stage in ("data", "validate", "split", "monitor", "train", "evaluate", "promote")
                 ],
             }
         ],

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from airflow_mlops.core.data import Column
-from airflow_mlops.core.monitor import OTHER, ColumnProfile, count_numbers
+from airflow_mlops.core.profile import OTHER, ColumnProfile, count_numbers
 from airflow_mlops.errors import IntegrityError
 
 __all__ = [

@@ -16,7 +16,7 @@ import great_expectations as gx
 from great_expectations.exceptions import GreatExpectationsError
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-from airflow_mlops.core.data import Finding, Severity
+from airflow_mlops.core.validate import Finding, Severity
 from airflow_mlops.errors import SpecError
 
 __all__ = ["read_suite", "run_suite"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from airflow_mlops.operators.data import SnapshotDatasetOperator, SplitDatasetOperator, ValidateDataOperator
+from airflow_mlops.operators.data import SnapshotDatasetOperator
 from airflow_mlops.operators.evaluate import BlessModelOperator, EvaluateModelOperator
 from airflow_mlops.operators.monitor import DecideRetrainOperator, DriftCheckOperator
 from airflow_mlops.operators.promote import PromoteModelOperator, RegisterModelOperator, RollbackModelOperator
+from airflow_mlops.operators.split import SplitDatasetOperator
 from airflow_mlops.operators.train import TrainModelOperator
+from airflow_mlops.operators.validate import ValidateDataOperator
 
 __all__ = [
     "BlessModelOperator",

@@ -49,7 +49,7 @@ class EvaluateModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> EvaluationReport:
         """Evaluate."""
-        from airflow_mlops.core.data import DatasetSplit
+        from airflow_mlops.core.split import DatasetSplit
         from airflow_mlops.core.train import TrainedModel
         from airflow_mlops.steps.evaluate import evaluate_model
 

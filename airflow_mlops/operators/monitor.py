@@ -110,8 +110,8 @@ class DecideRetrainOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> RetrainDecision:
         """Decide."""
-        from airflow_mlops.core.data import DatasetSplit
         from airflow_mlops.core.monitor import DriftReport
+        from airflow_mlops.core.split import DatasetSplit
         from airflow_mlops.core.train import merge_params
         from airflow_mlops.steps.monitor import decide_retrain
 

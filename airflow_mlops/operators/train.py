@@ -46,7 +46,7 @@ class TrainModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> TrainedModel:
         """Train."""
-        from airflow_mlops.core.data import DatasetSplit
+        from airflow_mlops.core.split import DatasetSplit
         from airflow_mlops.core.train import merge_params
         from airflow_mlops.steps.train import train_model
 

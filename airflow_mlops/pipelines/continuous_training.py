@@ -243,7 +243,9 @@ class ContinuousTraining(PipelineSpec):
                 from airflow_mlops.triggers.data import NewFilesTrigger
 
                 name = f"{self.model_name}_data"
-                watch = NewFilesTrigger(path=self.data.path, watermark=name, poll_interval_s=trigger.poll_interval_s)
+                watch = NewFilesTrigger(
+                    path=self.data.path or "", watermark=name, poll_interval_s=trigger.poll_interval_s
+                )
                 assets.append(Asset(name, watchers=[AssetWatcher(name=f"{name}_watcher", trigger=watch)]))
         if timetable and assets:
             return AssetOrTimeSchedule(timetable=timetable, assets=assets)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_mlops.errors import SpecError, did_you_mean
 
-__all__ = ["Spec"]
+__all__ = ["Spec", "import_path_of"]
 
 
 class Spec(BaseModel):
@@ -86,3 +86,16 @@ def _nested_specs(annotation: Any) -> list[type[BaseModel]]:
 def _short(value: object, limit: int = 80) -> str:
     text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def import_path_of(value: Any) -> Any:
+    """Return the import path of an object, and what is text or nothing as it is.
+
+    :raises ValueError: when the object can't be imported by another process.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not module or not name or "<" in name or module == "__main__":
+        raise ValueError("must be importable: move it to a module, or write its import path")
+    return f"{module}:{name}"

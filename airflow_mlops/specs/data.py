@@ -1,105 +1,183 @@
-"""Where the data comes from, what must be true of it, and how it is split."""
+"""Where the data comes from."""
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from airflow_mlops.specs._base import Spec
+from airflow_mlops.specs._base import Spec, import_path_of
 
-__all__ = ["DatasetSpec", "SplitSpec", "ValidationSpec"]
+__all__ = ["AthenaSpec", "CsvSpec", "DatasetSpec"]
+
+
+class CsvSpec(Spec):
+    """How CSV files are written. What is not said is as RFC 4180 has it, in UTF-8 with a header.
+
+    :param delimiter: between fields; ``None``: found by looking at the files.
+    :param quote: around fields that hold a delimiter.
+    :param decimal: the decimal sign of numbers.
+    :param thousands: the sign between groups of digits; ``None``: there is none.
+    :param encoding: any that Python knows. A byte order mark is skipped.
+    :param missing_values: texts that stand for a missing value.
+    :param header: whether the first line of each file names the columns.
+    :param columns: the names of the columns where there is no header.
+    :param types: DuckDB types by column, such as ``{"zip": "VARCHAR"}``. The others are found from all rows.
+    :param timestamp_format: how dates and times are written, in the directives of ``strptime``; ``None``:
+        ISO 8601. Text in another form stays text, because 01/02/2026 may be either of two days.
+    :param skip_initial_space: leave out the spaces after a delimiter.
+    :param final_newline: whether a last line without an end is refused; that is how a file looks that was cut off.
+    """
+
+    delimiter: str | None = Field(default=None, min_length=1, max_length=4)
+    quote: str = Field(default='"', max_length=1)
+    decimal: Literal[".", ","] = "."
+    thousands: str | None = Field(default=None, min_length=1, max_length=1)
+    encoding: str = "utf-8"
+    missing_values: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")
+    header: bool = True
+    columns: tuple[str, ...] | None = None
+    types: dict[str, str] = Field(default_factory=dict)
+    timestamp_format: str | None = None
+    skip_initial_space: bool = False
+    final_newline: Literal["required", "optional"] = "required"
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, encoding: str) -> str:
+        try:
+            return codecs.lookup(encoding).name
+        except LookupError as error:
+            raise ValueError("Python knows no such encoding; try utf-8, cp1252 or utf-16") from error
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Self:
+        if self.header and self.columns is not None:
+            raise ValueError("`columns` names what has no header: set `header: false`, or leave `columns` out")
+        if not self.header and not self.columns:
+            raise ValueError("without a header the columns have no names: give `columns`")
+        if self.columns and len(set(self.columns)) != len(self.columns):
+            raise ValueError("`columns` has a name twice")
+        if self.decimal in (self.delimiter, self.thousands):
+            raise ValueError(f"{self.decimal!r} can't be the decimal sign and the delimiter or thousands sign at once")
+        return self
+
+
+class AthenaSpec(Spec):
+    """Where Athena runs a query. The connection is one of type ``aws``.
+
+    :param database: the database that the query's tables are in.
+    :param output_location: an ``s3://`` folder for the unloaded Parquet files; a folder of its own is made in it.
+    :param workgroup: the Athena workgroup.
+    :param catalog: the data catalog.
+    """
+
+    database: str = Field(min_length=1)
+    output_location: str = Field(pattern=r"^s3://[^/]+")
+    workgroup: str = "primary"
+    catalog: str = "AwsDataCatalog"
 
 
 class DatasetSpec(Spec):
-    """Files that together are one dataset.
+    """One dataset: files, a query to a database, or what a function gives. Set one of the three.
 
-    :param path: a file, a folder or a glob. ``$NAME`` and ``${NAME}`` are read from the environment.
-    :param format: by default taken from the file names' suffix.
+    :param path: a file, a folder or a glob, local or on ``s3://``. ``$NAME`` and ``${NAME}`` are read from the
+        environment.
+    :param query: a ``SELECT`` that the database at ``conn_id`` answers, or Athena where ``athena`` is set.
+    :param function: the import path of ``load(window_start, window_end, **function_params)``, which gives a pandas
+        data frame, an Arrow table, an Arrow reader, or an iterable of such pieces.
+    :param conn_id: the Airflow connection: the database's for ``query``, one of type ``aws`` for ``s3://`` and
+        Athena. Local files need none.
+    :param format: of the files; by default taken from the file names' suffix.
+    :param csv: how CSV files are written.
+    :param partitioned: whether folders such as ``day=2026-01-31`` are columns (Hive partitions).
+    :param athena: where Athena runs the query.
+    :param function_params: more arguments for the function.
     :param timestamp: the column that says when a row was true. It is what windows and time splits cut,
-        and may never be null.
+        and may never be null. It may be a partition's.
     :param window_start: first moment that belongs to the dataset, ISO 8601, in UTC unless it says otherwise;
         ``None``: no lower bound.
     :param window_end: first moment that does not belong any more; ``None``: no upper bound.
+    :param trailing: length of a window that ends at ``window_end``, or at the moment of the run, as an ISO 8601
+        duration (``P30D``).
+    :param since_last_snapshot: take only rows that are later than all that earlier snapshots hold. What a
+        validation halted counts as not there, so that it is taken again once it is mended.
     :param features: a ``SELECT`` over the table ``dataset`` (the validated snapshot) that gives the rows to
         train on: lags, joins, the target. ``None``: the snapshot's own columns. Transformations of a
         single row belong in the estimator instead, where serving has them too.
     """
 
-    path: str = Field(min_length=1)
+    path: str | None = Field(default=None, min_length=1)
+    query: str | None = Field(default=None, min_length=1)
+    function: str | None = None
+    conn_id: str | None = None
     format: Literal["csv", "parquet", "jsonl"] | None = None
+    csv: CsvSpec = Field(default_factory=CsvSpec)
+    partitioned: bool = False
+    athena: AthenaSpec | None = None
+    function_params: dict[str, Any] = Field(default_factory=dict)
     timestamp: str | None = None
     window_start: datetime | None = None
     window_end: datetime | None = None
+    trailing: timedelta | None = Field(default=None, gt=timedelta(0))
+    since_last_snapshot: bool = False
     features: str | None = None
 
     @field_validator("path")
     @classmethod
-    def _expand(cls, path: str) -> str:
+    def _expand(cls, path: str | None) -> str | None:
+        if path is None:
+            return None
         expanded = os.path.expanduser(os.path.expandvars(path))
         unset = re.findall(r"\$\{?(\w+)\}?", expanded)
         if unset:
             raise ValueError(f"environment variable {unset[0]!r} is not set; set it, or write the path out")
         return expanded
 
-    @field_validator("window_start", "window_end", mode="before")
+    @field_validator("function", mode="before")
+    @classmethod
+    def _as_import_path(cls, value: Any) -> Any:
+        return import_path_of(value)
+
+    @field_validator("window_start", "window_end", "trailing", mode="before")
     @classmethod
     def _empty_is_open(cls, moment: object) -> object:
         return moment or None  # a template that has nothing to say gives an empty string
 
     @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        given = [name for name in ("path", "query", "function") if getattr(self, name)]
+        if len(given) != 1:
+            raise ValueError(f"give one of `path`, `query` and `function`, found {' and '.join(given) or 'none'}")
+        if self.query and not self.conn_id:
+            raise ValueError("`query` needs `conn_id`, the Airflow connection to the database")
+        if self.athena and not self.query:
+            raise ValueError("`athena` needs `query`, the SELECT that it runs")
+        return self
+
+    @model_validator(mode="after")
     def _check_window(self) -> Self:
-        if (self.window_start or self.window_end) and not self.timestamp:
+        if (self.window_start or self.window_end or self.trailing or self.since_last_snapshot) and not self.timestamp:
             raise ValueError("a window needs `timestamp`, the column that it cuts")
-        if self.window_start and self.window_end and _in_utc(self.window_start) >= _in_utc(self.window_end):
+        starts = [name for name in ("window_start", "trailing", "since_last_snapshot") if getattr(self, name)]
+        if len(starts) > 1:
+            raise ValueError(f"{' and '.join(f'`{name}`' for name in starts)} each set the window's start: keep one")
+        if self.window_start and self.window_end and in_utc(self.window_start) >= in_utc(self.window_end):
             raise ValueError(f"window_start {self.window_start} is not before window_end {self.window_end}")
         return self
 
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-class ValidationSpec(Spec):
-    """What must be true of a snapshot before anything is learnt from it.
-
-    :param suite: path of a Great Expectations suite in JSON (``{"name": …, "expectations": […]}``);
-        environment variables are expanded.
-    :param expectations: the same list of ``{"type", "kwargs", "severity"}`` in place of a file. A failed
-        ``critical`` expectation (the default) halts; ``warning`` and ``info`` are reported.
-    """
-
-    suite: str | None = None
-    expectations: tuple[dict[str, Any], ...] = ()
-
-    @field_validator("suite")
-    @classmethod
-    def _expand(cls, suite: str | None) -> str | None:
-        return os.path.expanduser(os.path.expandvars(suite)) if suite else None
-
-    @model_validator(mode="after")
-    def _has_checks(self) -> Self:
-        if bool(self.suite) == bool(self.expectations):
-            raise ValueError("give either `suite`, a path, or `expectations`, a list that is not empty")
-        for index, expectation in enumerate(self.expectations):
-            if not isinstance(expectation.get("type"), str):
-                raise ValueError(f"expectations[{index}] has no `type`, such as expect_column_to_exist")
-            if not isinstance(expectation.get("kwargs", {}), dict):
-                raise ValueError(f"expectations[{index}].kwargs must be a mapping")
-        return self
+    @property
+    def subject(self) -> str:
+        """What the data is called in messages."""
+        if self.path:
+            return f"The files at {self.path!r}"
+        return f"The query to {self.conn_id!r}" if self.query else f"The function {self.function!r}"
 
 
-class SplitSpec(Spec):
-    """How rows are held back for evaluation.
-
-    :param method: ``time`` holds back the last rows by the dataset's timestamp; ``random`` draws rows.
-    :param test_fraction: fraction of the rows that is held back, in (0, 1).
-    :param seed: of the random draw.
-    """
-
-    method: Literal["time", "random"] = "time"
-    test_fraction: float = Field(default=0.2, gt=0, lt=1)
-    seed: int = 0
+def in_utc(moment: datetime) -> datetime:
+    """Return the moment in UTC, which it is in already if it does not say otherwise."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

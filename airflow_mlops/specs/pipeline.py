@@ -7,11 +7,13 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from airflow_mlops.specs._base import Spec
-from airflow_mlops.specs.data import DatasetSpec, SplitSpec, ValidationSpec
+from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.monitor import MonitoringSpec, TriggerSpec
 from airflow_mlops.specs.promote import PromotionSpec
+from airflow_mlops.specs.split import SplitSpec
 from airflow_mlops.specs.train import TrainingSpec
+from airflow_mlops.specs.validate import ValidationSpec
 
 __all__ = ["PipelineSpec"]
 
@@ -37,6 +39,8 @@ class PipelineSpec(Spec):
     def _fits_together(self) -> Self:
         if self.split.method == "time" and not self.data.timestamp:
             raise ValueError("a split by time needs data.timestamp; or choose split.method: random")
+        if not self.data.path and any(trigger.type == "new_data" for trigger in self.triggers):
+            raise ValueError("the trigger new_data watches files and needs data.path; use a schedule for other sources")
         kinds = [trigger.type for trigger in self.triggers]
         if len(kinds) != len(set(kinds)):
             raise ValueError("triggers: give at most one of a kind")

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from airflow_mlops.specs._base import Spec
+from airflow_mlops.specs._base import Spec, import_path_of
 
 __all__ = ["TrainingSpec"]
 
@@ -37,12 +37,7 @@ class TrainingSpec(Spec):
     @field_validator("estimator", "function", mode="before")
     @classmethod
     def _as_import_path(cls, value: Any) -> Any:
-        if value is None or isinstance(value, str):
-            return value
-        module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-        if not module or not name or "<" in name or module == "__main__":
-            raise ValueError("must be importable: move it to a module, or write its import path")
-        return f"{module}:{name}"
+        return import_path_of(value)
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -1,4 +1,4 @@
-"""Data: copy it, check it, part it."""
+"""Snapshots: the source's rows, copied once and never changed."""
 
 from __future__ import annotations
 
@@ -8,32 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from airflow_mlops.adapters import arrow, duckdb_engine, files
-from airflow_mlops.adapters.row_hashes import row_hashes
 from airflow_mlops.adapters.storage import Storage, write_document
-from airflow_mlops.core.data import (
-    DatasetPart,
-    DatasetSnapshot,
-    DatasetSplit,
-    Finding,
-    Severity,
-    ValidationReport,
-    compare_schemas,
-    draw_rows,
-    reach_verdict,
-)
-from airflow_mlops.core.monitor import ColumnProfile, DatasetProfile, quantile_edges
-from airflow_mlops.core.values import PipelineRun, digest_of
-from airflow_mlops.errors import DataError, bounded
-from airflow_mlops.specs.data import DatasetSpec, SplitSpec, ValidationSpec
-from airflow_mlops.steps import pages
-from airflow_mlops.steps._platform import Platform, folder_name, short
-from airflow_mlops.steps.promote import current_champion
+from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.profile import ColumnProfile, DatasetProfile, quantile_edges
+from airflow_mlops.errors import DataError
+from airflow_mlops.specs.data import DatasetSpec
+from airflow_mlops.steps._platform import folder_name, short
 
-__all__ = ["load_profile", "load_snapshot", "snapshot_dataset", "split_dataset", "validate_dataset"]
+__all__ = ["load_profile", "load_snapshot", "snapshot_dataset"]
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +33,7 @@ def snapshot_dataset(data: DatasetSpec, *, dataset: str, storage: Storage, actor
     :raises DataError: when there is nothing to read, it can't be read, or it changes while it is read.
     :raises UnavailableError: when the storage can't be written.
     """
-    sources = files.source_files(data.path)
+    sources = files.source_files(data.path or "")
     before = _describe(sources)
     with storage.staging("snapshots", folder_name(dataset)) as staged:
         parquet = staged / "data.parquet"
@@ -121,118 +104,6 @@ def load_profile(storage: Storage, dataset: str, digest: str) -> DatasetProfile:
     return DatasetProfile.from_dict(storage.read_json("snapshots", folder_name(dataset), short(digest), "profile.json"))
 
 
-def validate_dataset(
-    snapshot: DatasetSnapshot,
-    validation: ValidationSpec,
-    *,
-    model_name: str | None = None,
-    platform: Platform,
-    run: PipelineRun,
-) -> ValidationReport:
-    """Check a snapshot against a suite, and its columns against those that the champion learnt from.
-
-    The report is stored before it is returned; the caller decides by ``report.require_proceed()``.
-
-    :param model_name: whose champion's columns to compare with; ``None`` to run the suite alone.
-    :raises SpecError: when the suite can't be used.
-    :raises DataError: when an expectation could not be checked for a reason that is not in the data.
-    """
-    from airflow_mlops.adapters import great_expectations  # it takes seconds to import, and only this step needs it
-
-    champion = current_champion(model_name, platform=platform) if model_name else None
-    reference = load_snapshot(platform.storage, snapshot.dataset, champion.snapshot_digest) if champion else None
-    expectations = great_expectations.read_suite(validation.suite) if validation.suite else validation.expectations
-    findings = [*_check_timestamp(snapshot), *_compare_with(reference, snapshot)]
-    present = {column.name for column in snapshot.columns}
-    missing = {entry["kwargs"]["column"] for entry in expectations if "column" in entry.get("kwargs", {})} - present
-    reported = {finding.column for finding in findings}
-    findings += [_column_missing(name) for name in sorted(missing - reported)]
-
-    frame = arrow.read_frame(snapshot.data_uri, snapshot.digest)
-    answerable = [entry for entry in expectations if entry.get("kwargs", {}).get("column") not in missing]
-    failed, unchecked = great_expectations.run_suite(frame, answerable) if answerable else ([], [])
-    findings += failed
-    broken = {finding.column for finding in findings if finding.severity is Severity.CRITICAL}
-    findings += [finding for finding in unchecked if finding.column in broken]
-
-    name = "validation"
-    report = ValidationReport(
-        snapshot_digest=snapshot.digest,
-        n_rows=snapshot.n_rows,
-        n_checks=len(expectations) + (len(reference.columns) if reference else 0) + (1 if snapshot.timestamp else 0),
-        findings=tuple(_with_examples(finding, snapshot) for finding in findings),
-        verdict=reach_verdict(findings),
-        report_uri=platform.report_uri(run, name),
-    )
-    platform.record(run, name, report, pages.validation_page(report, snapshot))
-    log.info("validation: verdict=%s n_checks=%d n_findings=%d", report.verdict, report.n_checks, len(findings))
-    unexplained = [finding for finding in unchecked if finding.column not in broken]
-    if unexplained:
-        raise DataError(
-            f"{len(unexplained)} expectation(s) could not be checked, which says nothing about the data: "
-            f"{bounded(map(str, unexplained), 3)}. Nothing was trained. Mend the suite. Report: {report.report_uri}"
-        )
-    return report
-
-
-def split_dataset(snapshot: DatasetSnapshot, data: DatasetSpec, split: SplitSpec, *, storage: Storage) -> DatasetSplit:
-    """Make the rows to train on from a snapshot, and hold some of them back.
-
-    :raises DataError: when the features can't be made, or a part would be empty.
-    :raises IntegrityError: when the snapshot's rows are not those that it is named by.
-    """
-    key = digest_of([snapshot.digest, data.features, data.timestamp, split.model_dump(mode="json")])
-    parts = ("splits", folder_name(snapshot.dataset), short(key))
-    if storage.exists(*parts):
-        return DatasetSplit.from_dict(storage.read_json(*parts, "split.json"))
-    arrow.check_rows(snapshot.data_uri, snapshot.digest)
-    with storage.staging(*parts[:-1]) as staged, duckdb_engine.feature_rows(snapshot.data_uri, data) as rows:
-        is_test, cut = _held_back(snapshot, data, split)
-        with (
-            arrow.ParquetDigestWriter(staged / "train.parquet", rows.schema) as train,
-            arrow.ParquetDigestWriter(staged / "test.parquet", rows.schema) as test,
-        ):
-            for training_rows, test_rows in arrow.mask_batches(rows, is_test):
-                train.write(training_rows)
-                test.write(test_rows)
-        if not train.n_rows or not test.n_rows:
-            raise DataError(
-                f"The split by {split.method} with test_fraction {split.test_fraction} leaves {train.n_rows} rows to "
-                f"train on and {test.n_rows} to evaluate. Both need some; nothing was trained."
-            )
-        folder = storage.path(*parts)
-        result = DatasetSplit(
-            snapshot_digest=snapshot.digest,
-            method=split.method,
-            cut=cut,
-            columns=train.columns,
-            timestamp=data.timestamp,
-            train=DatasetPart(uri=str(folder / "train.parquet"), digest=train.digest, n_rows=train.n_rows),
-            test=DatasetPart(uri=str(folder / "test.parquet"), digest=test.digest, n_rows=test.n_rows),
-        )
-        write_document(staged / "split.json", result.to_dict())
-        storage.publish(staged, *parts)
-    log.info("split made: method=%s n_train=%d n_test=%d cut=%s", split.method, train.n_rows, test.n_rows, cut)
-    return result
-
-
-def _held_back(snapshot: DatasetSnapshot, data: DatasetSpec, split: SplitSpec) -> tuple[Any, str | None]:
-    """Return the function that tells a batch's held-back rows, and the cut if there is one."""
-    if split.method == "random":
-
-        def is_drawn(batch: pa.RecordBatch) -> Any:
-            return draw_rows(row_hashes(batch), fraction=split.test_fraction, seed=split.seed)
-
-        return is_drawn, None
-    cut = duckdb_engine.time_cut(snapshot.data_uri, data, split.test_fraction)
-
-    def is_test(batch: pa.RecordBatch) -> Any:
-        column = batch.column(data.timestamp)
-        return pc.fill_null(pc.greater_equal(column, pa.scalar(cut, column.type)), False)
-
-    return is_test, cut.isoformat()
-
-
 def _profile(parquet: Path, snapshot: DatasetSnapshot) -> DatasetProfile:
     bins = []
     for column in snapshot.columns:
@@ -245,38 +116,6 @@ def _profile(parquet: Path, snapshot: DatasetSnapshot) -> DatasetProfile:
         bins.append(ColumnProfile(name=column.name, edges=edges))
     n_rows, columns = arrow.count_columns(str(parquet), bins)
     return DatasetProfile(snapshot_digest=snapshot.digest, n_rows=n_rows, columns=columns)
-
-
-def _check_timestamp(snapshot: DatasetSnapshot) -> list[Finding]:
-    found = next((column for column in snapshot.columns if column.name == snapshot.timestamp), None)
-    if found is None:
-        return []
-    if not found.type.startswith(("timestamp", "date")):
-        return [_critical("timestamp_type", found.name, f"type {found.type}", "a date or a timestamp")]
-    if found.n_null:
-        return [_critical("timestamp_null", found.name, f"{found.n_null} of {snapshot.n_rows} rows null", "none")]
-    return []
-
-
-def _compare_with(reference: DatasetSnapshot | None, snapshot: DatasetSnapshot) -> tuple[Finding, ...]:
-    return compare_schemas(reference=reference.columns, current=snapshot.columns) if reference else ()
-
-
-def _column_missing(name: str) -> Finding:
-    return _critical("column_missing", name, "no such column", "the column that the suite checks")
-
-
-def _critical(rule: str, column: str, observed: str, expected: str) -> Finding:
-    return Finding(rule=rule, severity=Severity.CRITICAL, column=column, observed=observed, expected=expected)
-
-
-def _with_examples(finding: Finding, snapshot: DatasetSnapshot) -> Finding:
-    """Add values that are not of the type that was expected, where a column became text."""
-    if finding.rule not in ("column_retyped", "timestamp_type") or "string" not in finding.observed:
-        return finding
-    wanted = finding.expected.removeprefix("type ").replace("a date or a ", "")
-    examples = duckdb_engine.examples_that_are_not(snapshot.data_uri, str(finding.column), wanted)
-    return dataclasses.replace(finding, examples=examples)
 
 
 def _describe(sources: list[Path]) -> list[dict[str, Any]]:

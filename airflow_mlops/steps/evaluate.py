@@ -9,10 +9,10 @@ import numpy as np
 
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters import skops as skops_store
-from airflow_mlops.core.data import DatasetSplit
 from airflow_mlops.core.evaluate import EvaluationReport, check_predictions, compare_predictions, naive_predictions
 from airflow_mlops.core.gate import Blessing, bless, digest_of_gate
 from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import (

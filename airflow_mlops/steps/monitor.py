@@ -8,16 +8,11 @@ from typing import Any
 
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.data import DatasetSnapshot, DatasetSplit
+from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.gate import digest_of_gate
-from airflow_mlops.core.monitor import (
-    DatasetProfile,
-    DriftReport,
-    DriftStatus,
-    RetrainDecision,
-    decide_retraining,
-    judge_drift,
-)
+from airflow_mlops.core.monitor import DriftReport, DriftStatus, RetrainDecision, decide_retraining, judge_drift
+from airflow_mlops.core.profile import DatasetProfile
+from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataError, bounded
 from airflow_mlops.specs.evaluate import GateSpec

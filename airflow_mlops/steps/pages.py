@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from airflow_mlops.adapters.html import Link, report_page
-from airflow_mlops.core.data import DatasetSnapshot, ValidationReport
+from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.monitor import DriftReport
+from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.errors import bounded
 
 __all__ = ["blessing_page", "drift_page", "evaluation_page", "validation_page"]

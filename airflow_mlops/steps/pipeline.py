@@ -6,20 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_mlops.core.data import DatasetSnapshot, DatasetSplit, ValidationReport
+from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.monitor import DriftReport, RetrainDecision
 from airflow_mlops.core.promote import ModelVersion, PromotionRecord
+from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel, merge_params
+from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps.data import snapshot_dataset, split_dataset, validate_dataset
+from airflow_mlops.steps.data import snapshot_dataset
 from airflow_mlops.steps.evaluate import bless_model, evaluate_model
 from airflow_mlops.steps.monitor import check_drift, decide_retrain
 from airflow_mlops.steps.promote import promote_model, register_model
+from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.validate import validate_dataset
 
 __all__ = ["PipelineResult", "run_pipeline"]
 

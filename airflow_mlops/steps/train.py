@@ -12,7 +12,7 @@ import numpy as np
 from airflow_mlops._version import __version__
 from airflow_mlops.adapters import arrow, user_code
 from airflow_mlops.adapters import skops as skops_store
-from airflow_mlops.core.data import DatasetSplit
+from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel, choose_features, fingerprint
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataError, TrainingError

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_mlops.adapters.arrow import count_columns, is_numeric, mask_batches, read_column, sample_frame
-from airflow_mlops.core.monitor import OTHER, ColumnProfile
+from airflow_mlops.core.profile import OTHER, ColumnProfile
 
 
 def _file(tmp_path: Path, columns: dict, row_group_size: int = 2) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from airflow_mlops.adapters.great_expectations import read_suite, run_suite
-from airflow_mlops.core.data import Severity
+from airflow_mlops.core.validate import Severity
 from airflow_mlops.errors import SpecError
 
 FRAME = pd.DataFrame({"n": [1, 2, 300, 400], "s": ["x", None, "y", "z"]})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.adapters.row_hashes import row_hashes
-from airflow_mlops.core.data import draw_rows
+from airflow_mlops.core.split import draw_rows
 
 ROWS = pa.table(
     {

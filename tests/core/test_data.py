@@ -4,18 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.data import (
-    Column,
-    DatasetPart,
-    DatasetSplit,
-    Finding,
-    Severity,
-    ValidationReport,
-    Verdict,
-    arrived_files,
-    compare_schemas,
-    reach_verdict,
-)
+from airflow_mlops.core.data import Column, arrived_files
+from airflow_mlops.core.split import DatasetPart, DatasetSplit
+from airflow_mlops.core.validate import Finding, Severity, ValidationReport, Verdict, compare_schemas, reach_verdict
 from airflow_mlops.errors import DataHaltedError
 
 CO2 = Column(name="co2_ppm", type="double")

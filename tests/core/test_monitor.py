@@ -9,17 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.core.monitor import (
-    ColumnProfile,
-    DatasetProfile,
     DriftStatus,
     RetrainDecision,
-    bin_labels,
-    count_numbers,
     decide_retraining,
     judge_drift,
     population_stability_index,
-    quantile_edges,
 )
+from airflow_mlops.core.profile import ColumnProfile, DatasetProfile, bin_labels, count_numbers, quantile_edges
 from airflow_mlops.specs import MonitoringSpec
 
 counts = st.dictionaries(st.text(max_size=3), st.integers(0, 10_000), min_size=1, max_size=12).filter(

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core import data, evaluate, gate, monitor, promote, train
+from airflow_mlops.core import data, evaluate, gate, monitor, profile, promote, split, train, validate
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import IntegrityError
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 COLUMNS = (data.Column(name="a", type="int64", n_null=2), data.Column(name="at", type="timestamp[us]"))
-PART = data.DatasetPart(uri="/x.parquet", digest="sha256:1", n_rows=3)
+PART = split.DatasetPart(uri="/x.parquet", digest="sha256:1", n_rows=3)
 INTERVAL = evaluate.Interval(difference=0.1 + 0.2, low=-1e-300, high=1.5)
 COMPARISON = evaluate.MetricComparison(
     metric="accuracy",
@@ -42,18 +42,18 @@ EXAMPLES: list[Value] = [
         created_at=AT,
         created_by="ada",
     ),
-    data.ValidationReport(
+    validate.ValidationReport(
         snapshot_digest="sha256:1",
         n_rows=3,
         n_checks=2,
         findings=(
-            data.Finding(
-                rule="r", severity=data.Severity.WARNING, column="a", observed="1", expected="2", examples=("x",)
+            validate.Finding(
+                rule="r", severity=validate.Severity.WARNING, column="a", observed="1", expected="2", examples=("x",)
             ),
         ),
-        verdict=data.Verdict.PROCEED,
+        verdict=validate.Verdict.PROCEED,
     ),
-    data.DatasetSplit(
+    split.DatasetSplit(
         snapshot_digest="sha256:1", method="time", cut="2026", columns=COLUMNS, timestamp="at", train=PART, test=PART
     ),
     evaluate.EvaluationReport(
@@ -75,10 +75,10 @@ EXAMPLES: list[Value] = [
         champion_version=None,
         evidence_digest="sha256:4",
     ),
-    monitor.DatasetProfile(
+    profile.DatasetProfile(
         snapshot_digest="sha256:1",
         n_rows=3,
-        columns=(monitor.ColumnProfile(name="a", edges=(0.1, 0.30000000000000004), counts={"null": 3}),),
+        columns=(profile.ColumnProfile(name="a", edges=(0.1, 0.30000000000000004), counts={"null": 3}),),
     ),
     monitor.DriftReport(
         model_name="m",

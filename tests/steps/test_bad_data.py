@@ -40,7 +40,7 @@ def test_an_unknown_key_in_yaml_is_refused_with_file_path_and_a_guess(tmp_path: 
         ContinuousTraining.from_yaml(file)
     message = str(caught.value)
     assert message.startswith(f"{file}: ContinuousTraining: 2 setting(s) can't be used.")
-    assert "data.timestmap: unknown key. Did you mean 'timestamp'? Known: features, format, path" in message
+    assert "data.timestmap: unknown key. Did you mean 'timestamp'? Known: athena, conn_id, csv" in message
     assert "gate.metrics.mean_absolute_error.value_treshold: unknown key. Did you mean 'value_threshold'?" in message
 
 

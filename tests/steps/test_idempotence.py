@@ -3,12 +3,14 @@ from __future__ import annotations
 import pytest
 
 from airflow_mlops.errors import SpecError
-from airflow_mlops.steps.data import snapshot_dataset, split_dataset, validate_dataset
+from airflow_mlops.steps.data import snapshot_dataset
 from airflow_mlops.steps.evaluate import bless_model, evaluate_model
 from airflow_mlops.steps.monitor import check_drift, decide_retrain, read_decisions
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
+from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.validate import validate_dataset
 from tests.steps.cases import Bench, left_by, run_named, runs_by_status, small_frame
 
 

@@ -15,9 +15,10 @@ import pytest
 from mlflow import MlflowClient
 
 from airflow_mlops.core.values import Value
-from airflow_mlops.steps.data import snapshot_dataset, split_dataset
+from airflow_mlops.steps.data import snapshot_dataset
 from airflow_mlops.steps.evaluate import bless_model, evaluate_model
 from airflow_mlops.steps.promote import current_champion, promote_model, register_model
+from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.train import train_model
 from tests.conftest import REPOSITORY
 from tests.steps import trainers
@@ -28,7 +29,7 @@ import json, os, signal, sys
 
 from airflow_mlops.adapters.mlflow import Mlflow
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.data import DatasetSplit
+from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.train import TrainedModel

@@ -14,11 +14,12 @@ from mlflow import MlflowClient
 
 from airflow_mlops.core.gate import BlessingVerdict
 from airflow_mlops.errors import IntegrityError, NotBlessedError, PromotionConflictError
-from airflow_mlops.steps.data import split_dataset, validate_dataset
 from airflow_mlops.steps.evaluate import bless_model, evaluate_model
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import current_champion, promote_model, read_journal, register_model, rollback_model
+from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.validate import validate_dataset
 from tests.steps.cases import NOTHING_LEFT, Bench, left_by, run_named
 
 
