@@ -68,6 +68,58 @@ def _decisions(arguments: argparse.Namespace) -> None:
         print(f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<8}  {entry.trigger}  {' '.join(entry.reasons)}")
 
 
+def _prune(arguments: argparse.Namespace) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    from airflow_mlops.adapters.mlflow import Mlflow
+    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.steps import Platform
+    from airflow_mlops.steps.prune import needed_snapshots, prune_snapshots
+
+    root = os.path.abspath(arguments.storage_root)
+    platform = Platform(Storage(root), Mlflow(arguments.tracking_uri or f"sqlite:///{root}/mlflow.db"))
+    platform.mlflow.check()
+    pruned = prune_snapshots(
+        arguments.dataset,
+        storage=platform.storage,
+        keep=needed_snapshots(platform=platform),
+        older_than=timedelta(days=arguments.older_than_days),
+        now=datetime.now(UTC),
+        dry_run=arguments.dry_run,
+    )
+    for snapshot in pruned:
+        print(f"{snapshot.created_at:%Y-%m-%d %H:%M}  {snapshot.digest[:23]}  {snapshot.n_rows} rows  {snapshot.uri}")
+    print(f"{len(pruned)} snapshot(s) {'would be' if arguments.dry_run else 'were'} pruned.")
+
+
+def _suite(arguments: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    import yaml
+
+    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.core.suite import Tolerances
+    from airflow_mlops.hooks.sources import AirflowConnections
+    from airflow_mlops.pipelines.continuous_training import ContinuousTraining
+    from airflow_mlops.steps.data import snapshot_dataset
+    from airflow_mlops.steps.suite import infer_suite
+
+    spec = ContinuousTraining.from_yaml(arguments.spec)
+    storage = Storage(os.path.abspath(arguments.storage_root))
+    snapshot = snapshot_dataset(
+        spec.data, dataset=spec.model_name, storage=storage, connections=AirflowConnections(), actor="airflow-mlops"
+    )
+    tolerances = Tolerances(range_fraction=arguments.range_fraction, size_factor=arguments.size_factor)
+    suite = infer_suite(snapshot, storage=storage, tolerances=tolerances)
+    is_yaml = arguments.out is not None and Path(arguments.out).suffix in (".yaml", ".yml")
+    text = yaml.safe_dump(suite, sort_keys=False, width=120) if is_yaml else json.dumps(suite, indent=2) + "\n"
+    if arguments.out is None:
+        print(text, end="")
+    else:
+        Path(arguments.out).write_text(text)
+        print(f"{arguments.out}: {len(suite['expectations'])} expectations, inferred from {snapshot.n_rows} rows.")
+
+
 def _schema(arguments: argparse.Namespace) -> None:
     from airflow_mlops.specs import PipelineSpec
 
@@ -93,13 +145,15 @@ def _parser() -> argparse.ArgumentParser:
         help="folder of snapshots, reports and journals (default: $AIRFLOW__MLOPS__STORAGE_ROOT, or ./mlops)",
     )
 
-    run = commands.add_parser("run", parents=[root], help="run a pipeline from a YAML file in this process")
-    run.add_argument("spec", metavar="SPEC.yaml")
-    run.add_argument(
+    tracking = argparse.ArgumentParser(add_help=False)
+    tracking.add_argument(
         "--tracking-uri",
         default=os.environ.get("MLFLOW_TRACKING_URI"),
         help="MLflow's (default: $MLFLOW_TRACKING_URI, or a SQLite file in the storage root)",
     )
+
+    run = commands.add_parser("run", parents=[root, tracking], help="run a pipeline from a YAML file in this process")
+    run.add_argument("spec", metavar="SPEC.yaml")
     run.add_argument("--force", action="store_true", help="train even if nothing has changed")
     run.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="replace a hyperparameter")
     run.set_defaults(command=_run)
@@ -111,6 +165,25 @@ def _parser() -> argparse.ArgumentParser:
     decisions = commands.add_parser("decisions", parents=[root], help="list when a run trained or did not, and why")
     decisions.add_argument("model", metavar="MODEL")
     decisions.set_defaults(command=_decisions)
+
+    prune = commands.add_parser("prune", parents=[root, tracking], help="remove old snapshots that no version needs")
+    prune.add_argument("dataset", metavar="DATASET", help="the name that the snapshots are kept under: the model's")
+    prune.add_argument("--older-than-days", type=float, default=30.0, metavar="DAYS", help="default: 30")
+    prune.add_argument("--dry-run", action="store_true", help="list them, and remove nothing")
+    prune.set_defaults(command=_prune)
+
+    suite = commands.add_parser(
+        "suite",
+        parents=[root],
+        help="infer a Great Expectations suite from a pipeline's data, to be edited and committed",
+    )
+    suite.add_argument("spec", metavar="SPEC.yaml")
+    suite.add_argument("--out", metavar="FILE", help="write it there, as JSON, or as YAML by its suffix")
+    suite.add_argument(
+        "--range-fraction", type=float, default=0.5, help="of a range, by which values may lie outside (default: 0.5)"
+    )
+    suite.add_argument("--size-factor", type=float, default=10.0, help="times more rows, or fewer (default: 10)")
+    suite.set_defaults(command=_suite)
 
     schema = commands.add_parser("schema", help="print the JSON Schema of a pipeline's YAML file, for editors")
     schema.add_argument("--indent", type=int, default=2)

@@ -5,7 +5,9 @@
     MlopsError
     ├── SpecError(ValueError)              what the user wrote can't be used
     ├── DataError(ValueError)              the data can't be used
-    │   └── DataHaltedError                the validation's verdict is HALT
+    │   ├── DataHaltedError                the validation's verdict is HALT
+    │   ├── LeakageError                   the model would learn from what it won't have
+    │   └── NothingNewError                there is no row since the last snapshot
     ├── TrainingError(RuntimeError)        the estimator or the user's function failed
     ├── UntrustedModelError(ValueError)    the model needs a type that the platform does not trust
     ├── EvaluationError(ValueError)        a model could not be scored
@@ -28,8 +30,10 @@ __all__ = [
     "DataHaltedError",
     "EvaluationError",
     "IntegrityError",
+    "LeakageError",
     "MlopsError",
     "NotBlessedError",
+    "NothingNewError",
     "PromotionConflictError",
     "SpecError",
     "TrainingError",
@@ -54,6 +58,14 @@ class DataError(MlopsError, ValueError):
 
 class DataHaltedError(DataError):
     """The validation's verdict is HALT. The report is stored; nothing after it ran."""
+
+
+class LeakageError(DataError):
+    """The model would learn from something that it won't have when it predicts. The report is stored."""
+
+
+class NothingNewError(DataError):
+    """No row is later than what the snapshots so far hold. In Airflow the task is skipped."""
 
 
 class TrainingError(MlopsError, RuntimeError):

@@ -6,12 +6,18 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import parse, run_overhead
+from benchmarks import parse, profile, run_overhead, snapshot, validation
 from benchmarks.entry import RESULTS, Entry, write
 
 BENCHMARKS: dict[str, Callable[[], Entry]] = {
     "parse": parse.measure,
+    "profile": profile.measure,
     "run_overhead_s_per_task": run_overhead.measure,
+    "snapshot_csv": snapshot.measure_csv,
+    "snapshot_memory_growth": snapshot.measure_memory_growth,
+    "snapshot_parquet": snapshot.measure_parquet,
+    "validation_memory": validation.measure_memory,
+    "validation_time": validation.measure_time,
 }
 
 

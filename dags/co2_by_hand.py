@@ -46,7 +46,7 @@ with DAG(
         snapshot=snapshot.output,
         validation={"suite": str(INCLUDE / "expectations" / "co2.json")},
     )
-    split = operators.SplitDatasetOperator(task_id="split", snapshot=snapshot.output, data=data)
+    split = operators.SplitDatasetOperator(task_id="split", snapshot=validate.output["snapshot"], data=data)
     train = operators.TrainModelOperator(task_id="train", model_name=MODEL, split=split.output, training=training)
     evaluate = operators.EvaluateModelOperator(task_id="evaluate", model=train.output, split=split.output, gate=gate)
     bless = operators.BlessModelOperator(
@@ -55,4 +55,4 @@ with DAG(
     register = operators.RegisterModelOperator(task_id="register", model=train.output, blessing=bless.output)
     promote = operators.PromoteModelOperator(task_id="promote", version=register.output, blessing=bless.output)
 
-    wait >> snapshot >> validate >> split
+    wait >> snapshot

@@ -9,6 +9,8 @@ LEAVES = {
     "SpecError": ValueError,
     "DataError": ValueError,
     "DataHaltedError": errors.DataError,
+    "LeakageError": errors.DataError,
+    "NothingNewError": errors.DataError,
     "TrainingError": RuntimeError,
     "UntrustedModelError": ValueError,
     "EvaluationError": ValueError,

@@ -4,45 +4,56 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from pathlib import Path
 
-from airflow_mlops.errors import DataError, bounded
+from airflow_mlops.core.data import SourceFile
+from airflow_mlops.errors import SpecError
 
-__all__ = ["file_stamps", "source_files"]
+__all__ = ["file_stamps", "list_files"]
 
 
-def source_files(path: str) -> list[Path]:
-    """Return the files that a path, a folder or a glob stands for, sorted by name.
+def list_files(path: str, *, recursive: bool = False) -> list[SourceFile]:
+    """Return the files that a path, a folder or a glob (``**`` too) stands for now, sorted by name.
 
-    Names that begin with a dot are left out: that is how a file looks that is still being written.
+    Names that begin with a dot are left out, because that is how a file looks that is still being written,
+    and so are those that begin with an underscore, and folders with such names.
 
-    :raises DataError: when there is none, or one of them is empty.
+    :param recursive: whether a folder stands for what is in its folders too.
     """
-    files = _matching(path)
-    if not files:
-        raise DataError(f"No file matches {path!r}. Nothing was read. Deliver the data there, or mend data.path.")
-    empty = [file.name for file in files if file.stat().st_size == 0]
-    if empty:
-        raise DataError(
-            f"{len(empty)} of {len(files)} file(s) at {path!r} are empty (0 bytes): {bounded(empty)}. Nothing was "
-            f"read and the champion stays. Deliver them again, or remove them."
-        )
-    return files
-
-
-def file_stamps(path: str) -> dict[str, str]:
-    """Return a stamp for each file that is there now, by name; the stamp changes when the file does."""
-    stamps = {}
-    for file in _matching(path):
+    files = []
+    for file in _matching(path, recursive=recursive):
         try:
             status = file.stat()
         except FileNotFoundError:
             continue  # taken away between the two looks
-        stamps[str(file)] = f"{status.st_size}-{status.st_mtime_ns}"
-    return stamps
+        files.append(SourceFile(path=str(file), size=status.st_size, stamp=f"{status.st_size}-{status.st_mtime_ns}"))
+    return files
 
 
-def _matching(path: str) -> list[Path]:
-    path = os.path.expanduser(os.path.expandvars(path))
-    pattern = os.path.join(glob.escape(path), "*") if os.path.isdir(path) else path
-    return [Path(name) for name in sorted(glob.glob(pattern)) if os.path.isfile(name)]
+def file_stamps(path: str) -> dict[str, str]:
+    """Return a stamp for each file that is there now, by name; the stamp changes when the file does.
+
+    :raises SpecError: when the path is not on this machine.
+    """
+    if "://" in path.removeprefix("file://"):
+        raise SpecError(f"{path!r}: only files on this machine can be watched so far. Start the DAG by a schedule.")
+    return {file.path: file.stamp for file in list_files(path)}
+
+
+def _matching(path: str, *, recursive: bool) -> list[Path]:
+    path = os.path.expanduser(os.path.expandvars(path.removeprefix("file://")))
+    if os.path.isfile(path):
+        return [Path(path)]
+    is_folder = os.path.isdir(path)
+    below = os.path.join("**", "*") if recursive else "*"
+    pattern = os.path.join(glob.escape(path), below) if is_folder else path
+    fixed = path if is_folder else os.path.dirname(re.split(r"[*?\[]", path, maxsplit=1)[0])
+    found = sorted(set(glob.glob(pattern, recursive=True)))
+    return [Path(name) for name in found if _is_visible(name, fixed) and os.path.isfile(name)]
+
+
+def _is_visible(name: str, fixed: str) -> bool:
+    """Return whether no part of a name is hidden; the part that the user wrote out may be."""
+    parts = os.path.relpath(name, fixed or ".").split(os.sep)
+    return not any(part.startswith((".", "_")) for part in parts if part not in (".", ".."))

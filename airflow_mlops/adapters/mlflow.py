@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
+import json
 import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ import mlflow.sklearn
 import requests
 from mlflow.data.filesystem_dataset_source import FileSystemDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import Run
+from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 
@@ -238,6 +240,26 @@ class Mlflow:
             )
         return self._version(version)
 
+    def snapshot_digests(self) -> tuple[frozenset[str], frozenset[tuple[str, int]]]:
+        """Return the snapshots that any run or any version refers to, and all versions by name and number.
+
+        Deleted runs count as well, as MLflow can restore them.
+        """
+        with self._session() as client:
+            versions = _all_pages(functools.partial(client.search_model_versions, max_results=1000))
+            experiments = _all_pages(functools.partial(client.search_experiments, ViewType.ALL, 1000))
+            ids = [experiment.experiment_id for experiment in experiments]
+            runs = []
+            for first in range(0, len(ids), 100):
+                runs += _all_pages(
+                    functools.partial(client.search_runs, ids[first : first + 100], "", ViewType.ALL, 1000, None)
+                )
+        tags = [*(version.tags for version in versions), *(run.data.tags for run in runs)]
+        digests = {found["mlops.snapshot_digest"] for found in tags if "mlops.snapshot_digest" in found}
+        for found in tags:
+            digests.update(json.loads(found.get("mlops.feature_digests", "{}")).values())
+        return frozenset(digests), frozenset((version.name, int(version.version)) for version in versions)
+
     def get_alias(self, model_name: str) -> int | None:
         """Return the version that the alias ``champion`` points to, or ``None``."""
         with self._session() as client:
@@ -328,6 +350,16 @@ class Mlflow:
             f"MLflow at {self.shown_uri} does not answer: {why[:300]}. The champion stays. Check that the server "
             f"runs and that the connection names it, then retry."
         )
+
+
+def _all_pages(search: Callable[..., Any]) -> list[Any]:
+    """Return what a search finds on all of its pages."""
+    found = search(page_token=None)
+    everything = list(found)
+    while found.token:
+        found = search(page_token=found.token)
+        everything += found
+    return everything
 
 
 class FileSource(FileSystemDatasetSource):  # type: ignore[misc]  # MLflow's class is untyped

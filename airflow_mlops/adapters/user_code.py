@@ -11,7 +11,7 @@ from typing import Any
 from airflow_mlops.errors import SpecError, TrainingError, did_you_mean
 from airflow_mlops.specs.train import TrainingSpec
 
-__all__ = ["call_trainer", "code_digest", "load_object", "make_estimator"]
+__all__ = ["call_trainer", "code_digest", "load_object", "make_estimator", "make_preprocessor"]
 
 
 def load_object(import_path: str) -> Any:
@@ -65,6 +65,25 @@ def make_estimator(training: TrainingSpec) -> Any:
         states = {key: value for key, value in estimator.get_params().items() if key.split("__")[-1] == "random_state"}
         estimator.set_params(**{key: training.seed for key, value in states.items() if value is None})
     return estimator
+
+
+def make_preprocessor(import_path: str) -> Any:
+    """Build the transformer that the spec's ``preprocessing`` names.
+
+    :raises SpecError: when it can't be called without arguments, or what comes has no ``fit`` and ``transform``.
+    """
+    make = load_object(import_path)
+    try:
+        preprocessor = make()
+    except Exception as error:
+        raise SpecError(
+            f"training.preprocessing {import_path} can't be called without arguments: {type(error).__name__}: {error}. "
+            f"Nothing was trained and the champion stays."
+        ) from error
+    if not hasattr(preprocessor, "fit") or not hasattr(preprocessor, "transform"):
+        found = type(preprocessor).__name__
+        raise SpecError(f"training.preprocessing {import_path!r} gives {found}: no fit, transform.")
+    return preprocessor
 
 
 def call_trainer(training: TrainingSpec, frame: Any) -> Any:

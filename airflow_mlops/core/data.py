@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_mlops.core.values import Value
+from airflow_mlops.specs.data import DatasetSpec, in_utc
 
-__all__ = ["Column", "DatasetSnapshot", "arrived_files"]
+__all__ = ["Column", "DatasetSnapshot", "SourceFile", "Window", "arrived_files", "resolve_window"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,11 @@ class DatasetSnapshot(Value):
     :param digest: of the rows in their order, columns and types; not of how they were chunked or stored.
     :param window_start: smallest timestamp among the rows, where the dataset has one.
     :param window_end: largest timestamp among the rows.
-    :param source: where the rows came from: path and files with their sizes.
+    :param source: where the rows came from: path and files with their sizes, and the window that was asked for.
+    :param file_digest: of the bytes of ``data.parquet``, which is compared sooner than the rows are; empty where it
+        is not known.
+    :param created_in: the pipeline and the run that made it, where one did.
+    :param package_version: of this package, when it was made.
     """
 
     dataset: str
@@ -43,11 +48,60 @@ class DatasetSnapshot(Value):
     source: dict[str, Any]
     created_at: datetime
     created_by: str
+    file_digest: str = ""
+    created_in: str = ""
+    package_version: str = ""
 
     @property
     def data_uri(self) -> str:
         """The Parquet file with the rows."""
         return f"{self.uri}/data.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The time span that a dataset is of: ``[start, end)``, in UTC; ``None``: no bound on that side."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def __str__(self) -> str:
+        return f"from {self.start or 'the beginning'} until before {self.end or 'the end'}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every moment lies in it."""
+        return self.start is None and self.end is None
+
+
+def resolve_window(data: DatasetSpec, *, now: datetime, since: datetime | None = None) -> Window:
+    """Return the window that a spec means at this moment.
+
+    :param now: the moment of the run.
+    :param since: the latest timestamp that earlier snapshots hold; ``None``: there are none. Timestamps are
+        kept in microseconds, so what is later begins one microsecond after it.
+    """
+    end = in_utc(data.window_end) if data.window_end else None
+    if data.trailing:
+        end = end or in_utc(now)
+        return Window(start=end - data.trailing, end=end)
+    if data.since_last_snapshot:
+        return Window(start=in_utc(since) + timedelta(microseconds=1) if since else None, end=end)
+    return Window(start=in_utc(data.window_start) if data.window_start else None, end=end)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFile:
+    """A file that rows are read from.
+
+    :param path: where it is, local or with ``s3://``.
+    :param size: in bytes.
+    :param stamp: changes when the file does.
+    """
+
+    path: str
+    size: int
+    stamp: str
 
 
 def arrived_files(*, now: Mapping[str, str], before: Mapping[str, str], handled: Mapping[str, str]) -> tuple[str, ...]:

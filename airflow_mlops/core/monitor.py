@@ -132,14 +132,14 @@ def judge_drift(
 
 
 def decide_retraining(
-    *, force: bool, champion_version: int | None, concluded: str | None, drift_reasons: Sequence[str] = ()
+    *, force: bool, champion_version: int | None, concluded: str | None, shifts: Sequence[str] = ()
 ) -> tuple[bool, tuple[str, ...]]:
     """Decide whether this run trains.
 
     :param force: a person asks for it.
     :param concluded: how an earlier run with the same data, code and parameters ended; ``None`` if there
         is none.
-    :param drift_reasons: what a drift check found.
+    :param shifts: what a validation and a drift check found to have moved.
     :returns: the decision and its reasons.
     """
     if force:
@@ -149,4 +149,4 @@ def decide_retraining(
         return False, (text,)
     if champion_version is None:
         return True, ("Cold start: there is no champion yet.",)
-    return True, (f"Data, code or parameters changed since v{champion_version}.", *drift_reasons)
+    return True, (f"Data, code or parameters changed since v{champion_version}.", *shifts)

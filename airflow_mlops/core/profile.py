@@ -1,62 +1,106 @@
-"""Profiles: how often each bin of each column occurs."""
+"""Profiles: what each column of a snapshot holds, counted on all of its rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from airflow_mlops.core.values import Value
 
-__all__ = ["OTHER", "ColumnProfile", "DatasetProfile", "bin_labels", "count_numbers", "quantile_edges"]
+__all__ = [
+    "MAX_CATEGORIES",
+    "N_TOP_VALUES",
+    "OTHER",
+    "ColumnProfile",
+    "DatasetProfile",
+    "bin_labels",
+    "fold_rare",
+    "has_profile",
+    "is_moment",
+    "is_numeric",
+]
 
 OTHER = "(other)"
-_SPECIAL = ("null", "nan", "-inf", "+inf", "below", "above")
+MAX_CATEGORIES = 100
+N_TOP_VALUES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnProfile:
-    """How often each bin of a column occurs.
+    """What a column holds. All of it is counted on all rows, but for ``n_distinct``.
 
-    :param edges: ascending bounds of a numeric column's bins, ``None`` for a categorical one.
-    :param counts: by bin. Numeric columns have bins of their own for null, NaN, the infinities, and for
-        values below and above what the reference had; categorical ones for null and all rare values.
+    Minimum, maximum, mean and standard deviation are those of the finite values.
+
+    :param edges: ascending bounds of a numeric column's bins, ``None`` for any other column.
+    :param counts: rows by bin; they add up to all rows. Bins are closed on the left, the last one on both sides.
+        Numeric columns have bins of their own for null, NaN, the infinities, and for values below and above what
+        the reference had; other columns for null and for all values that are not among the frequent ones.
+    :param n_distinct: number of different values, without null; within a few percent where it is large.
+    :param minimum: smallest value: a number, or the ISO 8601 text of a date or a timestamp.
+    :param std: standard deviation of the population.
+    :param min_length: characters in the shortest text.
+    :param top_values: the most frequent values as text with their counts, most frequent first, where there are
+        few values; of a column with many, the most frequent ones of a sample, with counts from all rows.
+    :param is_ordered: whether dates or timestamps never go back from one row to the next.
     """
 
     name: str
     edges: tuple[float, ...] | None = None
     counts: dict[str, int] = field(default_factory=dict)
+    n_distinct: int | None = None
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    mean: float | None = None
+    std: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    top_values: tuple[tuple[str, int], ...] = ()
+    is_ordered: bool | None = None
 
     @property
     def n_rows(self) -> int:
         """Number of rows that were counted."""
         return sum(self.counts.values())
 
+    @property
+    def n_null(self) -> int:
+        """Number of rows without a value."""
+        return self.counts.get("null", 0)
+
+    @property
+    def n_nan(self) -> int:
+        """Number of rows that are NaN, which is a value and not null."""
+        return self.counts.get("nan", 0)
+
+    def quantile(self, share: float) -> float | None:
+        """Return about the value that this share of the finite values is below.
+
+        At the edges of the bins it is exact; between them it is on a straight line, so that its rank is off by less
+        than the bin's share, which is about a twentieth where there are many different values.
+
+        :param share: in [0, 1].
+        :returns: ``None`` when no value is finite.
+
+        >>> bins = {"[0, 1)": 1, "[1, 3)": 3}
+        >>> ColumnProfile(name="x", edges=(0.0, 1.0, 3.0), counts=bins).quantile(0.25)
+        1.0
+        """
+        ranks = np.cumsum([0, *(self.counts.get(label, 0) for label in bin_labels(self.edges or ()))])
+        if not self.edges or not ranks[-1]:
+            return None
+        return float(np.interp(share * ranks[-1], ranks, self.edges))
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetProfile(Value):
-    """The profiles of a snapshot's columns, counted on all rows: what drift is measured against."""
+    """The profiles of a snapshot's columns: what drift is measured against."""
 
     snapshot_digest: str
     n_rows: int
     columns: tuple[ColumnProfile, ...]
-
-
-def quantile_edges(quantiles: Sequence[float]) -> tuple[float, ...]:
-    """Return bin edges from ascending reference quantiles, duplicates merged.
-
-    A constant column gets one bin that holds just its value.
-
-    >>> quantile_edges([1.0, 1.0, 2.0])
-    (1.0, 2.0)
-    """
-    edges = np.unique(np.asarray(quantiles, dtype=float))
-    if len(edges) == 1:
-        edges = np.array([edges[0], np.nextafter(edges[0], np.inf)])
-    return tuple(float(edge) for edge in edges)
 
 
 def bin_labels(edges: Sequence[float]) -> tuple[str, ...]:
@@ -64,31 +108,33 @@ def bin_labels(edges: Sequence[float]) -> tuple[str, ...]:
     return tuple(f"[{low:.17g}, {high:.17g})" for low, high in pairwise(edges))
 
 
-def count_numbers(values: NDArray[np.float64], n_null: int, edges: Sequence[float]) -> dict[str, int]:
-    """Count values by bin, in one pass.
+def fold_rare(counts: Mapping[str, int], n_null: int, n_rows: int, *, known: Mapping[str, int]) -> dict[str, int]:
+    """Put the values that have no bin of their own in one.
 
-    :param values: ``(n,) float64``, the values that are not null; NaN and infinities may be among them.
-    :param n_null: how many more rows are null.
-    :param edges: ascending; bins are closed on the left, the last one on both sides.
-    :returns: counts by bin name; they add up to ``len(values) + n_null``.
+    :param counts: of values, as text; what is missing in them is rare.
+    :param known: the bins of the reference; empty to keep the most frequent values.
 
-    >>> counts = count_numbers(np.array([0.0, 1.0, 2.0, 9.0, np.nan]), 1, [1.0, 2.0])
-    >>> {name: count for name, count in counts.items() if count}
-    {'null': 1, 'nan': 1, 'below': 1, 'above': 1, '[1, 2)': 2}
+    >>> fold_rare({"a": 3, "b": 1}, 0, 5, known={"=a": 9, "=c": 1})
+    {'=a': 3, '(other)': 2}
     """
-    counts = dict.fromkeys((*_SPECIAL, *bin_labels(edges)), 0)
-    finite = values[np.isfinite(values)]
-    counts["null"] = n_null
-    counts["nan"] = int(np.isnan(values).sum())
-    counts["-inf"] = int(np.isneginf(values).sum())
-    counts["+inf"] = int(np.isposinf(values).sum())
-    if not len(edges):
-        counts["above"] = len(finite)
-        return counts
-    bounds = np.asarray(edges)
-    index = np.searchsorted(bounds, finite, side="right")
-    index[finite == bounds[-1]] = len(bounds) - 1
-    tally = np.bincount(index, minlength=len(bounds) + 1)
-    counts["below"], counts["above"] = int(tally[0]), int(tally[-1])
-    counts.update(zip(bin_labels(edges), (int(n) for n in tally[1:-1]), strict=True))
-    return counts
+    frequent = sorted(counts, key=lambda value: (-counts[value], value))
+    kept = [value for value in frequent if f"={value}" in known] if known else frequent[:MAX_CATEGORIES]
+    folded = {f"={value}": counts[value] for value in kept} | ({"null": n_null} if n_null else {})
+    rare = n_rows - sum(folded.values())
+    return {**folded, OTHER: rare} if rare else folded
+
+
+def is_numeric(arrow_type: str) -> bool:
+    """Return whether a column's type, as text, is a number."""
+    return arrow_type.startswith(("int", "uint", "float", "double", "half", "decimal"))
+
+
+def is_moment(arrow_type: str) -> bool:
+    """Return whether a column's type, as text, is a date or a timestamp."""
+    return arrow_type.startswith(("timestamp", "date"))
+
+
+def has_profile(arrow_type: str) -> bool:
+    """Return whether a column's type, as text, is one whose values can be counted: not nested, not binary."""
+    opaque = ("list", "large_list", "fixed_size", "struct", "map", "binary", "large_binary", "duration", "null")
+    return not arrow_type.startswith(opaque)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.values import Value, digest_of
 from airflow_mlops.errors import SpecError, bounded, did_you_mean
 from airflow_mlops.specs.train import TrainingSpec
@@ -66,12 +67,14 @@ def merge_params(training: TrainingSpec, overrides: Mapping[str, Any]) -> Traini
     return TrainingSpec.parse({**training.model_dump(), "params": merged})
 
 
-def choose_features(training: TrainingSpec, columns: tuple[str, ...], timestamp: str | None) -> tuple[str, ...]:
-    """Return the columns to learn from, in order.
+def choose_features(training: TrainingSpec, split: DatasetSplit) -> tuple[str, ...]:
+    """Return the columns to learn from, in order: those of the spec, or all that say something of a row.
 
-    :param columns: the columns that the split has.
-    :raises SpecError: when the target or a feature is not among them, or nothing is left to learn from.
+    The target, the timestamp, and the columns by which rows or groups are told apart do not.
+
+    :raises SpecError: when the target or a feature is not in the split, or nothing is left to learn from.
     """
+    columns = [column.name for column in split.columns]
     for name in (training.target, *(training.features or ())):
         if name not in columns:
             role = "target" if name == training.target else "feature"
@@ -79,7 +82,11 @@ def choose_features(training: TrainingSpec, columns: tuple[str, ...], timestamp:
                 f"training.{role} {name!r} is not in the data. Columns: {bounded(columns, 20)}."
                 f"{did_you_mean(name, columns)}"
             )
-    chosen = training.features or tuple(name for name in columns if name not in (training.target, timestamp))
+    left_out = {training.target, split.timestamp, *split.key, *split.group}
+    chosen = training.features or tuple(name for name in columns if name not in left_out)
     if not chosen:
-        raise SpecError(f"No feature is left beside the target {training.target!r} and the timestamp {timestamp!r}.")
+        raise SpecError(
+            f"No feature is left: the columns are target, timestamp, key or group ({bounded(columns)}). Deliver more, "
+            f"or name them in training.features."
+        )
     return chosen

@@ -1,23 +1,27 @@
-"""Findings, and what follows from them."""
+"""Checks, findings, and what follows from them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from airflow_mlops.core.data import Column
+from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.values import Value
-from airflow_mlops.errors import DataHaltedError, bounded, did_you_mean
+from airflow_mlops.errors import DataHaltedError, SpecError, bounded, did_you_mean
+from airflow_mlops.specs.validate import PolicySpec
 
 __all__ = [
     "Check",
     "Finding",
     "Outcome",
+    "Quarantine",
     "Severity",
     "ValidationReport",
     "Verdict",
-    "compare_schemas",
+    "check_verdicts",
+    "decide_action",
+    "findings_of",
     "reach_verdict",
 ]
 
@@ -31,10 +35,19 @@ class Severity(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What the findings lead to."""
+    """What a finding, and in the end all of them, lead to; the gravest last.
+
+    RETRAIN goes on and gives the retrain decision a reason. QUARANTINE sets the bad rows aside and goes on with
+    the rest. HALT ends the run.
+    """
 
     PROCEED = "PROCEED"
+    RETRAIN = "RETRAIN"
+    QUARANTINE = "QUARANTINE"
     HALT = "HALT"
+
+
+_GRAVITY = {verdict: rank for rank, verdict in enumerate(Verdict)}
 
 
 class Outcome(StrEnum):
@@ -78,6 +91,7 @@ class Finding:
     """One thing that is not as it should be.
 
     :param examples: at most a few of the values that broke the rule, as text.
+    :param action: what it leads to, by the policy.
     """
 
     rule: str
@@ -86,6 +100,7 @@ class Finding:
     observed: str
     expected: str
     examples: tuple[str, ...] = ()
+    action: Verdict = Verdict.HALT
 
     def __str__(self) -> str:
         where = f"{self.column}: " if self.column else ""
@@ -94,66 +109,122 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quarantine:
+    """The rows that were set aside, each with the rules that it broke in the column ``broken_rules``."""
+
+    uri: str
+    n_rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ValidationReport(Value):
-    """What a validation looked at, what it found, and what follows."""
+    """What a validation looked at, what it found, and what follows.
+
+    :param snapshot_digest: of the snapshot that was looked at.
+    :param reference_digest: of the data that the champion learnt from; empty where there is none.
+    :param checks: the expectations of the suite; what was compared beside them stands in the findings alone.
+    :param accepted: the snapshot that may be learnt from: the one that was looked at, or what is left of it;
+        ``None`` when the verdict is HALT.
+    """
 
     snapshot_digest: str
     n_rows: int
-    n_checks: int
+    reference_digest: str = ""
+    checks: tuple[Check, ...]
     findings: tuple[Finding, ...]
     verdict: Verdict
+    accepted: DatasetSnapshot | None = None
+    quarantine: Quarantine | None = None
     report_uri: str = ""
 
-    def require_proceed(self) -> None:
-        """Go on, or stop the pipeline.
+    @property
+    def retrain_reasons(self) -> tuple[str, ...]:
+        """What a shift in values gives the retrain decision; nothing when the data halted."""
+        if self.verdict is Verdict.HALT:
+            return ()
+        return tuple(str(finding) for finding in self.findings if finding.action is Verdict.RETRAIN)
+
+    def require_accepted(self) -> DatasetSnapshot:
+        """Return the snapshot that may be learnt from, or stop the pipeline.
 
         :raises DataHaltedError: when the verdict is HALT.
         """
-        if self.verdict is Verdict.PROCEED:
-            return
-        critical = [str(f) for f in self.findings if f.severity is Severity.CRITICAL]
-        shown = "\n".join(f"  - {text}" for text in critical[:10])
-        more = f"\n  - and {len(critical) - 10} more" if len(critical) > 10 else ""
+        if self.accepted is not None:
+            return self.accepted
+        grave = [str(finding) for finding in self.findings if finding.action is Verdict.HALT]
+        shown = "\n".join(f"  - {text}" for text in grave[:10])
+        more = f"\n  - and {len(grave) - 10} more" if len(grave) > 10 else ""
         raise DataHaltedError(
-            f"Data halted: {len(critical)} critical finding(s) in {self.n_rows} rows "
-            f"({self.snapshot_digest[:19]}, {self.n_checks} checks).\n{shown}{more}\n"
+            f"Data halted: {len(grave)} finding(s) that halt in {self.n_rows} rows ({self.snapshot_digest[:19]}, "
+            f"{len(self.checks)} expectations).\n{shown}{more}\n"
             f"Nothing was trained and the champion stays. Mend the source and run again. Report: {self.report_uri}"
         )
 
 
-def reach_verdict(findings: Sequence[Finding]) -> Verdict:
-    """Turn findings into one verdict: a critical one halts, everything else is only reported."""
-    if any(finding.severity is Severity.CRITICAL for finding in findings):
-        return Verdict.HALT
-    return Verdict.PROCEED
+_SHIFTS = ("category_new", "serving_category_new", "serving_skew")
 
 
-def compare_schemas(*, reference: Sequence[Column], current: Sequence[Column]) -> tuple[Finding, ...]:
-    """Compare the columns of a batch with those that the champion learnt from.
+def decide_action(
+    *, rule: str, column: str | None, severity: Severity, policy: PolicySpec, on_failure: str | None = None
+) -> Verdict:
+    """Return what a finding leads to.
 
-    A column that is gone, new or of another type is critical: models read columns by name, and a new
-    name next to a missing one is how a rename looks.
-
-    :returns: the findings, in the order of the reference, new columns last.
+    :param on_failure: what the expectation itself says, which counts before the policy.
     """
-    found = {column.name: column for column in current}
-    known = {column.name for column in reference}
+    said = on_failure or policy.rules.get(f"{rule}:{column}") or policy.rules.get(rule)
+    if said:
+        return Verdict(said)
+    if rule in _SHIFTS and severity is Severity.WARNING:
+        return Verdict.RETRAIN
+    return Verdict(getattr(policy, severity.value))
+
+
+def findings_of(
+    checks: Sequence[Check], expectations: Sequence[Mapping[str, object]], policy: PolicySpec
+) -> tuple[Finding, ...]:
+    """Return a finding for each check that is broken, with what it leads to.
+
+    :param expectations: the entries of the suite that the checks were made by, in the same order.
+    """
     findings = []
-    for column in reference:
-        if column.name not in found:
-            new = [name for name in found if name not in known]
-            hint = did_you_mean(column.name, new)
-            findings.append(_schema_finding("column_missing", column.name, f"no such column.{hint}", column.type))
-        elif found[column.name].type != column.type:
-            observed = f"type {found[column.name].type}"
-            findings.append(_schema_finding("column_retyped", column.name, observed, f"type {column.type}"))
-    findings += [
-        _schema_finding("column_new", column.name, f"type {column.type}", "no such column")
-        for column in current
-        if column.name not in known
-    ]
+    for check, expectation in zip(checks, expectations, strict=True):
+        if check.outcome is not Outcome.BROKEN:
+            continue
+        meta = expectation.get("meta")
+        action = decide_action(
+            rule=check.rule,
+            column=check.column,
+            severity=check.severity,
+            policy=policy,
+            on_failure=meta.get("on_failure") if isinstance(meta, Mapping) else None,
+        )
+        findings.append(
+            Finding(
+                rule=check.rule,
+                severity=check.severity,
+                column=check.column,
+                observed=check.observed,
+                expected=check.expected,
+                examples=check.examples,
+                action=action,
+            )
+        )
     return tuple(findings)
 
 
-def _schema_finding(rule: str, column: str, observed: str, expected: str) -> Finding:
-    return Finding(rule=rule, severity=Severity.CRITICAL, column=column, observed=observed, expected=expected)
+def reach_verdict(findings: Sequence[Finding]) -> Verdict:
+    """Return the gravest of what the findings lead to; PROCEED when there is none."""
+    return max((finding.action for finding in findings), key=_GRAVITY.__getitem__, default=Verdict.PROCEED)
+
+
+def check_verdicts(names: Iterable[str]) -> None:
+    """See that the keys of a mapping are verdicts.
+
+    :raises SpecError: when one is not.
+    """
+    for name in names:
+        if name not in _GRAVITY:
+            known = [verdict.value for verdict in Verdict]
+            raise SpecError(
+                f"branches: {name!r} is no verdict.{did_you_mean(name, known)} There are: {bounded(known)}."
+            )

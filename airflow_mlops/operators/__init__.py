@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from airflow_mlops.operators.data import SnapshotDatasetOperator
+from airflow_mlops.operators.data import PruneSnapshotsOperator, SnapshotDatasetOperator
 from airflow_mlops.operators.evaluate import BlessModelOperator, EvaluateModelOperator
 from airflow_mlops.operators.monitor import DecideRetrainOperator, DriftCheckOperator
 from airflow_mlops.operators.promote import PromoteModelOperator, RegisterModelOperator, RollbackModelOperator
-from airflow_mlops.operators.split import SplitDatasetOperator
+from airflow_mlops.operators.split import CheckLeakageOperator, SplitDatasetOperator
 from airflow_mlops.operators.train import TrainModelOperator
 from airflow_mlops.operators.validate import ValidateDataOperator
 
 __all__ = [
     "BlessModelOperator",
+    "CheckLeakageOperator",
     "DecideRetrainOperator",
     "DriftCheckOperator",
     "EvaluateModelOperator",
     "PromoteModelOperator",
+    "PruneSnapshotsOperator",
     "RegisterModelOperator",
     "RollbackModelOperator",
     "SnapshotDatasetOperator",

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.sdk import BaseOperator, BaseOperatorLink, SkipMixin
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from airflow_mlops.errors import MlopsError, SpecError, UnavailableError
+from airflow_mlops.errors import MlopsError, NothingNewError, SpecError, UnavailableError
 from airflow_mlops.hooks.mlflow import MlflowHook
 from airflow_mlops.hooks.platform import get_platform, report_url
 
@@ -110,11 +110,13 @@ def pipeline_run(context: Context) -> PipelineRun:
 
 @contextlib.contextmanager
 def failures_for_airflow() -> Iterator[None]:
-    """Translate: an outage may be retried, a verdict or a mistake may not."""
+    """Translate: an outage may be retried, a verdict or a mistake may not, and nothing new is no failure."""
     try:
         yield
     except UnavailableError:
         raise
+    except NothingNewError as error:
+        raise AirflowSkipException(str(error)) from error
     except MlopsError as error:
         raise AirflowFailException(str(error)) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.hooks.platform import get_storage
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_mlops.core.data import DatasetSnapshot
     from airflow_mlops.core.values import PipelineRun
 
-__all__ = ["SnapshotDatasetOperator"]
+__all__ = ["PruneSnapshotsOperator", "SnapshotDatasetOperator"]
 
 
 class SnapshotDatasetOperator(StepOperator):
@@ -35,8 +36,50 @@ class SnapshotDatasetOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> DatasetSnapshot:
         """Make the snapshot."""
+        from airflow_mlops.hooks.sources import AirflowConnections
         from airflow_mlops.steps.data import snapshot_dataset
 
         return snapshot_dataset(
-            DatasetSpec.parse(self.data), dataset=self.dataset, storage=get_storage(), actor=run.actor
+            DatasetSpec.parse(self.data),
+            dataset=self.dataset,
+            storage=get_storage(),
+            connections=AirflowConnections(),
+            run=run,
         )
+
+
+class PruneSnapshotsOperator(StepOperator):
+    """Remove old snapshots of a dataset that no run and no version in MLflow refers to.
+
+    See :func:`~airflow_mlops.steps.prune.prune_snapshots`. What was removed is in the task's log.
+
+    :param dataset: the name that the snapshots are kept under. (templated)
+    :param older_than: how long ago a snapshot has to have been made.
+    :param only_list: log what would be removed, and remove nothing. (templated)
+    """
+
+    template_fields = ("dataset", "only_list", *StepOperator.template_fields)
+
+    def __init__(
+        self, *, dataset: str, older_than: timedelta = timedelta(days=30), only_list: bool | str = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+        self.older_than = older_than
+        self.only_list = only_list
+
+    def call_step(self, run: PipelineRun) -> None:  # every step is told of its run
+        """Remove what nothing needs."""
+        from airflow_mlops.steps.prune import needed_snapshots, prune_snapshots
+
+        platform = self.platform()
+        pruned = prune_snapshots(
+            self.dataset,
+            storage=platform.storage,
+            keep=needed_snapshots(platform=platform),
+            older_than=self.older_than,
+            now=datetime.now(UTC),
+            dry_run=str(self.only_list).lower() in ("true", "1", "yes"),
+        )
+        for snapshot in pruned:
+            self.log.info("pruned: digest=%s n_rows=%d uri=%s", snapshot.digest, snapshot.n_rows, snapshot.uri)

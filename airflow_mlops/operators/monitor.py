@@ -70,6 +70,7 @@ class DecideRetrainOperator(StepOperator):
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
     :param training: a :class:`~airflow_mlops.specs.TrainingSpec`, or its settings. (templated)
     :param hyperparameters: values that replace the spec's, as a mapping or as JSON. (templated)
+    :param validation: what :class:`~airflow_mlops.operators.ValidateDataOperator` gave, for the reasons. (templated)
     :param drift: what :class:`DriftCheckOperator` gave, for the reasons. (templated)
     :param gate: a :class:`~airflow_mlops.specs.GateSpec`, or its settings: what another gate rejected is worth
         training again. (templated)
@@ -81,6 +82,7 @@ class DecideRetrainOperator(StepOperator):
         "split",
         "training",
         "hyperparameters",
+        "validation",
         "drift",
         "gate",
         "force",
@@ -94,6 +96,7 @@ class DecideRetrainOperator(StepOperator):
         split: Document,
         training: TrainingSpec | Mapping[str, Any],
         hyperparameters: Mapping[str, Any] | str | None = None,
+        validation: Document | None = None,
         drift: Document | None = None,
         gate: GateSpec | Mapping[str, Any] | None = None,
         force: bool | str = False,
@@ -104,6 +107,7 @@ class DecideRetrainOperator(StepOperator):
         self.split = split
         self.training = training
         self.hyperparameters = hyperparameters
+        self.validation = validation
         self.drift = drift
         self.gate = gate
         self.force = force
@@ -113,6 +117,7 @@ class DecideRetrainOperator(StepOperator):
         from airflow_mlops.core.monitor import DriftReport
         from airflow_mlops.core.split import DatasetSplit
         from airflow_mlops.core.train import merge_params
+        from airflow_mlops.core.validate import ValidationReport
         from airflow_mlops.steps.monitor import decide_retrain
 
         overrides = parse_json(self.hyperparameters, "hyperparameters")
@@ -120,6 +125,7 @@ class DecideRetrainOperator(StepOperator):
             DatasetSplit.from_dict(self.split),
             merge_params(TrainingSpec.parse(self.training), overrides),
             model_name=self.model_name,
+            validation=ValidationReport.from_dict(self.validation) if self.validation else None,
             drift=DriftReport.from_dict(self.drift) if self.drift else None,
             gate=GateSpec.parse(self.gate) if self.gate else None,
             force=str(self.force).lower() == "true",

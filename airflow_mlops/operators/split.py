@@ -1,4 +1,4 @@
-"""Split: the rows to learn from and those that are held back."""
+"""Split: the rows to learn from and those that are held back, and whether one knows of the other."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.hooks.platform import get_storage
-from airflow_mlops.operators._base import Document, StepOperator
+from airflow_mlops.operators._base import Document, ReportLink, StepOperator
 from airflow_mlops.specs.data import DatasetSpec
-from airflow_mlops.specs.split import SplitSpec
+from airflow_mlops.specs.split import LeakageSpec, SplitSpec
+from airflow_mlops.specs.train import TrainingSpec
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_mlops.core.leakage import LeakageReport
     from airflow_mlops.core.split import DatasetSplit
     from airflow_mlops.core.values import PipelineRun
 
-__all__ = ["SplitDatasetOperator"]
+__all__ = ["CheckLeakageOperator", "SplitDatasetOperator"]
 
 
 class SplitDatasetOperator(StepOperator):
@@ -47,11 +51,60 @@ class SplitDatasetOperator(StepOperator):
     def call_step(self, run: PipelineRun) -> DatasetSplit:
         """Make the split."""
         from airflow_mlops.core.data import DatasetSnapshot
+        from airflow_mlops.hooks.sources import AirflowConnections
+        from airflow_mlops.steps.features import feature_source
         from airflow_mlops.steps.split import split_dataset
 
-        return split_dataset(
-            DatasetSnapshot.from_dict(self.snapshot),
-            DatasetSpec.parse(self.data),
-            SplitSpec.parse(self.split or {}),
-            storage=get_storage(),
+        snapshot, data = DatasetSnapshot.from_dict(self.snapshot), DatasetSpec.parse(self.data)
+        storage, connections = get_storage(), AirflowConnections()
+        joined = feature_source(data, dataset=snapshot.dataset, storage=storage, connections=connections, run=run)
+        return split_dataset(snapshot, data, SplitSpec.parse(self.split or {}), storage=storage, source=joined)
+
+
+class CheckLeakageOperator(StepOperator):
+    """Look for leakage in a split, and fail the task for good when there is some.
+
+    Gives a :class:`~airflow_mlops.core.leakage.LeakageReport`, also when it fails. See
+    :func:`~airflow_mlops.steps.leakage.check_leakage`.
+
+    :param split: what :class:`SplitDatasetOperator` gave. (templated)
+    :param training: a :class:`~airflow_mlops.specs.TrainingSpec`, or its settings: the target and the features.
+        (templated)
+    :param leakage: a :class:`~airflow_mlops.specs.LeakageSpec`, or its settings. (templated)
+    """
+
+    template_fields = ("split", "training", "leakage", *StepOperator.template_fields)
+    operator_extra_links = (ReportLink(),)
+
+    def __init__(
+        self,
+        *,
+        split: Document,
+        training: TrainingSpec | Mapping[str, Any],
+        leakage: LeakageSpec | Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.split = split
+        self.training = training
+        self.leakage = leakage
+
+    def call_step(self, run: PipelineRun) -> LeakageReport:
+        """Check for leakage."""
+        from airflow_mlops.core.split import DatasetSplit
+        from airflow_mlops.core.train import choose_features
+        from airflow_mlops.steps.leakage import check_leakage
+
+        split, training = DatasetSplit.from_dict(self.split), TrainingSpec.parse(self.training)
+        return check_leakage(
+            split,
+            LeakageSpec.parse(self.leakage or {}),
+            target=training.target,
+            features=choose_features(training, split),
+            platform=self.platform(),
+            run=run,
         )
+
+    def conclude(self, value: LeakageReport, context: Context) -> None:
+        """Fail when something leaks."""
+        value.require_clean()

@@ -58,7 +58,7 @@ class ContinuousTraining(PipelineSpec):
         :param mlflow_conn_id: the Airflow connection to MLflow.
         :param dag_settings: more arguments for :class:`airflow.sdk.DAG`; they win over the defaults.
         """
-        from airflow.sdk import DAG, TaskGroup
+        from airflow.sdk import DAG, TaskGroup, XComArg
 
         from airflow_mlops import operators
 
@@ -92,18 +92,24 @@ class ContinuousTraining(PipelineSpec):
                     validation=spec["validation"],
                     model_name=self.model_name,
                 )
+                trusted = XComArg(validate, key="snapshot")
                 split = operators.SplitDatasetOperator(
                     task_id="split",
-                    snapshot=snapshot.output,
+                    snapshot=trusted,
                     data=spec["data"],
                     split=spec["split"],
                 )
-                validate >> split
+                check_leakage = operators.CheckLeakageOperator(
+                    task_id="check_leakage",
+                    split=split.output,
+                    training=training,
+                    leakage=spec["split"]["leakage"],
+                )
             with TaskGroup("monitoring", prefix_group_id=False, tooltip="Has anything changed?"):
                 check_drift = operators.DriftCheckOperator(
                     task_id="check_drift",
                     model_name=self.model_name,
-                    snapshot=snapshot.output,
+                    snapshot=trusted,
                     monitoring=spec["monitoring"],
                 )
                 decide = operators.DecideRetrainOperator(
@@ -112,11 +118,11 @@ class ContinuousTraining(PipelineSpec):
                     split=split.output,
                     training=training,
                     hyperparameters=hyperparameters,
+                    validation=validate.output,
                     drift=check_drift.output,
                     gate=gate,
                     force="{{ params.force }}",
                 )
-                validate >> check_drift
             with TaskGroup("training", prefix_group_id=False, tooltip="Train a challenger, compare it, judge it"):
                 train = operators.TrainModelOperator(
                     task_id="train",
@@ -131,7 +137,7 @@ class ContinuousTraining(PipelineSpec):
                 bless = operators.BlessModelOperator(
                     task_id="bless", evaluation=evaluate.output, model=train.output, gate=gate
                 )
-                decide >> train
+                [decide, check_leakage] >> train
             with TaskGroup("promotion", prefix_group_id=False, tooltip="Register it, make it champion"):
                 register = operators.RegisterModelOperator(
                     task_id="register", model=train.output, blessing=bless.output
@@ -219,6 +225,7 @@ class ContinuousTraining(PipelineSpec):
         from airflow_mlops.adapters.mlflow import Mlflow
         from airflow_mlops.adapters.storage import Storage
         from airflow_mlops.core.values import PipelineRun
+        from airflow_mlops.hooks.sources import AirflowConnections
         from airflow_mlops.steps import Platform
         from airflow_mlops.steps.pipeline import run_pipeline
 
@@ -229,7 +236,9 @@ class ContinuousTraining(PipelineSpec):
         spec = PipelineSpec.parse(settings)
         run = PipelineRun(pipeline=self.model_name, run_id=run_id or f"local__{uuid.uuid4().hex[:12]}")
         platform = Platform(Storage(os.fspath(storage_root)), Mlflow(tracking_uri), trusted_types)
-        return run_pipeline(spec, platform=platform, run=run, force=force, params=params)
+        return run_pipeline(
+            spec, platform=platform, run=run, connections=AirflowConnections(), force=force, params=params
+        )
 
     def _schedule(self) -> Any:
         """Return what starts the DAG; ``None`` when only a person does."""

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from airflow_mlops.specs.data import AthenaSpec, CsvSpec, DatasetSpec
 from airflow_mlops.specs.evaluate import GateSpec, Thresholds
+from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
-from airflow_mlops.specs.split import SplitSpec
+from airflow_mlops.specs.split import LeakageSpec, SplitSpec
 from airflow_mlops.specs.train import TrainingSpec
-from airflow_mlops.specs.validate import ValidationSpec
+from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
     "AthenaSpec",
     "CsvSpec",
     "DatasetSpec",
+    "FeatureTable",
     "GateSpec",
+    "LeakageSpec",
     "MonitoringSpec",
     "NewDataTrigger",
     "PipelineSpec",
+    "PolicySpec",
     "PromotionSpec",
     "ScheduleTrigger",
+    "ServingSpec",
     "SplitSpec",
     "Thresholds",
     "TrainingSpec",

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from airflow_mlops.specs._base import Spec, import_path_of
+from airflow_mlops.specs.features import FeatureTable
 
 __all__ = ["AthenaSpec", "CsvSpec", "DatasetSpec"]
 
@@ -64,6 +65,8 @@ class CsvSpec(Spec):
             raise ValueError("`columns` has a name twice")
         if self.decimal in (self.delimiter, self.thousands):
             raise ValueError(f"{self.decimal!r} can't be the decimal sign and the delimiter or thousands sign at once")
+        if self.quote and self.quote == self.delimiter:
+            raise ValueError(f"{self.quote!r} can't be the quote and the delimiter at once")
         return self
 
 
@@ -109,6 +112,8 @@ class DatasetSpec(Spec):
     :param features: a ``SELECT`` over the table ``dataset`` (the validated snapshot) that gives the rows to
         train on: lags, joins, the target. ``None``: the snapshot's own columns. Transformations of a
         single row belong in the estimator instead, where serving has them too.
+    :param feature_tables: what is joined to each row as it was known at the row's timestamp. ``features`` sees
+        the joined columns.
     """
 
     path: str | None = Field(default=None, min_length=1)
@@ -126,6 +131,7 @@ class DatasetSpec(Spec):
     trailing: timedelta | None = Field(default=None, gt=timedelta(0))
     since_last_snapshot: bool = False
     features: str | None = None
+    feature_tables: tuple[FeatureTable, ...] = ()
 
     @field_validator("path")
     @classmethod
@@ -170,6 +176,15 @@ class DatasetSpec(Spec):
             raise ValueError(f"window_start {self.window_start} is not before window_end {self.window_end}")
         return self
 
+    @model_validator(mode="after")
+    def _can_join(self) -> Self:
+        if self.feature_tables and not self.timestamp:
+            raise ValueError("`feature_tables` need `timestamp`: what was known is a question of when")
+        names = [table.name.lower() for table in self.feature_tables]
+        if len(set(names)) != len(names):
+            raise ValueError("`feature_tables` has a name twice")
+        return self
+
     @property
     def subject(self) -> str:
         """What the data is called in messages."""
@@ -181,3 +196,7 @@ class DatasetSpec(Spec):
 def in_utc(moment: datetime) -> datetime:
     """Return the moment in UTC, which it is in already if it does not say otherwise."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+FeatureTable.model_rebuild(_types_namespace={"DatasetSpec": DatasetSpec})
+DatasetSpec.model_rebuild()

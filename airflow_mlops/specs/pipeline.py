@@ -39,8 +39,9 @@ class PipelineSpec(Spec):
     def _fits_together(self) -> Self:
         if self.split.method == "time" and not self.data.timestamp:
             raise ValueError("a split by time needs data.timestamp; or choose split.method: random")
-        if not self.data.path and any(trigger.type == "new_data" for trigger in self.triggers):
-            raise ValueError("the trigger new_data watches files and needs data.path; use a schedule for other sources")
+        is_local = self.data.path and not self.data.path.startswith("s3://")
+        if not is_local and any(trigger.type == "new_data" for trigger in self.triggers):
+            raise ValueError("the trigger new_data watches local files; use the trigger schedule for other sources")
         kinds = [trigger.type for trigger in self.triggers]
         if len(kinds) != len(set(kinds)):
             raise ValueError("triggers: give at most one of a kind")

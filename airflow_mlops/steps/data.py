@@ -4,86 +4,117 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import tempfile
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.adapters import arrow, duckdb_engine, files
+from airflow_mlops._version import __version__
+from airflow_mlops.adapters import arrow, duckdb_engine
 from airflow_mlops.adapters.storage import Storage, write_document
-from airflow_mlops.core.data import DatasetSnapshot
-from airflow_mlops.core.profile import ColumnProfile, DatasetProfile, quantile_edges
-from airflow_mlops.errors import DataError
-from airflow_mlops.specs.data import DatasetSpec
+from airflow_mlops.core.data import DatasetSnapshot, Window, resolve_window
+from airflow_mlops.core.profile import DatasetProfile
+from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.errors import DataError, NothingNewError
+from airflow_mlops.specs.data import DatasetSpec, in_utc
 from airflow_mlops.steps._platform import folder_name, short
+from airflow_mlops.steps.connections import Connections, NoConnections
+from airflow_mlops.steps.sources import OpenSource, copy_source
 
-__all__ = ["load_profile", "load_snapshot", "snapshot_dataset"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "check_snapshot",
+    "list_snapshots",
+    "load_profile",
+    "load_snapshot",
+    "note_verdict",
+    "snapshot_dataset",
+    "store_rows",
+]
 
 log = logging.getLogger(__name__)
 
-_N_BINS = 10
+_DATA, _MANIFEST, _PROFILE, _VERDICT = "data.parquet", "manifest.json", "profile.json", "verdict.json"
 
 
-def snapshot_dataset(data: DatasetSpec, *, dataset: str, storage: Storage, actor: str = "unknown") -> DatasetSnapshot:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Origin:
+    """What a manifest says of how a snapshot came to be, beside its rows."""
+
+    dataset: str
+    timestamp: str | None
+    run: PipelineRun | None
+    actor: str = "unknown"
+
+
+def snapshot_dataset(
+    data: DatasetSpec,
+    *,
+    dataset: str,
+    storage: Storage,
+    connections: Connections | None = None,
+    run: PipelineRun | None = None,
+    actor: str = "unknown",
+    now: datetime | None = None,
+) -> DatasetSnapshot:
     """Copy the source's rows into a Parquet file that is named by their digest.
 
     The rows are streamed. Rows that are there already make no second copy: the snapshot that holds them is
     returned as it is, with the source and the author that it had.
 
     :param dataset: the name that snapshots of the same source are kept under.
+    :param connections: opens the connections that the spec names; ``None``: there are none.
+    :param run: for whom the snapshot is made. A retry of the run sees the window that its first try saw.
+    :param actor: who makes it, where there is no run.
+    :param now: the moment that the window is counted from; ``None``: this one.
     :raises DataError: when there is nothing to read, it can't be read, or it changes while it is read.
-    :raises UnavailableError: when the storage can't be written.
+    :raises NothingNewError: when no row is later than the snapshots so far, and only such rows are wanted.
+    :raises UnavailableError: when the source does not answer or the storage can't be written.
     """
-    sources = files.source_files(data.path or "")
-    before = _describe(sources)
-    with storage.staging("snapshots", folder_name(dataset)) as staged:
-        parquet = staged / "data.parquet"
-        with (
-            duckdb_engine.scan_source(data, sources) as rows,
-            arrow.ParquetDigestWriter(parquet, rows.schema) as writer,
-        ):
-            for batch in rows:
-                writer.write(batch)
-        if _describe(sources) != before:
-            raise DataError(f"The files at {data.path!r} changed while they were read. Nothing was kept; run again.")
-        if writer.n_rows == 0:
-            window = f" between {data.window_start or 'the beginning'} and {data.window_end or 'the end'}"
-            raise DataError(
-                f"{len(sources)} file(s) at {data.path!r} hold no row"
-                f"{window if data.window_start or data.window_end else ''}. Nothing was kept and the champion stays. "
-                f"Check the window and the delivery."
+    since = _newest_moment(storage, dataset, run) if data.since_last_snapshot else None
+    window = resolve_window(data, now=now or datetime.now(UTC), since=since)
+    origin = _Origin(dataset=dataset, timestamp=data.timestamp, run=run, actor=actor)
+
+    def fill(parquet: Path) -> tuple[arrow.ParquetDigestWriter, dict[str, Any]]:
+        def copy(source: OpenSource) -> tuple[arrow.ParquetDigestWriter, dict[str, Any]]:
+            return _write(parquet, source.rows), source.lineage
+
+        with tempfile.TemporaryDirectory(prefix="mlops-source-") as scratch:
+            writer, lineage = copy_source(
+                data, window, copy, connections=connections or NoConnections(), scratch=Path(scratch)
             )
-        parts = ("snapshots", folder_name(dataset), short(writer.digest))
-        if storage.exists(*parts):
-            snapshot = _with_timestamp(load_snapshot(storage, dataset, writer.digest), data)
-            log.info("snapshot unchanged: digest=%s n_rows=%d", snapshot.digest, snapshot.n_rows)
-            return snapshot
-        low, high = duckdb_engine.time_range(str(parquet), data.timestamp) if data.timestamp else (None, None)
-        snapshot = DatasetSnapshot(
-            dataset=dataset,
-            uri=str(storage.path(*parts)),
-            digest=writer.digest,
-            n_rows=writer.n_rows,
-            columns=writer.columns,
-            timestamp=data.timestamp,
-            window_start=low,
-            window_end=high,
-            source={"path": data.path, "n_files": len(sources), "files": before[:100]},
-            created_at=datetime.now(UTC),
-            created_by=actor,
-        )
-        write_document(staged / "manifest.json", snapshot.to_dict())
-        write_document(staged / "profile.json", _profile(parquet, snapshot).to_dict())
-        storage.publish(staged, *parts)
-    log.info("snapshot made: digest=%s n_rows=%d n_files=%d", snapshot.digest, snapshot.n_rows, len(sources))
-    return snapshot
+        if writer.n_rows == 0:
+            raise _no_row(data, window, since)
+        return writer, {**lineage, "window": [bound and bound.isoformat() for bound in (window.start, window.end)]}
+
+    return _store(fill, origin, storage)
 
 
-def _with_timestamp(snapshot: DatasetSnapshot, data: DatasetSpec) -> DatasetSnapshot:
-    """Return an earlier snapshot as it is seen now, which may be by another timestamp column."""
-    if snapshot.timestamp == data.timestamp:
-        return snapshot
-    low, high = duckdb_engine.time_range(snapshot.data_uri, data.timestamp) if data.timestamp else (None, None)
-    return dataclasses.replace(snapshot, timestamp=data.timestamp, window_start=low, window_end=high)
+def store_rows(
+    rows: pa.RecordBatchReader,
+    *,
+    dataset: str,
+    storage: Storage,
+    timestamp: str | None = None,
+    source: Mapping[str, Any],
+    run: PipelineRun | None = None,
+) -> DatasetSnapshot:
+    """Keep rows that were made from another snapshot's as a snapshot of its own.
+
+    :param source: what they were made from, as JSON.
+    :raises DataError: when there is no row.
+    """
+
+    def fill(parquet: Path) -> tuple[arrow.ParquetDigestWriter, dict[str, Any]]:
+        writer = _write(parquet, rows)
+        if writer.n_rows == 0:
+            raise DataError(f"Dataset {dataset!r}: no row is left to keep. Nothing was kept and the champion stays.")
+        return writer, dict(source)
+
+    return _store(fill, _Origin(dataset=dataset, timestamp=timestamp, run=run), storage)
 
 
 def load_snapshot(storage: Storage, dataset: str, digest: str) -> DatasetSnapshot:
@@ -91,9 +122,7 @@ def load_snapshot(storage: Storage, dataset: str, digest: str) -> DatasetSnapsho
 
     :raises IntegrityError: when the storage does not have it.
     """
-    return DatasetSnapshot.from_dict(
-        storage.read_json("snapshots", folder_name(dataset), short(digest), "manifest.json")
-    )
+    return DatasetSnapshot.from_dict(storage.read_json(*_place(dataset, digest), _MANIFEST))
 
 
 def load_profile(storage: Storage, dataset: str, digest: str) -> DatasetProfile:
@@ -101,22 +130,134 @@ def load_profile(storage: Storage, dataset: str, digest: str) -> DatasetProfile:
 
     :raises IntegrityError: when the storage does not have it.
     """
-    return DatasetProfile.from_dict(storage.read_json("snapshots", folder_name(dataset), short(digest), "profile.json"))
+    return DatasetProfile.from_dict(storage.read_json(*_place(dataset, digest), _PROFILE))
 
 
-def _profile(parquet: Path, snapshot: DatasetSnapshot) -> DatasetProfile:
-    bins = []
-    for column in snapshot.columns:
-        if column.name == snapshot.timestamp or not arrow.has_profile(column.type):
-            continue
-        edges = None
-        if arrow.is_numeric(column.type):
-            found = duckdb_engine.quantiles(str(parquet), column.name, _N_BINS)
-            edges = quantile_edges(found) if found else ()
-        bins.append(ColumnProfile(name=column.name, edges=edges))
-    n_rows, columns = arrow.count_columns(str(parquet), bins)
-    return DatasetProfile(snapshot_digest=snapshot.digest, n_rows=n_rows, columns=columns)
+def list_snapshots(storage: Storage, dataset: str) -> list[DatasetSnapshot]:
+    """Return the snapshots of a dataset, oldest first.
+
+    :raises IntegrityError: when a manifest is missing or damaged.
+    """
+    folder = ("snapshots", folder_name(dataset))
+    names = [name for name in storage.names(*folder) if not name.startswith(".")]
+    found = [DatasetSnapshot.from_dict(storage.read_json(*folder, name, _MANIFEST)) for name in names]
+    return sorted(found, key=lambda snapshot: (snapshot.created_at, snapshot.digest))
 
 
-def _describe(sources: list[Path]) -> list[dict[str, Any]]:
-    return [{"name": f.name, "size": f.stat().st_size, "modified_ns": f.stat().st_mtime_ns} for f in sources]
+def check_snapshot(snapshot: DatasetSnapshot) -> None:
+    """See that a snapshot's file is the one that was written.
+
+    :raises IntegrityError: when it was changed, or is gone.
+    """
+    if snapshot.file_digest:
+        arrow.check_file(snapshot.data_uri, snapshot.file_digest)
+    else:  # its manifest is older than the digests of files
+        arrow.check_rows(snapshot.data_uri, snapshot.digest)
+
+
+def note_verdict(storage: Storage, snapshot: DatasetSnapshot, *, is_halted: bool, report_uri: str) -> None:
+    """Note how a snapshot was last validated. Of one that is halted, ``since_last_snapshot`` takes the rows again.
+
+    :param report_uri: where to read why.
+    """
+    note = {"is_halted": is_halted, "report_uri": report_uri}
+    storage.write_json(note, *_place(snapshot.dataset, snapshot.digest), _VERDICT)
+
+
+def _is_halted(storage: Storage, snapshot: DatasetSnapshot) -> bool:
+    place = (*_place(snapshot.dataset, snapshot.digest), _VERDICT)
+    return storage.exists(*place) and bool(storage.read_json(*place)["is_halted"])
+
+
+def _write(parquet: Path, rows: pa.RecordBatchReader) -> arrow.ParquetDigestWriter:
+    with arrow.ParquetDigestWriter(parquet, rows.schema) as writer:
+        for batch in rows:
+            writer.write(batch)
+    return writer
+
+
+def _store(
+    fill: Callable[[Path], tuple[arrow.ParquetDigestWriter, dict[str, Any]]], origin: _Origin, storage: Storage
+) -> DatasetSnapshot:
+    """Have a file written, and keep it with its manifest and its profile, all of it at once or nothing."""
+    with storage.staging("snapshots", folder_name(origin.dataset)) as staged:
+        parquet = staged / _DATA
+        writer, source = fill(parquet)
+        parts = _place(origin.dataset, writer.digest)
+        if storage.exists(*parts):
+            snapshot = _with_timestamp(load_snapshot(storage, origin.dataset, writer.digest), origin.timestamp)
+            log.info("snapshot unchanged: digest=%s n_rows=%d", snapshot.digest, snapshot.n_rows)
+            return snapshot
+        low, high = _time_range(parquet, origin.timestamp)
+        snapshot = DatasetSnapshot(
+            dataset=origin.dataset,
+            uri=str(storage.path(*parts)),
+            digest=writer.digest,
+            n_rows=writer.n_rows,
+            columns=writer.columns,
+            timestamp=origin.timestamp,
+            window_start=low,
+            window_end=high,
+            source=source,
+            created_at=datetime.now(UTC),
+            created_by=origin.run.actor if origin.run else origin.actor,
+            file_digest=writer.file_digest,
+            created_in=_name_of(origin.run),
+            package_version=__version__,
+        )
+        write_document(staged / _MANIFEST, snapshot.to_dict())
+        write_document(staged / _PROFILE, _profile(parquet, snapshot, writer).to_dict())
+        storage.publish(staged, *parts)
+    log.info("snapshot made: digest=%s n_rows=%d", snapshot.digest, snapshot.n_rows)
+    return snapshot
+
+
+def _profile(parquet: Path, snapshot: DatasetSnapshot, writer: arrow.ParquetDigestWriter) -> DatasetProfile:
+    columns = duckdb_engine.profile_columns(str(parquet), snapshot.columns, writer.sample, is_ordered=writer.is_ordered)
+    return DatasetProfile(snapshot_digest=snapshot.digest, n_rows=snapshot.n_rows, columns=columns)
+
+
+def _newest_moment(storage: Storage, dataset: str, run: PipelineRun | None) -> datetime | None:
+    """Return the latest timestamp among the snapshots that count, which are those of earlier runs that went on."""
+    moments = [
+        in_utc(snapshot.window_end)
+        for snapshot in list_snapshots(storage, dataset)
+        if snapshot.window_end
+        and not _is_halted(storage, snapshot)
+        and not (run and snapshot.created_in == _name_of(run))
+    ]
+    return max(moments, default=None)
+
+
+def _no_row(data: DatasetSpec, window: Window, since: datetime | None) -> DataError:
+    if since is not None:
+        return NothingNewError(
+            f"{data.subject} hold no row that is later than {since.isoformat()}, the last one of the snapshots so "
+            f"far. Nothing was kept and the champion stays. That is well if nothing was to be delivered since; "
+            f"if something was, check the delivery."
+        )
+    asked = "" if window.is_open else f" {window}"
+    return DataError(
+        f"{data.subject} hold no row{asked}. Nothing was kept and the champion stays. Check the window and the "
+        f"delivery."
+    )
+
+
+def _with_timestamp(snapshot: DatasetSnapshot, timestamp: str | None) -> DatasetSnapshot:
+    """Return an earlier snapshot as it is seen now, which may be by another timestamp column."""
+    if snapshot.timestamp == timestamp:
+        return snapshot
+    low, high = _time_range(Path(snapshot.data_uri), timestamp)
+    return dataclasses.replace(snapshot, timestamp=timestamp, window_start=low, window_end=high)
+
+
+def _time_range(parquet: Path, timestamp: str | None) -> tuple[datetime | None, datetime | None]:
+    return duckdb_engine.time_range(str(parquet), timestamp) if timestamp else (None, None)
+
+
+def _place(dataset: str, digest: str) -> tuple[str, str, str]:
+    return "snapshots", folder_name(dataset), short(digest)
+
+
+def _name_of(run: PipelineRun | None) -> str:
+    return f"{run.pipeline} {run.run_id}" if run else ""

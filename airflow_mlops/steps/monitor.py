@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_mlops.adapters import arrow
+from airflow_mlops.adapters import arrow, duckdb_engine
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.gate import digest_of_gate
 from airflow_mlops.core.monitor import DriftReport, DriftStatus, RetrainDecision, decide_retraining, judge_drift
-from airflow_mlops.core.profile import DatasetProfile
+from airflow_mlops.core.profile import DatasetProfile, is_numeric
 from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataError, bounded
 from airflow_mlops.specs.evaluate import GateSpec
@@ -20,7 +22,7 @@ from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps import pages
 from airflow_mlops.steps._platform import Platform, folder_name
-from airflow_mlops.steps.data import load_profile, load_snapshot
+from airflow_mlops.steps.data import check_snapshot, load_profile, load_snapshot
 from airflow_mlops.steps.promote import current_champion
 from airflow_mlops.steps.train import training_fingerprint
 
@@ -61,11 +63,11 @@ def check_drift(
         )
     else:
         reference = load_snapshot(platform.storage, snapshot.dataset, champion.snapshot_digest)
-        profile = load_profile(platform.storage, snapshot.dataset, champion.snapshot_digest)
+        profile = _reference_profile(reference, snapshot, platform)
         _require_columns(profile, snapshot)
-        arrow.check_rows(snapshot.data_uri, snapshot.digest)
+        check_snapshot(snapshot)
         after = _new_rows(reference, snapshot)
-        n_rows, counted = arrow.count_columns(snapshot.data_uri, profile.columns, after=after)
+        n_rows, counted = duckdb_engine.count_columns(snapshot.data_uri, profile.columns, after=after)
         current = DatasetProfile(snapshot_digest=snapshot.digest, n_rows=n_rows, columns=counted)
         status, columns, reasons = judge_drift(reference=profile, current=current, monitoring=monitoring)
         report = DriftReport(
@@ -92,6 +94,7 @@ def decide_retrain(
     training: TrainingSpec,
     *,
     model_name: str,
+    validation: ValidationReport | None = None,
     drift: DriftReport | None = None,
     gate: GateSpec | None = None,
     force: bool = False,
@@ -103,6 +106,7 @@ def decide_retrain(
     Rows, code and parameters that an earlier run has brought to an end (promoted, held, rejected) do not
     train again, unless somebody forces it.
 
+    :param validation: what a validation found; a shift in values stands among the reasons.
     :param drift: what a drift check found; it stands among the reasons.
     :param gate: the gate of this run: what another gate rejected is worth training again.
     """
@@ -115,7 +119,7 @@ def decide_retrain(
         force=force,
         champion_version=champion.model_version if champion else None,
         concluded=_concluded(model_name, fingerprint, gate, platform),
-        drift_reasons=drift.reasons if drift else (),
+        shifts=(*(validation.retrain_reasons if validation else ()), *(drift.reasons if drift else ())),
     )
     decision = RetrainDecision(
         model_name=model_name,
@@ -123,7 +127,10 @@ def decide_retrain(
         reasons=reasons,
         snapshot_digest=split.snapshot_digest,
         fingerprint=fingerprint,
-        evidence={"drift": drift.status, "drift_report": drift.report_uri} if drift else {},
+        evidence={
+            **({"validation": validation.verdict, "validation_report": validation.report_uri} if validation else {}),
+            **({"drift": drift.status, "drift_report": drift.report_uri} if drift else {}),
+        },
         run_id=run.run_id,
         trigger=run.trigger,
         at=datetime.now(UTC),
@@ -159,12 +166,17 @@ def _new_rows(reference: DatasetSnapshot, snapshot: DatasetSnapshot) -> arrow.Af
     return None
 
 
+def _reference_profile(reference: DatasetSnapshot, snapshot: DatasetSnapshot, platform: Platform) -> DatasetProfile:
+    """Return what the champion learnt from, without the timestamp: that always moves on."""
+    profile = load_profile(platform.storage, reference.dataset, reference.digest)
+    timestamps = {reference.timestamp, snapshot.timestamp}
+    return replace(profile, columns=tuple(c for c in profile.columns if c.name not in timestamps))
+
+
 def _require_columns(profile: DatasetProfile, snapshot: DatasetSnapshot) -> None:
     present = {column.name: column.type for column in snapshot.columns}
     missing = [column.name for column in profile.columns if column.name not in present]
-    retyped = [
-        c.name for c in profile.columns if c.edges is not None and not arrow.is_numeric(present.get(c.name, "int"))
-    ]
+    retyped = [c.name for c in profile.columns if c.edges is not None and not is_numeric(present.get(c.name, "int"))]
     if missing or retyped:
         raise DataError(
             f"Drift can't be measured: columns of the champion's data are missing ({bounded(missing)}) or are no "

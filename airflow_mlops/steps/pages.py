@@ -15,10 +15,23 @@ __all__ = ["blessing_page", "drift_page", "evaluation_page", "validation_page"]
 
 def validation_page(report: ValidationReport, snapshot: DatasetSnapshot) -> str:
     """Draw what a validation found."""
-    rows = [
-        (f.severity, f.column or "", f.rule, f.observed, f.expected, bounded(f.examples, 3) if f.examples else "")
+    findings = [
+        (f.action, f.severity, f.column or "", f.rule, f.observed, f.expected, _shown(f.examples))
         for f in report.findings
     ]
+    checks = [
+        (
+            c.outcome,
+            c.column or "",
+            c.rule,
+            c.expected,
+            c.observed,
+            "" if c.n_unexpected is None else c.n_unexpected,
+            c.engine,
+        )
+        for c in report.checks
+    ]
+    quarantine = report.quarantine
     return report_page(
         title=f"Validation of {snapshot.dataset}",
         verdict=report.verdict,
@@ -26,15 +39,29 @@ def validation_page(report: ValidationReport, snapshot: DatasetSnapshot) -> str:
             "Snapshot": snapshot.digest,
             "Rows": snapshot.n_rows,
             "Window": f"{snapshot.window_start} to {snapshot.window_end}" if snapshot.timestamp else "no timestamp",
-            "Source": snapshot.source["path"],
-            "Checks": report.n_checks,
+            "Source": _source(snapshot),
+            "Compared with": report.reference_digest or "nothing: there is no champion",
+            "Quarantine": f"{quarantine.n_rows} rows in {quarantine.uri}" if quarantine else "none",
         },
         reasons=(),
         tables={
-            "Findings": ([("Severity", "Column", "Rule", "Observed", "Expected", "Examples")], rows),
+            "Findings": ([("Leads to", "Severity", "Column", "Rule", "Observed", "Expected", "Examples")], findings),
+            "Expectations": (
+                [("Outcome", "Column", "Rule", "Expected", "Observed", "Unexpected values", "Checked by")],
+                checks,
+            ),
             "Columns": ([("Name", "Type", "Nulls")], [(c.name, c.type, c.n_null) for c in snapshot.columns]),
         },
     )
+
+
+def _shown(examples: tuple[str, ...]) -> str:
+    return bounded(examples, 3) if examples else ""
+
+
+def _source(snapshot: DatasetSnapshot) -> str:
+    known = (snapshot.source.get(name) for name in ("path", "query", "function"))
+    return str(next((text for text in known if text), ""))[:200]
 
 
 def evaluation_page(report: EvaluationReport) -> str:

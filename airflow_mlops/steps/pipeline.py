@@ -9,16 +9,20 @@ from typing import Any
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.gate import Blessing
+from airflow_mlops.core.leakage import LeakageReport
 from airflow_mlops.core.monitor import DriftReport, RetrainDecision
 from airflow_mlops.core.promote import ModelVersion, PromotionRecord
 from airflow_mlops.core.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel, merge_params
+from airflow_mlops.core.train import TrainedModel, choose_features, merge_params
 from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.connections import Connections
 from airflow_mlops.steps.data import snapshot_dataset
 from airflow_mlops.steps.evaluate import bless_model, evaluate_model
+from airflow_mlops.steps.features import feature_source
+from airflow_mlops.steps.leakage import check_leakage
 from airflow_mlops.steps.monitor import check_drift, decide_retrain
 from airflow_mlops.steps.promote import promote_model, register_model
 from airflow_mlops.steps.split import split_dataset
@@ -35,6 +39,7 @@ class PipelineResult:
     snapshot: DatasetSnapshot
     validation: ValidationReport
     split: DatasetSplit
+    leakage: LeakageReport
     drift: DriftReport
     decision: RetrainDecision
     model: TrainedModel | None = None
@@ -49,27 +54,53 @@ def run_pipeline(
     *,
     platform: Platform,
     run: PipelineRun,
+    connections: Connections | None = None,
     force: bool = False,
     params: Mapping[str, Any] | None = None,
 ) -> PipelineResult:
     """Run the pipeline from the source to the promotion.
 
+    :param connections: opens the connections that the spec names; ``None``: there are none.
     :param force: train even if data, code and parameters are those of an earlier run.
     :param params: hyperparameters that replace the spec's.
     :raises DataHaltedError: when the validation halts.
+    :raises LeakageError: when the training part knows what it should not.
     """
     name = spec.model_name
     training = merge_params(spec.training, params or {})
     platform.mlflow.check()
-    snapshot = snapshot_dataset(spec.data, dataset=name, storage=platform.storage, actor=run.actor)
-    validation = validate_dataset(snapshot, spec.validation, model_name=name, platform=platform, run=run)
-    validation.require_proceed()
-    split = split_dataset(snapshot, spec.data, spec.split, storage=platform.storage)
-    drift = check_drift(snapshot, spec.monitoring, model_name=name, platform=platform, run=run)
-    decision = decide_retrain(
-        split, training, model_name=name, drift=drift, gate=spec.gate, force=force, platform=platform, run=run
+    storage = platform.storage
+    snapshot = snapshot_dataset(spec.data, dataset=name, storage=storage, connections=connections, run=run)
+    validation = validate_dataset(
+        snapshot, spec.validation, model_name=name, connections=connections, platform=platform, run=run
     )
-    result = PipelineResult(snapshot=snapshot, validation=validation, split=split, drift=drift, decision=decision)
+    trusted = validation.require_accepted()
+    source = feature_source(spec.data, dataset=name, storage=storage, connections=connections, run=run)
+    split = split_dataset(trusted, spec.data, spec.split, storage=storage, source=source)
+    leakage = check_leakage(
+        split,
+        spec.split.leakage,
+        target=training.target,
+        features=choose_features(training, split),
+        platform=platform,
+        run=run,
+    )
+    leakage.require_clean()
+    drift = check_drift(trusted, spec.monitoring, model_name=name, platform=platform, run=run)
+    decision = decide_retrain(
+        split,
+        training,
+        model_name=name,
+        validation=validation,
+        drift=drift,
+        gate=spec.gate,
+        force=force,
+        platform=platform,
+        run=run,
+    )
+    result = PipelineResult(
+        snapshot=snapshot, validation=validation, split=split, leakage=leakage, drift=drift, decision=decision
+    )
     if not decision.should_retrain:
         return result
     model = train_model(split, training, model_name=name, platform=platform, run=run)

@@ -1,82 +1,161 @@
-"""Split: the rows to learn from and those that are held back."""
+"""Split: the rows to learn from, those to tune on, and those that are held back."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import logging
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from airflow_mlops.adapters import arrow, duckdb_engine
-from airflow_mlops.adapters.row_hashes import row_hashes
+from airflow_mlops.adapters import arrow, parts
+from airflow_mlops.adapters.duckdb_engine import splits
 from airflow_mlops.adapters.storage import Storage, write_document
-from airflow_mlops.core.data import DatasetSnapshot
-from airflow_mlops.core.split import DatasetPart, DatasetSplit, draw_rows
+from airflow_mlops.core.data import Column, DatasetSnapshot
+from airflow_mlops.core.split import LEFT_OUT, TEST, TRAIN, VALIDATION, DatasetPart, DatasetSplit
 from airflow_mlops.core.values import digest_of
 from airflow_mlops.errors import DataError
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.split import SplitSpec
 from airflow_mlops.steps._platform import folder_name, short
+from airflow_mlops.steps._sides import SidesOf, choose_sides
+from airflow_mlops.steps.data import check_snapshot
+from airflow_mlops.steps.features import FeatureSource, feature_rows
 
 __all__ = ["split_dataset"]
 
 log = logging.getLogger(__name__)
 
+_MAX_STRATA = 50
+_NAMES = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
 
-def split_dataset(snapshot: DatasetSnapshot, data: DatasetSpec, split: SplitSpec, *, storage: Storage) -> DatasetSplit:
+
+def split_dataset(
+    snapshot: DatasetSnapshot,
+    data: DatasetSpec,
+    split: SplitSpec,
+    *,
+    storage: Storage,
+    source: FeatureSource | None = None,
+) -> DatasetSplit:
     """Make the rows to train on from a snapshot, and hold some of them back.
 
-    :raises DataError: when the features can't be made, or a part would be empty.
+    The same rows make the same parts, and a split that is there already is returned as it is.
+
+    :param source: what is joined to the rows; see :func:`~airflow_mlops.steps.features.feature_source`. It is
+        required where ``data`` has feature tables.
+    :raises DataError: when the features can't be made, a part would be empty, or a row has no value in a column
+        that decides its side.
+    :raises SpecError: when a column that the split names is not there.
     :raises IntegrityError: when the snapshot's rows are not those that it is named by.
     """
-    key = digest_of([snapshot.digest, data.features, data.timestamp, split.model_dump(mode="json")])
-    parts = ("splits", folder_name(snapshot.dataset), short(key))
-    if storage.exists(*parts):
-        return DatasetSplit.from_dict(storage.read_json(*parts, "split.json"))
-    arrow.check_rows(snapshot.data_uri, snapshot.digest)
-    with storage.staging(*parts[:-1]) as staged, duckdb_engine.feature_rows(snapshot.data_uri, data) as rows:
-        is_test, cut = _held_back(snapshot, data, split)
-        with (
-            arrow.ParquetDigestWriter(staged / "train.parquet", rows.schema) as train,
-            arrow.ParquetDigestWriter(staged / "test.parquet", rows.schema) as test,
-        ):
-            for training_rows, test_rows in arrow.mask_batches(rows, is_test):
-                train.write(training_rows)
-                test.write(test_rows)
-        if not train.n_rows or not test.n_rows:
-            raise DataError(
-                f"The split by {split.method} with test_fraction {split.test_fraction} leaves {train.n_rows} rows to "
-                f"train on and {test.n_rows} to evaluate. Both need some; nothing was trained."
-            )
-        folder = storage.path(*parts)
-        result = DatasetSplit(
-            snapshot_digest=snapshot.digest,
-            method=split.method,
-            cut=cut,
-            columns=train.columns,
-            timestamp=data.timestamp,
-            train=DatasetPart(uri=str(folder / "train.parquet"), digest=train.digest, n_rows=train.n_rows),
-            test=DatasetPart(uri=str(folder / "test.parquet"), digest=test.digest, n_rows=test.n_rows),
-        )
+    settings = split.model_dump(mode="json", exclude={"leakage"})  # the check looks at parts, and makes none
+    digests = dict(source.digests) if source else {}
+    joined = {**data.model_dump(mode="json", include={"feature_tables"}), "digests": digests} if digests else {}
+    key = digest_of([snapshot.digest, data.features, data.timestamp, joined, settings])
+    place = ("splits", folder_name(snapshot.dataset), short(key))
+    if storage.exists(*place):
+        return DatasetSplit.from_dict(storage.read_json(*place, "split.json"))
+    check_snapshot(snapshot)
+    with storage.staging(*place[:-1]) as staged:
+        with _rows_on_file(snapshot, data, staged, storage, source) as rows:
+            result = _part(rows, snapshot, data, split, staged, storage.path(*place))
+        result = dataclasses.replace(result, feature_digests=digests)
         write_document(staged / "split.json", result.to_dict())
-        storage.publish(staged, *parts)
-    log.info("split made: method=%s n_train=%d n_test=%d cut=%s", split.method, train.n_rows, test.n_rows, cut)
+        storage.publish(staged, *place)
+    counts = " ".join(f"n_{name}={part.n_rows}" for name, part in result.parts.items())
+    log.info("split made: method=%s %s n_left_out=%d cut=%s", split.method, counts, result.n_left_out, result.cut)
     return result
 
 
-def _held_back(snapshot: DatasetSnapshot, data: DatasetSpec, split: SplitSpec) -> tuple[Any, str | None]:
-    """Return the function that tells a batch's held-back rows, and the cut if there is one."""
-    if split.method == "random":
+@contextlib.contextmanager
+def _rows_on_file(
+    snapshot: DatasetSnapshot, data: DatasetSpec, staged: Path, storage: Storage, source: FeatureSource | None
+) -> Iterator[str]:
+    """Give a Parquet file with the rows to train on. A query for them runs once, however often they are looked at."""
+    if data.features is None and not data.feature_tables and not (source and source.digests):
+        yield snapshot.data_uri
+        return
+    path = staged / "features.parquet"
+    with feature_rows(snapshot, data, storage=storage, source=source) as rows:
+        parts.stage_rows(rows, path)
+    yield str(path)
+    path.unlink()
 
-        def is_drawn(batch: pa.RecordBatch) -> Any:
-            return draw_rows(row_hashes(batch), fraction=split.test_fraction, seed=split.seed)
 
-        return is_drawn, None
-    cut = duckdb_engine.time_cut(snapshot.data_uri, data, split.test_fraction)
+def _part(
+    rows: str, snapshot: DatasetSnapshot, data: DatasetSpec, split: SplitSpec, staged: Path, final: Path
+) -> DatasetSplit:
+    """Write the parts' files, and say what they are."""
+    sides = choose_sides(rows, data, split)
+    files = {name: staged / f"{name}.parquet" for side, name in _NAMES.items() if side in sides.wanted}
+    writers, n_left_out = _write_parts(rows, sides.of, files)
+    _require_rows(split, {name: writer.n_rows for name, writer in writers.items()}, n_left_out)
+    made = {
+        name: DatasetPart(
+            uri=str(final / f"{name}.parquet"),
+            digest=writer.digest,
+            n_rows=writer.n_rows,
+            file_digest=writer.file_digest,
+        )
+        for name, writer in writers.items()
+    }
+    groups = {name: splits.count_groups(str(file), split.group) for name, file in files.items() if split.group}
+    return DatasetSplit(
+        snapshot_digest=snapshot.digest,
+        method=split.method,
+        cut=sides.cut,
+        columns=_sum_nulls([writer.columns for writer in writers.values()]),
+        timestamp=data.timestamp,
+        train=made["train"],
+        test=made["test"],
+        validation=made.get("validation"),
+        validation_cut=sides.validation_cut,
+        gap=split.gap,
+        n_left_out=n_left_out,
+        key=split.key,
+        group=split.group,
+        n_groups=groups,
+        n_strata=len(sides.strata),
+        strata=sides.strata[:_MAX_STRATA],
+    )
 
-    def is_test(batch: pa.RecordBatch) -> Any:
-        column = batch.column(data.timestamp)
-        return pc.fill_null(pc.greater_equal(column, pa.scalar(cut, column.type)), False)
 
-    return is_test, cut.isoformat()
+def _write_parts(
+    rows: str, sides_of: SidesOf, files: Mapping[str, Path]
+) -> tuple[dict[str, arrow.ParquetDigestWriter], int]:
+    """Write every row to the file of its side, and return the closed writers and how many rows are in no part."""
+    n_left_out = 0
+    with contextlib.ExitStack() as stack:
+        schema = parts.schema_of(rows)
+        writers = {name: stack.enter_context(arrow.ParquetDigestWriter(file, schema)) for name, file in files.items()}
+        for side, some in parts.part_rows(rows, sides_of):
+            if side == LEFT_OUT:
+                n_left_out += some.num_rows
+            else:
+                writers[_NAMES[side]].write(some)
+    return writers, n_left_out
+
+
+def _require_rows(split: SplitSpec, n_rows: Mapping[str, int], n_left_out: int) -> None:
+    if all(n_rows.values()):
+        return
+    tuning = f", {n_rows['validation']} to tune on" if "validation" in n_rows else ""
+    gap = f" The gap of {split.gap} leaves out {n_left_out} rows." if split.gap else ""
+    hint = {
+        "time": "Take more rows, another fraction or a smaller gap; rows of one moment are never parted.",
+        "group": f"Whole groups of {', '.join(split.group)} are drawn: it takes more of them, or another seed.",
+    }.get(split.method, "Take more rows or another fraction; rows that are equal are never parted.")
+    raise DataError(
+        f"The split by {split.method} with test_fraction {split.test_fraction} leaves {n_rows['train']} rows to "
+        f"train on{tuning} and {n_rows['test']} to evaluate. {'All' if tuning else 'Both'} need some; nothing was "
+        f"trained.{gap} {hint}"
+    )
+
+
+def _sum_nulls(columns: Sequence[Sequence[Column]]) -> tuple[Column, ...]:
+    """Return the columns with the nulls of all parts."""
+    return tuple(
+        Column(name=same[0].name, type=same[0].type, n_null=sum(column.n_null for column in same))
+        for same in zip(*columns, strict=True)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import logging
 import time
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from airflow_mlops._version import __version__
-from airflow_mlops.adapters import arrow, user_code
+from airflow_mlops.adapters import arrow, preprocess, user_code
 from airflow_mlops.adapters import skops as skops_store
+from airflow_mlops.core.data import Column
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel, choose_features, fingerprint
-from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import DataError, TrainingError
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps._platform import Platform, folder_name, short
@@ -29,9 +31,11 @@ _REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
 def training_fingerprint(split: DatasetSplit, training: TrainingSpec) -> str:
     """Return the digest of rows, parameters and code: what would make the same model again.
 
-    :raises SpecError: when the module of the estimator or of the function is not found.
+    :raises SpecError: when the module of the estimator, the function or the preprocessing is not found.
     """
     code = user_code.code_digest(str(training.estimator or training.function))
+    if training.preprocessor:
+        code = digest_of([code, user_code.code_digest(training.preprocessor)])
     return fingerprint(split_digest=split.digest, training=training, code_digest=code)
 
 
@@ -62,25 +66,28 @@ def train_model(
         log.warning("an earlier try was killed while it trained; its run is kept: step_key=%s", key)
 
     frame = arrow.read_frame(split.train.uri, split.train.digest)
-    features = choose_features(training, tuple(column.name for column in split.columns), split.timestamp)
+    features = choose_features(training, split)
+    columns = [column for name in features for column in split.columns if column.name == name]
     _check_target(frame[training.target], training.target)
     tags |= {
         "mlops.fingerprint": identity,
         "mlops.snapshot_digest": split.snapshot_digest,
         "mlops.split_digest": split.digest,
+        **({"mlops.feature_digests": json.dumps(split.feature_digests)} if split.feature_digests else {}),
         "mlops.pipeline": run.pipeline,
         "mlops.pipeline_run": run.run_id,
         "mlops.trigger": run.trigger,
         "mlops.actor": run.actor,
         "mlops.estimator": str(training.estimator or training.function),
+        "mlops.preprocessing": "none" if training.function else training.preprocessing,
         "mlops.seed": str(training.seed),
         "mlops.version": __version__,
     }
     with platform.mlflow.start_run(model_name, name=run.run_id, tags=tags) as tracked:
         started = time.perf_counter()
-        model = _fit(training, frame, list(features))
+        model = _fit(training, frame, columns)
         seconds = time.perf_counter() - started
-        example = frame[list(features)].head(100)
+        example = _example(frame, columns)
         metrics = {"train_rows": float(len(frame)), "train_seconds": seconds}
         model_uri = platform.mlflow.log_training(
             model=model,
@@ -112,17 +119,46 @@ def train_model(
     return trained
 
 
-def _fit(training: TrainingSpec, frame: Any, features: list[str]) -> Any:
+def _fit(training: TrainingSpec, frame: Any, features: list[Column]) -> Any:
+    names = [column.name for column in features]
     if training.function:
-        return user_code.call_trainer(training, frame[[*features, training.target]])
-    estimator = user_code.make_estimator(training)
+        return user_code.call_trainer(training, frame[[*names, training.target]])
+    model = _with_preprocessing(user_code.make_estimator(training), training, features, frame)
     try:
-        return estimator.fit(frame[features], frame[training.target])
+        return model.fit(frame[names], frame[training.target])
     except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        infinite = preprocess.describe_infinite(frame[names])
+        if infinite:
+            reason = f"finite numbers are required, infinite is {infinite}. Make them null in data.features ({reason})"
         raise TrainingError(
-            f"{training.estimator} failed to fit {len(frame)} rows of {len(features)} features: "
-            f"{type(error).__name__}: {error}. Nothing was stored and the champion stays."
+            f"{training.estimator} failed to fit {len(frame)} rows of {len(features)} features: {reason}. "
+            f"Nothing was stored and the champion stays."
         ) from error
+
+
+def _with_preprocessing(estimator: Any, training: TrainingSpec, features: list[Column], frame: Any) -> Any:
+    """Put the transformation before the estimator, so that one object is stored, evaluated and served."""
+    if training.preprocessor:
+        return preprocess.prepend(user_code.make_preprocessor(training.preprocessor), estimator)
+    if training.preprocessing == "none" or preprocess.prepares_its_columns(estimator):
+        return estimator
+    return preprocess.prepend(preprocess.default_preprocessor(estimator, features, frame), estimator)
+
+
+def _example(frame: Any, features: list[Column], n_rows: int = 100) -> Any:
+    """Return rows that show of each column what is in it, and that it may be missing where it is.
+
+    MLflow knows no decimals and no numbers beyond 63 bits, and would leave the whole signature out for one of them.
+    """
+    places = set(range(min(n_rows, len(frame))))
+    for column in features:
+        is_null = frame[column.name].isna().to_numpy()
+        for is_wanted in (is_null, ~is_null):
+            if not is_wanted[:n_rows].any() and is_wanted.any():
+                places.add(int(is_wanted.argmax()))
+    wide = {column.name: "float64" for column in features if column.type.startswith(("decimal", "uint64"))}
+    return frame[[column.name for column in features]].iloc[sorted(places)].astype(wide)
 
 
 def _predict(model: Any, example: Any) -> Any:

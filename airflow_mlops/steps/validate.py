@@ -4,21 +4,54 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from airflow_mlops.adapters import arrow, duckdb_engine
+from airflow_mlops.adapters import arrow, duckdb_engine, ibis_rules, user_code
+from airflow_mlops.core.compare import check_timestamp, compare_with_reference, compare_with_serving, missing_columns
 from airflow_mlops.core.data import DatasetSnapshot
-from airflow_mlops.core.validate import Finding, Severity, ValidationReport, compare_schemas, reach_verdict
+from airflow_mlops.core.profile import DatasetProfile
+from airflow_mlops.core.validate import (
+    Check,
+    Finding,
+    Outcome,
+    Quarantine,
+    Severity,
+    ValidationReport,
+    Verdict,
+    findings_of,
+    reach_verdict,
+)
 from airflow_mlops.core.values import PipelineRun
-from airflow_mlops.errors import DataError, bounded
+from airflow_mlops.errors import DataError, SpecError, bounded
 from airflow_mlops.specs.validate import ValidationSpec
 from airflow_mlops.steps import pages
-from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps.data import load_snapshot
+from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps.connections import Connections
+from airflow_mlops.steps.data import (
+    check_snapshot,
+    load_profile,
+    load_snapshot,
+    note_verdict,
+    snapshot_dataset,
+    store_rows,
+)
 from airflow_mlops.steps.promote import current_champion
+from airflow_mlops.steps.suite import infer_suite
 
 __all__ = ["validate_dataset"]
 
 log = logging.getLogger(__name__)
+
+Expectations = Sequence[Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reference:
+    """What the champion learnt from."""
+
+    snapshot: DatasetSnapshot
+    profile: DatasetProfile
 
 
 def validate_dataset(
@@ -26,76 +59,212 @@ def validate_dataset(
     validation: ValidationSpec,
     *,
     model_name: str | None = None,
+    connections: Connections | None = None,
     platform: Platform,
     run: PipelineRun,
 ) -> ValidationReport:
-    """Check a snapshot against a suite, and its columns against those that the champion learnt from.
+    """Check a snapshot against a suite, and against the data that the champion learnt from.
 
-    The report is stored before it is returned; the caller decides by ``report.require_proceed()``.
+    Rules that the engine can answer are one scan of the Parquet file; the rest runs in Great Expectations. The
+    report is stored before it is returned; the caller decides by ``report.require_accepted()``.
 
-    :param model_name: whose champion's columns to compare with; ``None`` to run the suite alone.
+    :param model_name: whose champion's data to compare with; ``None`` to run the suite alone.
+    :param connections: opens the connection that ``validation.serving`` may name.
     :raises SpecError: when the suite can't be used.
     :raises DataError: when an expectation could not be checked for a reason that is not in the data.
+    :raises IntegrityError: when the snapshot's file is not the one that was vouched for.
     """
-    from airflow_mlops.adapters import great_expectations  # it takes seconds to import, and only this step needs it
-
-    champion = current_champion(model_name, platform=platform) if model_name else None
-    reference = load_snapshot(platform.storage, snapshot.dataset, champion.snapshot_digest) if champion else None
-    expectations = great_expectations.read_suite(validation.suite) if validation.suite else validation.expectations
-    findings = [*_check_timestamp(snapshot), *_compare_with(reference, snapshot)]
-    present = {column.name for column in snapshot.columns}
-    missing = {entry["kwargs"]["column"] for entry in expectations if "column" in entry.get("kwargs", {})} - present
-    reported = {finding.column for finding in findings}
-    findings += [_column_missing(name) for name in sorted(missing - reported)]
-
-    frame = arrow.read_frame(snapshot.data_uri, snapshot.digest)
-    answerable = [entry for entry in expectations if entry.get("kwargs", {}).get("column") not in missing]
-    failed, unchecked = great_expectations.run_suite(frame, answerable) if answerable else ([], [])
-    findings += failed
-    broken = {finding.column for finding in findings if finding.severity is Severity.CRITICAL}
-    findings += [finding for finding in unchecked if finding.column in broken]
-
-    name = "validation"
+    check_snapshot(snapshot)
+    reference = _reference(snapshot, model_name, platform)
+    expectations = _suite(validation, reference, platform)
+    checks, findings = _look(snapshot, expectations, validation, reference, platform)
+    findings += _compare_with_requests(snapshot, validation, connections, platform, run)
+    verdict = reach_verdict(findings)
+    accepted: DatasetSnapshot | None = snapshot
+    quarantine: Quarantine | None = None
+    if verdict is Verdict.QUARANTINE:
+        quarantine, accepted, more = _set_aside(snapshot, expectations, findings, validation, platform, run)
+        if accepted is not None:
+            _, more = _look(accepted, expectations, validation, reference, platform)
+            more = tuple(dataclasses.replace(f, rule=f"{f.rule} (in the rest)") for f in more)
+        verdict = Verdict.HALT if reach_verdict(more) is Verdict.HALT else verdict
+        findings += more
     report = ValidationReport(
         snapshot_digest=snapshot.digest,
         n_rows=snapshot.n_rows,
-        n_checks=len(expectations) + (len(reference.columns) if reference else 0) + (1 if snapshot.timestamp else 0),
-        findings=tuple(_with_examples(finding, snapshot) for finding in findings),
-        verdict=reach_verdict(findings),
-        report_uri=platform.report_uri(run, name),
+        reference_digest=reference.snapshot.digest if reference else "",
+        checks=tuple(checks),
+        findings=findings,
+        verdict=verdict,
+        accepted=None if verdict is Verdict.HALT else accepted,
+        quarantine=quarantine,
+        report_uri=platform.report_uri(run, "validation"),
     )
-    platform.record(run, name, report, pages.validation_page(report, snapshot))
-    log.info("validation: verdict=%s n_checks=%d n_findings=%d", report.verdict, report.n_checks, len(findings))
-    unexplained = [finding for finding in unchecked if finding.column not in broken]
-    if unexplained:
-        raise DataError(
-            f"{len(unexplained)} expectation(s) could not be checked, which says nothing about the data: "
-            f"{bounded(map(str, unexplained), 3)}. Nothing was trained. Mend the suite. Report: {report.report_uri}"
-        )
+    platform.record(run, "validation", report, pages.validation_page(report, snapshot))
+    note_verdict(platform.storage, snapshot, is_halted=verdict is Verdict.HALT, report_uri=report.report_uri)
+    log.info("validation: verdict=%s n_checks=%d n_findings=%d", verdict, len(checks), len(findings))
+    _require_checked(report)
     return report
 
 
-def _check_timestamp(snapshot: DatasetSnapshot) -> list[Finding]:
-    found = next((column for column in snapshot.columns if column.name == snapshot.timestamp), None)
-    if found is None:
-        return []
-    if not found.type.startswith(("timestamp", "date")):
-        return [_critical("timestamp_type", found.name, f"type {found.type}", "a date or a timestamp")]
-    if found.n_null:
-        return [_critical("timestamp_null", found.name, f"{found.n_null} of {snapshot.n_rows} rows null", "none")]
-    return []
+def _reference(snapshot: DatasetSnapshot, model_name: str | None, platform: Platform) -> _Reference | None:
+    champion = current_champion(model_name, platform=platform) if model_name else None
+    if champion is None:
+        return None
+    where = (platform.storage, snapshot.dataset, champion.snapshot_digest)
+    return _Reference(load_snapshot(*where), load_profile(*where))
 
 
-def _compare_with(reference: DatasetSnapshot | None, snapshot: DatasetSnapshot) -> tuple[Finding, ...]:
-    return compare_schemas(reference=reference.columns, current=snapshot.columns) if reference else ()
+def _suite(validation: ValidationSpec, reference: _Reference | None, platform: Platform) -> Expectations:
+    """Put together what the spec names: a file, a list, what a function gives, what is inferred."""
+    from airflow_mlops.adapters import great_expectations
+
+    expectations = list(validation.expectations)
+    if validation.suite:
+        expectations += great_expectations.read_suite(validation.suite)
+    if validation.function:
+        expectations += great_expectations.suite_of(_call(validation.function), validation.function)
+    if validation.inferred and reference:
+        expectations += infer_suite(reference.snapshot, storage=platform.storage)["expectations"]
+    great_expectations.check_suite(expectations)
+    return expectations
 
 
-def _column_missing(name: str) -> Finding:
-    return _critical("column_missing", name, "no such column", "the column that the suite checks")
+def _call(function: str) -> Any:
+    make = user_code.load_object(function)
+    try:
+        return make()
+    except Exception as error:
+        raise SpecError(
+            f"validation.function {function} raised {type(error).__name__}: {error}. Nothing was checked or trained."
+        ) from error
 
 
-def _critical(rule: str, column: str, observed: str, expected: str) -> Finding:
-    return Finding(rule=rule, severity=Severity.CRITICAL, column=column, observed=observed, expected=expected)
+def _look(
+    snapshot: DatasetSnapshot,
+    expectations: Expectations,
+    validation: ValidationSpec,
+    reference: _Reference | None,
+    platform: Platform,
+) -> tuple[list[Check], tuple[Finding, ...]]:
+    """Make the checks of the suite and the comparisons, and return them with what they found."""
+    findings = check_timestamp(snapshot, validation.policy)
+    if reference:
+        findings += compare_with_reference(
+            reference=reference.snapshot,
+            reference_profile=reference.profile,
+            current=snapshot,
+            current_profile=load_profile(platform.storage, snapshot.dataset, snapshot.digest),
+            validation=validation,
+        )
+    findings += missing_columns(
+        [name for entry in expectations for name in ibis_rules.columns_of(entry)], findings, snapshot, validation.policy
+    )
+    checks = _run_suite(snapshot, expectations)
+    findings += findings_of(checks, expectations, validation.policy)
+    return checks, tuple(_with_examples(finding, snapshot) for finding in findings)
+
+
+def _run_suite(snapshot: DatasetSnapshot, expectations: Expectations) -> list[Check]:
+    """Let the engine answer what it can in one scan, and Great Expectations the rest, on the columns it names."""
+    checks = ibis_rules.check_rules(snapshot.data_uri, expectations)
+    rest = [index for index, check in enumerate(checks) if check is None]
+    if rest:
+        from airflow_mlops.adapters import great_expectations  # it takes seconds to import
+
+        left = [expectations[index] for index in rest]
+        frame = arrow.read_frame(snapshot.data_uri, columns=great_expectations.columns_of(left, snapshot.columns))
+        for index, check in zip(rest, great_expectations.run_suite(frame, left), strict=True):
+            checks[index] = check
+    return [check for check in checks if check is not None]
+
+
+def _compare_with_requests(
+    snapshot: DatasetSnapshot,
+    validation: ValidationSpec,
+    connections: Connections | None,
+    platform: Platform,
+    run: PipelineRun,
+) -> tuple[Finding, ...]:
+    """Compare with what the model is asked where it serves, which is kept as a snapshot too: it is evidence."""
+    if validation.serving is None:
+        return ()
+    asked = snapshot_dataset(
+        validation.serving.data,
+        dataset=f"{snapshot.dataset}.serving",
+        storage=platform.storage,
+        connections=connections,
+        run=run,
+    )
+    training = load_profile(platform.storage, snapshot.dataset, snapshot.digest)
+    present = {column.name for column in asked.columns}
+    bins = [column for column in training.columns if column.name in present]
+    _, counted = duckdb_engine.count_columns(asked.data_uri, bins)
+    return compare_with_serving(
+        training=snapshot,
+        training_profile=training,
+        serving=asked,
+        serving_profile=load_profile(platform.storage, asked.dataset, asked.digest),
+        serving_counts=counted,
+        spec=validation.serving,
+        validation=validation,
+    )
+
+
+def _set_aside(
+    snapshot: DatasetSnapshot,
+    expectations: Expectations,
+    findings: Sequence[Finding],
+    validation: ValidationSpec,
+    platform: Platform,
+    run: PipelineRun,
+) -> tuple[Quarantine, DatasetSnapshot | None, tuple[Finding, ...]]:
+    """Part the rows: the bad ones to a side file with the rules that they broke, the rest to a snapshot of its own.
+
+    :returns: what was set aside, what is left (``None`` if that is not enough) and a finding if it is not.
+    """
+    rules = _row_rules(expectations, findings)
+    place = ("quarantine", folder_name(snapshot.dataset), short(snapshot.digest))
+    with platform.storage.staging(*place[:-1]) as staged, ibis_rules.bad_rows(snapshot.data_uri, rules) as rows:
+        with arrow.ParquetDigestWriter(staged / "rows.parquet", rows.schema) as writer:
+            for batch in rows:
+                writer.write(batch)
+        n_bad, uri = writer.n_rows, platform.storage.publish(staged, *place)
+    quarantine = Quarantine(uri=f"{uri}/rows.parquet", n_rows=n_bad)
+    limit = validation.policy.max_quarantined_fraction
+    if n_bad > limit * snapshot.n_rows or n_bad == snapshot.n_rows:
+        observed = f"{n_bad} of {snapshot.n_rows} rows ({n_bad / snapshot.n_rows:.2%}) are bad"
+        finding = Finding(
+            rule="quarantine", severity=Severity.CRITICAL, observed=observed, expected=f"at most {limit:.2%}"
+        )
+        return quarantine, None, (finding,)
+    with ibis_rules.good_rows(snapshot.data_uri, rules) as rows:
+        rest = store_rows(
+            rows,
+            dataset=snapshot.dataset,
+            storage=platform.storage,
+            timestamp=snapshot.timestamp,
+            source={**snapshot.source, "rest_of": snapshot.digest, "n_quarantined": n_bad},
+            run=run,
+        )
+    return quarantine, rest, ()
+
+
+def _row_rules(expectations: Expectations, findings: Sequence[Finding]) -> Expectations:
+    """Return the expectations whose bad rows are to be set aside.
+
+    :raises SpecError: when one of them is not about single rows.
+    """
+    wanted = {(f.rule, f.column) for f in findings if f.action is Verdict.QUARANTINE}
+    rules = [entry for entry in expectations if (entry["type"], ibis_rules.column_of(entry)) in wanted]
+    unfit = wanted - {(e["type"], ibis_rules.column_of(e)) for e in rules if ibis_rules.is_row_wise(e)}
+    if unfit:
+        names = [f"{rule}:{column}" if column else rule for rule, column in sorted(unfit, key=str)]
+        raise SpecError(
+            f"validation.policy: {bounded(names)} can't lead to QUARANTINE: no single row breaks it, or no engine can "
+            f"tell which. Choose HALT, RETRAIN or PROCEED for it. Nothing was set aside."
+        )
+    return rules
 
 
 def _with_examples(finding: Finding, snapshot: DatasetSnapshot) -> Finding:
@@ -105,3 +274,18 @@ def _with_examples(finding: Finding, snapshot: DatasetSnapshot) -> Finding:
     wanted = finding.expected.removeprefix("type ").replace("a date or a ", "")
     examples = duckdb_engine.examples_that_are_not(snapshot.data_uri, str(finding.column), wanted)
     return dataclasses.replace(finding, examples=examples)
+
+
+def _require_checked(report: ValidationReport) -> None:
+    """See that all was checked, but for what a broken column explains.
+
+    :raises DataError: when something was not.
+    """
+    broken = {finding.column for finding in report.findings if finding.action is Verdict.HALT}
+    unchecked = [c for c in report.checks if c.outcome is Outcome.UNCHECKED and c.column not in broken]
+    if unchecked:
+        texts = [f"{check.rule} on {check.column or 'the table'}: {check.observed}" for check in unchecked]
+        raise DataError(
+            f"{len(unchecked)} expectation(s) could not be checked, which says nothing about the data: "
+            f"{bounded(texts, 3)}. Nothing was trained. Mend the suite. Report: {report.report_uri}"
+        )

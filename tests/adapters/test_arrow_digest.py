@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, date, datetime, time
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.adapters.arrow import BLOCK_ROWS, ParquetDigestWriter, read_frame
+from airflow_mlops.adapters.arrow import BLOCK_ROWS, ParquetDigestWriter, check_file, check_rows, read_frame
 from airflow_mlops.core.data import Column
-from airflow_mlops.errors import IntegrityError
+from airflow_mlops.errors import DataError, IntegrityError
 
 
 def _write(path: Path, table: pa.Table, sizes: list[int] | None = None) -> ParquetDigestWriter:
@@ -153,6 +156,24 @@ def test_a_slice_has_the_digest_of_the_same_rows_alone(place):
         (pa.list_(pa.field("l", pa.int32())), [[1, 2], None]),
         (pa.struct({"a": pa.int32()}), [{"a": 1}, None]),
         (pa.null(), [None, None]),
+        (pa.timestamp("s"), [datetime.fromisoformat("2026-01-02"), None]),
+        (pa.timestamp("s", tz="UTC"), [datetime(2026, 1, 2, tzinfo=UTC), None]),
+        (pa.time32("s"), [time(1, 2), None]),
+        (pa.time64("ns"), [time(1, 2), None]),
+        (pa.date64(), [date(2026, 1, 2), None]),
+        (pa.duration("s"), [timedelta(1), None]),
+        (pa.float16(), [np.float16(0.5), None]),
+        (pa.decimal32(5, 2), [Decimal("1.50"), None]),
+        (pa.decimal256(50, 2), [Decimal("1.50"), None]),
+        (pa.string_view(), ["ä", None]),
+        (pa.large_binary(), [b"\0", None]),
+        (pa.binary(2), [b"ab", None]),
+        (pa.large_list(pa.int8()), [[1, 2], None]),
+        (pa.list_view(pa.int8()), [[1, 2], None]),
+        (pa.list_(pa.int8(), 2), [[1, 2], None]),
+        (pa.list_(pa.timestamp("s")), [[datetime.fromisoformat("2026-01-02")], None]),
+        (pa.map_(pa.string(), pa.int8()), [[("a", 1)], None]),
+        (pa.dictionary(pa.int32(), pa.int64()), [7, None]),
     ],
     ids=str,
 )
@@ -160,13 +181,23 @@ def test_what_was_written_is_vouched_for_when_it_is_read_back(place, kind, value
     table = pa.table({"x": pa.array(values, kind)})
     writer = _write(place, table)
     assert len(read_frame(str(place), writer.digest)) == 2
-    assert writer.columns == (Column(name="x", type=str(table["x"].type), n_null=table["x"].null_count),)
+    check_rows(str(place), writer.digest)
+    stored = str(pq.read_schema(place).field("x").type).replace(" ('x')", "")  # of a map, the name of its entries
+    assert writer.columns == (Column(name="x", type=stored, n_null=values.count(None)),)
 
 
 def test_rows_come_back_as_a_frame_of_all_blocks(place, many):
     writer = _write(place, many)
     frame = read_frame(str(place), writer.digest)
     assert frame["n"].tolist() == many["n"].to_pylist()
+
+
+def test_some_columns_are_read_in_the_order_that_was_asked_for(place):
+    writer = _write(place, FEW)
+    for digest in (writer.digest, ""):
+        assert list(read_frame(str(place), digest, columns=["s", "n"]).columns) == ["s", "n"]
+    with pytest.raises(IntegrityError, match="can't be read"):
+        read_frame(str(place.with_name("gone")), columns=["s"])
 
 
 def test_rows_that_are_not_those_that_were_vouched_for_are_refused(place):
@@ -190,3 +221,113 @@ def test_nulls_are_counted_over_all_blocks(place):
     n = BLOCK_ROWS + 10
     writer = _write(place, pa.table({"n": pa.array([None if i % 2 else i for i in range(n)]), "s": ["x"] * n}), [7, 9])
     assert [column.n_null for column in writer.columns] == [n // 2, 0]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "TIMESTAMP_S '2026-01-02'",
+        "TIMESTAMP_MS '2026-01-02'",
+        "TIMESTAMP_NS '2026-01-02'",
+        "TIMESTAMPTZ '2026-01-02'",
+        "TIMETZ '12:00:00+02'",
+        "MAP {'a': 1}",
+        "170141183460469231731687303715884105727::UHUGEINT / 1000",
+        "1::HUGEINT",
+        "'a'::ENUM ('a', 'b')",
+        "uuid()",
+        "'101'::BIT",
+        "[1, 2]::INT[2]",
+        "'{}'::JSON",
+        "12::BIGNUM",
+        "{'a': [TIMESTAMP_S '2026-01-02']}",
+    ],
+)
+def test_what_the_engine_gives_is_vouched_for_when_it_is_read_back(place, expression):
+    with duckdb.connect() as connection:
+        rows = connection.sql(f"SELECT {expression} AS x FROM range(3)").to_arrow_table()
+    writer = _write(place, rows)
+    check_rows(str(place), writer.digest)
+    assert writer.n_rows == pq.read_metadata(place).num_rows == 3
+
+
+@pytest.mark.parametrize("expression", ["INTERVAL 1 DAY", "union_value(a := 1)", "[INTERVAL 1 DAY]"])
+def test_a_type_that_parquet_can_not_hold_is_refused_by_column(place, expression):
+    with duckdb.connect() as connection:
+        rows = connection.sql(f"SELECT {expression} AS x").to_arrow_table()
+    with pytest.raises(
+        DataError, match=r"Column 'x' is of type .*, which Parquet can't hold. Nothing was kept. Cast it"
+    ):
+        _write(place, rows)
+
+
+def test_a_value_that_would_change_is_refused(place):
+    rows = pa.table({"x": pa.array([2**62], pa.timestamp("s"))})
+    with pytest.raises(DataError, match=r"Column 'x' can't be kept as timestamp\[ms\]: .* Nothing was kept"):
+        _write(place, rows)
+
+
+@pytest.mark.parametrize("other", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())])
+def test_the_same_text_has_the_same_digest_whatever_it_is_called(place, other):
+    text = pa.array(["a", "", None, "ä"])
+    assert _digest(place, pa.table({"s": text.cast(other)})) == _digest(place, pa.table({"s": text}))
+
+
+def test_a_file_is_vouched_for_by_its_bytes(place):
+    writer = _write(place, FEW)
+    check_file(str(place), writer.file_digest)
+    assert writer.file_digest == f"sha256:{hashlib.sha256(place.read_bytes()).hexdigest()}"
+    place.write_bytes(place.read_bytes() + b"x")
+    with pytest.raises(IntegrityError, match=f"the file has digest .*, {writer.file_digest[:19]}… was vouched for"):
+        check_file(str(place), writer.file_digest)
+    with pytest.raises(IntegrityError, match="can't be read"):
+        check_file(str(place.with_name("gone")), writer.file_digest)
+
+
+def _write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    with ParquetDigestWriter(path, schema) as writer:
+        for batch in batches:
+            writer.write(batch)
+
+
+def _threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith("snapshot-")}
+
+
+def test_nothing_is_left_running_after_a_failure(tmp_path, many):
+    class SourceBroke(Exception):
+        pass
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield many.to_batches()[0]
+        assert _threads()
+        raise SourceBroke
+
+    with pytest.raises(SourceBroke):
+        _write_batches(tmp_path / "x.parquet", many.schema, batches())
+    assert not _threads()
+
+
+def test_a_disk_that_takes_nothing_more_is_an_error_of_the_write(many):
+    with pytest.raises(OSError, match="No space left"):
+        _write_batches(Path("/dev/full"), many.schema, many.to_batches())
+    assert not _threads()
+
+
+def test_a_sample_is_spread_over_the_rows_however_they_were_chunked(tmp_path, many):
+    samples = [_write(tmp_path / "x.parquet", many, sizes).sample for sizes in ([], [7, 70_000, 3])]
+    assert samples[0].equals(samples[1])
+    kept = samples[0].num_rows
+    assert 30_000 < kept <= 65_536
+    step = -(-many.num_rows // kept)
+    assert samples[0]["f"].to_pylist() == many["f"].take(np.arange(0, many.num_rows, step)).to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("days", "is_ordered"), [([1, 1, None, 2], True), ([2, 1], False), ([None, None], True), ([1, 3, 2], False)]
+)
+def test_it_is_known_whether_moments_go_back(place, days, is_ordered):
+    moments = pa.array([day and datetime(2026, 1, day) for day in days], pa.timestamp("us"))  # noqa: DTZ001
+    dates = moments.cast(pa.date32())
+    writer = _write(place, pa.table({"at": moments, "day": dates, "n": [0] * len(days)}), [1] * len(days))
+    assert writer.is_ordered == {"at": is_ordered, "day": is_ordered}

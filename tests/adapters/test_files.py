@@ -4,21 +4,22 @@ import os
 
 import pytest
 
-from airflow_mlops.adapters.files import file_stamps, source_files
-from airflow_mlops.errors import DataError
+from airflow_mlops.adapters.files import file_stamps, list_files
+from airflow_mlops.errors import SpecError
 
 
 @pytest.fixture
 def folder(tmp_path):
     folder = tmp_path / "data"
     (folder / "sub").mkdir(parents=True)
-    for name in ("b.csv", "a.csv", "c.parquet", ".hidden.csv", "sub/d.csv"):
+    (folder / "_tmp").mkdir()
+    for name in ("b.csv", "a.csv", "c.parquet", ".hidden.csv", "_SUCCESS", "sub/d.csv", "_tmp/e.csv"):
         (folder / name).write_text("n\n1\n")
     return folder
 
 
-def _names(path: object) -> list[str]:
-    return [file.name for file in source_files(str(path))]
+def _names(path: object, **settings: bool) -> list[str]:
+    return [os.path.basename(file.path) for file in list_files(str(path), **settings)]
 
 
 def test_a_folder_stands_for_its_own_files_sorted_by_name(folder):
@@ -28,6 +29,11 @@ def test_a_folder_stands_for_its_own_files_sorted_by_name(folder):
 def test_a_glob_stands_for_what_it_matches(folder):
     assert _names(folder / "*.csv") == ["a.csv", "b.csv"]
     assert _names(folder / "*" / "*.csv") == ["d.csv"]
+    assert _names(folder / "**" / "*.csv") == ["a.csv", "b.csv", "d.csv"]
+
+
+def test_a_folder_stands_for_what_is_in_its_folders_too_where_that_is_asked_for(folder):
+    assert _names(folder, recursive=True) == ["a.csv", "b.csv", "c.parquet", "d.csv"]
 
 
 def test_a_file_stands_for_itself(folder):
@@ -46,16 +52,32 @@ def test_a_folder_with_brackets_in_its_name_is_a_folder_and_no_pattern(tmp_path)
 
 
 @pytest.mark.parametrize("path", ["nothing/*.csv", "nothing.csv", "empty"])
-def test_no_file_at_all_is_an_error_that_names_the_path(tmp_path, path):
+def test_where_nothing_is_there_is_no_file(tmp_path, path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=rf"No file matches '.*{path.replace('*', '.')}'. Nothing was read"):
-        source_files(str(tmp_path / path))
+    assert list_files(str(tmp_path / path)) == []
 
 
-def test_an_empty_file_among_others_is_an_error_that_names_it(folder):
-    (folder / "b.csv").write_text("")
-    with pytest.raises(DataError, match=r"1 of 3 file\(s\) at .* are empty \(0 bytes\): 'b\.csv'"):
-        source_files(str(folder))
+@pytest.mark.parametrize("name", ["_data", ".data"])
+def test_a_folder_that_was_written_out_may_have_a_hidden_name(tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "a.csv").write_text("n\n1\n")
+    assert _names(tmp_path / name) == _names(tmp_path / name / "*.csv") == ["a.csv"]
+
+
+def test_marker_files_are_left_out(folder):
+    assert "_SUCCESS" not in _names(folder)
+    assert "e.csv" not in _names(folder / "**" / "*")
+
+
+def test_a_file_has_its_size_and_the_stamp_that_is_watched(folder):
+    (file,) = list_files(str(folder / "a.csv"))
+    assert file.size == 4
+    assert {file.path: file.stamp} == file_stamps(str(folder / "a.csv"))
+
+
+def test_files_elsewhere_can_not_be_watched_and_that_is_said():
+    with pytest.raises(SpecError, match="only files on this machine can be watched so far"):
+        file_stamps("s3://bucket/folder")
 
 
 def test_environment_variables_are_read(folder, monkeypatch):

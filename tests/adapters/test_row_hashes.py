@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.adapters.row_hashes import row_hashes
-from airflow_mlops.core.split import draw_rows
+from airflow_mlops.core.split import draw_sides
 
 ROWS = pa.table(
     {
@@ -46,12 +45,28 @@ def test_a_zero_is_a_zero_whatever_its_sign():
 def test_rows_that_were_drawn_are_drawn_again_when_others_join_them(numbers: list[int], seed: int):
     few = row_hashes(pa.record_batch({"n": pa.array(numbers, pa.int64())}))
     joined = row_hashes(pa.record_batch({"n": pa.array([*range(100), *numbers], pa.int64())}))
-    assert list(draw_rows(few, fraction=0.3, seed=seed)) == list(draw_rows(joined, fraction=0.3, seed=seed)[100:])
+    sides, again = (draw_sides(each, test_fraction=0.3, seed=seed) for each in (few, joined))
+    assert list(sides) == list(again[100:])
 
 
-@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.5])
-def test_about_the_fraction_of_the_rows_is_drawn_and_another_seed_draws_others(fraction: float):
-    hashes = row_hashes(pa.record_batch({"n": np.arange(20_000)}))
-    drawn = draw_rows(hashes, fraction=fraction, seed=0)
-    assert abs(drawn.mean() - fraction) < 4 * np.sqrt(fraction * (1 - fraction) / len(hashes))
-    assert (drawn != draw_rows(hashes, fraction=fraction, seed=1)).any()
+@pytest.mark.parametrize("kind", [pa.int8(), pa.uint16(), pa.int64(), pa.float32(), pa.float64(), pa.decimal128(12, 2)])
+def test_a_number_counts_by_its_value_whatever_its_type(kind: pa.DataType):
+    plain = pa.array([1, 0, None, 77], pa.int32())
+    assert list(row_hashes(pa.record_batch({"n": plain.cast(kind)}))) == list(row_hashes(pa.record_batch({"n": plain})))
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=2, unique=True))
+def test_large_integers_that_floats_can_not_tell_apart_have_hashes_of_their_own(numbers: list[int]):
+    assert len(set(row_hashes(pa.record_batch({"n": pa.array(numbers, pa.int64())})))) == len(numbers)
+
+
+def test_a_text_counts_by_its_value_whatever_its_type():
+    plain = pa.array(["a", None, "", "ä"])
+    kinds = [plain.cast(pa.large_string()), plain.dictionary_encode(), plain.cast(pa.string_view())]
+    for same in kinds:
+        assert list(row_hashes(pa.record_batch({"s": same}))) == list(row_hashes(pa.record_batch({"s": plain})))
+
+
+def test_a_block_in_which_every_text_is_missing_has_a_hash():
+    block = pa.record_batch({"s": pa.array([None, None], pa.string())})
+    assert len(set(row_hashes(block))) == 1

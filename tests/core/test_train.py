@@ -2,12 +2,29 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_mlops.core.data import Column
+from airflow_mlops.core.split import DatasetPart, DatasetSplit
 from airflow_mlops.core.train import choose_features, fingerprint, merge_params
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs import TrainingSpec
 
 RIDGE = TrainingSpec(target="y", estimator="sklearn.linear_model.Ridge", params={"alpha": 1.0, "max_iter": None})
 COLUMNS = ("at", "x1", "y", "x2")
+PART = DatasetPart(uri="/p", digest="sha256:1", n_rows=3)
+
+
+def split_of(*names: str, timestamp: str | None = None, **settings: tuple[str, ...]) -> DatasetSplit:
+    columns = tuple(Column(name=name, type="double") for name in names)
+    return DatasetSplit(
+        snapshot_digest="s",
+        method="random",
+        cut=None,
+        columns=columns,
+        timestamp=timestamp,
+        train=PART,
+        test=PART,
+        **settings,
+    )
 
 
 def test_the_same_data_code_and_parameters_have_the_same_fingerprint():
@@ -49,13 +66,19 @@ def test_an_override_with_a_typo_does_not_train_with_the_default():
 
 
 def test_features_are_all_columns_but_target_and_timestamp_in_their_order():
-    assert choose_features(RIDGE, COLUMNS, "at") == ("x1", "x2")
-    assert choose_features(RIDGE, COLUMNS, None) == ("at", "x1", "x2")
+    assert choose_features(RIDGE, split_of(*COLUMNS, timestamp="at")) == ("x1", "x2")
+    assert choose_features(RIDGE, split_of(*COLUMNS)) == ("at", "x1", "x2")
+
+
+def test_what_tells_rows_or_groups_apart_is_no_feature_unless_it_is_named():
+    split = split_of("id", "town", *COLUMNS, timestamp="at", key=("id",), group=("town",))
+    assert choose_features(RIDGE, split) == ("x1", "x2")
+    assert choose_features(TrainingSpec(target="y", estimator="a.B", features=("town",)), split) == ("town",)
 
 
 def test_features_that_are_named_are_used_in_the_order_of_the_spec():
     spec = TrainingSpec(target="y", estimator="a.B", features=("x2", "x1"))
-    assert choose_features(spec, COLUMNS, "at") == ("x2", "x1")
+    assert choose_features(spec, split_of(*COLUMNS, timestamp="at")) == ("x2", "x1")
 
 
 def test_a_target_that_is_not_in_the_data_is_named_with_a_suggestion():
@@ -63,15 +86,17 @@ def test_a_target_that_is_not_in_the_data_is_named_with_a_suggestion():
     with pytest.raises(
         SpecError, match=r"training\.target 'target_value' is not in the data.*Did you mean 'target_val'"
     ):
-        choose_features(spec, ("x", "target_val"), None)
+        choose_features(spec, split_of("x", "target_val"))
 
 
 def test_a_feature_that_is_not_in_the_data_is_named():
     spec = TrainingSpec(target="y", estimator="a.B", features=("x1", "x9"))
     with pytest.raises(SpecError, match=r"training\.feature 'x9' is not in the data\. Columns: 'at', 'x1'"):
-        choose_features(spec, COLUMNS, "at")
+        choose_features(spec, split_of(*COLUMNS, timestamp="at"))
 
 
 def test_nothing_to_learn_from_is_an_error():
-    with pytest.raises(SpecError, match="No feature is left beside the target 'y' and the timestamp 'at'"):
-        choose_features(RIDGE, ("at", "y"), "at")
+    with pytest.raises(
+        SpecError, match=r"No feature is left: the columns are target, timestamp, key or group \('at', 'y'\)"
+    ):
+        choose_features(RIDGE, split_of("at", "y", timestamp="at"))

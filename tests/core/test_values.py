@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core import data, evaluate, gate, monitor, profile, promote, split, train, validate
+from airflow_mlops.core import data, evaluate, gate, leakage, monitor, profile, promote, split, train, validate
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import IntegrityError
 
@@ -45,13 +45,33 @@ EXAMPLES: list[Value] = [
     validate.ValidationReport(
         snapshot_digest="sha256:1",
         n_rows=3,
-        n_checks=2,
+        checks=(
+            validate.Check(
+                rule="r",
+                severity=validate.Severity.INFO,
+                expected="1",
+                outcome=validate.Outcome.MET,
+                observed="1",
+                engine="DuckDB",
+            ),
+        ),
         findings=(
             validate.Finding(
                 rule="r", severity=validate.Severity.WARNING, column="a", observed="1", expected="2", examples=("x",)
             ),
         ),
         verdict=validate.Verdict.PROCEED,
+        quarantine=validate.Quarantine(uri="/q", n_rows=1),
+    ),
+    leakage.LeakageReport(
+        snapshot_digest="sha256:1",
+        split_digest="a+b",
+        target="y",
+        n_train=8,
+        n_test=2,
+        n_sampled=8,
+        n_checks=3,
+        findings=(leakage.LeakageFinding(rule="r", columns=("a",), observed="1", expected="2", advice="x"),),
     ),
     split.DatasetSplit(
         snapshot_digest="sha256:1", method="time", cut="2026", columns=COLUMNS, timestamp="at", train=PART, test=PART
@@ -208,7 +228,7 @@ def test_what_is_no_document_at_all_is_refused(document):
 
 def test_nan_and_infinity_survive_the_way_through_json():
     odd = evaluate.Interval(difference=float("nan"), low=float("-inf"), high=float("inf"))
-    report = dataclasses.replace(EXAMPLES[4], comparisons=(dataclasses.replace(COMPARISON, against_baseline=odd),))
+    report = dataclasses.replace(EXAMPLES[5], comparisons=(dataclasses.replace(COMPARISON, against_baseline=odd),))
     document = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     again = evaluate.EvaluationReport.from_dict(document)
     assert repr(again.comparisons[0].against_baseline) == repr(odd)

@@ -22,7 +22,7 @@ def test_an_unknown_key_is_named_with_its_path_a_suggestion_and_the_known_keys()
     message = str(caught.value)
     assert "PipelineSpec: 1 setting(s)" in message
     assert "data.timstamp: unknown key. Did you mean 'timestamp'?" in message
-    assert "Known: athena, conn_id, csv, features," in message
+    assert "Known: athena, conn_id, csv, feature_tables, features," in message
 
 
 def test_an_unknown_key_at_the_top_is_named_without_a_path():

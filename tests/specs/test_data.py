@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from airflow_mlops.errors import SpecError
-from airflow_mlops.specs import DatasetSpec, SplitSpec, ValidationSpec
+from airflow_mlops.specs import DatasetSpec, SplitSpec
 
 EXPECTATION = {"type": "expect_column_to_exist", "kwargs": {"column": "a"}}
 
@@ -70,23 +70,6 @@ def test_a_path_that_is_empty_is_refused():
         DatasetSpec(path="")
 
 
-@pytest.mark.parametrize("settings", [{}, {"suite": ""}, {"suite": "s.json", "expectations": [EXPECTATION]}])
-def test_a_validation_has_either_a_suite_or_expectations(settings):
-    with pytest.raises(SpecError, match="give either `suite`, a path, or `expectations`"):
-        ValidationSpec(**settings)
-
-
-@pytest.mark.parametrize("broken", [{"kwargs": {}}, {"type": 3}])
-def test_an_expectation_without_a_type_is_named_by_its_place(broken):
-    with pytest.raises(SpecError, match=r"expectations\[1\] has no `type`"):
-        ValidationSpec(expectations=[EXPECTATION, broken])
-
-
-def test_the_path_of_a_suite_is_expanded(monkeypatch):
-    monkeypatch.setenv("MLOPS_TEST_ROOT", "/suites")
-    assert ValidationSpec(suite="$MLOPS_TEST_ROOT/a.json").suite == "/suites/a.json"
-
-
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.1, float("nan")])
 def test_a_test_fraction_lies_between_zero_and_one(fraction):
     with pytest.raises(SpecError, match="test_fraction"):
@@ -97,3 +80,43 @@ def test_a_split_is_by_time_unless_said_otherwise():
     assert SplitSpec().method == "time"
     with pytest.raises(SpecError, match="method: "):
         SplitSpec(method="shuffle")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"header": False}, "without a header the columns have no names: give `columns`"),
+        ({"columns": ["a"]}, "set `header: false`, or leave `columns` out"),
+        ({"header": False, "columns": ["a", "a"]}, "`columns` has a name twice"),
+        ({"encoding": "klingon"}, "csv.encoding: Python knows no such encoding"),
+        ({"decimal": ",", "delimiter": ","}, "can't be the decimal sign and the delimiter"),
+        ({"decimal": ",", "thousands": ","}, "can't be the decimal sign and the delimiter or thousands sign"),
+        ({"quote": "|", "delimiter": "|"}, "can't be the quote and the delimiter at once"),
+        ({"quote": "''"}, "csv.quote"),
+        ({"delimeter": ";"}, "csv.delimeter: unknown key. Did you mean 'delimiter'?"),
+        ({"final_newline": "maybe"}, "'required' or 'optional'"),
+    ],
+)
+def test_csv_settings_that_contradict_each_other_are_refused(settings, said):
+    with pytest.raises(SpecError) as caught:
+        DatasetSpec(path="x", csv=settings)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "found none"),
+        ({"path": "x", "function": "a:b"}, "found path and function"),
+        ({"query": "SELECT 1"}, "`query` needs `conn_id`"),
+        ({"path": "x", "athena": {"database": "d", "output_location": "s3://b"}}, "`athena` needs `query`"),
+        ({"path": "x", "timestamp": "at", "trailing": "P1D", "window_start": "2026-01-01"}, "keep one"),
+        ({"path": "x", "timestamp": "at", "trailing": "P1D", "since_last_snapshot": True}, "keep one"),
+        ({"path": "x", "trailing": "P1D"}, "a window needs `timestamp`"),
+        ({"path": "x", "timestamp": "at", "trailing": "-P1D"}, "trailing"),
+    ],
+)
+def test_a_dataset_has_one_source_and_one_window(settings, said):
+    with pytest.raises(SpecError) as caught:
+        DatasetSpec(**settings)
+    assert said in str(caught.value)

@@ -63,3 +63,26 @@ def test_the_target_needs_a_name():
 def test_a_spec_made_from_an_object_survives_the_way_through_json():
     spec = TrainingSpec(target="y", function=train, features=["x"], params={"alpha": 0.5, "layers": [3, 4]})
     assert TrainingSpec.parse(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec
+
+
+def test_an_estimator_gets_the_default_preprocessing_unless_said_otherwise():
+    assert TrainingSpec(target="y", estimator="a.B").preprocessing == "default"
+    assert TrainingSpec(target="y", estimator="a.B", preprocessing="none").preprocessor is None
+
+
+def test_preprocessing_of_ones_own_is_kept_as_its_import_path():
+    spec = TrainingSpec(target="y", estimator="a.B", preprocessing=Estimators.Nested)
+    assert spec.preprocessor == f"{__name__}:Estimators.Nested"
+    assert TrainingSpec.parse(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec
+
+
+@pytest.mark.parametrize("value", ["defualt", "", "x"])
+def test_a_preprocessing_that_is_no_path_is_refused(value):
+    with pytest.raises(SpecError, match="preprocessing: must be `default`, `none`, or the import path"):
+        TrainingSpec(target="y", estimator="a.B", preprocessing=value)
+
+
+def test_a_function_has_no_preprocessing_beside_it():
+    assert TrainingSpec(target="y", function="a:b", preprocessing="none").preprocessor is None
+    with pytest.raises(SpecError, match="put the preprocessing into what it returns"):
+        TrainingSpec(target="y", function="a:b", preprocessing="a:c")

@@ -3,51 +3,193 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, NoReturn
 
+import duckdb
+import fsspec
 import pyarrow as pa
 
-from airflow_mlops.adapters.duckdb_engine._engine import literal, name, stream
-from airflow_mlops.errors import DataError, bounded
+from airflow_mlops.adapters.duckdb_engine._engine import literal, name, paths
+from airflow_mlops.adapters.duckdb_engine.csv import CsvSource
+from airflow_mlops.adapters.duckdb_engine.faults import engine_fault
+from airflow_mlops.adapters.duckdb_engine.json_lines import json_lines_sql
+from airflow_mlops.adapters.duckdb_engine.parquet_kinds import require_same_kinds
+from airflow_mlops.adapters.duckdb_engine.partitions import partition_types
+from airflow_mlops.adapters.duckdb_engine.text_types import misfit_column
+from airflow_mlops.core.data import Window, resolve_window
+from airflow_mlops.errors import DataError, bounded, did_you_mean
 from airflow_mlops.specs.data import DatasetSpec
 
-__all__ = ["scan_source"]
+__all__ = ["TypesWidenedError", "format_of", "scan_source"]
 
-_READERS = {
-    "csv": "read_csv({files}, union_by_name = true, sample_size = -1)",
-    "parquet": "read_parquet({files}, union_by_name = true)",
-    "jsonl": "read_ndjson({files}, union_by_name = true, sample_size = -1)",
-}
+_BATCH_ROWS = 65_536
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
-def scan_source(data: DatasetSpec, files: Sequence[Path]) -> contextlib.AbstractContextManager[pa.RecordBatchReader]:
-    """Stream the rows of the files that lie in the spec's window, in the order of the files.
+class TypesWidenedError(Exception):
+    """A value does not have the type that a sample of its column had.
+
+    Drop the rows that were read, and call :func:`scan_source` again with ``exact_types=True``.
+    """
+
+
+@contextlib.contextmanager
+def scan_source(
+    data: DatasetSpec,
+    files: Sequence[Path | str],
+    window: Window | None = None,
+    *,
+    filesystem: Any = None,
+    scratch: Path | None = None,
+    exact_types: bool = False,
+    is_sorted: bool = False,
+) -> Iterator[pa.RecordBatchReader]:
+    """Stream the rows of files that lie in a window, in the order of the files.
 
     Columns are matched by name and a column that a file lacks is null in its rows. Rows whose timestamp is
     null or no timestamp stay in, whatever the window: it is the validation that has to see them.
 
+    The types of CSV columns are those of a sample; a value that turns out not to be of its column's type
+    ends the reading with :class:`TypesWidenedError`.
+
+    :param window: by default the spec's own, which may not depend on the moment or on earlier snapshots.
+    :param filesystem: an fsspec file system for the paths; ``None``: the local one. Where it has an attribute
+        ``failure`` that is set, that is what is raised.
+    :param scratch: a folder for temporary copies; ``None``: one of the system's.
+    :param exact_types: find the types of CSV columns from all rows, which reads the files twice.
+    :param is_sorted: sort the rows by all of their columns, where the files come in no order of their own.
     :raises DataError: when the files can't be read, or lack the timestamp column that the window needs.
+    :raises UnavailableError: when the engine or the storage fails.
     """
-    reader = _READERS[_format_of(data, files)].format(files=literal([str(file) for file in files]))
-    where = []
-    if data.timestamp:
-        moment = f"TRY_CAST({name(data.timestamp)} AS TIMESTAMP)"
-        where += [f"{moment} >= {literal(data.window_start)}"] if data.window_start else []
-        where += [f"{moment} < {literal(data.window_end)}"] if data.window_end else []
-        where = [f"(({' AND '.join(where)}) OR {moment} IS NULL)"] if where else []
-    then = f" WHERE {where[0]}" if where else ""
-    return stream(f"SELECT * FROM {reader}", then, subject=f"The files at {data.path!r}", timestamp=data.timestamp)
+    names = [str(file) for file in files]
+    with contextlib.ExitStack() as stack:
+        if scratch is None:
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="airflow-mlops-")))
+        scan = _Scan(data, names, filesystem or fsspec.filesystem("file"), scratch)
+        stack.callback(scan.connection.close)
+        yield scan.rows(window or _fixed_window(data), exact_types=exact_types, is_sorted=is_sorted)
 
 
-def _format_of(data: DatasetSpec, files: Sequence[Path]) -> str:
+class _Scan:
+    def __init__(self, data: DatasetSpec, files: Sequence[str], filesystem: Any, scratch: Path) -> None:
+        self._data, self._files, self._filesystem, self._scratch = data, files, filesystem, scratch
+        self._csv: CsvSource | None = None
+        self._explain: Callable[[str], Exception | None] = lambda _: None
+        self.connection = duckdb.connect()
+        self.connection.execute("SET TimeZone = 'UTC'")  # not the machine's, or workers would read other moments
+        self.connection.execute(f"SET temp_directory = {literal(str(scratch))}")
+        self.connection.execute("SET autoinstall_known_extensions = false")
+        if "file" not in _protocols(filesystem):
+            self.connection.register_filesystem(filesystem)
+
+    def rows(self, window: Window, *, exact_types: bool, is_sorted: bool) -> pa.RecordBatchReader:
+        try:
+            relation = self.connection.sql(self._sql(exact_types=exact_types))
+            condition = _condition(relation, self._data, window)
+            meant = relation.filter(condition) if condition else relation
+            reader = (meant.order("ALL") if is_sorted else meant).to_arrow_reader(_BATCH_ROWS)
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            self._fail(error)
+        return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
+
+    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        """Give the batches; what fails while they are read is no error of whom they are given to."""
+        while True:
+            try:
+                batch = reader.read_next_batch()
+            except StopIteration:
+                return
+            except (duckdb.Error, pa.ArrowException, OSError) as error:
+                self._fail(error)
+            yield batch
+
+    def _sql(self, *, exact_types: bool) -> str:
+        kind = format_of(self._data, self._files)
+        if kind == "csv":
+            return self._csv_sql(exact_types=exact_types)
+        if kind == "jsonl":
+            return json_lines_sql(self.connection, self._data, self._files, self._options())
+        require_same_kinds(self.connection, self._files)
+        return f"SELECT * FROM read_parquet({paths(self._files)}, union_by_name = true, {self._options()})"
+
+    def _csv_sql(self, *, exact_types: bool) -> str:
+        source = CsvSource(self._data, self._files, filesystem=self._filesystem, scratch=self._scratch)
+        self._csv = source
+        readings = source.readings(self.connection, exact=exact_types)
+
+        def explain(message: str) -> Exception | None:
+            column = misfit_column(message)
+            if column in self._data.csv.types:
+                return source.misfit(self.connection, readings[column])
+            is_misfit = column is not None or message.startswith("Conversion Error")
+            return TypesWidenedError(column or message.splitlines()[0]) if is_misfit else None
+
+        self._explain = explain
+        return source.sql(readings)
+
+    def _options(self) -> str:
+        if not self._data.partitioned:
+            return "hive_partitioning = false"
+        types = ", ".join(f"{name(key)}: {kind}" for key, kind in partition_types(self._files).items())
+        return f"hive_partitioning = true, hive_types = {{{types}}}"
+
+    def _fail(self, error: Exception) -> NoReturn:
+        failure = getattr(self._filesystem, "failure", None)
+        if failure is not None:
+            raise failure from error
+        originals = self._csv.originals if self._csv else {}
+        fault = self._explain(str(error)) or engine_fault(
+            error, self._data, filesystem=self._filesystem, originals=originals
+        )
+        raise fault from error
+
+
+def format_of(data: DatasetSpec, files: Sequence[str]) -> str:
+    """Return of which format files are: ``csv``, ``parquet`` or ``jsonl``.
+
+    :raises DataError: when that is not known, or they are of several.
+    """
     if data.format:
         return data.format
-    found = sorted({_FORMATS.get(file.suffix.lower(), file.suffix) for file in files})
-    if len(found) != 1 or found[0] not in _READERS:
+    suffixes = {Path(file.lower().removesuffix(".gz")).suffix for file in files}
+    found = sorted({_FORMATS.get(suffix, suffix) for suffix in suffixes})
+    if len(found) != 1 or found[0] not in _FORMATS.values():
         raise DataError(
             f"The files at {data.path!r} are of kind {bounded(found)}; one of csv, parquet and jsonl was expected. "
             f"Narrow data.path to one kind, or set data.format."
         )
     return found[0]
+
+
+def _condition(relation: duckdb.DuckDBPyRelation, data: DatasetSpec, window: Window) -> str | None:
+    if not data.timestamp:
+        return None
+    if data.timestamp not in relation.columns:
+        raise DataError(
+            f"{data.subject}: the timestamp column {data.timestamp!r} is not in the data. Columns: "
+            f"{bounded(relation.columns, 20)}.{did_you_mean(data.timestamp, relation.columns)}"
+        )
+    if window.is_open:
+        return None
+    column = name(data.timestamp)
+    if str(relation.types[relation.columns.index(data.timestamp)]) == "VARCHAR":
+        column = f"TRY_CAST({column} AS TIMESTAMPTZ)"  # a cast to TIMESTAMP would drop the zone
+    moment = f"TRY_CAST({column} AS TIMESTAMP)"
+    bounds = [f"{moment} >= {literal(window.start)}"] if window.start else []
+    bounds += [f"{moment} < {literal(window.end)}"] if window.end else []
+    return f"({' AND '.join(bounds)}) OR {moment} IS NULL"
+
+
+def _fixed_window(data: DatasetSpec) -> Window:
+    if data.trailing or data.since_last_snapshot:
+        raise ValueError("a window that depends on the moment or on earlier snapshots has to be given")
+    return resolve_window(data, now=datetime.min.replace(tzinfo=UTC))
+
+
+def _protocols(filesystem: Any) -> tuple[str, ...]:
+    protocol = filesystem.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)

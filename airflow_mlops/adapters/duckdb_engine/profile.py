@@ -1,13 +1,135 @@
-"""DuckDB: answers questions about a snapshot."""
+"""DuckDB: answers questions about a snapshot, and counts what each of its columns holds."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, name, one_row
+import pyarrow as pa
 
-__all__ = ["examples_that_are_not", "quantiles", "time_range"]
+from airflow_mlops.adapters.duckdb_engine._engine import connect, name, one_row, stored
+from airflow_mlops.adapters.duckdb_engine._numbers import NumberCounter
+from airflow_mlops.adapters.duckdb_engine._scan import Scan
+from airflow_mlops.adapters.duckdb_engine.counts import MAX_KEY_LENGTH, value_counts
+from airflow_mlops.core.data import Column
+from airflow_mlops.core.profile import (
+    MAX_CATEGORIES,
+    N_TOP_VALUES,
+    OTHER,
+    ColumnProfile,
+    fold_rare,
+    has_profile,
+    is_moment,
+    is_numeric,
+)
+
+__all__ = ["examples_that_are_not", "profile_columns", "time_range"]
+
+_MANY_VALUES = 1_000
+
+
+def profile_columns(
+    parquet: str, columns: Sequence[Column], sample: pa.Table, *, is_ordered: Mapping[str, bool] | None = None
+) -> tuple[ColumnProfile, ...]:
+    """Count what each column of a snapshot holds, on all of its rows.
+
+    What the file's own statistics answer is asked of them, what is of no use one by one is asked of all columns at
+    once, and then each column is read for its counts.
+
+    :param columns: with their nulls counted.
+    :param sample: rows that are spread over the file; they choose bins, and are counted like all others.
+    :param is_ordered: what is known of the order of dates and timestamps.
+    :raises DataError: when the file can't be read.
+    """
+    with connect(f"The snapshot {parquet}") as connection:
+        scan = Scan(connection, stored(parquet), sample)
+        n_rows = int(scan.row(["count(*)"])[0])
+        extremes = _extremes(scan, [column.name for column in columns if _has_extremes(column.type)])
+        counter = NumberCounter(scan, extremes)
+        frequent = {column.name: _frequent(scan, column.name) for column in columns if _is_category(column.type)}
+        many = _many(scan, [column for column in columns if _has_many(column, counter, frequent)])
+        profiles = []
+        for column in columns:
+            rest = {key: n for key, n in (("null", column.n_null), (OTHER, n_rows - column.n_null)) if n}
+            profile = ColumnProfile(name=column.name, counts=rest, **many.get(column.name, {}))
+            if is_numeric(column.type):
+                profile = counter.count(profile, column.n_null, n_rows)
+            elif is_moment(column.type):
+                profile = _moment(profile, extremes[column.name], (is_ordered or {}).get(column.name))
+            elif column.name in frequent:
+                profile = _category(scan, profile, column, frequent[column.name], n_rows)
+            profiles.append(profile)
+    return tuple(profiles)
+
+
+def _extremes(scan: Scan, columns: Sequence[str]) -> dict[str, tuple[Any, Any]]:
+    """Return the smallest and the largest value of columns, from the statistics of the file's row groups."""
+    if not columns:
+        return {}
+    answers = iter(scan.row([f"{of}({name(column)})" for column in columns for of in ("min", "max")]))
+    return {column: (next(answers), next(answers)) for column in columns}
+
+
+def _has_extremes(arrow_type: str) -> bool:
+    return is_numeric(arrow_type) or is_moment(arrow_type)
+
+
+def _is_category(arrow_type: str) -> bool:
+    return has_profile(arrow_type) and not _has_extremes(arrow_type)
+
+
+def _has_many(column: Column, counter: NumberCounter, frequent: Mapping[str, list[str]]) -> bool:
+    if column.name in frequent:
+        return len(frequent[column.name]) > _MANY_VALUES
+    return counter.has_many(column.name) if is_numeric(column.type) else is_moment(column.type)
+
+
+def _many(scan: Scan, columns: Sequence[Column]) -> dict[str, dict[str, Any]]:
+    """Answer for columns of many values what can't be had from the counts of their values."""
+    asked = []
+    for column in columns:
+        asked.append((column.name, "n_distinct", f"approx_count_distinct({name(column.name)})"))
+        if column.type == "string":
+            asked.append((column.name, "min_length", f"min(length({name(column.name)}))"))
+            asked.append((column.name, "max_length", f"max(length({name(column.name)}))"))
+    answers: dict[str, dict[str, Any]] = {column.name: {} for column in columns}
+    if asked:
+        row = scan.row([expression for _, _, expression in asked])
+        for (column_name, key, _), answer in zip(asked, row, strict=True):
+            answers[column_name][key] = answer
+    return answers
+
+
+def _moment(profile: ColumnProfile, extremes: tuple[Any, Any], is_ordered: bool | None) -> ColumnProfile:
+    low, high = (None if moment is None else str(moment.isoformat()) for moment in extremes)
+    return replace(profile, minimum=low, maximum=high, is_ordered=is_ordered)
+
+
+def _frequent(scan: Scan, column: str) -> list[str]:
+    """Return the values of the sample as text, the most frequent ones first."""
+    values = scan.sample.column(column).drop_null().cast(pa.string()).value_counts()
+    found = zip(values.field("counts").to_pylist(), values.field("values").to_pylist(), strict=True)
+    return [value for _, value in sorted(found, key=lambda item: (-item[0], item[1]))]
+
+
+def _category(
+    scan: Scan, profile: ColumnProfile, column: Column, frequent: Sequence[str], n_rows: int
+) -> ColumnProfile:
+    """Count the values of a column that has few, and of one that has many those that its sample has most often."""
+    has_many = profile.n_distinct is not None
+    if not has_many:
+        counts = value_counts(scan.connection, scan.rows, column.name)
+        lengths = [len(value) for value in counts] if column.type == "string" else []
+        shortest, longest = (min(lengths), max(lengths)) if lengths else (None, None)
+        profile = replace(profile, n_distinct=len(counts), min_length=shortest, max_length=longest)
+    if (profile.max_length or 0) > MAX_KEY_LENGTH:
+        return profile
+    if has_many:
+        counts = value_counts(scan.connection, scan.rows, column.name, frequent[:MAX_CATEGORIES])
+    top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:N_TOP_VALUES]
+    return replace(profile, counts=fold_rare(counts, column.n_null, n_rows, known={}), top_values=tuple(top))
 
 
 def time_range(parquet: str, column: str) -> tuple[datetime | None, datetime | None]:
@@ -17,24 +139,13 @@ def time_range(parquet: str, column: str) -> tuple[datetime | None, datetime | N
     return low, high
 
 
-def quantiles(parquet: str, column: str, n_bins: int) -> list[float]:
-    """Return ``n_bins + 1`` quantiles, from the smallest to the largest, of a column's finite values.
-
-    :returns: ascending; empty when no value is finite.
-    """
-    value = f"{name(column)}::DOUBLE"
-    shares = [index / n_bins for index in range(n_bins + 1)]
-    found = one_row(parquet, f"quantile_disc({value}, {shares}) FILTER (isfinite({value}))")[0]
-    return [float(value) for value in found or [] if math.isfinite(value)]
-
-
 def examples_that_are_not(parquet: str, column: str, arrow_type: str, limit: int = 3) -> tuple[str, ...]:
     """Return some of a text column's values that can't be read as the type that was expected."""
     wanted = "TIMESTAMP" if arrow_type.startswith(("timestamp", "date")) else "DOUBLE"
     quoted = name(column)
     with connect(f"Column {column!r}") as connection:
         rows = connection.execute(
-            f"SELECT DISTINCT {quoted}::VARCHAR FROM read_parquet({literal(parquet)}) "
+            f"SELECT DISTINCT {quoted}::VARCHAR FROM {stored(parquet)} "
             f"WHERE {quoted} IS NOT NULL AND TRY_CAST({quoted} AS {wanted}) IS NULL ORDER BY 1 LIMIT {limit}"
         ).fetchall()
     return tuple(str(row[0])[:80] for row in rows)

@@ -1,0 +1,125 @@
+"""Arrow: streamed reading of Parquet, and whether it is what was vouched for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from airflow_mlops.adapters.arrow._sample import SpreadSample
+from airflow_mlops.adapters.arrow.digest import RowDigest, file_digest
+from airflow_mlops.errors import IntegrityError
+
+__all__ = ["After", "check_file", "check_rows", "mask_batches", "read_column", "read_frame", "sample_frame"]
+
+After = tuple[str, datetime]
+"""A timestamp column and a moment: the rows that are later."""
+
+
+def mask_batches(
+    batches: Iterable[pa.RecordBatch], is_test: Callable[[pa.RecordBatch], NDArray[np.bool_]]
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Part every batch in the rows for training and those that are held back."""
+    for batch in batches:
+        held_back = np.asarray(is_test(batch), dtype=bool)
+        yield batch.filter(pa.array(~held_back)), batch.filter(pa.array(held_back))
+
+
+def read_frame(path: str, expected_digest: str = "", *, columns: Sequence[str] | None = None) -> Any:
+    """Read a Parquet file of this package's, as a pandas data frame.
+
+    :param expected_digest: of all of its rows, which is what the step before vouched for; empty when the file was
+        checked already.
+    :param columns: the ones to give, in this order; ``None``: all.
+    :raises IntegrityError: when the rows are not those, or the file is gone or damaged.
+    """
+    wanted = None if columns is None else list(columns)
+    if expected_digest:
+        blocks = _verified_blocks(path, expected_digest)
+        table = pa.concat_tables(block.select(wanted) if wanted is not None else block for block in blocks)
+    else:
+        try:
+            table = pq.read_table(path, columns=wanted)
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(path, error) from error
+    return table.to_pandas(date_as_object=False)
+
+
+def check_file(path: str, expected_digest: str) -> None:
+    """See that a file's bytes are those that were vouched for.
+
+    :param expected_digest: of the file's bytes, from ``file_digest`` in a manifest.
+    :raises IntegrityError: when they are others, or the file is gone or can't be read.
+    """
+    try:
+        digest = file_digest(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if digest != expected_digest:
+        raise _changed(path, "the file has", digest, expected_digest)
+
+
+def check_rows(path: str, expected_digest: str) -> None:
+    """See that a Parquet file of this package's holds the rows that were vouched for, block by block.
+
+    :raises IntegrityError: when the rows are others, or the file is gone or damaged.
+    """
+    for _ in _verified_blocks(path, expected_digest):
+        pass
+
+
+def _verified_blocks(path: str, expected_digest: str) -> Iterator[pa.Table]:
+    """Give the file's blocks; after the last one it is known whether they are what was vouched for."""
+    try:
+        with pq.ParquetFile(path) as file:
+            digest = RowDigest(file.schema_arrow)
+            for group in range(file.num_row_groups):
+                block = file.read_row_group(group)
+                digest.update(block)
+                yield block
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+    if str(digest) != expected_digest:
+        raise _changed(path, "the rows have", str(digest), expected_digest)
+
+
+def _unreadable(path: str, error: Exception) -> IntegrityError:
+    return IntegrityError(f"{path} can't be read: {error}. Run the pipeline again to make it anew.")
+
+
+def _changed(path: str, what: str, digest: str, expected_digest: str) -> IntegrityError:
+    return IntegrityError(
+        f"{path}: {what} digest {digest[:19]}…, {expected_digest[:19]}… was vouched for. The file was changed after "
+        f"it was written; nothing uses it. Remove it and run the pipeline again."
+    )
+
+
+def read_column(path: str, column: str) -> NDArray[Any]:
+    """Read one column of a Parquet file as a numpy array."""
+    return np.asarray(pq.read_table(path, columns=[column]).column(0).to_numpy())
+
+
+def sample_frame(path: str, columns: Sequence[str], max_rows: int, *, after: After | None = None) -> Any:
+    """Read at most ``max_rows`` rows, spread evenly over the file, as a pandas data frame to draw from."""
+    sample = SpreadSample(max_rows)
+    with pq.ParquetFile(path) as file:
+        schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+        for rows in _row_groups(file, columns, after):
+            sample.add(rows)
+    return sample.table(schema).to_pandas()
+
+
+def _row_groups(file: pq.ParquetFile, columns: Sequence[str], after: After | None) -> Iterator[pa.Table]:
+    wanted = list(dict.fromkeys([*columns, *([after[0]] if after else [])]))
+    for group in range(file.num_row_groups):
+        table = file.read_row_group(group, columns=wanted)
+        if after:
+            moment = table.column(after[0]).cast(pa.timestamp("us"))
+            table = table.filter(pc.greater(moment, pa.scalar(after[1], pa.timestamp("us"))))
+        yield table.select(list(columns))

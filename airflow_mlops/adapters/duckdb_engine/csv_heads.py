@@ -1,0 +1,239 @@
+"""How CSV files begin and end: delimiter, names of the columns, encoding, whether one was cut off. No engine in it."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from airflow_mlops.errors import DataError, bounded
+from airflow_mlops.specs.data import CsvSpec
+
+__all__ = ["CsvHead", "as_utf8", "bad_byte", "delimiter_of", "read_head"]
+
+_DELIMITERS = (",", ";", "\t", "|")
+_BLOCK = 1 << 20
+_MAX_HEAD = 1 << 24
+_UTF8 = ("utf-8", "utf-8-sig", "ascii")
+_NUMBER = r"[+-]?\d+([.,]\d+)*(e[+-]?\d+)?"
+_DAY = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?"
+_DATA = re.compile(f"{_NUMBER}|{_DAY}|nan|true|false", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvHead:
+    """What a look at a file's first lines tells.
+
+    :param delimiter: ``None``: every line is a single field, so any delimiter will do.
+    """
+
+    file: str
+    delimiter: str | None
+    names: tuple[str, ...]
+
+
+def read_head(filesystem: Any, file: str, settings: CsvSpec) -> CsvHead:
+    """Look at a UTF-8 file's first lines and its last byte.
+
+    :raises DataError: when it has no usable header, or was cut off.
+    """
+    if settings.final_newline == "required" and not _is_compressed(file):
+        _require_final_newline(filesystem, file)
+    lines = _first_lines(filesystem, file)
+    delimiter = settings.delimiter or _sniffed(lines, settings)
+    first = next(_records(lines, delimiter or ",", settings), [])
+    if not settings.header:
+        return CsvHead(file=file, delimiter=delimiter, names=settings.columns or ())
+    _require_header(file, first, delimiter)
+    return CsvHead(file=file, delimiter=delimiter, names=tuple(first))
+
+
+def delimiter_of(heads: Sequence[CsvHead]) -> str:
+    """Return the delimiter that all files agree on.
+
+    :raises DataError: when they do not.
+    """
+    known = {head.delimiter: head for head in heads if head.delimiter}
+    if len(known) > 1:
+        (one, first), (other, second) = list(known.items())[:2]
+        raise DataError(
+            f"{first.file} is delimited by {one!r}, {second.file} by {other!r}. Nothing was read, because one of them "
+            f"would be misread. Deliver them alike, or set csv.delimiter and narrow data.path."
+        )
+    return next(iter(known), None) or ","
+
+
+def as_utf8(filesystem: Any, file: str, settings: CsvSpec, copy: Path) -> bool:
+    """Write a copy in UTF-8 of a file in another encoding, block by block.
+
+    :returns: whether a copy was needed.
+    :raises DataError: when a byte is none of the encoding, or the file was cut off.
+    """
+    if settings.encoding in _UTF8:
+        return False
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    last = "\n"
+    with copy.open("w", encoding="utf-8", newline="") as out:
+        for text in _decoded(filesystem, file, settings.encoding):
+            out.write(text)
+            last = text[-1:] or last
+    if settings.final_newline == "required" and last not in "\n\r":
+        raise _cut_off(file, copy.read_bytes().count(b"\n") + 1)
+    return True
+
+
+def bad_byte(filesystem: Any, file: str, encoding: str) -> DataError | None:
+    """Return what is wrong where a file has a byte that is none of the encoding."""
+    try:
+        for _ in _decoded(filesystem, file, encoding):
+            pass
+    except DataError as error:
+        return error
+    return None
+
+
+def _decoded(filesystem: Any, file: str, encoding: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    n_read = 0
+    with _open(filesystem, file) as stream:
+        while True:
+            block = stream.read(_BLOCK)
+            waiting = len(decoder.getstate()[0])
+            try:
+                text = decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                offset = n_read - waiting + error.start
+                raise DataError(
+                    f"{file}: byte {offset} ({error.object[error.start]:#04x}) is not {encoding}: {error.reason}. "
+                    f"Nothing was kept. Set csv.encoding to what the file is written in, such as cp1252 or utf-16."
+                ) from error
+            yield text
+            if not block:
+                return
+            n_read += len(block)
+
+
+def _first_lines(filesystem: Any, file: str) -> list[str]:
+    """Return the whole lines at the beginning of a file; at least one, however long it is."""
+    size = 1 << 16
+    while True:
+        with _open(filesystem, file) as stream:
+            head = stream.read(size)
+        is_whole = len(head) < size
+        end = len(head) if is_whole else max(head.rfind(b"\n"), head.rfind(b"\r")) + 1
+        if end or size >= _MAX_HEAD:
+            break
+        size *= 16
+    try:
+        text = head[:end].decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise (bad_byte(filesystem, file, "utf-8") or DataError(f"{file} is not in UTF-8.")) from None
+    return text.splitlines(keepends=True)
+
+
+def _sniffed(lines: list[str], settings: CsvSpec) -> str | None:
+    """Return the delimiter that parts the most fields, as many on every line if there is such a one."""
+    found = []
+    for delimiter in _DELIMITERS:
+        if delimiter in (settings.decimal, settings.thousands) and settings.decimal != ".":
+            continue
+        counts = [len(fields) for _, fields in zip(range(20), _records(lines, delimiter, settings), strict=False)]
+        if counts and max(counts) > 1:
+            is_regular = len(set(counts)) == 1
+            found.append((is_regular, counts[0], delimiter))
+    return max(found, key=lambda each: each[:2])[2] if found else None
+
+
+def _records(lines: list[str], delimiter: str, settings: CsvSpec) -> Iterator[list[str]]:
+    if len(delimiter) > 1:  # the standard library's reader knows one character
+        lines, delimiter = [line.replace(delimiter, "\x1f") for line in lines], "\x1f"
+    reader = csv.reader(
+        lines,
+        delimiter=delimiter,
+        quotechar=settings.quote or None,
+        quoting=csv.QUOTE_MINIMAL if settings.quote else csv.QUOTE_NONE,
+        skipinitialspace=settings.skip_initial_space,
+    )
+    try:
+        yield from (fields for fields in reader if fields)
+    except csv.Error:
+        return  # the engine says what is wrong, and on which line
+
+
+def _require_header(file: str, names: list[str], delimiter: str | None) -> None:
+    folded = [name.casefold() for name in names]
+    like_data = [name for name in names if _DATA.fullmatch(name.strip())]
+    repeated = sorted({name for name in names if folded.count(name.casefold()) > 1})
+    wrong = (
+        f"has names that are values: {bounded(like_data, 3)}"
+        if like_data
+        else "has an empty name"
+        if not all(name.strip() for name in names) or not names
+        else f"has a name twice: {bounded(repeated, 3)}"
+        if repeated
+        else None
+    )
+    if wrong:
+        raise DataError(
+            f"{file}: the header on line 1 {wrong}. Nothing was read. If the file has no header, set "
+            f"`csv.header: false` and name the columns in `csv.columns`; otherwise mend the header."
+        )
+    others = [other for other in _DELIMITERS if other != delimiter and other in names[0]]
+    if len(names) == 1 and others:
+        raise DataError(
+            f"{file}: the header on line 1 is a single name, {names[0][:80]!r}, with the delimiter {delimiter!r}. "
+            f"Nothing was read. Set csv.delimiter, which may be {others[0]!r}."
+        )
+
+
+def _require_final_newline(filesystem: Any, file: str) -> None:
+    with filesystem.open(file, "rb") as stream:
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(max(0, size - 1))
+        if stream.read(1) in (b"\n", b"\r"):
+            return
+        stream.seek(0)
+        n_lines = 1 + sum(block.count(b"\n") for block in iter(lambda: stream.read(_BLOCK), b""))
+    raise _cut_off(file, n_lines)
+
+
+def _cut_off(file: str, line: int) -> DataError:
+    return DataError(
+        f"{file}: line {line}, the last one, has no end; that is how a file looks that was cut off. Nothing was kept. "
+        f"Deliver it again, or set `csv.final_newline: optional` if the files are written so."
+    )
+
+
+def _open(filesystem: Any, file: str) -> BinaryIO:
+    stream: BinaryIO = filesystem.open(file, "rb")
+    return _Gzip(stream) if _is_compressed(file) else stream  # type: ignore[return-value]
+
+
+class _Gzip(gzip.GzipFile):
+    """A compressed file that closes what it reads from, and says when it ends too early."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(fileobj=stream)
+        self._stream = stream
+
+    def read(self, size: int | None = -1) -> bytes:
+        try:
+            return super().read(size)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            name = getattr(self._stream, "name", "The file")
+            raise DataError(f"{name} is cut off, or no gzip file: {error}. Deliver it again.") from error
+
+    def close(self) -> None:
+        super().close()
+        self._stream.close()
+
+
+def _is_compressed(file: str) -> bool:
+    return file.lower().endswith(".gz")

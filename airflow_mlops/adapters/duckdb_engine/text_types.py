@@ -1,0 +1,287 @@
+"""DuckDB: what type the values of a text column are of, and how they are read as it without misreading one.
+
+The engine's own casts are lenient: ``1.5`` as an integer is 2, a date and time as a date loses the time, and
+``+01:00`` after a time is dropped. So each kind has a pattern, and what does not fit raises, with a mark.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from airflow_mlops.adapters.duckdb_engine._engine import literal
+from airflow_mlops.errors import DataError, SpecError, did_you_mean
+from airflow_mlops.specs.data import CsvSpec
+
+__all__ = [
+    "Reading",
+    "check_format",
+    "counts_of",
+    "find_misfit",
+    "misfit_column",
+    "mixed_zones",
+    "one_row",
+    "reading_as",
+    "reading_of",
+]
+
+_MARK = "does not fit column "
+_DAY = r"\d{4}-\d{2}-\d{2}"
+_TIME = r"[ T]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?"
+_DATE = _DAY
+_NAIVE = f"{_DAY}({_TIME})?"
+_ZONED = rf"{_DAY}{_TIME} ?(Z|[+-]\d{{2}}(:?\d{{2}})?)"
+_EXACT = "9007199254740992"  # 2 ** 53: below it a double holds every integer
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a column is read.
+
+    :param is_time: whether the values are dates or moments.
+    :param parsed_as: the type that the engine's parser makes of the text.
+    :param pattern: what is to be seen in a value before it is converted; ``None``: nothing.
+    :param converted: SQL that makes the value; null where it can't. ``None``: it stays as it was parsed.
+    """
+
+    column: str
+    parsed_as: str = "VARCHAR"
+    is_time: bool = False
+    pattern: str | None = None
+    converted: str | None = None
+
+    def sql(self, value: str) -> str:
+        """Return SQL that gives the value, or raises where it is not one."""
+        if self.converted is None:
+            return value
+        error = f"error({literal(_MARK + self.column)})"
+        made = f"coalesce({self.converted}, {error})"
+        if self.pattern is not None:
+            made = f"CASE WHEN {self.pattern} THEN {made} ELSE {error} END"
+        return f"CASE WHEN {{0}} IS NULL THEN NULL ELSE {made} END".replace("{0}", value)
+
+    def misfits(self, value: str) -> str:
+        """Return SQL that is true for values that :meth:`sql` would raise at."""
+        fits = f"{self.converted or '{0}'} IS NOT NULL" + (f" AND {self.pattern}" if self.pattern else "")
+        return f"({{0}} IS NOT NULL AND NOT ({fits}))".replace("{0}", value)
+
+
+def misfit_column(message: str) -> str | None:
+    """Return the column that an engine's error is about, when the error is a :class:`Reading`'s."""
+    _, mark, column = message.partition(_MARK)
+    return column.split("\n")[0] if mark else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Counts:
+    n: int
+    integer: int = 0
+    exact: int = 0
+    big: int = 0
+    number: int = 0
+    boolean: int = 0
+    date: int = 0
+    naive: int = 0
+    zoned: int = 0
+    formatted: int = 0
+
+
+def one_row(connection: duckdb.DuckDBPyConnection, rows: str, aggregates: Sequence[str]) -> tuple[Any, ...]:
+    """Return what aggregates are over the rows of a query."""
+    found: tuple[Any, ...] = connection.execute(f"SELECT {', '.join(aggregates)} FROM ({rows})").fetchall()[0]
+    return found
+
+
+def counts_of(value: str, example: str | None, settings: CsvSpec) -> str:
+    """Return SQL that counts, for a text column, how many of its values are of which type.
+
+    :param example: one of its values. Only types that it may be of are looked for, as all values have to be.
+    """
+    parts = {"n": "count({0})"}
+    if settings.timestamp_format is not None:
+        parts["formatted"] = f"count(try_strptime({{0}}, {literal(settings.timestamp_format)}))"
+    if example is None:
+        parts["formatted"] = "0"
+    elif re.match(r"\d{4}-", example):
+        parts["date"] = f"count_if({_matches(_DATE)} AND TRY_CAST({{0}} AS DATE) IS NOT NULL)"
+        parts["naive"] = f"count_if({_matches(_NAIVE)} AND TRY_CAST({{0}} AS TIMESTAMP) IS NOT NULL)"
+        parts["zoned"] = f"count_if({_matches(_ZONED)} AND TRY_CAST({{0}} AS TIMESTAMPTZ) IS NOT NULL)"
+    elif re.match(r"\s*[+-]?([.,]?\d|inf|nan)", example, re.IGNORECASE):
+        parts |= _counts_of_numbers(settings)
+    elif example.lower() in ("true", "false"):
+        parts["boolean"] = "count_if(lower({0}) IN ('true', 'false'))"
+    fields = ", ".join(f"{key} := {sql}" for key, sql in parts.items())
+    return f"struct_pack({fields})".replace("{0}", value)
+
+
+def _counts_of_numbers(settings: CsvSpec) -> dict[str, str]:
+    number, integer = _number(settings), _integer_pattern(settings)
+    double = f"TRY_CAST({number} AS DOUBLE)"
+    return {
+        "number": f"count_if({double} IS NOT NULL"
+        + (f" AND {_number_pattern(settings)})" if _is_local(settings) else ")"),
+        "integer": f"count_if({integer})",
+        "exact": f"count_if(abs({double}) < {_EXACT})",
+        "big": f"count_if(TRY_CAST({number} AS BIGINT) IS NOT NULL)",
+    }
+
+
+def reading_of(column: str, counted: Mapping[str, int], settings: CsvSpec) -> tuple[Reading, bool]:
+    """Decide how a column is read, from what :func:`counts_of` found.
+
+    :returns: the reading, and whether the column mixes moments with a time zone with others without one.
+    """
+    counts = _Counts(**counted)
+    kind = _kind(counts)
+    is_mixed = bool(counts.zoned and counts.naive)
+    if kind == "EMPTY":
+        # The first value that is there raises, so that all of them are looked at.
+        return Reading(column=column, converted="NULL::VARCHAR"), is_mixed
+    if kind == "TEXT":
+        return Reading(column=column), is_mixed
+    if kind == "FORMATTED":
+        return _formatted(column, settings.timestamp_format or ""), is_mixed
+    if not _is_local(settings) and not settings.skip_initial_space and kind in ("INTEGER", "DOUBLE"):
+        return _parsed(column, kind), is_mixed
+    return _converted(column, "BIGINT" if kind == "INTEGER" else kind, settings), is_mixed
+
+
+def mixed_zones(subject: str, column: str, counted: Mapping[str, int]) -> DataError:
+    """Return what is wrong with a timestamp column that has moments with a time zone and others without one."""
+    return DataError(
+        f"{subject}: the timestamp column {column!r} has {counted['zoned']} value(s) with a time zone and "
+        f"{counted['naive']} without one, so it is not known which moments those mean. Nothing was kept. Deliver one "
+        f"form, best with +00:00 or Z."
+    )
+
+
+def reading_as(connection: duckdb.DuckDBPyConnection, column: str, wanted: str, settings: CsvSpec) -> Reading:
+    """Return how a column is read as the type that the user set.
+
+    :raises SpecError: when there is no such type.
+    """
+    if not re.fullmatch(r"[A-Za-z_][\w ]*(\(\s*\d+\s*(,\s*\d+\s*)?\))?", wanted):
+        raise SpecError(f"csv.types: {wanted!r} of column {column!r} is no type. Give one such as VARCHAR or DOUBLE.")
+    try:
+        kind = str(connection.sql(f"SELECT NULL::{wanted} AS value").types[0])
+    except duckdb.Error as error:
+        known = ("VARCHAR", "DOUBLE", "BIGINT", "INTEGER", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ")
+        raise SpecError(
+            f"csv.types: {wanted!r} of column {column!r} is no type of DuckDB.{did_you_mean(wanted.upper(), known)}"
+        ) from error
+    if kind == "VARCHAR":
+        return Reading(column=column)
+    if settings.timestamp_format and kind.startswith(("TIMESTAMP", "DATE")):
+        return _formatted(column, settings.timestamp_format, kind)
+    return _converted(column, kind, settings)
+
+
+def check_format(connection: duckdb.DuckDBPyConnection, settings: CsvSpec) -> None:
+    """Refuse a ``csv.timestamp_format`` that the engine does not know.
+
+    :raises SpecError: naming it.
+    """
+    if settings.timestamp_format is None:
+        return
+    try:
+        connection.execute(f"SELECT try_strptime('', {literal(settings.timestamp_format)})").fetchall()
+    except duckdb.Error as error:
+        raise SpecError(
+            f"csv.timestamp_format {settings.timestamp_format!r} can't be used: {str(error).splitlines()[0]}. Write it "
+            f"in the directives of strptime, such as %d.%m.%Y %H:%M."
+        ) from error
+
+
+def find_misfit(
+    connection: duckdb.DuckDBPyConnection, rows: str, reading: Reading, value: str, limit: int = 3
+) -> list[tuple[int, str]]:
+    """Return the number of the row and the text of values that a reading raises at."""
+    numbered = f"SELECT row_number() OVER () AS number, {value}::VARCHAR AS text FROM {rows}"
+    found = connection.execute(
+        f"SELECT number, text FROM ({numbered}) WHERE {reading.misfits('text')} ORDER BY number LIMIT {limit}"
+    ).fetchall()
+    return [(int(number), str(text)[:80]) for number, text in found]
+
+
+def _kind(counts: _Counts) -> str:
+    n = counts.n
+    if n == 0:
+        return "EMPTY"
+    if counts.integer == n:
+        # Whole numbers that no integer holds are names rather than numbers, and a double would change them.
+        return "INTEGER" if counts.exact == n else "BIGINT" if counts.big == n else "TEXT"
+    kinds: Sequence[tuple[str, int]] = (
+        ("DOUBLE", counts.number),
+        ("BOOLEAN", counts.boolean),
+        ("DATE", counts.date),
+        ("TIMESTAMP", counts.naive),
+        ("TIMESTAMP WITH TIME ZONE", counts.zoned),
+        ("FORMATTED", counts.formatted),
+    )
+    return next((kind for kind, found in kinds if found == n), "TEXT")
+
+
+def _parsed(column: str, kind: str) -> Reading:
+    """Return the fast reading: the parser makes doubles, whole ones become integers."""
+    if kind == "DOUBLE":
+        return Reading(column=column, parsed_as="DOUBLE")
+    is_whole = f"{{0}} = trunc({{0}}) AND abs({{0}}) < {_EXACT}"
+    return Reading(column=column, parsed_as="DOUBLE", pattern=is_whole, converted="CAST({0} AS BIGINT)")
+
+
+def _converted(column: str, kind: str, settings: CsvSpec) -> Reading:
+    if kind == "BOOLEAN":
+        return Reading(column=column, pattern="lower({0}) IN ('true', 'false')", converted="lower({0}) = 'true'")
+    value, pattern = "{0}", None
+    if kind in _INTEGERS:
+        value, pattern = _number(settings), _integer_pattern(settings)
+    elif kind in ("DOUBLE", "FLOAT") or kind.startswith("DECIMAL"):
+        value, pattern = _number(settings), _number_pattern(settings) if _is_local(settings) else None
+    elif kind == "DATE":
+        pattern = _matches(_DATE)
+    elif kind.startswith("TIMESTAMP"):
+        pattern = _matches(_ZONED if "ZONE" in kind else _NAIVE)
+    is_time = kind.startswith(("DATE", "TIMESTAMP"))
+    return Reading(column=column, is_time=is_time, pattern=pattern, converted=f"TRY_CAST({value} AS {kind})")
+
+
+def _formatted(column: str, form: str, kind: str | None = None) -> Reading:
+    if kind is None:
+        directives = set(re.findall(r"%-?([A-Za-z])", form))
+        kind = "TIMESTAMP" if directives & set("HIMSfpcXns") else "DATE"
+        kind = "TIMESTAMP WITH TIME ZONE" if directives & set("zZ") else kind
+    return Reading(column=column, converted=f"try_strptime({{0}}, {literal(form)})::{kind}")
+
+
+def _matches(pattern: str) -> str:
+    return f"regexp_full_match({{0}}, {literal(pattern)})"
+
+
+def _is_local(settings: CsvSpec) -> bool:
+    return settings.decimal != "." or settings.thousands is not None
+
+
+def _digits(settings: CsvSpec) -> str:
+    grouped = rf"|\d{{1,3}}([{re.escape(settings.thousands)}]\d{{3}})+" if settings.thousands else ""
+    return rf"\s*[+-]?(\d+{grouped})"
+
+
+def _integer_pattern(settings: CsvSpec) -> str:
+    return _matches(_digits(settings) + r"\s*")
+
+
+def _number_pattern(settings: CsvSpec) -> str:
+    sign = re.escape(settings.decimal)
+    return _matches(rf"{_digits(settings)}({sign}\d*)?([eE][+-]?\d+)?\s*|\s*[+-]?{sign}\d+\s*|\s*[+-]?(inf|nan)\s*")
+
+
+def _number(settings: CsvSpec) -> str:
+    value = "{0}"
+    if settings.thousands:
+        value = f"replace({value}, {literal(settings.thousands)}, '')"
+    return f"replace({value}, {literal(settings.decimal)}, '.')" if settings.decimal != "." else value

@@ -1,0 +1,120 @@
+"""Great Expectations itself, on a pandas data frame."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_mlops.core.validate import Check, Outcome, Severity
+from airflow_mlops.errors import SpecError
+
+__all__ = ["run_suite"]
+
+_ENGINE = "Great Expectations"
+
+
+def run_suite(frame: Any, expectations: Sequence[Mapping[str, Any]]) -> list[Check]:
+    """Run expectations on a pandas data frame.
+
+    Great Expectations reports what failed and what could not be checked both as ``success: false``; here the second
+    is UNCHECKED, with the reason.
+
+    :returns: a check for each expectation, in their order.
+    :raises SpecError: when Great Expectations does not know an expectation or its arguments.
+    """
+    gx = _great_expectations()
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    source = context.data_sources.add_pandas("snapshot")
+    whole = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all")
+    batch = whole.get_batch({"dataframe": _with_nanoseconds(frame)})
+    checks = []
+    for entry, expectation in zip(expectations, _made(gx, expectations), strict=True):
+        # One by one: a suite keeps no order, and of two equal expectations only one.
+        result = batch.validate(expectation, result_format={"result_format": "SUMMARY", "partial_unexpected_count": 3})
+        checks.append(_check(entry, result))
+    return checks
+
+
+def _great_expectations() -> Any:
+    """Import Great Expectations, which takes seconds and logs 200 lines."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    import great_expectations
+
+    return great_expectations
+
+
+def _made(gx: Any, expectations: Sequence[Mapping[str, Any]]) -> list[Any]:
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    try:
+        # Made one by one, because a suite only logs the entries that it can't make, and leaves them out.
+        return [ExpectationConfiguration(**_normal(entry)).to_domain_obj() for entry in expectations]
+    except (gx.exceptions.GreatExpectationsError, ValueError, TypeError) as error:
+        raise SpecError(f"validation: Great Expectations can't use the suite: {error}") from error
+
+
+def _normal(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"kwargs": {}, "meta": {}, **entry, "severity": entry.get("severity") or "critical"}
+
+
+def _with_nanoseconds(frame: Any) -> Any:
+    """Return the frame with its timestamps in nanoseconds, the only ones that Great Expectations compares with text."""
+    changed = {}
+    for name, kind in frame.dtypes.items():
+        for unit in ("[s", "[ms", "[us"):
+            if kind.kind == "M" and unit in str(kind):
+                with contextlib.suppress(ValueError):  # nanoseconds only reach from 1677 to 2262
+                    changed[name] = frame[name].astype(str(kind).replace(unit, "[ns"))
+    return frame.assign(**changed) if changed else frame
+
+
+def _check(entry: Mapping[str, Any], result: Any) -> Check:
+    kwargs = entry.get("kwargs") or {}
+    details = result.result or {}
+    error = "" if result.success else _exception_of(result.exception_info)
+    outcome = Outcome.MET if result.success else Outcome.UNCHECKED if error else Outcome.BROKEN
+    expected = {key: value for key, value in kwargs.items() if key not in ("column", "column_A", "column_B")}
+    examples = [str(value)[:80] for value in details.get("partial_unexpected_list") or () if value is not None]
+    counts = details if "element_count" in details else {}
+    return Check(
+        rule=entry["type"],
+        column=_about(kwargs),
+        severity=Severity(str(entry.get("severity") or "critical").lower()),
+        expected=(", ".join(f"{key}={value}" for key, value in expected.items()) or "to hold")[:300],
+        outcome=outcome,
+        observed=f"can't be checked: {error}" if error else _observed(details),
+        n_elements=counts.get("element_count"),
+        n_missing=counts.get("missing_count", 0) if counts else None,
+        n_unexpected=counts.get("unexpected_count"),
+        examples=tuple(examples[:3]) if outcome is Outcome.BROKEN else (),
+        engine=_ENGINE,
+    )
+
+
+def _about(kwargs: Mapping[str, Any]) -> str | None:
+    several = kwargs.get("column_list")
+    names = [kwargs.get(key) for key in ("column", "column_A", "column_B")]
+    names += list(several) if isinstance(several, list | tuple) else []
+    return ", ".join(name for name in names if isinstance(name, str)) or None
+
+
+def _exception_of(info: Mapping[str, Any]) -> str:
+    """Return the message of a check that raised; empty for one that just failed."""
+    entries = [info] if "raised_exception" in info else list(info.values())
+    for entry in entries:
+        if isinstance(entry, Mapping) and entry.get("raised_exception"):
+            return str(entry.get("exception_message") or "unknown error")[:300]
+    return ""
+
+
+def _observed(details: Mapping[str, Any]) -> str:
+    if details.get("unexpected_count") is not None and details.get("element_count") is not None:
+        count, n_values = details["unexpected_count"], details["element_count"] - details.get("missing_count", 0)
+        share = f" ({100 * count / n_values:.3g} %)" if n_values else ""
+        return f"{count} of {n_values} values break it{share}" if n_values else "no value to look at"
+    return str(details.get("observed_value", "no value"))[:300]

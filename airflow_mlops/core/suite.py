@@ -1,0 +1,152 @@
+"""A Great Expectations suite inferred from data that is known to be good, for a person to read and to edit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_mlops.core.data import Column, DatasetSnapshot
+from airflow_mlops.core.profile import OTHER, ColumnProfile, DatasetProfile, is_moment
+
+__all__ = ["Tolerances", "propose_suite"]
+
+MAX_DOMAIN = 50
+"""A text column with more values than this has no domain that a person would read."""
+
+UNIQUE = "expect_column_values_to_be_unique"
+
+_ABOUT_ALL = 0.9  # different values are counted within a few percent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerances:
+    """How far other data may be from what the suite is inferred from.
+
+    :param range_fraction: of the range of a column, by which its values may lie outside. A column without negative
+        values stays without.
+    :param missing_fraction: of the rows, by which more values may be missing in a column that has missing ones. One
+        that has none stays without.
+    :param new_category_fraction: of the rows, which may have a value that is not in the domain.
+    :param size_factor: how many times more rows, or fewer.
+    """
+
+    range_fraction: float = 0.5
+    missing_fraction: float = 0.05
+    new_category_fraction: float = 0.05
+    size_factor: float = 10.0
+
+
+def propose_suite(
+    snapshot: DatasetSnapshot, profile: DatasetProfile, tolerances: Tolerances | None = None
+) -> dict[str, Any]:
+    """Return a suite that fits a snapshot, in Great Expectations' JSON.
+
+    It says which columns there are and their types, which may be empty, the domains of text, the ranges of numbers,
+    which columns are keys, and how many rows there are. Whether a column is a key is a guess, since a profile counts
+    different values only about: see on the rows whether it holds.
+
+    :param profile: the snapshot's.
+    """
+    allowed = tolerances or Tolerances()
+    names = [column.name for column in snapshot.columns]
+    expectations = [
+        _expect("expect_table_columns_to_match_set", column_set=names, exact_match=True),
+        _expect(
+            "expect_table_row_count_to_be_between",
+            min_value=math.ceil(snapshot.n_rows / allowed.size_factor),
+            max_value=math.floor(snapshot.n_rows * allowed.size_factor),
+        ),
+    ]
+    profiles = {column.name: column for column in profile.columns}
+    for column in snapshot.columns:
+        expectations += _of_column(column, profiles.get(column.name), snapshot.n_rows, allowed)
+    if not any(entry["type"] == UNIQUE for entry in expectations) and len(names) > 1:
+        expectations.append(_expect("expect_compound_columns_to_be_unique", column_list=names))
+    return {"name": snapshot.dataset, "expectations": expectations, "meta": {"inferred_from": snapshot.digest}}
+
+
+def _of_column(
+    column: Column, profile: ColumnProfile | None, n_rows: int, allowed: Tolerances
+) -> Iterator[dict[str, Any]]:
+    if (type_name := _type_name(column.type)) is not None:
+        yield _expect("expect_column_values_to_be_of_type", column=column.name, type_=type_name)
+    if profile is None:
+        return
+    n_missing = profile.n_null + profile.n_nan
+    if n_missing == n_rows:
+        return
+    if n_missing == 0:
+        yield _expect("expect_column_values_to_not_be_null", column=column.name)
+    elif (mostly := 1 - n_missing / n_rows - allowed.missing_fraction) > 0:
+        yield _expect("expect_column_values_to_not_be_null", column=column.name, mostly=_readable(mostly))
+    is_key = _may_be_key(profile, column, n_rows)
+    if is_key:
+        yield _expect(UNIQUE, column=column.name)
+    if profile.edges is not None and not is_key:
+        yield from _range(profile, allowed)
+    elif profile.edges is None and not is_moment(column.type):
+        yield from _domain(profile, is_key, allowed)
+
+
+def _may_be_key(profile: ColumnProfile, column: Column, n_rows: int) -> bool:
+    """Return whether every row may have a value of its own that is no measurement."""
+    is_measured = column.type.startswith(("float", "double", "half", "decimal"))
+    has_all = profile.n_null == 0 and n_rows > 1
+    return has_all and not is_measured and (profile.n_distinct or 0) >= _ABOUT_ALL * n_rows
+
+
+def _range(profile: ColumnProfile, allowed: Tolerances) -> Iterator[dict[str, Any]]:
+    low, high = profile.minimum, profile.maximum
+    if not isinstance(low, (int, float)) or not isinstance(high, (int, float)):
+        return
+    margin = (high - low or abs(high) or 1.0) * allowed.range_fraction
+    minimum = max(0.0, low - margin) if low >= 0 else low - margin
+    maximum = min(0.0, high + margin) if high <= 0 else high + margin
+    yield _expect(
+        "expect_column_values_to_be_between",
+        column=profile.name,
+        min_value=_readable(minimum, math.floor),
+        max_value=_readable(maximum, math.ceil),
+    )
+
+
+def _domain(profile: ColumnProfile, is_key: bool, allowed: Tolerances) -> Iterator[dict[str, Any]]:
+    values = sorted(name.removeprefix("=") for name in profile.counts if name not in ("null", OTHER))
+    if OTHER not in profile.counts and len(values) <= MAX_DOMAIN and not is_key and profile.max_length is not None:
+        yield _expect(
+            "expect_column_values_to_be_in_set",
+            column=profile.name,
+            value_set=values,
+            mostly=_readable(1 - allowed.new_category_fraction),
+        )
+    elif profile.max_length:
+        longest = math.ceil(profile.max_length * (1 + allowed.range_fraction))
+        yield _expect(
+            "expect_column_value_lengths_to_be_between",
+            column=profile.name,
+            min_value=1 if profile.min_length else 0,
+            max_value=longest,
+        )
+
+
+def _type_name(arrow_type: str) -> str | None:
+    """Return pandas' name of a type, which is what Great Expectations compares with."""
+    names = {"double": "float64", "float": "float32", "bool": "bool", "string": "str"}
+    if arrow_type.startswith(("int", "uint")):
+        return arrow_type
+    return names.get(arrow_type)
+
+
+def _readable(number: float, towards: Any = round) -> float | int:
+    """Return the number with three significant digits, rounded away from what it bounds."""
+    if number == 0 or not math.isfinite(number):
+        return 0 if number == 0 else number
+    digits = 2 - math.floor(math.log10(abs(number)))
+    scaled = towards(number * 10**digits) / 10**digits if digits >= 0 else towards(number / 10**-digits) * 10**-digits
+    return int(scaled) if float(scaled).is_integer() else float(scaled)
+
+
+def _expect(rule: str, **kwargs: Any) -> dict[str, Any]:
+    return {"type": rule, "kwargs": kwargs, "severity": "critical"}

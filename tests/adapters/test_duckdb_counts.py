@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_mlops.adapters.duckdb_engine import count_columns
+from airflow_mlops.core.profile import OTHER, ColumnProfile
+from airflow_mlops.errors import DataError
+
+
+def _file(tmp_path: Path, columns: dict, row_group_size: int = 2) -> str:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table(columns), path, row_group_size=row_group_size)
+    return str(path)
+
+
+def _counts(path: str, profile: ColumnProfile, **settings) -> dict[str, int]:
+    _, (found,) = count_columns(path, [profile], **settings)
+    return {name: count for name, count in found.counts.items() if count}
+
+
+def test_numbers_are_counted_over_all_row_groups(tmp_path):
+    path = _file(tmp_path, {"n": [1.0, 2.0, None, float("nan"), 9.0, 0.0, 2.0]})
+    found = _counts(path, ColumnProfile(name="n", edges=(1.0, 2.0, 3.0)))
+    assert found == {"null": 1, "nan": 1, "below": 1, "above": 1, "[1, 2)": 1, "[2, 3)": 2}
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float32(), pa.decimal128(25, 2), pa.uint8()])
+def test_numbers_of_every_kind_are_counted(tmp_path, kind):
+    path = _file(tmp_path, {"n": pa.array([1, 2, None]).cast(kind)})
+    assert _counts(path, ColumnProfile(name="n", edges=(1.0, 2.0))) == {"null": 1, "[1, 2)": 2}
+
+
+def test_categories_are_counted_by_value_and_null_is_not_the_text_null(tmp_path):
+    path = _file(tmp_path, {"s": ["a", "b", "a", None, "null", "a"]})
+    assert _counts(path, ColumnProfile(name="s")) == {"=a": 3, "=b": 1, "=null": 1, "null": 1}
+
+
+def test_truth_values_are_categories(tmp_path):
+    assert _counts(_file(tmp_path, {"b": [True, False, True]}), ColumnProfile(name="b")) == {"=true": 2, "=false": 1}
+
+
+def test_categories_that_the_reference_did_not_have_go_in_one_bin(tmp_path):
+    path = _file(tmp_path, {"s": ["a", "new", "newer", None]})
+    reference = ColumnProfile(name="s", counts={"=a": 5, "=gone": 1})
+    assert _counts(path, reference) == {"=a": 1, "null": 1, OTHER: 2}
+
+
+def test_only_the_most_frequent_categories_of_a_reference_have_bins_of_their_own(tmp_path):
+    values = [f"{i:03d}" for i in range(150) for _ in range(2 if i < 100 else 1)]
+    found = _counts(_file(tmp_path, {"s": values}, row_group_size=40), ColumnProfile(name="s"))
+    assert found.pop(OTHER) == 50
+    assert found == {f"={i:03d}": 2 for i in range(100)}
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        [date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3), None],
+        [
+            datetime.fromisoformat("2026-01-01"),
+            datetime.fromisoformat("2026-01-02"),
+            datetime.fromisoformat("2026-01-03"),
+            None,
+        ],
+    ],
+)
+def test_only_rows_after_a_moment_count(tmp_path, moments):
+    path = _file(tmp_path, {"at": moments, "s": ["a", "b", "c", "d"]})
+    n_rows, (found,) = count_columns(
+        path, [ColumnProfile(name="s")], after=("at", datetime.fromisoformat("2026-01-02"))
+    )
+    assert (n_rows, found.counts) == (1, {"=c": 1})
+
+
+def test_all_columns_are_counted_in_one_pass_in_the_order_that_was_asked_for(tmp_path):
+    path = _file(tmp_path, {"a": ["x", "y", "y"], "b": [1, 2, 3]})
+    n_rows, found = count_columns(path, [ColumnProfile(name="b", edges=(1.0, 3.0)), ColumnProfile(name="a")])
+    assert n_rows == 3
+    assert [(column.name, column.n_rows) for column in found] == [("b", 3), ("a", 3)]
+
+
+def test_infinities_have_bins_of_their_own(tmp_path):
+    path = _file(tmp_path, {"n": [float("inf"), float("-inf"), float("-inf"), float("nan"), None, 0.5]})
+    found = _counts(path, ColumnProfile(name="n", edges=(0.0, 1.0)))
+    assert found == {"null": 1, "nan": 1, "-inf": 2, "+inf": 1, "[0, 1)": 1}
+
+
+def test_a_reference_without_a_finite_value_counts_every_number_as_new(tmp_path):
+    assert _counts(_file(tmp_path, {"n": [1.0, 2.0, None]}), ColumnProfile(name="n", edges=())) == {
+        "above": 2,
+        "null": 1,
+    }
+
+
+def test_a_column_without_categories_is_counted_by_null_alone(tmp_path):
+    path = _file(tmp_path, {"s": ["a", "b", None]})
+    assert _counts(path, ColumnProfile(name="s", counts={"null": 1, OTHER: 9})) == {"null": 1, OTHER: 2}
+
+
+def test_names_with_quotes_are_names_and_categories_with_quotes_are_values(tmp_path):
+    path = _file(tmp_path, {'a "b"': ["it's", "x"]})
+    assert _counts(path, ColumnProfile(name='a "b"', counts={"=it's": 1})) == {"=it's": 1, OTHER: 1}
+
+
+def test_a_column_that_is_not_there_is_an_error_and_no_count(tmp_path):
+    with pytest.raises(DataError, match="nope"):
+        count_columns(_file(tmp_path, {"n": [1]}), [ColumnProfile(name="nope", edges=(0.0, 1.0))])
+
+
+def test_a_file_without_rows_counts_nothing(tmp_path):
+    path = _file(tmp_path, {"n": pa.array([], pa.float64()), "s": pa.array([], pa.string())})
+    n_rows, found = count_columns(path, [ColumnProfile(name="n", edges=(0.0, 1.0)), ColumnProfile(name="s")])
+    assert (n_rows, [column.n_rows for column in found]) == (0, [0, 0])

@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_mlops.adapters.duckdb_engine import files_in_window, scan_source
+from airflow_mlops.core.data import SourceFile, Window
+from airflow_mlops.errors import DataError, UnavailableError
+from airflow_mlops.specs import DatasetSpec
+
+
+@pytest.fixture
+def write(tmp_path):
+    def _write(name: str, text: str) -> Path:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return _write
+
+
+def _rows(files: list[Path], **settings: Any) -> list[dict[str, Any]]:
+    with scan_source(DatasetSpec(path="the path", **settings), files) as reader:
+        return reader.read_all().to_pylist()
+
+
+def _parquet(path: Path, **columns: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def _day(number: int) -> datetime:
+    return datetime(2026, 1, number, tzinfo=UTC)
+
+
+def test_rows_come_in_the_order_of_the_files_and_of_their_lines(write):
+    files = [write("b.csv", "n\n3\n1\n"), write("a.csv", "n\n2\n")]
+    assert [row["n"] for row in _rows(files)] == [3, 1, 2]
+
+
+def test_columns_are_matched_by_name_and_one_that_a_file_lacks_is_null(write):
+    files = [write("1.csv", "at,temp\n2026-01-01,1.5\n"), write("2.csv", "temperature,at\n2.5,2026-01-02\n")]
+    assert _rows(files) == [
+        {"at": date(2026, 1, 1), "temp": 1.5, "temperature": None},
+        {"at": date(2026, 1, 2), "temp": None, "temperature": 2.5},
+    ]
+
+
+def test_one_text_among_many_numbers_makes_the_column_text(write):
+    lines = "\n".join(map(str, range(30_000)))
+    file = write("1.csv", f"n\n{lines}\nn/a\nbroken\n")
+    with scan_source(DatasetSpec(path="x"), [file], exact_types=True) as reader:
+        table = reader.read_all()
+    assert str(table.schema.field("n").type) == "string"
+    assert table["n"].to_pylist()[-2:] == ["n/a", "broken"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("1.csv", "a,b\n1,x\n"), ("1.tsv", "a\tb\n1\tx\n"), ("1.jsonl", '{"a": 1, "b": "x"}\n')]
+)
+def test_text_formats_are_told_by_the_suffix_whatever_its_case(write, name, text):
+    assert _rows([write(name, text)]) == [{"a": 1, "b": "x"}]
+    assert _rows([write(name.upper(), text)]) == [{"a": 1, "b": "x"}]
+
+
+def test_parquet_keeps_its_types(tmp_path):
+    file = _parquet(tmp_path / "1.parquet", a=pa.array([1], pa.int16()))
+    with scan_source(DatasetSpec(path="x"), [file]) as reader:
+        assert reader.schema.field("a").type == pa.int16()
+
+
+def test_a_format_that_is_set_outweighs_the_suffix(write):
+    assert _rows([write("1.data", "a\n1\n")], format="csv") == [{"a": 1}]
+
+
+@pytest.mark.parametrize(("names", "kinds"), [(["1.xlsx"], "'.xlsx'"), (["1.csv", "2.parquet"], "'csv', 'parquet'")])
+def test_files_of_an_unknown_kind_or_of_two_are_refused(write, names, kinds):
+    with pytest.raises(DataError, match=rf"'the path' are of kind {kinds}; one of csv, parquet and jsonl"):
+        _rows([write(name, "a\n1\n") for name in names])
+
+
+def test_names_and_values_with_quotes_are_names_and_values(write, tmp_path):
+    folder = tmp_path / "it's"
+    folder.mkdir()
+    (folder / "a.csv").write_text('"a ""b""",at\n1,2026-01-01\n')
+    assert _rows([folder / "a.csv"], timestamp="at") == [{'a "b"': 1, "at": date(2026, 1, 1)}]
+
+
+DAYS = "at,n\n2026-01-01,1\n2026-01-02,2\n2026-01-03,3\n,4\n"
+
+
+@pytest.mark.parametrize(
+    ("window", "kept"),
+    [
+        ({}, [1, 2, 3, 4]),
+        ({"window_start": "2026-01-02"}, [2, 3, 4]),
+        ({"window_end": "2026-01-02"}, [1, 4]),
+        ({"window_start": "2026-01-02", "window_end": "2026-01-03"}, [2, 4]),
+        ({"window_start": "2026-01-02T01:00:00+01:00"}, [2, 3, 4]),
+        ({"window_start": "2026-01-02T00:00:00-01:00"}, [3, 4]),
+    ],
+)
+def test_a_window_cuts_rows_and_keeps_those_without_a_timestamp(write, window, kept):
+    assert [row["n"] for row in _rows([write("1.csv", DAYS)], timestamp="at", **window)] == kept
+
+
+def test_a_window_keeps_rows_whose_timestamp_is_none_for_the_validation_to_see(write):
+    file = write("1.csv", "at,n\n2026-01-01,1\nyesterday,2\n2026-02-01,3\n")
+    assert [row["n"] for row in _rows([file], timestamp="at", window_start="2026-01-15")] == [2, 3]
+
+
+@pytest.mark.parametrize("window", [{}, {"window_start": "2026-01-01"}])
+def test_a_timestamp_column_that_is_not_there_is_named_with_a_suggestion(write, window):
+    with pytest.raises(DataError) as caught:
+        _rows([write("1.csv", "at_time,n\n2026-01-01,1\n")], timestamp="at_tme", **window)
+    message = str(caught.value)
+    assert "The files at 'the path': the timestamp column 'at_tme' is not in the data" in message
+    assert "Columns: 'at_time', 'n'. Did you mean 'at_time'?" in message
+
+
+def test_a_file_with_a_header_alone_has_no_rows(write):
+    assert _rows([write("1.csv", "a,b\n")]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("1.parquet", b"no parquet at all", "No magic bytes"),
+        ("1.parquet", b"PAR1....PAR1", "Footer length"),
+        ("1.jsonl", b'{"a": 1\n{"b"}\n', "at byte 9 in line 2"),
+        ("1.jsonl", b'{"a": 1}\n{"a": 2', "Malformed JSON in file"),
+        ("1.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 300_000)[:-9], "Unexpected end of GZIP stream"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_bad_data_and_named(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match="The files at 'the path' can't be read: ") as caught:
+        _rows([tmp_path / name])
+    assert said in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_a_file_that_is_damaged_in_the_middle_is_bad_data(tmp_path):
+    file = _parquet(tmp_path / "1.parquet", n=list(range(200_000)), m=list(range(200_000)))
+    content = bytearray(file.read_bytes())
+    content[1_000:60_000] = bytes(59_000)
+    file.write_bytes(bytes(content))
+    with pytest.raises(DataError, match="The files at 'the path' can't be read: "):
+        _rows([file])
+
+
+@pytest.mark.parametrize("name", ["1.csv", "1.parquet", "1.jsonl"])
+def test_a_file_that_is_gone_has_changed(tmp_path, name):
+    with pytest.raises(DataError, match="'the path' changed while they were read"):
+        _rows([tmp_path / name])
+
+
+def test_a_storage_that_fails_is_an_outage_and_no_bad_data(tmp_path):
+    (tmp_path / "1.csv").mkdir()  # a folder can't be read as a file, whoever asks
+    with pytest.raises(UnavailableError, match="'the path': the engine failed"):
+        _rows([tmp_path / "1.csv"])
+
+
+def test_an_error_of_whom_the_rows_are_given_to_is_theirs(write):
+    file = write("1.csv", "a\n1\n")
+    with pytest.raises(OSError, match="the disk is full"), scan_source(DatasetSpec(path="x"), [file]):
+        raise OSError("the disk is full")
+
+
+def test_compressed_json_lines_are_read(tmp_path):
+    (tmp_path / "1.jsonl.gz").write_bytes(gzip.compress(b'{"a": 1}\n'))
+    assert _rows([tmp_path / "1.jsonl.gz"]) == [{"a": 1}]
+
+
+def test_times_in_json_lines_are_read_as_carefully_as_in_csv(write):
+    lines = '{"at": "2026-01-01T00:00:00+01:00", "day": "2026-01-01", "n": "1", "d": "01/02/2026"}\n'
+    (row,) = _rows([write("1.jsonl", lines)])
+    assert row["at"].astimezone(UTC) == datetime(2025, 12, 31, 23, tzinfo=UTC)
+    assert (row["day"], row["n"], row["d"]) == (date(2026, 1, 1), "1", "01/02/2026")
+    mixed = write("2.jsonl", '{"at": "2026-01-01T00:00:00+01:00"}\n{"at": "2026-01-01T00:00:00"}\n')
+    assert [row["at"] for row in _rows([mixed])] == ["2026-01-01T00:00:00+01:00", "2026-01-01T00:00:00"]
+    with pytest.raises(DataError, match="the timestamp column 'at' has 1 value"):
+        _rows([mixed], timestamp="at")
+
+
+def test_parquet_files_that_disagree_on_what_a_column_is_are_refused(tmp_path):
+    naive = pa.array([_day(1).replace(tzinfo=None)], pa.timestamp("us"))
+    files = [
+        _parquet(tmp_path / "1.parquet", at=naive, n=[1]),
+        _parquet(tmp_path / "2.parquet", at=naive.cast(pa.timestamp("us", "UTC")), n=[1.5]),
+    ]
+    with pytest.raises(DataError) as caught:
+        _rows(files)
+    message = str(caught.value)
+    assert "Column 'at' is TIMESTAMP in" in message
+    assert "1.parquet and TIMESTAMP WITH TIME ZONE in" in message
+
+
+def test_parquet_files_may_differ_in_the_width_of_numbers_and_in_what_is_null_throughout(tmp_path):
+    files = [
+        _parquet(tmp_path / "1.parquet", n=pa.array([1], pa.int32()), s=pa.array([None])),
+        _parquet(tmp_path / "2.parquet", n=[2.5], s=["x"], nested=[{"n": "a"}]),
+    ]
+    assert [(row["n"], row["s"]) for row in _rows(files)] == [(1, None), (2.5, "x")]
+    assert [(row["n"], row["s"]) for row in _rows([files[1], files[1]])] == [(2.5, "x"), (2.5, "x")]
+
+
+@pytest.mark.parametrize("name", ["1.csv", "1.parquet", "1.jsonl"])
+def test_partitions_are_columns_of_the_type_that_all_their_values_have(tmp_path, write, name):
+    files = []
+    for day, region in (("2026-01-01", "7"), ("2026-01-02", "x")):
+        place = f"day={day}/region={region}/{name}"
+        text = "n\n1\n" if name == "1.csv" else '{"n": 1}\n'
+        files.append(_parquet(tmp_path / place, n=[1]) if name == "1.parquet" else write(place, text))
+    assert _rows(files, partitioned=True) == [
+        {"n": 1, "day": date(2026, 1, 1), "region": "7"},
+        {"n": 1, "day": date(2026, 1, 2), "region": "x"},
+    ]
+    assert _rows(files) == [{"n": 1}, {"n": 1}]
+
+
+def test_partitions_are_kept_by_the_copies_of_files_in_another_encoding(tmp_path):
+    file = tmp_path / "day=2026-01-01" / "1.csv"
+    file.parent.mkdir()
+    file.write_bytes("s\nä\n".encode("cp1252"))
+    rows = _rows([file], partitioned=True, csv={"encoding": "cp1252"})
+    assert rows == [{"s": "ä", "day": date(2026, 1, 1)}]
+
+
+def test_files_of_different_partitions_are_refused(write):
+    files = [write("day=2026-01-01/1.csv", "n\n1\n"), write("1.csv", "n\n1\n")]
+    with pytest.raises(DataError, match=r"lies in partitions none, the first file in 'day'; data\.partitioned"):
+        _rows(files, partitioned=True)
+
+
+@pytest.mark.parametrize(
+    ("window", "kept"),
+    [
+        (Window(), ["01", "02", "03", "x", "__HIVE_DEFAULT_PARTITION__"]),
+        (Window(start=_day(2)), ["02", "03", "x", "__HIVE_DEFAULT_PARTITION__"]),
+        (Window(end=_day(2)), ["01", "x", "__HIVE_DEFAULT_PARTITION__"]),
+        (Window(start=_day(2), end=_day(3)), ["02", "x", "__HIVE_DEFAULT_PARTITION__"]),
+    ],
+)
+def test_only_files_whose_partition_may_lie_in_the_window_are_read(window, kept):
+    days = [f"2026-01-{day}" if day.isdigit() else day for day in ("01", "02", "03", "x", "__HIVE_DEFAULT_PARTITION__")]
+    files = [SourceFile(path=f"/in/day={day}/a.csv", size=1, stamp="1") for day in days]
+    found = files_in_window(files, "day", window)
+    assert [file.path.split("=")[1].split("/")[0].removeprefix("2026-01-") for file in found] == kept
+    assert files_in_window(files, "at", window) == files
+
+
+def test_partitions_by_the_hour_with_encoded_names_are_moments(write):
+    files = [write(f"at=2026-01-01 {hour:02d}%3A00%3A00/1.csv", "n\n1\n") for hour in (9, 10)]
+    listed = [SourceFile(path=str(file), size=4, stamp="1") for file in files]
+    window = Window(start=datetime(2026, 1, 1, 10, tzinfo=UTC))
+    (found,) = files_in_window(listed, "at", window)
+    data = DatasetSpec(path="x", partitioned=True, timestamp="at")
+    with scan_source(data, [found.path], window) as rows:
+        assert rows.read_all().to_pylist() == [{"n": 1, "at": datetime.fromisoformat("2026-01-01T10:00")}]
+
+
+def test_a_window_reads_text_with_a_time_zone_as_the_moment_that_it_is(write):
+    file = write("1.csv", "at,n\n2026-01-02T00:30:00+01:00,1\nsoon,2\n")
+    assert [row["n"] for row in _rows([file], timestamp="at", window_start="2026-01-02")] == [2]
+
+
+@pytest.mark.parametrize("name", ["a[1].csv", "a?.csv", "a*.csv"])
+def test_a_name_that_looks_like_a_pattern_is_a_name(write, name):
+    write("a1.csv", "n\n9\n")
+    assert _rows([write(name, "n\n1\n")]) == [{"n": 1}]

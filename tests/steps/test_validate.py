@@ -1,0 +1,223 @@
+"""Validation as a step: where the suite comes from, what goes to quarantine, and what is compared with requests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.validate import Outcome, ValidationReport, Verdict
+from airflow_mlops.errors import DataError, IntegrityError, SpecError
+from airflow_mlops.specs import DatasetSpec, ValidationSpec
+from airflow_mlops.steps.data import list_snapshots, load_snapshot, snapshot_dataset
+from airflow_mlops.steps.suite import infer_suite
+from airflow_mlops.steps.validate import validate_dataset
+from tests.steps.cases import Bench, run_named
+
+AGE = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "age", "min_value": 0, "max_value": 120}}
+CITY = {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "city", "value_set": ["Rome", "Oslo"]}}
+MEAN = {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "age", "min_value": 30, "max_value": 60}}
+
+
+def people(n_rows: int = 200) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {"id": np.arange(n_rows), "age": rng.integers(18, 80, n_rows), "city": rng.choice(["Rome", "Oslo"], n_rows)}
+    )
+
+
+def snapshot_of(bench: Bench, frame: pd.DataFrame) -> DatasetSnapshot:
+    bench.deliver(frame)
+    return snapshot_dataset(DatasetSpec(path=str(bench.inbox)), dataset="people", storage=bench.platform.storage)
+
+
+def validate(bench: Bench, frame: pd.DataFrame, **settings: Any) -> ValidationReport:
+    spec = ValidationSpec(**settings)
+    return validate_dataset(snapshot_of(bench, frame), spec, platform=bench.platform, run=run_named("r"))
+
+
+def with_bad_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.loc[[3, 8], "age"] = [-1, 999]
+    frame.loc[[8, 9], "city"] = ["Rmoe", "Olso"]
+    return frame
+
+
+def make_suite() -> list[dict[str, Any]]:
+    return [AGE]
+
+
+def make_nothing() -> list[dict[str, Any]]:
+    return []
+
+
+def make_trouble() -> None:
+    raise ValueError("no rules today")
+
+
+def test_a_suite_in_a_file_in_the_spec_and_in_code_are_checked_together(bench: Bench, tmp_path: Path):
+    file = tmp_path / "people.yaml"
+    file.write_text(
+        "name: people\n"
+        "expectations:\n"
+        "  - {type: expect_column_values_to_be_in_set, kwargs: {column: city, value_set: [Rome, Oslo]}}\n"
+    )
+    function = "tests.steps.test_validate:make_suite"
+    report = validate(bench, people(), suite=str(file), expectations=[MEAN], function=function)
+    assert report.verdict is Verdict.PROCEED
+    assert [check.rule for check in report.checks] == [MEAN["type"], CITY["type"], AGE["type"]]
+    assert {check.outcome for check in report.checks} == {Outcome.MET}
+    assert {check.engine for check in report.checks} == {"DuckDB"}
+
+
+def test_what_the_engine_can_not_answer_great_expectations_does_and_the_report_says_so(bench: Bench):
+    lookahead = {
+        "type": "expect_column_values_to_match_regex",
+        "kwargs": {"column": "city", "regex": "^(?!Oslo)"},
+        "severity": "warning",
+    }
+    report = validate(bench, people(), expectations=[AGE, lookahead])
+    by_engine = {check.engine: check for check in report.checks}
+    assert set(by_engine) == {"DuckDB", "Great Expectations"}
+    n_oslo = int((people()["city"] == "Oslo").sum())
+    assert by_engine["Great Expectations"].n_unexpected == n_oslo
+    assert report.verdict is Verdict.PROCEED
+    page = bench.platform.storage.path(*report.report_uri.split("/")).read_text()
+    assert "Great Expectations" in page
+    assert "DuckDB" in page
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [("make_nothing", "has no expectations, and nothing checked is no pass"), ("make_trouble", "no rules today")],
+)
+def test_code_that_gives_no_suite_is_refused(function: str, message: str, bench: Bench):
+    with pytest.raises(SpecError, match=message):
+        validate(bench, people(), function=f"tests.steps.test_validate:{function}")
+
+
+def test_rows_that_break_a_rule_go_to_quarantine_with_their_reasons_and_the_rest_goes_on(bench: Bench):
+    policy = {"rules": {AGE["type"]: "QUARANTINE", f"{CITY['type']}:city": "QUARANTINE"}}
+    report = validate(bench, with_bad_rows(people()), expectations=[AGE, CITY, MEAN], policy=policy)
+    assert report.verdict is Verdict.QUARANTINE
+    rest = report.require_accepted()
+    assert rest.n_rows == 197
+    assert rest.digest != report.snapshot_digest
+    assert rest.source["rest_of"] == report.snapshot_digest
+    assert load_snapshot(bench.platform.storage, "people", rest.digest) == rest
+    kept = pq.read_table(rest.data_uri).to_pandas()
+    assert kept["id"].tolist() == [number for number in range(200) if number not in (3, 8, 9)]
+
+    assert report.quarantine is not None
+    assert report.quarantine.n_rows == 3
+    bad = pq.read_table(report.quarantine.uri).to_pandas()
+    assert bad["id"].tolist() == [3, 8, 9]
+    assert AGE["type"] in bad["broken_rules"][0]
+    assert AGE["type"] in bad["broken_rules"][1]
+    assert CITY["type"] in bad["broken_rules"][1]
+    assert AGE["type"] not in bad["broken_rules"][2]
+    assert "197" not in str(report.findings)
+
+
+def test_the_same_bad_rows_give_the_same_rest(bench: Bench):
+    settings = {"expectations": [AGE], "policy": {"rules": {AGE["type"]: "QUARANTINE"}}}
+    first = validate(bench, with_bad_rows(people()), **settings)
+    second = validate(bench, with_bad_rows(people()), **settings)
+    assert first.require_accepted() == second.require_accepted()
+    assert first.quarantine == second.quarantine
+
+
+def test_more_bad_rows_than_allowed_halt_and_are_kept_as_evidence(bench: Bench):
+    frame = people()
+    frame.loc[:29, "age"] = -5
+    report = validate(bench, frame, expectations=[AGE], policy={"rules": {AGE["type"]: "QUARANTINE"}})
+    assert report.verdict is Verdict.HALT
+    finding = report.findings[-1]
+    assert str(finding) == "quarantine: found 30 of 200 rows (15.00%) are bad, expected at most 10.00%"
+    assert report.quarantine is not None
+    assert pq.read_table(report.quarantine.uri).num_rows == 30
+
+
+def test_a_rest_that_breaks_another_rule_halts(bench: Bench):
+    frame = people()
+    frame.loc[0, "age"] = -5
+    many = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 200}}
+    report = validate(bench, frame, expectations=[AGE, many], policy={"rules": {AGE["type"]: "QUARANTINE"}})
+    assert report.verdict is Verdict.HALT
+    assert report.findings[-1].rule == "expect_table_row_count_to_be_between (in the rest)"
+    assert report.accepted is None
+
+
+def test_a_rule_that_no_single_row_breaks_can_not_lead_to_quarantine(bench: Bench):
+    frame = people().assign(age=90)
+    with pytest.raises(SpecError, match="expect_column_mean_to_be_between:age' can't lead to QUARANTINE"):
+        validate(bench, frame, expectations=[MEAN], policy={"rules": {MEAN["type"]: "QUARANTINE"}})
+
+
+def test_an_expectation_may_say_itself_what_it_leads_to(bench: Bench):
+    entry = {**AGE, "meta": {"on_failure": "RETRAIN"}}
+    report = validate(bench, with_bad_rows(people()), expectations=[entry])
+    assert report.verdict is Verdict.RETRAIN
+    assert report.retrain_reasons
+    assert report.require_accepted().digest == report.snapshot_digest
+
+
+def test_a_check_that_could_not_be_made_is_neither_a_pass_nor_bad_data(bench: Bench):
+    text = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "city", "min_value": 0, "max_value": 1}}
+    with pytest.raises(DataError, match="1 expectation\\(s\\) could not be checked, which says nothing about the data"):
+        validate(bench, people(), expectations=[AGE, text])
+    stored = bench.platform.storage.read_json("reports", "small", "r", "validation.json")
+    assert [check["outcome"] for check in stored["checks"]] == ["MET", "UNCHECKED"]
+
+
+def test_a_snapshot_that_was_changed_is_not_validated(bench: Bench):
+    snapshot = snapshot_of(bench, people())
+    path = Path(snapshot.data_uri)
+    path.write_bytes(path.read_bytes()[:-20] + b"x" * 20)
+    with pytest.raises(IntegrityError):
+        validate_dataset(snapshot, ValidationSpec(expectations=[AGE]), platform=bench.platform, run=run_named("r"))
+
+
+def test_a_halted_snapshot_is_marked_and_one_that_passes_later_is_not(bench: Bench):
+    assert validate(bench, with_bad_rows(people()), expectations=[AGE]).verdict is Verdict.HALT
+    (snapshot,) = list_snapshots(bench.platform.storage, "people")
+    note = ("snapshots", "people", Path(snapshot.uri).name, "verdict.json")
+    assert bench.platform.storage.read_json(*note)["is_halted"] is True
+    loose = {"type": AGE["type"], "kwargs": {"column": "age", "min_value": -10}}
+    assert validate(bench, with_bad_rows(people()), expectations=[loose]).verdict is Verdict.PROCEED
+    assert bench.platform.storage.read_json(*note)["is_halted"] is False
+
+
+def test_requests_that_differ_from_what_is_learnt_are_a_reason_to_retrain(bench: Bench, tmp_path: Path):
+    asked = people(400).assign(city="Rome").drop(columns="age")
+    asked.to_csv(tmp_path / "requests.csv", index=False)
+    serving = {"data": {"path": str(tmp_path / "requests.csv")}, "columns": ["city"]}
+    report = validate(bench, people(), expectations=[AGE], serving=serving)
+    assert report.verdict is Verdict.RETRAIN
+    (finding,) = report.findings
+    assert (finding.rule, finding.column) == ("serving_skew", "city")
+    assert len(list_snapshots(bench.platform.storage, "people.serving")) == 1
+
+
+def test_an_inferred_suite_is_met_by_its_own_data_and_names_keys_domains_and_ranges(bench: Bench):
+    snapshot = snapshot_of(bench, people())
+    suite = infer_suite(snapshot, storage=bench.platform.storage)
+    rules = {(entry["type"], entry["kwargs"].get("column")): entry["kwargs"] for entry in suite["expectations"]}
+    assert ("expect_column_values_to_be_unique", "id") in rules
+    assert rules["expect_column_values_to_be_in_set", "city"]["value_set"] == ["Oslo", "Rome"]
+    assert rules["expect_column_values_to_be_between", "age"]["min_value"] == 0
+    assert ("expect_column_values_to_be_between", "id") not in rules
+    report = validate(bench, people(), expectations=suite["expectations"])
+    assert {check.outcome for check in report.checks} == {Outcome.MET}
+    assert infer_suite(snapshot, storage=bench.platform.storage) == suite
+
+
+def test_without_a_champion_an_inferred_suite_says_that_there_is_nothing_to_compare_with(bench: Bench):
+    report = validate(bench, people(), inferred=True)
+    assert (report.checks, report.reference_digest) == ((), "")
+    page = bench.platform.storage.path(*report.report_uri.split("/")).read_text()
+    assert "nothing: there is no champion" in page
