@@ -32,8 +32,12 @@ AUTHORING_MODULES = ("airflow_mlops.pipelines", "airflow_mlops.operators", "airf
 HEAVY_MODULES = (
     *AUTHORING_MODULES,
     "airflow_mlops.steps.pipeline",
-    "airflow_mlops.adapters.great_expectations",
     "airflow_mlops.adapters.evidently",
+    "airflow_mlops.adapters.great_expectations.run",
+    "airflow_mlops.adapters.leakage",
+    "airflow_mlops.adapters.preprocess",
+    "airflow_mlops.hooks.sources",
+    "ibis.backends.duckdb",
     # What MLflow and skops import only once they are used.
     "git",
     "mlflow.models.display_utils",

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_mlops.adapters import arrow, duckdb_engine, ibis_rules, user_code
+from airflow_mlops.adapters import arrow, duckdb_engine, great_expectations, ibis_rules, user_code
 from airflow_mlops.core.compare import check_timestamp, compare_with_reference, compare_with_serving, missing_columns
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.profile import DatasetProfile
@@ -16,7 +16,6 @@ from airflow_mlops.core.validate import (
     Finding,
     Outcome,
     Quarantine,
-    Severity,
     ValidationReport,
     Verdict,
     findings_of,
@@ -26,7 +25,7 @@ from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataError, SpecError, bounded
 from airflow_mlops.specs.validate import ValidationSpec
 from airflow_mlops.steps import pages
-from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.connections import Connections
 from airflow_mlops.steps.data import (
     check_snapshot,
@@ -34,9 +33,9 @@ from airflow_mlops.steps.data import (
     load_snapshot,
     note_verdict,
     snapshot_dataset,
-    store_rows,
 )
 from airflow_mlops.steps.promote import current_champion
+from airflow_mlops.steps.quarantine import rules_to_part_by, set_aside, too_many_bad_rows
 from airflow_mlops.steps.suite import infer_suite
 
 __all__ = ["validate_dataset"]
@@ -83,12 +82,19 @@ def validate_dataset(
     accepted: DatasetSnapshot | None = snapshot
     quarantine: Quarantine | None = None
     if verdict is Verdict.QUARANTINE:
-        quarantine, accepted, more = _set_aside(snapshot, expectations, findings, validation, platform, run)
-        if accepted is not None:
-            _, more = _look(accepted, expectations, validation, reference, platform)
-            more = tuple(dataclasses.replace(f, rule=f"{f.rule} (in the rest)") for f in more)
-        verdict = Verdict.HALT if reach_verdict(more) is Verdict.HALT else verdict
+        known = reference.profile if reference else None
+        rules = rules_to_part_by(expectations, findings, known)
+        quarantine, accepted = set_aside(
+            snapshot, rules, max_fraction=validation.policy.max_quarantined_fraction, storage=platform.storage, run=run
+        )
+        more: tuple[Finding, ...]
+        if accepted is None:
+            more = (too_many_bad_rows(quarantine, snapshot, validation.policy.max_quarantined_fraction),)
+        else:
+            _, found = _look(accepted, expectations, validation, reference, platform)
+            more = tuple(dataclasses.replace(finding, rule=f"{finding.rule} (in the rest)") for finding in found)
         findings += more
+        verdict = Verdict.HALT if reach_verdict(more) is Verdict.HALT else verdict
     report = ValidationReport(
         snapshot_digest=snapshot.digest,
         n_rows=snapshot.n_rows,
@@ -117,8 +123,6 @@ def _reference(snapshot: DatasetSnapshot, model_name: str | None, platform: Plat
 
 def _suite(validation: ValidationSpec, reference: _Reference | None, platform: Platform) -> Expectations:
     """Put together what the spec names: a file, a list, what a function gives, what is inferred."""
-    from airflow_mlops.adapters import great_expectations
-
     expectations = list(validation.expectations)
     if validation.suite:
         expectations += great_expectations.read_suite(validation.suite)
@@ -170,11 +174,11 @@ def _run_suite(snapshot: DatasetSnapshot, expectations: Expectations) -> list[Ch
     checks = ibis_rules.check_rules(snapshot.data_uri, expectations)
     rest = [index for index, check in enumerate(checks) if check is None]
     if rest:
-        from airflow_mlops.adapters import great_expectations  # it takes seconds to import
+        from airflow_mlops.adapters.great_expectations.run import run_suite  # it takes seconds to import
 
         left = [expectations[index] for index in rest]
         frame = arrow.read_frame(snapshot.data_uri, columns=great_expectations.columns_of(left, snapshot.columns))
-        for index, check in zip(rest, great_expectations.run_suite(frame, left), strict=True):
+        for index, check in zip(rest, run_suite(frame, left), strict=True):
             checks[index] = check
     return [check for check in checks if check is not None]
 
@@ -209,62 +213,6 @@ def _compare_with_requests(
         spec=validation.serving,
         validation=validation,
     )
-
-
-def _set_aside(
-    snapshot: DatasetSnapshot,
-    expectations: Expectations,
-    findings: Sequence[Finding],
-    validation: ValidationSpec,
-    platform: Platform,
-    run: PipelineRun,
-) -> tuple[Quarantine, DatasetSnapshot | None, tuple[Finding, ...]]:
-    """Part the rows: the bad ones to a side file with the rules that they broke, the rest to a snapshot of its own.
-
-    :returns: what was set aside, what is left (``None`` if that is not enough) and a finding if it is not.
-    """
-    rules = _row_rules(expectations, findings)
-    place = ("quarantine", folder_name(snapshot.dataset), short(snapshot.digest))
-    with platform.storage.staging(*place[:-1]) as staged, ibis_rules.bad_rows(snapshot.data_uri, rules) as rows:
-        with arrow.ParquetDigestWriter(staged / "rows.parquet", rows.schema) as writer:
-            for batch in rows:
-                writer.write(batch)
-        n_bad, uri = writer.n_rows, platform.storage.publish(staged, *place)
-    quarantine = Quarantine(uri=f"{uri}/rows.parquet", n_rows=n_bad)
-    limit = validation.policy.max_quarantined_fraction
-    if n_bad > limit * snapshot.n_rows or n_bad == snapshot.n_rows:
-        observed = f"{n_bad} of {snapshot.n_rows} rows ({n_bad / snapshot.n_rows:.2%}) are bad"
-        finding = Finding(
-            rule="quarantine", severity=Severity.CRITICAL, observed=observed, expected=f"at most {limit:.2%}"
-        )
-        return quarantine, None, (finding,)
-    with ibis_rules.good_rows(snapshot.data_uri, rules) as rows:
-        rest = store_rows(
-            rows,
-            dataset=snapshot.dataset,
-            storage=platform.storage,
-            timestamp=snapshot.timestamp,
-            source={**snapshot.source, "rest_of": snapshot.digest, "n_quarantined": n_bad},
-            run=run,
-        )
-    return quarantine, rest, ()
-
-
-def _row_rules(expectations: Expectations, findings: Sequence[Finding]) -> Expectations:
-    """Return the expectations whose bad rows are to be set aside.
-
-    :raises SpecError: when one of them is not about single rows.
-    """
-    wanted = {(f.rule, f.column) for f in findings if f.action is Verdict.QUARANTINE}
-    rules = [entry for entry in expectations if (entry["type"], ibis_rules.column_of(entry)) in wanted]
-    unfit = wanted - {(e["type"], ibis_rules.column_of(e)) for e in rules if ibis_rules.is_row_wise(e)}
-    if unfit:
-        names = [f"{rule}:{column}" if column else rule for rule, column in sorted(unfit, key=str)]
-        raise SpecError(
-            f"validation.policy: {bounded(names)} can't lead to QUARANTINE: no single row breaks it, or no engine can "
-            f"tell which. Choose HALT, RETRAIN or PROCEED for it. Nothing was set aside."
-        )
-    return rules
 
 
 def _with_examples(finding: Finding, snapshot: DatasetSnapshot) -> Finding:

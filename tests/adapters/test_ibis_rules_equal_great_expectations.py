@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from airflow_mlops.adapters.great_expectations import check_suite, run_suite
+from airflow_mlops.adapters.great_expectations import check_suite
+from airflow_mlops.adapters.great_expectations.run import run_suite
 from airflow_mlops.adapters.ibis_rules import check_rules
 from airflow_mlops.core.validate import Outcome
 

@@ -8,6 +8,14 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+# Its import takes seconds, and would log 200 lines and count its users.
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+logging.getLogger("great_expectations").setLevel(logging.WARNING)
+
+import great_expectations as gx
+from great_expectations.exceptions import GreatExpectationsError
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
 from airflow_mlops.core.validate import Check, Outcome, Severity
 from airflow_mlops.errors import SpecError
 
@@ -25,36 +33,24 @@ def run_suite(frame: Any, expectations: Sequence[Mapping[str, Any]]) -> list[Che
     :returns: a check for each expectation, in their order.
     :raises SpecError: when Great Expectations does not know an expectation or its arguments.
     """
-    gx = _great_expectations()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_pandas("snapshot")
     whole = source.add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all")
     batch = whole.get_batch({"dataframe": _with_nanoseconds(frame)})
     checks = []
-    for entry, expectation in zip(expectations, _made(gx, expectations), strict=True):
+    for entry, expectation in zip(expectations, _made(expectations), strict=True):
         # One by one: a suite keeps no order, and of two equal expectations only one.
         result = batch.validate(expectation, result_format={"result_format": "SUMMARY", "partial_unexpected_count": 3})
         checks.append(_check(entry, result))
     return checks
 
 
-def _great_expectations() -> Any:
-    """Import Great Expectations, which takes seconds and logs 200 lines."""
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    import great_expectations
-
-    return great_expectations
-
-
-def _made(gx: Any, expectations: Sequence[Mapping[str, Any]]) -> list[Any]:
-    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
-
+def _made(expectations: Sequence[Mapping[str, Any]]) -> list[Any]:
     try:
         # Made one by one, because a suite only logs the entries that it can't make, and leaves them out.
         return [ExpectationConfiguration(**_normal(entry)).to_domain_obj() for entry in expectations]
-    except (gx.exceptions.GreatExpectationsError, ValueError, TypeError) as error:
+    except (GreatExpectationsError, ValueError, TypeError) as error:
         raise SpecError(f"validation: Great Expectations can't use the suite: {error}") from error
 
 
