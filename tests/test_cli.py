@@ -125,7 +125,7 @@ def test_a_halted_batch_is_status_1_and_says_what_is_broken(shell: Shell):
     frame.to_csv(shell.folder / "inbox" / "part-1.csv", index=False)
     status, out, err = shell.run()
     assert (status, out) == (1, "")
-    assert "DataHaltedError: Data halted: 1 critical finding(s) in 300 rows" in err
+    assert "DataHaltedError: Data halted: 1 finding(s) that halt in 300 rows" in err
     assert "y: expect_column_values_to_not_be_null: found 3 of 300 values break it" in err
     assert "Traceback" not in err
 

@@ -62,12 +62,12 @@ def test_the_readmes_pipeline_builds_its_dag_and_runs(tmp_path: Path) -> None:
     assert "/data/visits/" in code
     inbox = tmp_path / "visits"
     inbox.mkdir()
-    rows = (f"{age},{age // 10 + age % 3}" for age in range(20, 90) for _ in range(5))
+    rows = (f"{age},{age // 10 + turn % 3}" for turn, age in enumerate(list(range(20, 90)) * 5))
     (inbox / "visits.csv").write_text("\n".join(["age,visits", *rows]) + "\n")
     script = tmp_path / "readme.py"
     script.write_text(code.replace("/data/visits/", f"{inbox}/") + RUN_THE_PIPELINE)
 
     printed = run_script(script, tmp_path, str(tmp_path / "mlops"))
 
-    assert "Tasks: bless check_drift decide evaluate promote register snapshot split train validate" in printed
+    assert "Tasks: bless check_drift check_leakage decide evaluate promote register snapshot split train validate" in printed
     assert printed[-1] == "Champion: version 1"

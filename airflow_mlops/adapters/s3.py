@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -156,12 +158,38 @@ class _S3Files(ArrowFSWrapper):  # type: ignore[misc]
 
 
 class _S3File:
+    """An object that several threads may read from at once.
+
+    DuckDB's threads share one open file, and each of them seeks and then reads. With one position for all of them, a
+    thread gets the bytes that another one has asked for: a damaged file, or rows that nobody wrote. So a position
+    that a thread has sought belongs to that thread, and its next read is a request of its own.
+    """
+
     def __init__(self, file: Any, filesystem: _S3Files) -> None:
         self._file, self._filesystem = file, filesystem
+        self._position = 0
+        self._sought: dict[int, int] = {}  # by thread
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Choose where this thread reads next."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._file.size()}[whence]
+        position = start + offset
+        self._position = self._sought[threading.get_ident()] = position
+        return position
+
+    def tell(self) -> int:
+        """Return where the last seek or read ended."""
+        return self._position
 
     def read(self, size: int = -1) -> bytes:
+        """Return the bytes from where this thread has sought, or from where the last read ended."""
+        start = self._sought.pop(threading.get_ident(), None)
+        if start is None:  # threads that take turns instead of seeking: then no earlier seek counts
+            self._sought.clear()
+            start = self._position
         with self._filesystem.watched():
-            data: bytes = self._file.read(None if size < 0 else size)
+            data: bytes = self._file.read_at(self._file.size() - start if size < 0 else size, start)
+        self._position = start + len(data)
         return data
 
     def __getattr__(self, name: str) -> Any:

@@ -42,7 +42,7 @@ def missing_columns(
     reported = {finding.column for finding in found}
     return tuple(
         _finding(
-            "column_missing", name, f"no such column.{did_you_mean(name, present)}", "what the suite checks", policy
+            "column_missing", name, f"no such column{_perhaps(name, present)}", "the column that the suite checks", policy
         )
         for name in dict.fromkeys(wanted)
         if name not in present and name not in reported
@@ -65,8 +65,8 @@ def compare_schemas(
     findings = []
     for column in reference:
         if column.name not in found:
-            observed = f"no such column.{did_you_mean(column.name, new)}"
-            findings.append(_finding("column_missing", column.name, observed, column.type, policy))
+            observed = f"no such column{_perhaps(column.name, new)}"
+            findings.append(_finding("column_missing", column.name, observed, f"type {column.type}", policy))
         elif found[column.name].type != column.type:
             observed = f"type {found[column.name].type}"
             findings.append(_finding("column_retyped", column.name, observed, f"type {column.type}", policy))
@@ -140,7 +140,7 @@ def compare_with_serving(
     for name in wanted:
         for place, columns, others in (("training data", learnt, asked), ("requests", asked, learnt)):
             if name not in columns:
-                observed = f"not in the {place}.{did_you_mean(name, [n for n in columns if n not in others])}"
+                observed = f"not in the {place}{_perhaps(name, [n for n in columns if n not in others])}"
                 findings.append(_finding("serving_column_missing", name, observed, "in both", policy))
         if name in learnt and name in asked and learnt[name].type != asked[name].type:
             observed, expected = f"type {asked[name].type} in the requests", f"type {learnt[name].type}"
@@ -201,6 +201,12 @@ def _new_categories(
 
 def _with_examples(finding: Finding, examples: Sequence[str]) -> Finding:
     return dataclasses.replace(finding, examples=tuple(text[:80] for text in examples[:_MAX_EXAMPLES]))
+
+
+def _perhaps(name: str, known: Iterable[str]) -> str:
+    """Return a guess at what a missing column is called now, to stand inside of a sentence."""
+    guess = did_you_mean(name, known).strip()
+    return f" ({guess})" if guess else ""
 
 
 def _n_missing(column: ColumnProfile) -> int:

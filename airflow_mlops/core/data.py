@@ -66,7 +66,12 @@ class Window:
     end: datetime | None = None
 
     def __str__(self) -> str:
-        return f"from {self.start or 'the beginning'} until before {self.end or 'the end'}"
+        start, end = (bound and f"{bound:%Y-%m-%d %H:%M:%S} UTC" for bound in (self.start, self.end))
+        if start and end:
+            return f"from {start} until before {end}"
+        if start:
+            return f"from {start} on"
+        return f"before {end}" if end else "of all time"
 
     @property
     def is_open(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from airflow_mlops.core.data import Column, DatasetSnapshot
@@ -80,7 +81,7 @@ def _of_column(
     if n_missing == 0:
         yield _expect("expect_column_values_to_not_be_null", column=column.name)
     elif (mostly := 1 - n_missing / n_rows - allowed.missing_fraction) > 0:
-        yield _expect("expect_column_values_to_not_be_null", column=column.name, mostly=_readable(mostly))
+        yield _expect("expect_column_values_to_not_be_null", column=column.name, mostly=_readable(Decimal(mostly), ROUND_FLOOR))
     is_key = _may_be_key(profile, column, n_rows)
     if is_key:
         yield _expect(UNIQUE, column=column.name)
@@ -98,17 +99,19 @@ def _may_be_key(profile: ColumnProfile, column: Column, n_rows: int) -> bool:
 
 
 def _range(profile: ColumnProfile, allowed: Tolerances) -> Iterator[dict[str, Any]]:
-    low, high = profile.minimum, profile.maximum
-    if not isinstance(low, (int, float)) or not isinstance(high, (int, float)):
+    if not isinstance(profile.minimum, (int, float)) or not isinstance(profile.maximum, (int, float)):
         return
-    margin = (high - low or abs(high) or 1.0) * allowed.range_fraction
-    minimum = max(0.0, low - margin) if low >= 0 else low - margin
-    maximum = min(0.0, high + margin) if high <= 0 else high + margin
+    low, high = Decimal(profile.minimum), Decimal(profile.maximum)  # the difference of two floats may be infinite
+    if not low.is_finite() or not high.is_finite():
+        return
+    margin = (high - low or abs(high) or Decimal(1)) * Decimal(allowed.range_fraction)
+    minimum = max(Decimal(0), low - margin) if low >= 0 else low - margin
+    maximum = min(Decimal(0), high + margin) if high <= 0 else high + margin
     yield _expect(
         "expect_column_values_to_be_between",
         column=profile.name,
-        min_value=_readable(minimum, math.floor),
-        max_value=_readable(maximum, math.ceil),
+        min_value=_readable(minimum, ROUND_FLOOR),
+        max_value=_readable(maximum, ROUND_CEILING),
     )
 
 
@@ -119,7 +122,7 @@ def _domain(profile: ColumnProfile, is_key: bool, allowed: Tolerances) -> Iterat
             "expect_column_values_to_be_in_set",
             column=profile.name,
             value_set=values,
-            mostly=_readable(1 - allowed.new_category_fraction),
+            mostly=_readable(1 - Decimal(allowed.new_category_fraction), ROUND_HALF_EVEN),
         )
     elif profile.max_length:
         longest = math.ceil(profile.max_length * (1 + allowed.range_fraction))
@@ -139,13 +142,15 @@ def _type_name(arrow_type: str) -> str | None:
     return names.get(arrow_type)
 
 
-def _readable(number: float, towards: Any = round) -> float | int:
-    """Return the number with three significant digits, rounded away from what it bounds."""
-    if number == 0 or not math.isfinite(number):
-        return 0 if number == 0 else number
-    digits = 2 - math.floor(math.log10(abs(number)))
-    scaled = towards(number * 10**digits) / 10**digits if digits >= 0 else towards(number / 10**-digits) * 10**-digits
-    return int(scaled) if float(scaled).is_integer() else float(scaled)
+def _readable(number: Decimal, rounding: str) -> float | int | None:
+    """Return the number with three significant digits; ``None`` when that is more than a float can hold."""
+    if not number:
+        return 0
+    unit = Decimal(1).scaleb(number.adjusted() - 2)
+    value = float(number.quantize(unit, rounding=rounding))
+    if not math.isfinite(value):
+        return None
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
 def _expect(rule: str, **kwargs: Any) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def snapshot_dataset(
                 data, window, copy, connections=connections or NoConnections(), scratch=Path(scratch)
             )
         if writer.n_rows == 0:
-            raise _no_row(data, window, since)
+            raise _no_row(data, window, since, lineage)
         return writer, {**lineage, "window": [bound and bound.isoformat() for bound in (window.start, window.end)]}
 
     return _store(fill, origin, storage)
@@ -229,17 +229,17 @@ def _newest_moment(storage: Storage, dataset: str, run: PipelineRun | None) -> d
     return max(moments, default=None)
 
 
-def _no_row(data: DatasetSpec, window: Window, since: datetime | None) -> DataError:
+def _no_row(data: DatasetSpec, window: Window, since: datetime | None, lineage: Mapping[str, Any]) -> DataError:
+    subject = f"The {lineage['n_files']} file(s) at {data.path!r} hold" if data.path else f"{data.subject} gave"
     if since is not None:
         return NothingNewError(
-            f"{data.subject} hold no row that is later than {since.isoformat()}, the last one of the snapshots so "
+            f"{subject} no row that is later than {since.isoformat()}, the last one of the snapshots so "
             f"far. Nothing was kept and the champion stays. That is well if nothing was to be delivered since; "
             f"if something was, check the delivery."
         )
     asked = "" if window.is_open else f" {window}"
     return DataError(
-        f"{data.subject} hold no row{asked}. Nothing was kept and the champion stays. Check the window and the "
-        f"delivery."
+        f"{subject} no row{asked}. Nothing was kept and the champion stays. Check the window and the delivery."
     )
 
 

@@ -7,14 +7,15 @@ from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.monitor import DriftReport
+from airflow_mlops.core.profile import DatasetProfile
 from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.errors import bounded
 
 __all__ = ["blessing_page", "drift_page", "evaluation_page", "validation_page"]
 
 
-def validation_page(report: ValidationReport, snapshot: DatasetSnapshot) -> str:
-    """Draw what a validation found."""
+def validation_page(report: ValidationReport, snapshot: DatasetSnapshot, profile: DatasetProfile) -> str:
+    """Draw what a validation found, beside what the columns hold."""
     findings = [
         (f.action, f.severity, f.column or "", f.rule, f.observed, f.expected, _shown(f.examples))
         for f in report.findings
@@ -26,7 +27,6 @@ def validation_page(report: ValidationReport, snapshot: DatasetSnapshot) -> str:
             c.rule,
             c.expected,
             c.observed,
-            "" if c.n_unexpected is None else c.n_unexpected,
             c.engine,
         )
         for c in report.checks
@@ -47,12 +47,33 @@ def validation_page(report: ValidationReport, snapshot: DatasetSnapshot) -> str:
         tables={
             "Findings": ([("Leads to", "Severity", "Column", "Rule", "Observed", "Expected", "Examples")], findings),
             "Expectations": (
-                [("Outcome", "Column", "Rule", "Expected", "Observed", "Unexpected values", "Checked by")],
+                [("Outcome", "Column", "Rule", "Expected", "Observed", "Checked by")],
                 checks,
             ),
-            "Columns": ([("Name", "Type", "Nulls")], [(c.name, c.type, c.n_null) for c in snapshot.columns]),
+            "Columns": (
+                [("Name", "Type", "Null", "NaN", "Different, about", "Smallest", "Mean", "Largest", "Most frequent")],
+                _column_rows(snapshot, profile),
+            ),
         },
     )
+
+
+def _column_rows(snapshot: DatasetSnapshot, profile: DatasetProfile) -> list[tuple[object, ...]]:
+    found = {column.name: column for column in profile.columns}
+    rows: list[tuple[object, ...]] = []
+    for column in snapshot.columns:
+        known = found.get(column.name)
+        if known is None:
+            rows.append((column.name, column.type, column.n_null, *[""] * 6))
+            continue
+        frequent = ", ".join(f"{value[:30]} ({n})" for value, n in known.top_values[:3])
+        numbers = (known.n_distinct, known.minimum, known.mean, known.maximum)
+        rows.append((column.name, column.type, column.n_null, known.n_nan, *map(_number, numbers), frequent))
+    return rows
+
+
+def _number(value: float | str | None) -> object:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else value
 
 
 def _shown(examples: tuple[str, ...]) -> str:

@@ -106,7 +106,8 @@ def validate_dataset(
         quarantine=quarantine,
         report_uri=platform.report_uri(run, "validation"),
     )
-    platform.record(run, "validation", report, pages.validation_page(report, snapshot))
+    profile = load_profile(platform.storage, snapshot.dataset, snapshot.digest)
+    platform.record(run, "validation", report, pages.validation_page(report, snapshot, profile))
     note_verdict(platform.storage, snapshot, is_halted=verdict is Verdict.HALT, report_uri=report.report_uri)
     log.info("validation: verdict=%s n_checks=%d n_findings=%d", verdict, len(checks), len(findings))
     _require_checked(report)

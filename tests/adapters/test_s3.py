@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import gzip
+import os
 import socket
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -140,6 +143,42 @@ def test_a_large_object_is_streamed(access, bucket, tmp_path):
     with scan_source(DatasetSpec(path="x"), [f"s3://{BUCKET}/a.parquet"], filesystem=filesystem) as rows:
         assert rows.read_next_batch().num_rows < 200_000
         assert sum(batch.num_rows for batch in rows) > 300_000
+
+
+def test_threads_that_share_an_open_object_each_get_what_they_asked_for(access, bucket):
+    block = 1000
+    content = b"".join(f"{number:>{block}}".encode() for number in range(100))
+    _put(bucket, **{"a.bin": content})
+    with open_filesystem(access, "x").open(f"s3://{BUCKET}/a.bin") as file:
+
+        def read(number: int) -> int:
+            file.seek(number * block)
+            return int(file.read(block))
+
+        with ThreadPoolExecutor(8) as threads:
+            assert list(threads.map(read, range(100))) == list(range(100))
+
+
+def test_an_open_object_is_read_on_by_whichever_thread_has_the_turn(access, bucket):
+    _put(bucket, **{"a.bin": "0123456789"})
+    with open_filesystem(access, "x").open(f"s3://{BUCKET}/a.bin") as file, ThreadPoolExecutor(1) as another:
+        assert file.seek(2) == 2
+        assert another.submit(file.read, 3).result() == b"234"
+        assert (file.read(2), file.tell()) == (b"56", 7)
+        assert (file.seek(-1, os.SEEK_CUR), file.read()) == (6, b"6789")
+        assert (file.seek(-3, os.SEEK_END), file.read(), file.read(1)) == (7, b"789", b"")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz", "jsonl"])
+def test_large_text_is_read_whole_by_many_threads(access, bucket, suffix):
+    lines = [f'{{"n": {number}, "text": "row {number} {"-" * 60}"}}' for number in range(80_000)]
+    if not suffix.startswith("jsonl"):
+        lines = ["n,text", *(f"{number},row {number} {'-' * 60}" for number in range(80_000))]
+    text = ("\n".join(lines) + "\n").encode()
+    bucket.put_object(Key=f"a.{suffix}", Body=gzip.compress(text, 1) if suffix.endswith("gz") else text)
+    rows = _rows(access, f"s3://{BUCKET}/a.{suffix}")
+    assert [row["n"] for row in rows] == list(range(80_000))
+    assert all(row["text"].startswith(f"row {row['n']} -") for row in rows)
 
 
 def test_a_bucket_that_is_not_there_is_the_specs_fault(access):

@@ -71,6 +71,11 @@ def test_windows_that_follow_one_another_share_no_moment_and_leave_out_none():
 
 
 def test_a_window_says_what_it_is():
-    assert str(Window(start=JANUARY)) == "from 2026-01-01 00:00:00+00:00 until before the end"
+    assert str(Window(start=JANUARY)) == "from 2026-01-01 00:00:00 UTC on"
+    assert str(Window(end=JANUARY)) == "before 2026-01-01 00:00:00 UTC"
+    february = JANUARY.replace(month=2)
+    assert str(Window(start=JANUARY, end=february)) == (
+        "from 2026-01-01 00:00:00 UTC until before 2026-02-01 00:00:00 UTC"
+    )
     assert Window().is_open
     assert not Window(end=NOW).is_open

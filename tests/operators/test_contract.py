@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import BaseOperator
 
 from airflow_mlops import operators, sensors
-from airflow_mlops.core import data, evaluate, gate, monitor, promote, train
+from airflow_mlops.core import data, evaluate, gate, leakage, monitor, promote, split, train, validate
 from airflow_mlops.operators._base import StepOperator
 
 pytestmark = pytest.mark.airflow
@@ -19,7 +19,7 @@ CLASSES = [
     *(getattr(operators, name) for name in operators.__all__),
     *(getattr(sensors, name) for name in sensors.__all__),
 ]
-STAGES = (data, evaluate, gate, monitor, promote, train)
+STAGES = (data, validate, split, leakage, train, evaluate, gate, promote, monitor)
 TYPED = {"poke_interval": 7.0}
 
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
@@ -94,7 +94,8 @@ def test_an_operator_has_a_link_exactly_where_its_result_has_a_page(cls: type[Ba
     fields: set[str] = set()
     if issubclass(cls, StepOperator):
         result = cls.call_step.__annotations__["return"].removesuffix(" | None")
-        (value,) = {getattr(stage, result) for stage in STAGES if hasattr(stage, result)}
-        fields = {field.name for field in dataclasses.fields(value)}
+        values = {getattr(stage, result) for stage in STAGES if hasattr(stage, result)}
+        assert len(values) == (result != "None")
+        fields = {field.name for value in values for field in dataclasses.fields(value)}
     wanted = [*(["Report"] if "report_uri" in fields else []), *(["MLflow"] if fields & {"run_url", "url"} else [])]
     assert [link.name for link in cls.operator_extra_links] == wanted

@@ -59,8 +59,8 @@ def test_a_snapshot_whose_rows_were_changed_is_not_validated(delivered: Bench, h
     with pytest.raises(IntegrityError) as caught:
         validate_dataset(held.snapshot, spec.validation, platform=delivered.platform, run=run_named("second"))
     message = str(caught.value)
-    assert message.startswith(f"{path}: the rows have digest sha256:")
-    assert f"{held.snapshot.digest[:19]}… was vouched for" in message
+    assert message.startswith(f"{path}: the file has digest sha256:")
+    assert f"{held.snapshot.file_digest[:19]}… was vouched for" in message
     assert "nothing uses it. Remove it and run the pipeline again." in message
 
 
