@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from airflow_mlops._version import __version__
 from airflow_mlops.errors import MlopsError
@@ -21,15 +22,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for name in ("alembic", "mlflow", "great_expectations"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    out = sys.stdout
     try:
-        arguments.command(arguments)
+        with contextlib.redirect_stdout(sys.stderr):  # Airflow logs to standard output, where the results belong
+            for line in arguments.command(arguments):
+                print(line, file=out)
     except MlopsError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
 
     root = os.path.abspath(arguments.storage_root)
@@ -42,33 +46,33 @@ def _run(arguments: argparse.Namespace) -> None:
     )
     for value in (result.decision, result.blessing):
         if value:
-            print(value)
+            yield str(value)
     if result.promotion:
-        print(f"{result.promotion.model_name} v{result.promotion.to_version} is champion.")
+        yield f"{result.promotion.model_name} v{result.promotion.to_version} is champion."
 
 
-def _history(arguments: argparse.Namespace) -> None:
+def _history(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.adapters.storage import Storage
     from airflow_mlops.steps.promote import read_journal
 
     for entry in read_journal(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root))):
         from_version = "nothing" if entry.from_version is None else f"v{entry.from_version}"
-        print(
+        yield (
             f"{entry.sequence:>4}  {entry.at:%Y-%m-%d %H:%M}  {entry.action:<8}  {from_version} -> "
             f"v{entry.to_version}  {entry.actor}  {entry.reason}"
         )
 
 
-def _decisions(arguments: argparse.Namespace) -> None:
+def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.adapters.storage import Storage
     from airflow_mlops.steps.monitor import read_decisions
 
     for entry in read_decisions(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root))):
         verdict = "retrain" if entry.should_retrain else "no"
-        print(f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<8}  {entry.trigger}  {' '.join(entry.reasons)}")
+        yield f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<8}  {entry.trigger}  {' '.join(entry.reasons)}"
 
 
-def _prune(arguments: argparse.Namespace) -> None:
+def _prune(arguments: argparse.Namespace) -> Iterator[str]:
     from datetime import UTC, datetime, timedelta
 
     from airflow_mlops.adapters.mlflow import Mlflow
@@ -88,11 +92,11 @@ def _prune(arguments: argparse.Namespace) -> None:
         dry_run=arguments.dry_run,
     )
     for snapshot in pruned:
-        print(f"{snapshot.created_at:%Y-%m-%d %H:%M}  {snapshot.digest[:23]}  {snapshot.n_rows} rows  {snapshot.uri}")
-    print(f"{len(pruned)} snapshot(s) {'would be' if arguments.dry_run else 'were'} pruned.")
+        yield f"{snapshot.created_at:%Y-%m-%d %H:%M}  {snapshot.digest[:23]}  {snapshot.n_rows} rows  {snapshot.uri}"
+    yield f"{len(pruned)} snapshot(s) {'would be' if arguments.dry_run else 'were'} pruned."
 
 
-def _suite(arguments: argparse.Namespace) -> None:
+def _suite(arguments: argparse.Namespace) -> Iterator[str]:
     from pathlib import Path
 
     import yaml
@@ -114,16 +118,16 @@ def _suite(arguments: argparse.Namespace) -> None:
     is_yaml = arguments.out is not None and Path(arguments.out).suffix in (".yaml", ".yml")
     text = yaml.safe_dump(suite, sort_keys=False, width=120) if is_yaml else json.dumps(suite, indent=2) + "\n"
     if arguments.out is None:
-        print(text, end="")
+        yield text.rstrip("\n")
     else:
         Path(arguments.out).write_text(text)
-        print(f"{arguments.out}: {len(suite['expectations'])} expectations, inferred from {snapshot.n_rows} rows.")
+        yield f"{arguments.out}: {len(suite['expectations'])} expectations, inferred from {snapshot.n_rows} rows."
 
 
-def _schema(arguments: argparse.Namespace) -> None:
+def _schema(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.specs import PipelineSpec
 
-    print(json.dumps(PipelineSpec.model_json_schema(), indent=arguments.indent))
+    yield json.dumps(PipelineSpec.model_json_schema(), indent=arguments.indent)
 
 
 def _key_and_value(pair: str) -> tuple[str, object]:

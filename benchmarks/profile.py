@@ -21,15 +21,16 @@ from airflow_mlops.adapters.duckdb_engine import profile_columns
 from airflow_mlops.core.compare import compare_schemas
 from airflow_mlops.specs.validate import PolicySpec
 with open(sys.argv[2], "rb") as file:
-    columns, sample = pickle.load(file)
+    columns, sample, spreads = pickle.load(file)
 """
 _PROFILE = """
-profile_columns(sys.argv[1], columns, sample)
+profile_columns(sys.argv[1], columns, sample, spreads=spreads)
 compare_schemas(reference=columns, current=columns, policy=PolicySpec())
 """
 _BARE = """
-parts = [f"sum(length({c.name}))" if c.type == "string" else f"sum({c.name})" for c in columns]
-duckdb.connect().execute(f"SELECT {', '.join(parts)} FROM read_parquet('{sys.argv[1]}')").fetchall()
+parts = [f"sum(strlen({c.name}))" if c.type == "string" else f"sum({c.name})" for c in columns]
+rows = f"read_parquet('{sys.argv[1]}', can_have_nan = true)"
+duckdb.connect().execute(f"SELECT {', '.join(parts)} FROM {rows}").fetchall()
 """
 
 
@@ -47,7 +48,7 @@ def measure() -> Entry:
         with pq.ParquetFile(source) as file, ParquetDigestWriter(folder / "data.parquet", file.schema_arrow) as writer:
             for batch in file.iter_batches():
                 writer.write(batch)
-        (folder / "known").write_bytes(pickle.dumps((writer.columns, writer.sample)))
+        (folder / "known").write_bytes(pickle.dumps((writer.columns, writer.sample, writer.spreads)))
         ours, baseline = [], []
         for _ in range(REPETITIONS):
             baseline.append(child.run(_PREPARE, _BARE, folder / "data.parquet", folder / "known")[0])

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import yaml
 
 from airflow_mlops import __version__
 from airflow_mlops.cli import main
+from tests.conftest import REPOSITORY
 from tests.steps.cases import small_frame, small_settings
 
 
@@ -128,6 +132,107 @@ def test_a_halted_batch_is_status_1_and_says_what_is_broken(shell: Shell):
     assert "DataHaltedError: Data halted: 1 finding(s) that halt in 300 rows" in err
     assert "y: expect_column_values_to_not_be_null: found 3 of 300 values break it" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", ["visits.yaml", "visits.json"])
+def test_an_inferred_suite_can_be_read_by_a_person_and_is_met_by_its_own_data(shell: Shell, name: str):
+    out_file = shell.folder / name
+    status, out, err = shell.on_storage("suite", str(shell.folder / "small.yaml"), "--out", str(out_file))
+    text = out_file.read_text()
+    suite = yaml.safe_load(text) if name.endswith("yaml") else json.loads(text)
+    assert (status, out) == (0, f"{out_file}: {len(suite['expectations'])} expectations, inferred from 300 rows.\n")
+    assert "Traceback" not in err
+    assert len(text.splitlines()) > 3 * len(suite["expectations"])
+    assert all(len(line) <= 120 for line in text.splitlines())
+    assert suite["name"] == "small"
+    rules = {(entry["type"], entry["kwargs"].get("column")): entry["kwargs"] for entry in suite["expectations"]}
+    assert rules["expect_table_row_count_to_be_between", None] == {"min_value": 30, "max_value": 3000}
+    frame, bounds = small_frame(), rules["expect_column_values_to_be_between", "x"]
+    assert bounds["min_value"] < frame["x"].min() < frame["x"].max() < bounds["max_value"]
+    assert len(str(bounds["min_value"]).lstrip("-").replace(".", "").lstrip("0")) <= 3
+
+    shell.write(validation={"suite": str(out_file)})
+    status, out, err = shell.run()
+    assert (status, out.splitlines()[-1]) == (0, "small v1 is champion.")
+
+
+def test_an_inferred_suite_halts_what_is_not_like_its_data(shell: Shell):
+    out_file = shell.folder / "small.json"
+    shell.on_storage("suite", str(shell.folder / "small.yaml"), "--out", str(out_file), "--range-fraction", "0.1")
+    shell.write(validation={"suite": str(out_file)})
+    frame = small_frame()
+    frame.loc[7, "x"] = 1e6
+    frame.to_csv(shell.folder / "inbox" / "part-1.csv", index=False)
+    status, _, err = shell.run()
+    assert status == 1
+    assert "x: expect_column_values_to_be_between: found 1 of 300 values break it" in err
+
+
+def test_a_suite_without_a_file_goes_to_standard_output_as_json(shell: Shell):
+    status, out, _ = shell.on_storage("suite", str(shell.folder / "small.yaml"), "--size-factor", "2")
+    assert status == 0
+    assert json.loads(out)["expectations"][1]["kwargs"] == {"min_value": 150, "max_value": 600}
+
+
+def test_what_is_logged_does_not_get_into_what_is_printed(shell: Shell):
+    (shell.folder / "loads_of_mine.py").write_text(
+        "import airflow.sdk\nimport pandas as pd\n\n"
+        "def load(window_start, window_end):\n    return pd.DataFrame({'y': [1.0, 2.0, 4.0]})\n"
+    )
+    file = shell.write(data={"function": "loads_of_mine:load"}, split={"method": "random"})
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "airflow_mlops.cli",
+            "suite",
+            str(file),
+            "--storage-root",
+            str(shell.folder / "storage"),
+        ],
+        env=os.environ | {"PYTHONPATH": f"{REPOSITORY}:{shell.folder}", "AIRFLOW_HOME": str(shell.folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout)["name"] == "small"
+    assert "snapshot made" in done.stderr
+
+
+def test_pruning_lists_and_removes_old_snapshots_that_no_version_needs(shell: Shell):
+    shell.run()
+    needed = next((shell.folder / "storage" / "snapshots" / "small").iterdir())
+    for n_rows in (20, 30):  # two that no model learnt from
+        small_frame(n_rows).to_csv(shell.folder / "inbox" / "part-1.csv", index=False)
+        shell.on_storage("suite", str(shell.folder / "small.yaml"))
+    folder = shell.folder / "storage" / "snapshots" / "small"
+    assert len(list(folder.iterdir())) == 3
+
+    def prune(*argv: str) -> tuple[int, list[str]]:
+        uri = f"sqlite:///{shell.folder}/mlflow.db"
+        status, out, _ = shell.on_storage("prune", "small", "--tracking-uri", uri, *argv)
+        return status, out.splitlines()
+
+    assert prune() == (0, ["0 snapshot(s) were pruned."])
+    status, listed = prune("--older-than-days", "1e-9", "--dry-run")
+    assert (status, listed[-1]) == (0, "1 snapshot(s) would be pruned.")
+    assert "  20 rows  " in listed[0]
+    assert len(list(folder.iterdir())) == 3
+    status, removed = prune("--older-than-days", "1e-9")
+    assert (status, removed) == (0, [listed[0], "1 snapshot(s) were pruned."])
+    assert needed in list(folder.iterdir())
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_pruning_by_a_registry_that_knows_no_snapshot_is_refused(shell: Shell):
+    shell.on_storage("suite", str(shell.folder / "small.yaml"))
+    uri = f"sqlite:///{shell.folder}/mlflow.db"
+    status, out, err = shell.on_storage("prune", "small", "--tracking-uri", uri, "--older-than-days", "1e-9")
+    assert (status, out) == (1, "")
+    assert "refers to no snapshot at all" in err
+    assert "Nothing was pruned." in err
 
 
 def test_an_mlflow_that_does_not_answer_is_status_1(shell: Shell):

@@ -173,7 +173,7 @@ class _S3File:
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Choose where this thread reads next."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._file.size()}[whence]
-        position = start + offset
+        position: int = start + offset
         self._position = self._sought[threading.get_ident()] = position
         return position
 

@@ -42,7 +42,11 @@ def missing_columns(
     reported = {finding.column for finding in found}
     return tuple(
         _finding(
-            "column_missing", name, f"no such column{_perhaps(name, present)}", "the column that the suite checks", policy
+            "column_missing",
+            name,
+            f"no such column{_perhaps(name, present)}",
+            "the column that the suite checks",
+            policy,
         )
         for name in dict.fromkeys(wanted)
         if name not in present and name not in reported

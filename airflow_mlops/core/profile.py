@@ -16,6 +16,7 @@ __all__ = [
     "OTHER",
     "ColumnProfile",
     "DatasetProfile",
+    "Spread",
     "bin_labels",
     "fold_rare",
     "has_profile",
@@ -30,7 +31,7 @@ N_TOP_VALUES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnProfile:
-    """What a column holds. All of it is counted on all rows, but for ``n_distinct``.
+    """What a column holds. All of it is counted on all rows.
 
     Minimum, maximum, mean and standard deviation are those of the finite values.
 
@@ -38,7 +39,8 @@ class ColumnProfile:
     :param counts: rows by bin; they add up to all rows. Bins are closed on the left, the last one on both sides.
         Numeric columns have bins of their own for null, NaN, the infinities, and for values below and above what
         the reference had; other columns for null and for all values that are not among the frequent ones.
-    :param n_distinct: number of different values, without null; within a few percent where it is large.
+    :param n_distinct: number of different values, without null; about, where it is large. ``None`` where it says
+        nothing: of measurements that are many different ones.
     :param minimum: smallest value: a number, or the ISO 8601 text of a date or a timestamp.
     :param std: standard deviation of the population.
     :param min_length: characters in the shortest text.
@@ -92,6 +94,14 @@ class ColumnProfile:
         if not self.edges or not ranks[-1]:
             return None
         return float(np.interp(share * ranks[-1], ranks, self.edges))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Mean and standard deviation of a column's finite values; ``None`` where there are none, or too large ones."""
+
+    mean: float | None = None
+    std: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,7 +81,9 @@ def _of_column(
     if n_missing == 0:
         yield _expect("expect_column_values_to_not_be_null", column=column.name)
     elif (mostly := 1 - n_missing / n_rows - allowed.missing_fraction) > 0:
-        yield _expect("expect_column_values_to_not_be_null", column=column.name, mostly=_readable(Decimal(mostly), ROUND_FLOOR))
+        yield _expect(
+            "expect_column_values_to_not_be_null", column=column.name, mostly=_readable(Decimal(mostly), ROUND_FLOOR)
+        )
     is_key = _may_be_key(profile, column, n_rows)
     if is_key:
         yield _expect(UNIQUE, column=column.name)
@@ -107,12 +109,9 @@ def _range(profile: ColumnProfile, allowed: Tolerances) -> Iterator[dict[str, An
     margin = (high - low or abs(high) or Decimal(1)) * Decimal(allowed.range_fraction)
     minimum = max(Decimal(0), low - margin) if low >= 0 else low - margin
     maximum = min(Decimal(0), high + margin) if high <= 0 else high + margin
-    yield _expect(
-        "expect_column_values_to_be_between",
-        column=profile.name,
-        min_value=_readable(minimum, ROUND_FLOOR),
-        max_value=_readable(maximum, ROUND_CEILING),
-    )
+    bounds = {"min_value": _readable(minimum, ROUND_FLOOR), "max_value": _readable(maximum, ROUND_CEILING)}
+    if any(bound is not None for bound in bounds.values()):
+        yield _expect("expect_column_values_to_be_between", column=profile.name, **bounds)
 
 
 def _domain(profile: ColumnProfile, is_key: bool, allowed: Tolerances) -> Iterator[dict[str, Any]]:

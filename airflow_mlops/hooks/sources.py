@@ -9,9 +9,6 @@ import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException, AirflowRuntimeError
-
 from airflow_mlops.errors import DataError, SpecError, UnavailableError
 
 if TYPE_CHECKING:
@@ -49,6 +46,7 @@ class AirflowConnections:
         :raises SpecError: when there is no such connection, it is none to a SQL database, or its provider is
             not installed.
         """
+        from airflow.sdk.exceptions import AirflowException
         from sqlalchemy.exc import SQLAlchemyError
         from sqlalchemy.pool import NullPool
 
@@ -129,6 +127,10 @@ class AirflowConnections:
 
 
 def _connection(conn_id: str) -> Any:
+    # Not at the top: Airflow takes over the process's logging, and a run outside of it may need no connection.
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
+
     try:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
@@ -145,6 +147,7 @@ def _connection(conn_id: str) -> Any:
 
 def _database_hook(conn_id: str) -> DbApiHook:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from airflow.sdk.exceptions import AirflowException
 
     connection = _connection(conn_id)
     try:

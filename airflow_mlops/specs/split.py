@@ -46,14 +46,15 @@ class LeakageSpec(Spec):
 class SplitSpec(Spec):
     """How rows are held back for evaluation.
 
-    Whatever the method, rows that are equal stay together, and the same rows make the same parts.
+    The same rows make the same parts, and rows that are equal in all columns stay together. Rows that differ in the
+    timestamp alone stay together unless they are split by time, and with a ``key`` only where that is equal.
 
     :param method: ``time`` holds back the last rows by the dataset's timestamp; ``random`` draws rows by a hash of
         their values, so that a row keeps its side when the data grows; ``group`` draws whole groups in the same way;
-        ``stratified`` draws the same share of every stratum.
+        ``stratified`` draws the same share of every stratum, for which a few rows change sides when the data grows.
     :param test_fraction: fraction of the rows (of the groups, for ``group``) that is held back, in (0, 1).
     :param validation_fraction: fraction that is held back for tuning, in [0, 1): by time, the rows before the
-        held-back ones. 0: none.
+        held-back ones. 0: none. It is for steps of your own; the package's train on the rest.
     :param gap: by time only, an ISO 8601 duration (``P7D``): rows that lie within it before a cut are left out, since
         what they know reaches beyond the cut (purging; López de Prado 2018, chapter 7).
     :param key: the columns that identify a row. ``random`` and ``stratified`` draw by them in place of all

@@ -64,12 +64,12 @@ class ValidationSpec(Spec):
     :param function: the import path of a function without arguments that gives a Great Expectations suite, or a
         list of expectations.
     :param inferred: infer the suite from the data that the champion learnt from. Without a champion there is
-        nothing to infer it from, and the report says so.
+        nothing to infer it from, and it checks nothing: give ``suite`` or ``expectations`` beside it.
     :param policy: what a finding leads to. A failed ``critical`` expectation (the default) halts; ``warning`` and
         ``info`` are reported.
     :param max_size_factor: how many times larger or smaller than the champion's data a snapshot may be.
     :param max_new_category_fraction: rows with categories that the champion never saw, of all rows; more are
-        critical, fewer a warning.
+        critical, fewer a warning that leads to RETRAIN.
     :param serving: what the model is asked where it serves.
     """
 

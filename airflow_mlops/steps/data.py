@@ -213,7 +213,9 @@ def _store(
 
 
 def _profile(parquet: Path, snapshot: DatasetSnapshot, writer: arrow.ParquetDigestWriter) -> DatasetProfile:
-    columns = duckdb_engine.profile_columns(str(parquet), snapshot.columns, writer.sample, is_ordered=writer.is_ordered)
+    columns = duckdb_engine.profile_columns(
+        str(parquet), snapshot.columns, writer.sample, spreads=writer.spreads, is_ordered=writer.is_ordered
+    )
     return DatasetProfile(snapshot_digest=snapshot.digest, n_rows=snapshot.n_rows, columns=columns)
 
 

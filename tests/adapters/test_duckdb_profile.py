@@ -25,7 +25,9 @@ def _profiles(place: Path, table: pa.Table) -> dict[str, ColumnProfile]:
     with ParquetDigestWriter(place, table.schema) as writer:
         for batch in table.to_batches():
             writer.write(batch)
-    found = profile_columns(str(place), writer.columns, writer.sample, is_ordered=writer.is_ordered)
+    found = profile_columns(
+        str(place), writer.columns, writer.sample, spreads=writer.spreads, is_ordered=writer.is_ordered
+    )
     return {column.name: column for column in found}
 
 

@@ -174,7 +174,7 @@ def test_a_column_that_is_asked_in_another_type_or_not_at_all_halts():
     assert (missing.rule, missing.column, missing.observed) == (
         "serving_column_missing",
         "co2_ppm",
-        "not in the requests.",
+        "not in the requests",
     )
 
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +16,7 @@ import pytest
 from tests.conftest import REPOSITORY
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
     from airflow.models.dagrun import DagRun
     from airflow.sdk import DAG
 
@@ -90,6 +93,34 @@ class House:
 
     def run(self, dag: DAG, conf: Mapping[str, Any] | None = None) -> Ended:
         return Ended(self.run_dag(dag, run_conf=dict(conf or {})))
+
+
+@pytest.fixture
+def warehouse(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[sa.Engine, str]]:
+    """A schema of our own in a real PostgreSQL, and the Airflow connection ``warehouse`` to it."""
+    import sqlalchemy as sa
+
+    url = sa.make_url(os.environ.get("MLOPS_TEST_POSTGRES", "postgresql+psycopg2://postgres@127.0.0.1:5432/test"))
+    engine = sa.create_engine(url, connect_args={"connect_timeout": 3})
+    schema = f"mlops_{uuid.uuid4().hex[:12]}"
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
+    except sa.exc.OperationalError:
+        pytest.skip("no PostgreSQL answers at MLOPS_TEST_POSTGRES")
+    settings = {
+        "conn_type": "postgres",
+        "host": url.host,
+        "port": url.port,
+        "login": url.username,
+        "password": url.password or "s3cret",
+        "schema": url.database,
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(settings))
+    yield engine, schema
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
+    engine.dispose()
 
 
 @pytest.fixture

@@ -73,7 +73,12 @@ def test_every_task_leaves_a_small_json_document_with_places_and_no_rows(house: 
 def test_tasks_link_to_the_report_that_they_stored(house: House):
     _deliver(house, 1958, 1984)
     ended = house.run(load_dag_file("co2").dag)
-    for task, page in (("validate", "validation"), ("check_leakage", "leakage"), ("check_drift", "drift"), ("bless", "blessing")):
+    for task, page in (
+        ("validate", "validation"),
+        ("check_leakage", "leakage"),
+        ("check_drift", "drift"),
+        ("bless", "blessing"),
+    ):
         link = ended.xcoms[task, "_link_ReportLink"]
         path = ended.result(task)["report_uri"]
         assert link == f"http://airflow.test/mlops/{path}"

@@ -51,8 +51,8 @@ def test_two_features_whose_sum_is_the_target_fail_the_run_and_are_named(house: 
     with pytest.raises(LeakageError) as caught:
         LeakageReport.from_dict(ended.result("check_leakage")).require_clean()
     message = str(caught.value)
-    assert "combination_reproduces_target" in message
-    assert "Leave casual or registered out of training.features" in message
+    assert "registered, casual: combination_reproduces_target" in message
+    assert "Leave registered or casual out of training.features" in message
     assert "Nothing was trained and the champion stays." in message
     assert left_by(house.platform, "bike_demand") == NOTHING_LEFT
 

@@ -204,8 +204,8 @@ def test_a_category_that_was_never_seen_is_a_reason_to_retrain(serving: Bench, t
     report = look(serving, batch_of(frame, tmp_path / "category"))
     (finding,) = report.findings
     assert str(finding) == (
-        "city: category_new: found 1 of 400 rows (0.25%) with categories that are new, expected one of 'Bonn', 'Oslo', "
-        "'Rome' (for example 'Cork')"
+        "city: category_new: found 1 of 400 rows (0.25%) with categories that are new, expected one of 'Rome', 'Oslo', "
+        "'Bonn' (for example 'Cork')"
     )
     assert report.verdict is Verdict.RETRAIN
     assert report.retrain_reasons == (str(finding),)

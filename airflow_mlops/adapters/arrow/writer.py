@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 
 from airflow_mlops.adapters.arrow._order import MomentOrder
 from airflow_mlops.adapters.arrow._sample import SpreadSample
+from airflow_mlops.adapters.arrow._spread import NumberSpreads
 from airflow_mlops.adapters.arrow._types import kept_batch, kept_schema
 from airflow_mlops.adapters.arrow.digest import BLOCK_ROWS, RowDigest, file_digest
 from airflow_mlops.core.data import Column
+from airflow_mlops.core.profile import Spread
 
 __all__ = ["ParquetDigestWriter"]
 
@@ -42,7 +44,7 @@ class ParquetDigestWriter:
             use_compliant_nested_type=False,
         )
         self._digest, self._sample = RowDigest(self._schema), SpreadSample(_SAMPLE_ROWS)
-        self._order = MomentOrder(self._schema)
+        self._order, self._spreads = MomentOrder(self._schema), NumberSpreads(self._schema)
         self._nulls = [0] * len(self._schema)
         self._waiting: list[pa.RecordBatch] = []
         self._n_waiting = 0
@@ -98,6 +100,11 @@ class ParquetDigestWriter:
         return dict(self._order.is_ordered)
 
     @property
+    def spreads(self) -> dict[str, Spread]:
+        """Means and standard deviations of the numeric columns, once the writer is closed."""
+        return self._spreads.spreads
+
+    @property
     def columns(self) -> tuple[Column, ...]:
         """The columns with their nulls counted, once the writer is closed."""
         return tuple(
@@ -123,9 +130,11 @@ class ParquetDigestWriter:
             self._pending.popleft().result()
 
     def _take_in(self, block: pa.Table) -> None:
+        block = block.combine_chunks()  # once, not by each that looks at it
         self._digest.update(block)
         self._sample.add(block)
         self._order.add(block)
+        self._spreads.add(block)
         self._nulls = [n + column.null_count for n, column in zip(self._nulls, block.columns, strict=True)]
 
     def _write_group(self, block: pa.Table) -> None:

@@ -1,4 +1,4 @@
-"""DuckDB: counts numeric columns, each in one pass over it."""
+"""DuckDB: counts numeric columns."""
 
 from __future__ import annotations
 
@@ -12,42 +12,45 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from airflow_mlops.adapters.duckdb_engine._engine import name
-from airflow_mlops.adapters.duckdb_engine._scan import Scan
+from airflow_mlops.adapters.duckdb_engine._scan import Groups, Question, Scan
 from airflow_mlops.adapters.duckdb_engine.counts import finite_histogram, number_literals
 from airflow_mlops.core.bins import BinPlan, bin_counts, outer_edges, plan_bins
+from airflow_mlops.core.data import Column
 from airflow_mlops.core.profile import N_TOP_VALUES, ColumnProfile
 
 __all__ = ["NumberCounter"]
 
 _MAX_CELLS = 1_000_000
+_MAX_TOP_OF = 1_000
 _SMALL = 30_000
 _EXACT = 2.0**52
 
+_Bins = list[tuple[float, int]]
+"""The smallest value that some rows may have, and their number."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class _Counted:
-    """What one pass over a column found among its finite values.
+class _Cells:
+    """Cells of equal width, each with a number: a row is counted by the one that it lies in.
 
-    :param bins: the smallest value that some rows may have, and their number.
-    :param sums: of the distances from ``shift``, and of their squares.
+    That is several times as fast as comparing it with edges. What is null, NaN or infinite lies in no cell.
+
+    :param start: number of the cell that the smallest value lies in, counted from zero.
+    :param is_small: whether there are so few that the engine can count them in an array.
     """
 
-    bins: list[tuple[float, int]]
-    shift: float
-    sums: tuple[float, float]
-    n_distinct: int | None = None
-    top_values: tuple[tuple[str, int], ...] = ()
+    exponent: int
+    start: int
+    is_small: bool
 
-    @property
-    def n_rows(self) -> int:
-        return sum(n for _, n in self.bins)
+    def key(self, value: str) -> str:
+        """Return SQL of the cell that a value lies in."""
+        place = f"floor({value} * {_literal(math.ldexp(1.0, self.exponent))}) - ({self.start})"
+        return f"TRY_CAST({place} AS {'SMALLINT' if self.is_small else 'INTEGER'})"
 
-    def mean_and_std(self) -> tuple[float | None, float | None]:
-        """Return mean and standard deviation; ``None`` where the numbers are too large for their sums."""
-        shifted, squares = (value / self.n_rows for value in self.sums)
-        mean, variance = self.shift + shifted, squares - shifted * shifted
-        std = math.sqrt(max(0.0, variance)) if math.isfinite(variance) else None
-        return (mean if math.isfinite(mean) else None), std
+    def smallest(self, cell: float) -> float:
+        """Return the smallest value that lies in a cell."""
+        return math.ldexp(self.start + cell, -self.exponent)
 
 
 class NumberCounter:
@@ -57,15 +60,35 @@ class NumberCounter:
     """
 
     def __init__(self, scan: Scan, extremes: Mapping[str, tuple[Any, Any]]) -> None:
-        self._scan, self._extremes = scan, extremes
+        self._scan, self._extremes = scan, dict(extremes)
         self._plans: dict[str, BinPlan] = {}
 
-    def has_many(self, column: str) -> bool:
-        """Return whether the column seems to have too many different values to count each of them."""
-        return not self._plan(column).is_by_value
+    def question(self, column: Column) -> Question | None:
+        """Return what is to be asked of a column; ``None`` where it has no finite value, or one by one is too slow."""
+        bounds, plan = self._finite_extremes(column.name), self._plan(column.name)
+        if bounds is None:
+            return None
+        value = f"{name(column.name)}::DOUBLE"
+        if plan.is_by_value:
+            return Question(key=value)
+        cells = _cells(plan, *bounds)
+        if cells is None:
+            return None
+        counts_distinct = cells.is_small and _is_whole(column)
+        return Question(key=cells.key(value), distinct=name(column.name) if counts_distinct else "")
 
-    def count(self, profile: ColumnProfile, n_null: int, n_rows: int) -> ColumnProfile:
-        """Return the profile with what the column's numbers are."""
+    def has_unknown_distinct(self, column: Column) -> bool:
+        """Return whether the number of different values is of use, and no answer to :meth:`question`."""
+        if not _is_whole(column) or self._plan(column.name).is_by_value:
+            return False
+        question = self.question(column)
+        return question is None or not question.distinct
+
+    def profile(self, profile: ColumnProfile, groups: Groups | None, n_null: int, n_rows: int) -> ColumnProfile:
+        """Return the profile with what the column's numbers are.
+
+        :param groups: the answer to :meth:`question`.
+        """
         special = {"null": n_null}
         bounds = self._finite_extremes(profile.name)
         if bounds is None:
@@ -73,22 +96,25 @@ class NumberCounter:
             return replace(profile, edges=(), counts=bin_counts((), ()) | special | odd, n_distinct=0)
         low, high = bounds
         plan = self._plan(profile.name)
-        found = (
-            self._count_values(profile.name) if plan.is_by_value else self._count_bins(profile.name, plan, low, high)
-        )
+        bins = self._bins(profile.name, plan, low, high, groups)
         edges = outer_edges(plan.edges, low, high)
-        mean, std = found.mean_and_std()
+        n_finite = sum(n for _, n in bins)
         return replace(
             profile,
             edges=edges,
-            counts=bin_counts(edges, found.bins) | special | self._odd(profile.name, n_rows - n_null - found.n_rows),
-            n_distinct=profile.n_distinct if found.n_distinct is None else found.n_distinct,
+            counts=bin_counts(edges, bins) | special | self._odd(profile.name, n_rows - n_null - n_finite),
+            n_distinct=_n_distinct(plan, groups, bins) if profile.n_distinct is None else profile.n_distinct,
             minimum=low,
             maximum=high,
-            mean=mean,
-            std=std,
-            top_values=found.top_values,
+            top_values=_top_values(bins) if plan.is_by_value else (),
         )
+
+    def _bins(self, column: str, plan: BinPlan, low: float, high: float, groups: Groups | None) -> _Bins:
+        if groups is None:
+            return self._count_between(column, plan, low)
+        present = [(key, n) for key, n, _ in groups if key is not None and math.isfinite(key)]
+        cells = None if plan.is_by_value else _cells(plan, low, high)
+        return sorted(present) if cells is None else [(cells.smallest(key), n) for key, n in present]
 
     def _plan(self, column: str) -> BinPlan:
         if column not in self._plans:
@@ -100,6 +126,7 @@ class NumberCounter:
         if low is not None and not (math.isfinite(low) and math.isfinite(high)):
             value = f"{name(column)}::DOUBLE"
             low, high = self._scan.row([f"{of}({value}) FILTER (WHERE isfinite({value}))" for of in ("min", "max")])
+            self._extremes[column] = low, high
         return None if low is None else (float(low) + 0.0, float(high) + 0.0)
 
     def _odd(self, column: str, n_odd: int) -> dict[str, int]:
@@ -110,59 +137,42 @@ class NumberCounter:
         low, high = self._scan.row([f"count(*) FILTER (WHERE {value} = '{sign}inf'::DOUBLE)" for sign in ("-", "+")])
         return {"-inf": low, "+inf": high, "nan": n_odd - low - high}
 
-    def _count_values(self, column: str) -> _Counted:
-        """Count each value, where there are few."""
-        sql = f"SELECT {name(column)}::DOUBLE, count(*) FROM {self._scan.rows} GROUP BY 1"
-        found = sorted((value, n) for value, n in self._scan.all(sql) if value is not None and math.isfinite(value))
-        values, counts = (np.array(side, dtype=float) for side in zip(*found, strict=True))
-        shift = float(values[len(values) // 2])
-        with np.errstate(over="ignore", invalid="ignore"):
-            centred = values - shift
-            sums = float(counts @ centred), float(counts @ (centred * centred))
-        frequent = sorted(found, key=lambda item: (-item[1], item[0]))[:N_TOP_VALUES]
-        top = tuple((f"{value:.17g}", n) for value, n in frequent) if len(found) <= _MAX_TOP_OF else ()
-        return _Counted(bins=found, shift=shift, sums=sums, n_distinct=len(found), top_values=top)
-
-    def _count_bins(self, column: str, plan: BinPlan, low: float, high: float) -> _Counted:
-        if plan.exponent is not None:
-            width = math.ldexp(1.0, plan.exponent)
-            n_cells, places = (high - low) * width, max(abs(low), abs(high)) * width
-            if n_cells <= _MAX_CELLS and places < _EXACT:
-                return self._count_cells(column, plan, plan.exponent, low, small=n_cells <= _SMALL)
-        return self._count_between(column, plan, low)
-
-    def _count_cells(self, column: str, plan: BinPlan, exponent: int, low: float, *, small: bool) -> _Counted:
-        """Count rows by the cell that they lie in: several times as fast as comparing them with edges.
-
-        What is null, NaN or infinite lies in no cell.
-        """
-        value, shift = f"{name(column)}::DOUBLE", plan.edges[len(plan.edges) // 2]
-        start = math.floor(math.ldexp(low, exponent))
-        place = f"floor({value} * {_literal(math.ldexp(1.0, exponent))}) - {start}"
-        centred = f"({value} - {_literal(shift)})"
-        found = self._scan.all(
-            f"SELECT TRY_CAST({place} AS {'SMALLINT' if small else 'INTEGER'}) AS cell, count(*), sum({centred}), "
-            f"sum({centred} * {centred}) FROM {self._scan.rows} GROUP BY cell"
-        )
-        cells = [row for row in found if row[0] is not None]
-        bins = [(math.ldexp(start + cell, -exponent), n) for cell, n, _, _ in cells]
-        sums = math.fsum(row[2] for row in cells), math.fsum(row[3] for row in cells)
-        return _Counted(bins=bins, shift=shift, sums=sums)
-
-    def _count_between(self, column: str, plan: BinPlan, low: float) -> _Counted:
+    def _count_between(self, column: str, plan: BinPlan, low: float) -> _Bins:
         """Count rows by comparing them with the edges, where values are spread too far for cells."""
         value, edges = f"{name(column)}::DOUBLE", plan.edges
-        shift = edges[len(edges) // 2] if edges else low
-        centred, where = f"({value} - {_literal(shift)})", f"FILTER (WHERE isfinite({value}))"
         uppers = [*(math.nextafter(edge, -math.inf) for edge in edges), math.nextafter(math.inf, 0)]
-        histogram, total, squares = self._scan.row(
-            [finite_histogram(value, uppers), f"sum({centred}) {where}", f"sum({centred} * {centred}) {where}"]
-        )
-        bins = [(start, histogram.get(upper, 0)) for start, upper in zip((low, *edges), uppers, strict=True)]
-        return _Counted(bins=bins, shift=shift, sums=(total, squares))
+        (histogram,) = self._scan.row([finite_histogram(value, uppers)])
+        return [(start, histogram.get(upper, 0)) for start, upper in zip((low, *edges), uppers, strict=True)]
 
 
-_MAX_TOP_OF = 1_000
+def _cells(plan: BinPlan, low: float, high: float) -> _Cells | None:
+    """Return the cells that a column can be counted in, if it has a plan for it and they are not too many."""
+    if plan.exponent is None:
+        return None
+    width = math.ldexp(1.0, plan.exponent)
+    n_cells, places = (high - low) * width, max(abs(low), abs(high)) * width
+    if n_cells > _MAX_CELLS or places >= _EXACT:
+        return None
+    start = math.floor(math.ldexp(low, plan.exponent))
+    return _Cells(exponent=plan.exponent, start=start, is_small=n_cells <= _SMALL)
+
+
+def _n_distinct(plan: BinPlan, groups: Groups | None, bins: _Bins) -> int | None:
+    if plan.is_by_value:
+        return len(bins)
+    about = [n for key, _, n in groups or () if key is not None and n is not None]
+    return min(sum(about), sum(n for _, n in bins)) if about else None  # no value lies in two cells
+
+
+def _top_values(bins: _Bins) -> tuple[tuple[str, int], ...]:
+    if len(bins) > _MAX_TOP_OF:
+        return ()
+    frequent = sorted(bins, key=lambda item: (-item[1], item[0]))[:N_TOP_VALUES]
+    return tuple((f"{value:.17g}", n) for value, n in frequent)
+
+
+def _is_whole(column: Column) -> bool:
+    return column.type.startswith(("int", "uint"))
 
 
 def _literal(value: float) -> str:

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-__all__ = ["Scan"]
+__all__ = ["Groups", "Question", "Scan"]
+
+Groups = list[tuple[Any, int, int | None]]
+"""Keys, each with its number of rows and, where that was asked, about how many different values they have."""
+
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """How many rows there are of each key.
+
+    :param key: SQL that gives a number or, where ``is_text``, a text.
+    :param where: SQL of a condition; empty: all rows count.
+    :param distinct: SQL whose different values are counted, about, for each key; empty: they are not.
+    """
+
+    key: str
+    is_text: bool = False
+    where: str = ""
+    distinct: str = ""
+
+    def sql(self, place: int, rows: str) -> str:
+        """Return a query whose rows have the form of every other question's."""
+        distinct = f"approx_count_distinct({self.distinct})" if self.distinct else "NULL::BIGINT"
+        where = f"WHERE {self.where} " if self.where else ""
+        columns = ("NULL::DOUBLE", "key::VARCHAR") if self.is_text else ("key::DOUBLE", "NULL::VARCHAR")
+        counted = f"SELECT {self.key} AS key, count(*) AS n, {distinct} AS n_distinct FROM {rows} {where}GROUP BY key"
+        return f"SELECT {place}, {', '.join(columns)}, n, n_distinct FROM ({counted})"
 
 
 @dataclass(frozen=True)
@@ -25,10 +53,24 @@ class Scan:
 
     def row(self, expressions: Sequence[str]) -> tuple[Any, ...]:
         """Return the answers of one aggregate over all rows."""
-        found: tuple[Any, ...] = self.all(f"SELECT {', '.join(expressions)} FROM {self.rows}")[0]
+        found: tuple[Any, ...] = self._all(f"SELECT {', '.join(expressions)} FROM {self.rows}")[0]
         return found  # an aggregate without GROUP BY gives exactly one
 
-    def all(self, sql: str) -> list[Any]:
-        """Return all rows of a query's answer."""
+    def groups(self, questions: Mapping[str, Question]) -> dict[str, Groups]:
+        """Return the answers to questions by name.
+
+        Some of them are asked at once: while one is being finished, the next is under way.
+        """
+        answers: dict[str, Groups] = {name: [] for name in questions}
+        names = list(questions)
+        for first in range(0, len(names), _AT_ONCE):
+            asked = names[first : first + _AT_ONCE]
+            sql = " UNION ALL ".join(questions[name].sql(place, self.rows) for place, name in enumerate(asked))
+            for place, number, text, n_rows, n_distinct in self._all(sql):
+                name = asked[place]
+                answers[name].append((text if questions[name].is_text else number, n_rows, n_distinct))
+        return answers
+
+    def _all(self, sql: str) -> list[Any]:
         rows: list[Any] = self.connection.execute(sql).fetchall()
         return rows

@@ -13,7 +13,7 @@ from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, name,
 from airflow_mlops.core.bins import SPECIAL_BINS
 from airflow_mlops.core.profile import OTHER, ColumnProfile, bin_labels, fold_rare
 
-__all__ = ["MAX_KEY_LENGTH", "count_columns", "finite_histogram", "number_literals", "value_counts"]
+__all__ = ["MAX_KEY_LENGTH", "count_columns", "finite_histogram", "number_literals"]
 
 MAX_KEY_LENGTH = 256
 """Characters of the longest text that counts as a category; longer ones are prose."""
@@ -53,7 +53,7 @@ def count_columns(
     return n_rows, tuple(profiles)
 
 
-def value_counts(
+def _value_counts(
     connection: duckdb.DuckDBPyConnection, rows: str, column: str, among: Sequence[str] | None = None
 ) -> dict[str, int]:
     """Count a column's values as text, or just some of them, whatever the number of the others."""
@@ -73,7 +73,7 @@ def _in_categories(
 ) -> dict[str, int]:
     known = [label.removeprefix("=") for label in column.counts if label.startswith("=")]
     is_uncounted = bool(column.counts) and not known
-    counts = {} if is_uncounted else value_counts(connection, rows, column.name, known)
+    counts = {} if is_uncounted else _value_counts(connection, rows, column.name, known)
     return fold_rare(counts, n_null, n_rows, known=column.counts or {OTHER: 0} if is_uncounted else column.counts)
 
 
