@@ -110,8 +110,9 @@ def _suite(arguments: argparse.Namespace) -> Iterator[str]:
 
     spec = ContinuousTraining.from_yaml(arguments.spec)
     storage = Storage(os.path.abspath(arguments.storage_root))
+    data = spec.data.model_copy(update={"since_last_snapshot": False})  # a suite is to fit all rows, also those of old
     snapshot = snapshot_dataset(
-        spec.data, dataset=spec.model_name, storage=storage, connections=AirflowConnections(), actor="airflow-mlops"
+        data, dataset=spec.model_name, storage=storage, connections=AirflowConnections(), actor="airflow-mlops"
     )
     tolerances = Tolerances(range_fraction=arguments.range_fraction, size_factor=arguments.size_factor)
     suite = infer_suite(snapshot, storage=storage, tolerances=tolerances)

@@ -7,7 +7,8 @@
     ├── DataError(ValueError)              the data can't be used
     │   ├── DataHaltedError                the validation's verdict is HALT
     │   ├── LeakageError                   the model would learn from what it won't have
-    │   └── NothingNewError                there is no row since the last snapshot
+    │   └── NoRowsError                    there is no row
+    │       └── NothingNewError            there is no row since the last snapshot
     ├── TrainingError(RuntimeError)        the estimator or the user's function failed
     ├── UntrustedModelError(ValueError)    the model needs a type that the platform does not trust
     ├── EvaluationError(ValueError)        a model could not be scored
@@ -32,6 +33,7 @@ __all__ = [
     "IntegrityError",
     "LeakageError",
     "MlopsError",
+    "NoRowsError",
     "NotBlessedError",
     "NothingNewError",
     "PromotionConflictError",
@@ -64,7 +66,11 @@ class LeakageError(DataError):
     """The model would learn from something that it won't have when it predicts. The report is stored."""
 
 
-class NothingNewError(DataError):
+class NoRowsError(DataError):
+    """The source has no row, or none in the window."""
+
+
+class NothingNewError(NoRowsError):
     """No row is later than what the snapshots so far hold. In Airflow the task is skipped."""
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 _REPOSITORY = Path(__file__).parents[1]
 
 _CHILD = """
-import json, os, resource, sys, time
+import json, os, sys, time
 {prepare}
 started = time.perf_counter()
 {work}
 seconds = time.perf_counter() - started
-print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))  # ru_maxrss knows the parent's too
+print("\\n" + json.dumps([seconds, int(peak.split()[1]) / 1024]))
 """
 
 
@@ -34,5 +35,6 @@ def run(prepare: str, work: str, *arguments: object) -> tuple[float, float]:
         text=True,
         check=True,
     )
-    seconds, megabytes = json.loads(done.stdout.splitlines()[-1])
+    answer = next(line for line in reversed(done.stdout.splitlines()) if line.startswith("["))  # not a progress bar
+    seconds, megabytes = json.loads(answer)
     return seconds, megabytes

@@ -16,7 +16,7 @@ REPETITIONS = 3
 
 _PREPARE = """
 import duckdb, pickle
-import pyarrow.parquet as pq
+import pyarrow.compute
 from airflow_mlops.adapters.duckdb_engine import profile_columns
 from airflow_mlops.core.compare import compare_schemas
 from airflow_mlops.specs.validate import PolicySpec

@@ -10,6 +10,7 @@ LEAVES = {
     "DataError": ValueError,
     "DataHaltedError": errors.DataError,
     "LeakageError": errors.DataError,
+    "NoRowsError": errors.DataError,
     "NothingNewError": errors.DataError,
     "TrainingError": RuntimeError,
     "UntrustedModelError": ValueError,

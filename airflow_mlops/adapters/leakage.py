@@ -16,7 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Reproduction", "find_reproductions"]
+from airflow_mlops.core.leakage import chance_of_equal_rows
+from airflow_mlops.errors import bounded
+
+__all__ = ["Reproduction", "equal_by_chance", "find_reproductions"]
 
 _TOLERANCE = 1e-6
 """Of the target's variance, what an identity may leave open: rounding. The lags of a smooth series leave 1e-4."""
@@ -28,6 +31,8 @@ _MIN_ROWS = 40
 _MAX_CLASSES = 50
 _MAX_COMBINED = 400
 _MIN_OF_OTHER_CLASSES = 10
+_MIN_PARSED_FRACTION = 0.9
+"""Of a text column's values, how many are numbers where it is taken for one; the rest are marks of missing values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +40,8 @@ class Reproduction:
     """Features that reproduce the target.
 
     :param rule: ``reproduces_target`` (one feature orders the rows as the target does), ``determines_class`` (its
-        values stand for the classes) or ``combination_reproduces_target`` (a weighted sum of them is the target).
+        values, or the rows that have one, stand for the classes) or ``combination_reproduces_target`` (a weighted sum
+        of them is the target).
     :param observed: how, in words.
     """
 
@@ -49,8 +55,8 @@ def find_reproductions(
 ) -> tuple[list[Reproduction], int, list[str]]:
     """Look for features that reproduce the target.
 
-    Numbers, booleans, dates and times are compared as numbers; a target of few values is a class as well. NaN and
-    infinity count as missing, and constant columns say nothing.
+    Numbers, booleans, dates, times and text that holds numbers are compared as numbers; a target of few values is a
+    class as well. NaN and infinity count as missing, and constant columns say nothing.
 
     :param sample: a pandas data frame of training rows, in the order of time where there is one.
     :returns: what was found, how many comparisons were made, and what could not be judged.
@@ -71,6 +77,7 @@ def find_reproductions(
     for name in features:
         single = _judge_order(name, columns[name], ordered)
         single = single or _judge_classes(name, sample[name], columns[name], classes)
+        single = single or _judge_gaps(name, sample[name], answer, classes)
         found += [single] if single else []
     named = {name for each in found for name in each.columns}
     rest = {name: values for name, values in columns.items() if values is not None and name not in named}
@@ -93,8 +100,12 @@ def _as_numbers(column: Any) -> NDArray[np.float64] | None:
 
 
 def _numbers_among_objects(column: Any) -> Any:
-    """Return a column of booleans with gaps, decimals or dates as numbers; ``None`` for text and all else."""
+    """Return booleans with gaps, decimals, dates or text that holds numbers as numbers; ``None`` for all else."""
+    column = column.astype(object)
     kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind == "string":
+        parsed = pd.to_numeric(column, errors="coerce")
+        return parsed if parsed.notna().sum() >= _MIN_PARSED_FRACTION * column.notna().sum() else None
     if kind in ("boolean", "integer", "floating", "mixed-integer-float"):
         return column.astype("float64")
     if kind == "decimal":
@@ -180,6 +191,22 @@ def _judge_classes(
         rule="determines_class",
         columns=(name,),
         observed=f"values that stand for one class each, in all of {n_judged} rows that were judged by other rows",
+    )
+
+
+def _judge_gaps(name: str, column: Any, answer: Any, classes: NDArray[np.int64] | None) -> Reproduction | None:
+    """Tell whether a feature has a value in all rows of some classes, and in none of the others."""
+    if classes is None:
+        return None
+    is_missing = column.isna().to_numpy()
+    n_missing, n_set = int(is_missing.sum()), int((~is_missing).sum())
+    if min(n_missing, n_set) < _MIN_OF_OTHER_CLASSES or np.intersect1d(classes[is_missing], classes[~is_missing]).size:
+        return None
+    with_value = bounded(sorted(answer[~is_missing].astype(str).unique()), 5)
+    return Reproduction(
+        rule="determines_class",
+        columns=(name,),
+        observed=f"a value in all {n_set} rows of class {with_value} and in none of the other {n_missing} rows",
     )
 
 
@@ -298,3 +325,18 @@ def _fit(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, bool]:
     low, high = np.quantile(rest, [0.25, 0.75])
     is_close = bool(np.quantile(np.abs(errors), 0.9) <= 1e-3 * ((high - low) or 1.0))
     return weights[:-1] * scale[-1] / scale[:-1], open_fraction, is_close
+
+
+def equal_by_chance(sample: Any, n_rows: int) -> float:
+    """Return which fraction of rows would have an equal one among others by chance.
+
+    :param sample: a pandas data frame of some of the rows.
+    :param n_rows: how many others there are.
+    :returns: in [0, 1]; see :func:`~airflow_mlops.core.leakage.chance_of_equal_rows`.
+    """
+    codes = [pd.factorize(_hashable(sample[name]), use_na_sentinel=False)[0] for name in sample.columns]
+    return chance_of_equal_rows(np.column_stack(codes).astype(np.int64), n_rows)
+
+
+def _hashable(column: Any) -> Any:
+    return column.astype(str) if column.dtype == object else column

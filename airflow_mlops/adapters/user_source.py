@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pandas as pd
 import pyarrow as pa
@@ -19,7 +21,38 @@ __all__ = ["call_source"]
 
 _BATCH_ROWS = 65_536
 _END = object()
+_HARMLESS = 3
 _EXPECTED = "a pandas data frame, an Arrow table, batch or reader, or an iterable of such pieces"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Call:
+    """The function that is called, as messages speak of it: they don't tell the values of its parameters."""
+
+    function: str
+    params: Mapping[str, Any]
+
+    @property
+    def subject(self) -> str:
+        return f"The function {self.function!r}"
+
+    def said(self, error: Exception, limit: int = 300) -> str:
+        text = str(error)
+        for secret in sorted(set(_texts(self.params)), key=len, reverse=True):
+            for form in {secret, repr(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)}:
+                text = text.replace(form, "***")
+        return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Give the values among parameters that are long enough to be a secret, as text."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            yield from _texts(item)
+    elif not isinstance(value, (bool, BaseException)) and value is not None and len(str(value)) > _HARMLESS:
+        yield str(value)
 
 
 @contextlib.contextmanager
@@ -43,25 +76,26 @@ def call_source(
     :raises DataError: when it raises, or gives what can't be used, also while the rows are read.
     :raises UnavailableError: when it raises ``ConnectionError`` or ``TimeoutError``.
     """
+    call = _Call(function=function, params=params)
     load = load_object(function)
     if not callable(load):
         raise SpecError(f"data.function {function!r} is {type(load).__name__}; a function was expected.")
-    with _translated(function):
+    with _translated(call):
         given = load(window.start, window.end, **params)
-    pieces = _pieces(given, function)
+    pieces = _pieces(given, call)
     first = next(pieces, None)
     if first is None:
         raise DataError(
-            f"{_subject(function)} gave no piece of data at all; {_EXPECTED} was expected. Nothing was kept and the "
+            f"{call.subject} gave no piece of data at all; {_EXPECTED} was expected. Nothing was kept and the "
             f"champion stays."
         )
-    schema = _schema_of(first, function, timestamp, window)
+    schema = _schema_of(first, call, timestamp, window)
     try:
-        yield pa.RecordBatchReader.from_batches(schema, _batches(first, pieces, schema, function, timestamp, window))
+        yield pa.RecordBatchReader.from_batches(schema, _batches(first, pieces, schema, call, timestamp, window))
     finally:
         pieces.close()
         if hasattr(given, "close"):  # a generator or a reader that was not read to its end
-            with _translated(function):
+            with _translated(call):
                 given.close()
 
 
@@ -69,64 +103,64 @@ def _batches(
     first: pa.Table,
     rest: Iterator[pa.Table],
     schema: pa.Schema,
-    function: str,
+    call: _Call,
     timestamp: str | None,
     window: Window,
 ) -> Iterator[pa.RecordBatch]:
     piece: pa.Table | None = first
     number = 1
     while piece is not None:
-        table = _fitted(piece, schema, number, function)
+        table = _fitted(piece, schema, number, call)
         if timestamp is not None and not window.is_open:
             table = table.filter(_in_window(table.column(timestamp), window))
         yield from table.to_batches(max_chunksize=_BATCH_ROWS)
         piece, number = next(rest, None), number + 1
 
 
-def _pieces(given: Any, function: str) -> Generator[pa.Table, None, None]:
+def _pieces(given: Any, call: _Call) -> Generator[pa.Table, None, None]:
     """Give tables, whatever the function gave."""
-    whole = _tables(given, function)
+    whole = _tables(given, call)
     if whole is not None:
         yield from whole
         return
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-        raise DataError(f"{_subject(function)} gave {_described(given)}; {_EXPECTED} was expected. Nothing was kept.")
-    with _translated(function):
+        raise DataError(f"{call.subject} gave {_described(given)}; {_EXPECTED} was expected. Nothing was kept.")
+    with _translated(call):
         iterator = iter(given)
     number = 0
     while True:
         number += 1
-        with _translated(function):
+        with _translated(call):
             piece = next(iterator, _END)
         if piece is _END:
             return
-        tables = _tables(piece, function)
+        tables = _tables(piece, call)
         if tables is None:
             raise DataError(
-                f"{_subject(function)} gave {_described(piece)} as piece {number}; a pandas data frame, an Arrow table "
+                f"{call.subject} gave {_described(piece)} as piece {number}; a pandas data frame, an Arrow table "
                 f"or batch was expected. Nothing was kept."
             )
         yield from tables
 
 
-def _tables(piece: Any, function: str) -> Iterator[pa.Table] | None:
+def _tables(piece: Any, call: _Call) -> Iterator[pa.Table] | None:
     if isinstance(piece, pd.DataFrame):
-        return iter([_from_pandas(piece, function)])
+        return iter([_from_pandas(piece, call)])
     if isinstance(piece, pa.Table):
         return iter([piece])
     if isinstance(piece, pa.RecordBatch):
         return iter([pa.Table.from_batches([piece])])
     if isinstance(piece, pd.Series | pd.Index) or not hasattr(piece, "__arrow_c_stream__"):
         return None
-    return _from_reader(piece, function)
+    return _from_reader(piece, call)
 
 
-def _from_reader(piece: Any, function: str) -> Iterator[pa.Table]:
-    with _translated(function):
+def _from_reader(piece: Any, call: _Call) -> Iterator[pa.Table]:
+    with _translated(call):
         reader = piece if isinstance(piece, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(piece)
     empty = True
     while True:
-        with _translated(function):
+        with _translated(call):
             batch = next(reader, None)
         if batch is None:
             break
@@ -136,46 +170,46 @@ def _from_reader(piece: Any, function: str) -> Iterator[pa.Table]:
         yield reader.schema.empty_table()
 
 
-def _from_pandas(frame: pd.DataFrame, function: str) -> pa.Table:
+def _from_pandas(frame: pd.DataFrame, call: _Call) -> pa.Table:
     named = [name for name in frame.index.names if name is not None]
     if named and len(named) == frame.index.nlevels:
-        _require_unique([*named, *frame.columns], function)
+        _require_unique([*named, *frame.columns], call)
         frame = frame.reset_index()
     elif named or not pd.api.types.is_integer_dtype(frame.index.dtype):
         raise DataError(
-            f"{_subject(function)} gave a data frame whose index has no name and no whole numbers "
+            f"{call.subject} gave a data frame whose index has no name and no whole numbers "
             f"({frame.index.dtype}). Nothing was kept. Name it (frame.rename_axis('moment')) to have it as a column, "
             f"or drop it (frame.reset_index(drop=True))."
         )
     odd = [name for name in frame.columns if not isinstance(name, str)]
     if odd:
-        raise DataError(f"{_subject(function)} gave columns whose names are no text: {bounded(odd)}. Nothing was kept.")
-    _require_unique(list(frame.columns), function)
+        raise DataError(f"{call.subject} gave columns whose names are no text: {bounded(odd)}. Nothing was kept.")
+    _require_unique(list(frame.columns), call)
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise DataError(
-            f"{_subject(function)} gave a column with values of several types: {_bounded_text(error)}. Nothing was "
+            f"{call.subject} gave a column with values of several types: {call.said(error)}. Nothing was "
             f"kept. Give the column one type."
         ) from error
 
 
-def _schema_of(first: pa.Table, function: str, timestamp: str | None, window: Window) -> pa.Schema:
-    _require_unique(first.column_names, function)
+def _schema_of(first: pa.Table, call: _Call, timestamp: str | None, window: Window) -> pa.Schema:
+    _require_unique(first.column_names, call)
     if not first.column_names:
-        raise DataError(f"{_subject(function)} gave data without a column. Nothing was kept.")
+        raise DataError(f"{call.subject} gave data without a column. Nothing was kept.")
     schema = pa.schema([pa.field(column.name, _plain(column.type)) for column in first.schema])
     if timestamp is None:
         return schema
     if timestamp not in schema.names:
         raise DataError(
-            f"{_subject(function)} did not give the timestamp column {timestamp!r}. Nothing was kept. Columns: "
+            f"{call.subject} did not give the timestamp column {timestamp!r}. Nothing was kept. Columns: "
             f"{bounded(schema.names, 20)}.{did_you_mean(timestamp, schema.names)}"
         )
     found = schema.field(timestamp).type
     if not window.is_open and not (pa.types.is_timestamp(found) or pa.types.is_date(found) or _is_text(found)):
         raise DataError(
-            f"{_subject(function)} gave the timestamp column {timestamp!r} as {found}; a timestamp or a date was "
+            f"{call.subject} gave the timestamp column {timestamp!r} as {found}; a timestamp or a date was "
             f"expected, to cut the window. Nothing was kept. Convert it in the function."
         )
     return schema
@@ -187,13 +221,13 @@ def _plain(found: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_null(found) else found
 
 
-def _fitted(piece: pa.Table, schema: pa.Schema, number: int, function: str) -> pa.Table:
+def _fitted(piece: pa.Table, schema: pa.Schema, number: int, call: _Call) -> pa.Table:
     """Return the piece in the first one's columns and types; a column that is all null fits any."""
     names = piece.column_names
     missing, extra = [n for n in schema.names if n not in names], [n for n in names if n not in schema.names]
     if missing or extra or len(names) != len(schema):
         raise DataError(
-            f"{_subject(function)} gave other columns in piece {number} than in piece 1: missing {bounded(missing)}, "
+            f"{call.subject} gave other columns in piece {number} than in piece 1: missing {bounded(missing)}, "
             f"new {bounded(extra)}. Nothing was kept and the champion stays."
         )
     columns = []
@@ -201,7 +235,7 @@ def _fitted(piece: pa.Table, schema: pa.Schema, number: int, function: str) -> p
         column = piece.column(field.name)
         if not pa.types.is_null(column.type) and _plain(column.type) != field.type:
             raise DataError(
-                f"{_subject(function)} gave column {field.name!r} as {column.type} in piece {number}; {field.type} was "
+                f"{call.subject} gave column {field.name!r} as {column.type} in piece {number}; {field.type} was "
                 f"expected, as in piece 1. Nothing was kept and the champion stays. Give the column the same type in "
                 f"each piece, also where values are missing."
             )
@@ -214,6 +248,8 @@ def _in_window(column: pa.ChunkedArray, window: Window) -> pa.ChunkedArray:
         column = pa.chunked_array([_moments(column)], pa.timestamp("us", "UTC"))
     elif not pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us"))
+    elif column.type.unit == "ns":  # its range is that of three hundred years, and the window may lie outside
+        column = pc.floor_temporal(column, unit="microsecond").cast(pa.timestamp("us", column.type.tz))
     within = pa.chunked_array([pa.repeat(True, len(column))])
     for bound, compare in ((window.start, pc.greater_equal), (window.end, pc.less)):
         if bound is not None:
@@ -233,47 +269,38 @@ def _moments(column: pa.ChunkedArray) -> list[datetime | None]:
 def _moment(text: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def _require_unique(names: list[Any], function: str) -> None:
+def _require_unique(names: list[Any], call: _Call) -> None:
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"{_subject(function)} gave columns of the same name: {bounded(twice)}. Nothing was kept.")
+        raise DataError(f"{call.subject} gave columns of the same name: {bounded(twice)}. Nothing was kept.")
 
 
 @contextlib.contextmanager
-def _translated(function: str) -> Iterator[None]:
+def _translated(call: _Call) -> Iterator[None]:
     try:
         yield
     except MlopsError:
         raise
     except (ConnectionError, TimeoutError) as error:
         raise UnavailableError(
-            f"{_subject(function)} raised {type(error).__name__}: {_bounded_text(error)}. Nothing was kept and the "
+            f"{call.subject} raised {type(error).__name__}: {call.said(error)}. Nothing was kept and the "
             f"champion stays. Check what it reads from, then retry."
         ) from error
     except Exception as error:
         raise DataError(
-            f"{_subject(function)} raised {type(error).__name__}: {_bounded_text(error)}. Nothing was kept and the "
+            f"{call.subject} raised {type(error).__name__}: {call.said(error)}. Nothing was kept and the "
             f"champion stays. Mend the function, or data.function_params."
         ) from error
 
 
-def _subject(function: str) -> str:
-    return f"The function {function!r}"
-
-
 def _described(value: object) -> str:
     return "None" if value is None else f"a value of type {type(value).__qualname__}"
-
-
-def _bounded_text(error: Exception, limit: int = 300) -> str:
-    text = str(error)
-    return text if len(text) <= limit else f"{text[:limit]}…"

@@ -12,7 +12,36 @@ from airflow_mlops.core.validate import Finding, Severity, decide_action
 from airflow_mlops.errors import bounded, did_you_mean
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
-__all__ = ["check_timestamp", "compare_schemas", "compare_with_reference", "compare_with_serving", "missing_columns"]
+__all__ = [
+    "BUILT_IN_RULES",
+    "check_timestamp",
+    "compare_schemas",
+    "compare_with_reference",
+    "compare_with_serving",
+    "empty_columns",
+    "missing_columns",
+    "no_requests",
+    "nothing_checked",
+]
+
+BUILT_IN_RULES = (
+    "category_new",
+    "column_empty",
+    "column_missing",
+    "column_new",
+    "column_retyped",
+    "nothing_checked",
+    "row_count",
+    "serving_category_new",
+    "serving_column_missing",
+    "serving_column_retyped",
+    "serving_rows",
+    "serving_skew",
+    "timestamp_null",
+    "timestamp_order",
+    "timestamp_type",
+)
+"""What is found beside the suite, by the names that a policy knows it by."""
 
 _MAX_EXAMPLES = 3
 
@@ -53,13 +82,42 @@ def missing_columns(
     )
 
 
+def empty_columns(
+    wanted: Iterable[str], found: Sequence[Finding], profile: DatasetProfile, policy: PolicySpec
+) -> tuple[Finding, ...]:
+    """Find the columns that a suite says something about the values of, and that have no value at all.
+
+    :param wanted: the columns' names.
+    :param found: earlier findings; a column that one of them is about is not reported twice.
+    """
+    reported = {finding.column for finding in found}
+    empty = {column.name for column in profile.columns if _n_missing(column) == column.n_rows}
+    return tuple(
+        _finding("column_empty", name, f"all {profile.n_rows} values missing", "values for the suite to check", policy)
+        for name in dict.fromkeys(wanted)
+        if name in empty and name not in reported
+    )
+
+
+def nothing_checked(policy: PolicySpec) -> Finding:
+    """Say that there was neither a suite nor a champion's data to compare with."""
+    observed = "no expectation and no champion's data to infer one from"
+    return _finding("nothing_checked", None, observed, "something to hold the data against", policy, Severity.WARNING)
+
+
+def no_requests(spec: ServingSpec, policy: PolicySpec) -> Finding:
+    """Say that there is nothing yet that the model was asked."""
+    return _finding("serving_rows", None, "0 requests", f"at least {spec.min_rows}", policy, Severity.WARNING)
+
+
 def compare_schemas(
     *, reference: Sequence[Column], current: Sequence[Column], policy: PolicySpec
 ) -> tuple[Finding, ...]:
     """Compare the columns of a batch with those that the champion learnt from.
 
     A column that is gone, new or of another type is critical: models read columns by name, and a new
-    name next to a missing one is how a rename looks.
+    name next to a missing one is how a rename looks. Integers where floats were are but noted: that is how a small
+    batch looks in which all numbers happen to be whole.
 
     :returns: the findings, in the order of the reference, new columns last.
     """
@@ -72,8 +130,9 @@ def compare_schemas(
             observed = f"no such column{_perhaps(column.name, new)}"
             findings.append(_finding("column_missing", column.name, observed, f"type {column.type}", policy))
         elif found[column.name].type != column.type:
-            observed = f"type {found[column.name].type}"
-            findings.append(_finding("column_retyped", column.name, observed, f"type {column.type}", policy))
+            observed, is_whole = f"type {found[column.name].type}", _is_whole(column, found[column.name])
+            severity = Severity.INFO if is_whole else Severity.CRITICAL
+            findings.append(_finding("column_retyped", column.name, observed, f"type {column.type}", policy, severity))
     findings += [_finding("column_new", name, f"type {found[name].type}", "no such column", policy) for name in new]
     return tuple(findings)
 
@@ -88,17 +147,27 @@ def compare_with_reference(
 ) -> tuple[Finding, ...]:
     """Compare a batch with what the champion learnt from: columns, size, columns that are empty, categories."""
     policy = validation.policy
-    findings = list(compare_schemas(reference=reference.columns, current=current.columns, policy=policy))
+    findings = [
+        finding
+        for finding in compare_schemas(reference=reference.columns, current=current.columns, policy=policy)
+        if not (finding.rule == "column_retyped" and _is_emptied(finding.column, reference, current))
+    ]
     factor = validation.max_size_factor
     if not reference.n_rows / factor <= current.n_rows <= reference.n_rows * factor:
         expected = f"at most {factor:g} times more or fewer than the champion's {reference.n_rows}"
         findings.append(_finding("row_count", None, f"{current.n_rows} rows", expected, policy))
-    retyped = {finding.column for finding in findings}
+    retyped = {finding.column for finding in findings if finding.severity is Severity.CRITICAL}
     now = {column.name: column for column in current_profile.columns if column.name not in retyped}
     for column in reference_profile.columns:
         if column.name in now:
             findings += _compare_values(column, now[column.name], validation)
     return tuple(findings)
+
+
+def _is_emptied(name: str | None, reference: DatasetSnapshot, current: DatasetSnapshot) -> bool:
+    """Return whether a column had values and has none now: then its type, in text formats, says nothing."""
+    had_values = any(column.name == name and column.n_null < reference.n_rows for column in reference.columns)
+    return had_values and any(column.name == name and column.n_null == current.n_rows for column in current.columns)
 
 
 def _compare_values(reference: ColumnProfile, current: ColumnProfile, validation: ValidationSpec) -> list[Finding]:
@@ -211,6 +280,10 @@ def _perhaps(name: str, known: Iterable[str]) -> str:
     """Return a guess at what a missing column is called now, to stand inside of a sentence."""
     guess = did_you_mean(name, known).strip()
     return f" ({guess})" if guess else ""
+
+
+def _is_whole(reference: Column, current: Column) -> bool:
+    return reference.type in ("double", "float") and current.type.startswith(("int", "uint"))
 
 
 def _n_missing(column: ColumnProfile) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_mlops.core.values import Value
+from airflow_mlops.errors import DataError, SpecError
 from airflow_mlops.specs.data import DatasetSpec, in_utc
 
 __all__ = ["Column", "DatasetSnapshot", "SourceFile", "Window", "arrived_files", "resolve_window"]
@@ -85,7 +86,25 @@ def resolve_window(data: DatasetSpec, *, now: datetime, since: datetime | None =
     :param now: the moment of the run.
     :param since: the latest timestamp that earlier snapshots hold; ``None``: there are none. Timestamps are
         kept in microseconds, so what is later begins one microsecond after it.
+    :raises SpecError: when the window would begin or end outside of the years 1 to 9999.
+    :raises DataError: when nothing can be later than what earlier snapshots hold.
     """
+    if data.since_last_snapshot and since and in_utc(since) == datetime.max.replace(tzinfo=UTC):
+        raise DataError(
+            f"{data.subject}: the snapshots so far hold the timestamp {since}, the last one that there is, so no row "
+            f"can be later. Nothing was read. Mend that row, and remove the snapshot that has it."
+        )
+    try:
+        return _window(data, now, since)
+    except OverflowError as error:
+        raise SpecError(
+            f"{data.subject}: the window (window_start {data.window_start}, window_end {data.window_end}, trailing "
+            f"{data.trailing}) begins or ends outside of the years 1 to 9999 in UTC. Nothing was read. Mend it, or "
+            f"leave that bound out."
+        ) from error
+
+
+def _window(data: DatasetSpec, now: datetime, since: datetime | None) -> Window:
     end = in_utc(data.window_end) if data.window_end else None
     if data.trailing:
         end = end or in_utc(now)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import LeakageError, bounded
 
-__all__ = ["LeakageFinding", "LeakageReport"]
+__all__ = ["LeakageFinding", "LeakageReport", "chance_of_equal_rows"]
+
+_MAX_GIVEN = 20
+"""With how many columns of the most values each column is paired; all of them would take time by their square."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,3 +81,45 @@ class LeakageReport(Value):
             f"({self.snapshot_digest[:19]}, target {self.target!r}).\n{shown}{more}\n"
             f"Nothing was trained and the champion stays. Report: {self.report_uri}"
         )
+
+
+def chance_of_equal_rows(codes: NDArray[np.int64], n_rows: int) -> float:
+    """Estimate which fraction of rows would have an equal one among ``n_rows`` others by chance.
+
+    The values of a row are taken to depend on each other in pairs at most: each column on the one before it that says
+    most about it (after Chow and Liu, 1968, who choose the pairs by mutual information). An equal row then has the
+    product of these frequencies, and the number of equal rows is taken for a Poisson variable. Frequencies are counted
+    over the *different* rows and without the row itself, so that rows which are there twice do not make their own
+    values frequent. Where more than two columns depend on each other, more rows are equal than this says.
+
+    >>> rng = np.random.default_rng(0)
+    >>> round(chance_of_equal_rows(rng.integers(0, 4, size=(1000, 4)), 1000), 2)
+    0.98
+    >>> twice = np.repeat(np.arange(1000), 2)
+    >>> chance_of_equal_rows(np.column_stack([twice, twice % 2]), 2000)
+    0.0
+
+    :param codes: ``(n_sampled, n_columns) int64``, the place of each value among its column's different values, in a
+        sample of the rows.
+    :returns: in [0, 1]; 0 when the sample has fewer than two different rows.
+    """
+    distinct, n_equal = np.unique(codes, axis=0, return_counts=True)
+    if len(distinct) < 2:
+        return 0.0
+    columns = sorted(distinct.T, key=lambda column: -int(column.max()))  # columns of many values say most
+    frequency = np.ones(len(distinct))
+    for place, column in enumerate(columns):
+        others = [None, *columns[: min(place, _MAX_GIVEN)]]
+        frequency *= max((_frequency(column, given) for given in others), key=lambda found: float(found.mean()))
+        if not frequency.any():
+            return 0.0
+    return float(np.average(-np.expm1(-n_rows * frequency), weights=n_equal))
+
+
+def _frequency(column: NDArray[np.int64], given: NDArray[np.int64] | None) -> NDArray[np.float64]:
+    """Return how frequent each row's value is among the other rows, or among those that have the same given value."""
+    if given is None:
+        return (np.bincount(column)[column] - 1) / (len(column) - 1)
+    _, pair, n_pairs = np.unique(column * (given.max() + 1) + given, return_inverse=True, return_counts=True)
+    n_given = np.bincount(given)[given]
+    return np.asarray((n_pairs[pair] - 1) / np.maximum(n_given - 1, 1))

@@ -71,7 +71,9 @@ def propose_suite(
 def _of_column(
     column: Column, profile: ColumnProfile | None, n_rows: int, allowed: Tolerances
 ) -> Iterator[dict[str, Any]]:
-    if (type_name := _type_name(column.type)) is not None:
+    if column.type == "double":  # a batch in which all numbers are whole is one of integers
+        yield _expect("expect_column_values_to_be_in_type_list", column=column.name, type_list=["float64", "int64"])
+    elif (type_name := _type_name(column.type)) is not None:
         yield _expect("expect_column_values_to_be_of_type", column=column.name, type_=type_name)
     if profile is None:
         return
@@ -108,7 +110,7 @@ def _range(profile: ColumnProfile, allowed: Tolerances) -> Iterator[dict[str, An
         return
     margin = (high - low or abs(high) or Decimal(1)) * Decimal(allowed.range_fraction)
     minimum = max(Decimal(0), low - margin) if low >= 0 else low - margin
-    maximum = min(Decimal(0), high + margin) if high <= 0 else high + margin
+    maximum = min(Decimal(0), high + margin) if high <= 0 and low < 0 else high + margin
     bounds = {"min_value": _readable(minimum, ROUND_FLOOR), "max_value": _readable(maximum, ROUND_CEILING)}
     if any(bound is not None for bound in bounds.values()):
         yield _expect("expect_column_values_to_be_between", column=profile.name, **bounds)
@@ -135,7 +137,7 @@ def _domain(profile: ColumnProfile, is_key: bool, allowed: Tolerances) -> Iterat
 
 def _type_name(arrow_type: str) -> str | None:
     """Return pandas' name of a type, which is what Great Expectations compares with."""
-    names = {"double": "float64", "float": "float32", "bool": "bool", "string": "str"}
+    names = {"float": "float32", "bool": "bool", "string": "str"}
     if arrow_type.startswith(("int", "uint")):
         return arrow_type
     return names.get(arrow_type)

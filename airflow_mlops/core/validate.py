@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.values import Value
-from airflow_mlops.errors import DataHaltedError, SpecError, bounded, did_you_mean
+from airflow_mlops.errors import DataError, DataHaltedError, SpecError, bounded, did_you_mean
 from airflow_mlops.specs.validate import PolicySpec
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Severity",
     "ValidationReport",
     "Verdict",
+    "action_of",
     "check_verdicts",
     "decide_action",
     "findings_of",
@@ -38,12 +40,14 @@ class Verdict(StrEnum):
     """What a finding, and in the end all of them, lead to; the gravest last.
 
     RETRAIN goes on and gives the retrain decision a reason. QUARANTINE sets the bad rows aside and goes on with
-    the rest. HALT ends the run.
+    the rest. UNDECIDED is no finding's: something could not be checked, which is neither a pass nor bad data. HALT
+    ends the run.
     """
 
     PROCEED = "PROCEED"
     RETRAIN = "RETRAIN"
     QUARANTINE = "QUARANTINE"
+    UNDECIDED = "UNDECIDED"
     HALT = "HALT"
 
 
@@ -124,7 +128,7 @@ class ValidationReport(Value):
     :param reference_digest: of the data that the champion learnt from; empty where there is none.
     :param checks: the expectations of the suite; what was compared beside them stands in the findings alone.
     :param accepted: the snapshot that may be learnt from: the one that was looked at, or what is left of it;
-        ``None`` when the verdict is HALT.
+        ``None`` when the verdict is HALT or UNDECIDED.
     """
 
     snapshot_digest: str
@@ -140,7 +144,7 @@ class ValidationReport(Value):
     @property
     def retrain_reasons(self) -> tuple[str, ...]:
         """What a shift in values gives the retrain decision; nothing when the data halted."""
-        if self.verdict is Verdict.HALT:
+        if self.accepted is None:
             return ()
         return tuple(str(finding) for finding in self.findings if finding.action is Verdict.RETRAIN)
 
@@ -148,9 +152,18 @@ class ValidationReport(Value):
         """Return the snapshot that may be learnt from, or stop the pipeline.
 
         :raises DataHaltedError: when the verdict is HALT.
+        :raises DataError: when the verdict is UNDECIDED.
         """
         if self.accepted is not None:
             return self.accepted
+        if self.verdict is Verdict.UNDECIDED:
+            unchecked = [check for check in self.checks if check.outcome is Outcome.UNCHECKED]
+            texts = [f"{check.rule} on {check.column or 'the table'}: {check.observed}" for check in unchecked]
+            raise DataError(
+                f"{len(unchecked)} expectation(s) could not be checked, which says nothing about the data: "
+                f"{bounded(texts, 3)}. Nothing was trained and the champion stays. Mend the suite. "
+                f"Report: {self.report_uri}"
+            )
         grave = [str(finding) for finding in self.findings if finding.action is Verdict.HALT]
         shown = "\n".join(f"  - {text}" for text in grave[:10])
         more = f"\n  - and {len(grave) - 10} more" if len(grave) > 10 else ""
@@ -179,42 +192,47 @@ def decide_action(
     return Verdict(getattr(policy, severity.value))
 
 
+def action_of(check: Check, expectation: Mapping[str, Any], policy: PolicySpec) -> Verdict:
+    """Return what it leads to when a check is broken, which its expectation may say itself."""
+    return decide_action(
+        rule=check.rule,
+        column=check.column,
+        severity=check.severity,
+        policy=policy,
+        on_failure=(expectation.get("meta") or {}).get("on_failure"),
+    )
+
+
 def findings_of(
-    checks: Sequence[Check], expectations: Sequence[Mapping[str, object]], policy: PolicySpec
+    checks: Sequence[Check], expectations: Sequence[Mapping[str, Any]], policy: PolicySpec
 ) -> tuple[Finding, ...]:
     """Return a finding for each check that is broken, with what it leads to.
 
     :param expectations: the entries of the suite that the checks were made by, in the same order.
     """
-    findings = []
-    for check, expectation in zip(checks, expectations, strict=True):
-        if check.outcome is not Outcome.BROKEN:
-            continue
-        meta = expectation.get("meta")
-        action = decide_action(
+    return tuple(
+        Finding(
             rule=check.rule,
-            column=check.column,
             severity=check.severity,
-            policy=policy,
-            on_failure=meta.get("on_failure") if isinstance(meta, Mapping) else None,
+            column=check.column,
+            observed=check.observed,
+            expected=check.expected,
+            examples=check.examples,
+            action=action_of(check, expectation, policy),
         )
-        findings.append(
-            Finding(
-                rule=check.rule,
-                severity=check.severity,
-                column=check.column,
-                observed=check.observed,
-                expected=check.expected,
-                examples=check.examples,
-                action=action,
-            )
-        )
-    return tuple(findings)
+        for check, expectation in zip(checks, expectations, strict=True)
+        if check.outcome is Outcome.BROKEN
+    )
 
 
-def reach_verdict(findings: Sequence[Finding]) -> Verdict:
-    """Return the gravest of what the findings lead to; PROCEED when there is none."""
-    return max((finding.action for finding in findings), key=_GRAVITY.__getitem__, default=Verdict.PROCEED)
+def reach_verdict(findings: Sequence[Finding], checks: Sequence[Check] = ()) -> Verdict:
+    """Return the gravest of what the findings lead to; PROCEED when there is none.
+
+    A check that could not be made leaves it undecided, unless something halts in any case.
+    """
+    actions = [finding.action for finding in findings]
+    actions += [Verdict.UNDECIDED] if any(check.outcome is Outcome.UNCHECKED for check in checks) else []
+    return max(actions, key=_GRAVITY.__getitem__, default=Verdict.PROCEED)
 
 
 def check_verdicts(names: Iterable[str]) -> None:

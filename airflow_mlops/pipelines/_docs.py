@@ -23,7 +23,7 @@ def describe(spec: PipelineSpec) -> str:
 
 {spec.description or "No description."}
 
-- **Learns** `{spec.training.target}` by `{spec.training.estimator or spec.training.function}` from `{spec.data.path}`
+- **Learns** `{spec.training.target}` by `{spec.training.estimator or spec.training.function}` from {_source(spec)}
 - **Runs** on {" and on ".join(when) or "demand only"}
 - **Holds back** {spec.split.test_fraction:.0%} of the rows by {spec.split.method} and compares challenger, champion and
   {against} on them
@@ -36,6 +36,13 @@ def describe(spec: PipelineSpec) -> str:
 The run ends early, and green, when nothing changed or the challenger is not blessed. It ends red when the data
 is halted. In each case the champion stays. To go back to an earlier champion, trigger `{spec.model_name}_rollback`.
 """
+
+
+def _source(spec: PipelineSpec) -> str:
+    data = spec.data
+    if data.query:
+        return f"a query to `{data.conn_id}`"
+    return f"`{data.path or data.function}`"
 
 
 def _or_dash(threshold: float | None) -> str:

@@ -75,9 +75,7 @@ class ContinuousTraining(PipelineSpec):
         }
         spec = self.model_dump(mode="json")
         training, gate = spec["training"], spec["gate"]
-        window = {
-            name: f"{{{{ params.{name} or '' }}}}" for name in ("window_start", "window_end") if self.data.timestamp
-        }
+        window = {name: f"{{{{ params.{name} or '' }}}}" for name, _, _ in self._window_fields()}
         chosen = ", ".join(f"{name!r}: params[{name!r}]" for name in self.training.params)
         hyperparameters = f"{{{{ {{{chosen}}} | tojson }}}}"
 
@@ -89,7 +87,7 @@ class ContinuousTraining(PipelineSpec):
                 validate = operators.ValidateDataOperator(
                     task_id="validate",
                     snapshot=snapshot.output,
-                    validation=spec["validation"],
+                    validation=_as_written(spec["validation"]),
                     model_name=self.model_name,
                 )
                 trusted = XComArg(validate, key="snapshot")
@@ -123,6 +121,7 @@ class ContinuousTraining(PipelineSpec):
                     gate=gate,
                     force="{{ params.force }}",
                 )
+                check_leakage >> decide
             with TaskGroup("training", prefix_group_id=False, tooltip="Train a challenger, compare it, judge it"):
                 train = operators.TrainModelOperator(
                     task_id="train",
@@ -137,7 +136,7 @@ class ContinuousTraining(PipelineSpec):
                 bless = operators.BlessModelOperator(
                     task_id="bless", evaluation=evaluate.output, model=train.output, gate=gate
                 )
-                [decide, check_leakage] >> train
+                decide >> train
             with TaskGroup("promotion", prefix_group_id=False, tooltip="Register it, make it champion"):
                 register = operators.RegisterModelOperator(
                     task_id="register", model=train.output, blessing=bless.output
@@ -260,6 +259,15 @@ class ContinuousTraining(PipelineSpec):
             return AssetOrTimeSchedule(timetable=timetable, assets=assets)
         return timetable or assets or None
 
+    def _window_fields(self) -> list[tuple[str, str, datetime | None]]:
+        """Return the fields of the trigger form that set the window: name, title, value."""
+        data, fields = self.data, []
+        if data.timestamp and not data.trailing and not data.since_last_snapshot:
+            fields.append(("window_start", "From", data.window_start))
+        if data.timestamp:
+            fields.append(("window_end", "Until, exclusive", data.window_end))
+        return fields
+
     def _params(self) -> dict[str, Any]:
         """Return the trigger form."""
         from airflow.sdk import Param
@@ -277,18 +285,14 @@ class ContinuousTraining(PipelineSpec):
                 description="Make a blessed version champion, or only register it.",
             ),
         }
-        if self.data.timestamp:
-            for name, title, moment in (
-                ("window_start", "From", self.data.window_start),
-                ("window_end", "Until, exclusive", self.data.window_end),
-            ):
-                form[name] = Param(
-                    moment.replace(tzinfo=moment.tzinfo or UTC).isoformat() if moment else None,
-                    type=["null", "string"],
-                    format="date-time",
-                    title=title,
-                    section="Data",
-                )
+        for name, title, moment in self._window_fields():
+            form[name] = Param(
+                moment.replace(tzinfo=moment.tzinfo or UTC).isoformat() if moment else None,
+                type=["null", "string"],
+                format="date-time",
+                title=title,
+                section="Data",
+            )
         for name, value in self.training.params.items():
             form[name] = Param(value, type=_json_type(value), title=name, section="Hyperparameters")
         return form
@@ -297,6 +301,16 @@ class ContinuousTraining(PipelineSpec):
 def _default_args(mlflow_conn_id: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Return what every task gets: an outage is retried twice, unless it is wanted otherwise."""
     return {"retries": 2, "retry_delay": timedelta(seconds=30), "mlflow_conn_id": mlflow_conn_id, **wanted}
+
+
+def _as_written(document: Any) -> Any:
+    """Keep Jinja from reading a document: the regular expression ``[a-z]{{2}}`` is no template."""
+    if isinstance(document, str):
+        is_read = any(mark in document for mark in ("{{", "{%", "{#"))
+        return f"{{% raw %}}{document}{{% endraw %}}" if is_read else document
+    if isinstance(document, Mapping):
+        return {key: _as_written(value) for key, value in document.items()}
+    return [_as_written(value) for value in document] if isinstance(document, list) else document
 
 
 def _json_type(value: Any) -> str | list[str]:

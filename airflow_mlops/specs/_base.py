@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_mlops.errors import SpecError, did_you_mean
 
-__all__ = ["Spec", "import_path_of"]
+__all__ = ["Spec", "import_path_of", "time_setting"]
 
 
 class Spec(BaseModel):
@@ -99,3 +99,13 @@ def import_path_of(value: Any) -> Any:
     if not module or not name or "<" in name or module == "__main__":
         raise ValueError("must be importable: move it to a module, or write its import path")
     return f"{module}:{name}"
+
+
+def time_setting(value: Any) -> Any:
+    """Return a moment or a duration as it was given, and nothing for the empty text of a template.
+
+    :raises ValueError: when it is a bare number, of which nobody sees the unit.
+    """
+    if isinstance(value, int | float):
+        raise ValueError("write a duration as P30D or PT6H and a moment as 2026-01-31, not as a number")
+    return value or None

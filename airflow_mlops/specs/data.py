@@ -8,9 +8,9 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
-from airflow_mlops.specs._base import Spec, import_path_of
+from airflow_mlops.specs._base import Spec, import_path_of, time_setting
 from airflow_mlops.specs.features import FeatureTable
 
 __all__ = ["AthenaSpec", "CsvSpec", "DatasetSpec"]
@@ -85,6 +85,10 @@ class AthenaSpec(Spec):
     catalog: str = "AwsDataCatalog"
 
 
+_OWNERS = {"format": "path", "partitioned": "path", "csv": "path", "function_params": "function"}
+"""Settings that belong to one kind of source, and what says that it is of this kind."""
+
+
 class DatasetSpec(Spec):
     """One dataset: files, a query to a database, or what a function gives. Set one of the three.
 
@@ -107,8 +111,10 @@ class DatasetSpec(Spec):
     :param window_end: first moment that does not belong any more; ``None``: no upper bound.
     :param trailing: length of a window that ends at ``window_end``, or at the moment of the run, as an ISO 8601
         duration (``P30D``).
-    :param since_last_snapshot: take only rows that are later than all that earlier snapshots hold. What a
-        validation halted counts as not there, so that it is taken again once it is mended.
+    :param since_last_snapshot: take only rows that are later than all that a validation accepted. What it halted, or
+        what never came to it, is taken again; where nothing is ever validated, everything is taken each time. A
+        moment that lay in the future when it was taken does not count as accepted. Rows without a timestamp are
+        taken each time: nobody can tell whether they are new, and the validation has to see them.
     :param features: a ``SELECT`` over the table ``dataset`` (the validated snapshot) that gives the rows to
         train on: lags, joins, the target. ``None``: the snapshot's own columns. Transformations of a
         single row belong in the estimator instead, where serving has them too.
@@ -124,7 +130,7 @@ class DatasetSpec(Spec):
     csv: CsvSpec = Field(default_factory=CsvSpec)
     partitioned: bool = False
     athena: AthenaSpec | None = None
-    function_params: dict[str, Any] = Field(default_factory=dict)
+    function_params: dict[str, JsonValue] = Field(default_factory=dict)
     timestamp: str | None = None
     window_start: datetime | None = None
     window_end: datetime | None = None
@@ -151,8 +157,8 @@ class DatasetSpec(Spec):
 
     @field_validator("window_start", "window_end", "trailing", mode="before")
     @classmethod
-    def _empty_is_open(cls, moment: object) -> object:
-        return moment or None  # a template that has nothing to say gives an empty string
+    def _empty_is_open(cls, moment: Any) -> Any:
+        return time_setting(moment)
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
@@ -163,6 +169,12 @@ class DatasetSpec(Spec):
             raise ValueError("`query` needs `conn_id`, the Airflow connection to the database")
         if self.athena and not self.query:
             raise ValueError("`athena` needs `query`, the SELECT that it runs")
+        for name, owner in _OWNERS.items():
+            default = type(self).model_fields[name].get_default(call_default_factory=True)
+            if getattr(self, name) != default and not getattr(self, owner):
+                raise ValueError(f"`{name}` says nothing without `{owner}`: leave it out")
+        if self.conn_id and not self.query and not (self.path or "").startswith("s3://"):
+            raise ValueError("`conn_id` says nothing here: only a query and a path on s3:// need a connection")
         return self
 
     @model_validator(mode="after")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from airflow_mlops.specs._base import Spec
+from airflow_mlops.specs._base import Spec, time_setting
 
 if TYPE_CHECKING:  # a dataset has feature tables, and a feature table comes from a dataset
     from airflow_mlops.specs.data import DatasetSpec
@@ -39,6 +39,11 @@ class FeatureTable(Spec):
     max_age: timedelta | None = Field(default=None, gt=timedelta(0))
     available_after: timedelta = Field(default=timedelta(0), ge=timedelta(0))
     prefix: str | None = None
+
+    @field_validator("max_age", "available_after", mode="before")
+    @classmethod
+    def _has_a_unit(cls, duration: Any) -> Any:
+        return time_setting(duration) if duration != timedelta(0) else duration
 
     @field_validator("key", "columns")
     @classmethod

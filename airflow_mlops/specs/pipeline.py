@@ -39,10 +39,12 @@ class PipelineSpec(Spec):
     def _fits_together(self) -> Self:
         if self.split.method == "time" and not self.data.timestamp:
             raise ValueError("a split by time needs data.timestamp; or choose split.method: random")
-        is_local = self.data.path and not self.data.path.startswith("s3://")
-        if not is_local and any(trigger.type == "new_data" for trigger in self.triggers):
-            raise ValueError("the trigger new_data watches local files; use the trigger schedule for other sources")
         kinds = [trigger.type for trigger in self.triggers]
+        path = self.data.path or ""
+        if "new_data" in kinds and (not path or path.startswith("s3://")):
+            raise ValueError("the trigger new_data watches local files; use the trigger schedule for other sources")
+        if "new_data" in kinds and self.data.partitioned and "*" not in path:
+            raise ValueError("the trigger new_data looks into partitioned folders by a glob: end data.path in /**/*")
         if len(kinds) != len(set(kinds)):
             raise ValueError("triggers: give at most one of a kind")
         return self

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from airflow_mlops.specs._base import Spec
+from airflow_mlops.specs._base import Spec, time_setting
 
 __all__ = ["LeakageSpec", "SplitSpec"]
 
@@ -16,8 +16,8 @@ class LeakageSpec(Spec):
     """What counts as leakage: something that the model learns from and will not have when it predicts.
 
     :param max_shared_row_fraction: of the held-back rows, how many may be in the training part too: equal in all
-        columns but the timestamp and ``split.key``. The default leaves room for rows that are equal by chance; where
-        columns are few and coarse, more of them are.
+        columns but the timestamp, ``split.key`` and columns that differ in every row (ids). The default leaves room
+        for rows that are equal by chance.
     :param allow_shared_groups: whether a group may be in both parts, which ``split.group`` otherwise forbids. A split
         by time often wants that: the same customers, later.
     :param allow: features that may reproduce the target, because they are known when the model predicts.
@@ -75,6 +75,11 @@ class SplitSpec(Spec):
     stratify: str | None = Field(default=None, min_length=1)
     seed: int = Field(default=0, ge=-(2**62), le=2**62)
     leakage: LeakageSpec = Field(default_factory=LeakageSpec)
+
+    @field_validator("gap", mode="before")
+    @classmethod
+    def _has_a_unit(cls, gap: Any) -> Any:
+        return time_setting(gap)
 
     @field_validator("key", "group", mode="before")
     @classmethod

@@ -51,6 +51,12 @@ class ServingSpec(Spec):
     psi_threshold: float = Field(default=0.25, gt=0)
     min_rows: int = Field(default=200, ge=1)
 
+    @model_validator(mode="after")
+    def _has_a_window_of_its_own(self) -> Self:
+        if self.data.since_last_snapshot:
+            raise ValueError("data.since_last_snapshot: requests are never validated, so it means all; set `trailing`")
+        return self
+
 
 class ValidationSpec(Spec):
     """What must be true of a snapshot before anything is learnt from it.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters import parts
+from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.duckdb_engine import splits
 from airflow_mlops.adapters.row_hashes import row_hashes
 from airflow_mlops.core.split import (
@@ -59,7 +59,7 @@ def choose_sides(rows: str, data: DatasetSpec, split: SplitSpec) -> Sides:
     :raises DataError: when they can't be parted so.
     :raises SpecError: when a column that the split names is not there.
     """
-    _require_columns(parts.schema_of(rows).names, data, split)
+    _require_columns(arrow.schema_of(rows).names, data, split)
     wanted = (TRAIN, VALIDATION, TEST) if split.validation_fraction else (TRAIN, TEST)
     if split.method == "time":
         return _time_sides(rows, str(data.timestamp), split, wanted)
@@ -109,7 +109,7 @@ def _hashes_of(data: DatasetSpec, split: SplitSpec) -> Callable[[Any], NDArray[n
 
 
 def _require_no_null(block: Any, name: str, role: str) -> None:
-    n_null = parts.n_null(block, name)
+    n_null = arrow.n_null(block, name)
     if n_null:
         raise DataError(
             f"split.{role}: {name!r} is null in {n_null} of {block.num_rows} rows (the first that were met), which "
@@ -126,10 +126,10 @@ def _time_sides(rows: str, timestamp: str, split: SplitSpec, wanted: tuple[int, 
     gap = (split.gap or timedelta()) // timedelta(microseconds=1) * (1000 if scale.unit == "ns" else 1)
 
     def sides_of(block: Any) -> NDArray[np.int8]:
-        moments = parts.moments(block.column(timestamp), scale.unit)
+        moments = arrow.moments(block.column(timestamp), scale.unit)
         return sides_by_time(moments, cut=cut, validation_cut=validation_cut, gap=gap)
 
-    kind = parts.schema_of(rows).field(timestamp).type
+    kind = arrow.schema_of(rows).field(timestamp).type
     texts = [None if moment is None else _as_text(moment, scale.unit, str(kind)) for moment in (cut, validation_cut)]
     return Sides(of=sides_of, wanted=wanted, cut=texts[0], validation_cut=texts[1])
 
@@ -146,8 +146,8 @@ def _stratified_sides(rows: str, data: DatasetSpec, split: SplitSpec, wanted: tu
     """Count each stratum's rows by their hash, then set each one's own limits."""
     stratify, hashes_of = str(split.stratify), _hashes_of(data, split)
     histograms: dict[str, NDArray[np.uint32]] = {}
-    for block in parts.read_blocks(rows):
-        values, which = parts.texts(block.column(stratify))
+    for block in arrow.read_blocks(rows):
+        values, which = arrow.texts(block.column(stratify))
         _require_few_strata({*histograms, *values}, stratify)
         bins = bins_of(hashes_of(block), split.seed)
         for index, value in enumerate(values):
@@ -158,7 +158,7 @@ def _stratified_sides(rows: str, data: DatasetSpec, split: SplitSpec, wanted: tu
     limits = {value: stratum_limits(histogram, **fractions) for value, histogram in histograms.items()}
 
     def sides_of(block: Any) -> NDArray[np.int8]:
-        values, which = parts.texts(block.column(stratify))
+        values, which = arrow.texts(block.column(stratify))
         upto = np.array([limits[value] for value in values])[which]
         bins = bins_of(hashes_of(block), split.seed)
         sides: NDArray[np.int8] = np.select([bins < upto[:, 0], bins < upto[:, 1]], [TEST, VALIDATION], TRAIN)

@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops._version import __version__
 from airflow_mlops.adapters import arrow, duckdb_engine
 from airflow_mlops.adapters.storage import Storage, write_document
-from airflow_mlops.core.data import DatasetSnapshot, Window, resolve_window
+from airflow_mlops.core.data import DatasetSnapshot, Window
 from airflow_mlops.core.profile import DatasetProfile
 from airflow_mlops.core.values import PipelineRun
-from airflow_mlops.errors import DataError, NothingNewError
-from airflow_mlops.specs.data import DatasetSpec, in_utc
-from airflow_mlops.steps._platform import folder_name, short
+from airflow_mlops.errors import IntegrityError, NoRowsError, NothingNewError
+from airflow_mlops.specs.data import DatasetSpec
+from airflow_mlops.steps._platform import folder_name
+from airflow_mlops.steps._snapshot_notes import (
+    accepted_marks,
+    note_use,
+    note_verdict,
+    snapshot_folder,
+    snapshot_names,
+)
+from airflow_mlops.steps._windows import resolve_for_run
 from airflow_mlops.steps.connections import Connections, NoConnections
 from airflow_mlops.steps.sources import OpenSource, copy_source
 
@@ -37,7 +45,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-_DATA, _MANIFEST, _PROFILE, _VERDICT = "data.parquet", "manifest.json", "profile.json", "verdict.json"
+_DATA, _MANIFEST, _PROFILE = "data.parquet", "manifest.json", "profile.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,15 +75,23 @@ def snapshot_dataset(
 
     :param dataset: the name that snapshots of the same source are kept under.
     :param connections: opens the connections that the spec names; ``None``: there are none.
-    :param run: for whom the snapshot is made. A retry of the run sees the window that its first try saw.
+    :param run: for whom the snapshot is made. Each try of a run sees the window that its first try saw.
     :param actor: who makes it, where there is no run.
     :param now: the moment that the window is counted from; ``None``: this one.
-    :raises DataError: when there is nothing to read, it can't be read, or it changes while it is read.
-    :raises NothingNewError: when no row is later than the snapshots so far, and only such rows are wanted.
+    :raises DataError: when the source can't be read, or changes while it is read.
+    :raises NoRowsError: when there is no row.
+    :raises NothingNewError: when no row is later than what was accepted so far, and only such rows are wanted.
     :raises UnavailableError: when the source does not answer or the storage can't be written.
     """
-    since = _newest_moment(storage, dataset, run) if data.since_last_snapshot else None
-    window = resolve_window(data, now=now or datetime.now(UTC), since=since)
+    resolved = resolve_for_run(
+        data,
+        dataset=dataset,
+        storage=storage,
+        run=run,
+        now=now or datetime.now(UTC),
+        accepted_until=lambda: _accepted_until(storage, dataset, data.timestamp),
+    )
+    window = resolved.window
     origin = _Origin(dataset=dataset, timestamp=data.timestamp, run=run, actor=actor)
 
     def fill(parquet: Path) -> tuple[arrow.ParquetDigestWriter, dict[str, Any]]:
@@ -87,7 +103,7 @@ def snapshot_dataset(
                 data, window, copy, connections=connections or NoConnections(), scratch=Path(scratch)
             )
         if writer.n_rows == 0:
-            raise _no_row(data, window, since, lineage)
+            raise _no_row(data, window, resolved.since, lineage)
         return writer, {**lineage, "window": [bound and bound.isoformat() for bound in (window.start, window.end)]}
 
     return _store(fill, origin, storage)
@@ -105,13 +121,13 @@ def store_rows(
     """Keep rows that were made from another snapshot's as a snapshot of its own.
 
     :param source: what they were made from, as JSON.
-    :raises DataError: when there is no row.
+    :raises NoRowsError: when there is no row.
     """
 
     def fill(parquet: Path) -> tuple[arrow.ParquetDigestWriter, dict[str, Any]]:
         writer = _write(parquet, rows)
         if writer.n_rows == 0:
-            raise DataError(f"Dataset {dataset!r}: no row is left to keep. Nothing was kept and the champion stays.")
+            raise NoRowsError(f"Dataset {dataset!r}: no row is left to keep. Nothing was kept and the champion stays.")
         return writer, dict(source)
 
     return _store(fill, _Origin(dataset=dataset, timestamp=timestamp, run=run), storage)
@@ -122,7 +138,7 @@ def load_snapshot(storage: Storage, dataset: str, digest: str) -> DatasetSnapsho
 
     :raises IntegrityError: when the storage does not have it.
     """
-    return DatasetSnapshot.from_dict(storage.read_json(*_place(dataset, digest), _MANIFEST))
+    return DatasetSnapshot.from_dict(storage.read_json(*snapshot_folder(dataset, digest), _MANIFEST))
 
 
 def load_profile(storage: Storage, dataset: str, digest: str) -> DatasetProfile:
@@ -130,7 +146,7 @@ def load_profile(storage: Storage, dataset: str, digest: str) -> DatasetProfile:
 
     :raises IntegrityError: when the storage does not have it.
     """
-    return DatasetProfile.from_dict(storage.read_json(*_place(dataset, digest), _PROFILE))
+    return DatasetProfile.from_dict(storage.read_json(*snapshot_folder(dataset, digest), _PROFILE))
 
 
 def list_snapshots(storage: Storage, dataset: str) -> list[DatasetSnapshot]:
@@ -138,9 +154,8 @@ def list_snapshots(storage: Storage, dataset: str) -> list[DatasetSnapshot]:
 
     :raises IntegrityError: when a manifest is missing or damaged.
     """
-    folder = ("snapshots", folder_name(dataset))
-    names = [name for name in storage.names(*folder) if not name.startswith(".")]
-    found = [DatasetSnapshot.from_dict(storage.read_json(*folder, name, _MANIFEST)) for name in names]
+    places = [("snapshots", folder_name(dataset), name) for name in snapshot_names(storage, dataset)]
+    found = [snapshot for place in places if (snapshot := _read_if_there(storage, *place)) is not None]
     return sorted(found, key=lambda snapshot: (snapshot.created_at, snapshot.digest))
 
 
@@ -153,20 +168,6 @@ def check_snapshot(snapshot: DatasetSnapshot) -> None:
         arrow.check_file(snapshot.data_uri, snapshot.file_digest)
     else:  # its manifest is older than the digests of files
         arrow.check_rows(snapshot.data_uri, snapshot.digest)
-
-
-def note_verdict(storage: Storage, snapshot: DatasetSnapshot, *, is_halted: bool, report_uri: str) -> None:
-    """Note how a snapshot was last validated. Of one that is halted, ``since_last_snapshot`` takes the rows again.
-
-    :param report_uri: where to read why.
-    """
-    note = {"is_halted": is_halted, "report_uri": report_uri}
-    storage.write_json(note, *_place(snapshot.dataset, snapshot.digest), _VERDICT)
-
-
-def _is_halted(storage: Storage, snapshot: DatasetSnapshot) -> bool:
-    place = (*_place(snapshot.dataset, snapshot.digest), _VERDICT)
-    return storage.exists(*place) and bool(storage.read_json(*place)["is_halted"])
 
 
 def _write(parquet: Path, rows: pa.RecordBatchReader) -> arrow.ParquetDigestWriter:
@@ -183,11 +184,13 @@ def _store(
     with storage.staging("snapshots", folder_name(origin.dataset)) as staged:
         parquet = staged / _DATA
         writer, source = fill(parquet)
-        parts = _place(origin.dataset, writer.digest)
-        if storage.exists(*parts):
-            snapshot = _with_timestamp(load_snapshot(storage, origin.dataset, writer.digest), origin.timestamp)
-            log.info("snapshot unchanged: digest=%s n_rows=%d", snapshot.digest, snapshot.n_rows)
-            return snapshot
+        parts = snapshot_folder(origin.dataset, writer.digest)
+        # Noted before one looks: who prunes hides the folder before it reads the note, so one of both sees the other.
+        note_use(storage, origin.dataset, writer.digest)
+        known = _read_if_there(storage, *parts)
+        if known is not None:
+            log.info("snapshot unchanged: digest=%s n_rows=%d", known.digest, known.n_rows)
+            return _with_timestamp(known, origin.timestamp)
         low, high = _time_range(parquet, origin.timestamp)
         snapshot = DatasetSnapshot(
             dataset=origin.dataset,
@@ -219,30 +222,33 @@ def _profile(parquet: Path, snapshot: DatasetSnapshot, writer: arrow.ParquetDige
     return DatasetProfile(snapshot_digest=snapshot.digest, n_rows=snapshot.n_rows, columns=columns)
 
 
-def _newest_moment(storage: Storage, dataset: str, run: PipelineRun | None) -> datetime | None:
-    """Return the latest timestamp among the snapshots that count, which are those of earlier runs that went on."""
-    moments = [
-        in_utc(snapshot.window_end)
-        for snapshot in list_snapshots(storage, dataset)
-        if snapshot.window_end
-        and not _is_halted(storage, snapshot)
-        and not (run and snapshot.created_in == _name_of(run))
-    ]
-    return max(moments, default=None)
+def _accepted_until(storage: Storage, dataset: str, timestamp: str | None) -> datetime | None:
+    mark = accepted_marks(storage, dataset).get(timestamp or "")
+    return mark and mark[0]
 
 
-def _no_row(data: DatasetSpec, window: Window, since: datetime | None, lineage: Mapping[str, Any]) -> DataError:
+def _no_row(data: DatasetSpec, window: Window, since: datetime | None, lineage: Mapping[str, Any]) -> NoRowsError:
     subject = f"The {lineage['n_files']} file(s) at {data.path!r} hold" if data.path else f"{data.subject} gave"
     if since is not None:
         return NothingNewError(
-            f"{subject} no row that is later than {since.isoformat()}, the last one of the snapshots so "
-            f"far. Nothing was kept and the champion stays. That is well if nothing was to be delivered since; "
+            f"{subject} no row that is later than {since.isoformat()}, the last one that a validation "
+            f"accepted. Nothing was kept and the champion stays. That is well if nothing was to be delivered since; "
             f"if something was, check the delivery."
         )
     asked = "" if window.is_open else f" {window}"
-    return DataError(
+    return NoRowsError(
         f"{subject} no row{asked}. Nothing was kept and the champion stays. Check the window and the delivery."
     )
+
+
+def _read_if_there(storage: Storage, *folder: str) -> DatasetSnapshot | None:
+    """Return the snapshot in a folder; ``None`` if there is none, or somebody prunes it while one looks."""
+    try:
+        return DatasetSnapshot.from_dict(storage.read_json(*folder, _MANIFEST))
+    except IntegrityError:
+        if storage.exists(*folder):
+            raise
+        return None
 
 
 def _with_timestamp(snapshot: DatasetSnapshot, timestamp: str | None) -> DatasetSnapshot:
@@ -255,10 +261,6 @@ def _with_timestamp(snapshot: DatasetSnapshot, timestamp: str | None) -> Dataset
 
 def _time_range(parquet: Path, timestamp: str | None) -> tuple[datetime | None, datetime | None]:
     return duckdb_engine.time_range(str(parquet), timestamp) if timestamp else (None, None)
-
-
-def _place(dataset: str, digest: str) -> tuple[str, str, str]:
-    return "snapshots", folder_name(dataset), short(digest)
 
 
 def _name_of(run: PipelineRun | None) -> str:

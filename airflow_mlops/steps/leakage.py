@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from airflow_mlops.adapters import arrow, parts
+from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.duckdb_engine import splits
 from airflow_mlops.adapters.html import report_page
 from airflow_mlops.core.leakage import LeakageFinding, LeakageReport
-from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.split import DatasetPart, DatasetSplit
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import SpecError, bounded, did_you_mean
 from airflow_mlops.specs.split import LeakageSpec
@@ -20,6 +20,7 @@ __all__ = ["check_leakage", "leakage_page"]
 log = logging.getLogger(__name__)
 
 _SAMPLE_ROWS = 20_000
+_MIN_DISTINCT_FRACTION = 0.1
 
 _EXPECTED = {
     "reproduces_target": "another order: no feature that is the target itself, scaled or transformed",
@@ -61,7 +62,7 @@ def check_leakage(
     judged = [name for name in chosen if name not in leakage.allow]
     n_sampled, reproductions = _judge_features(split, target, judged)
     results = [
-        _compare_rows(split, leakage),
+        _compare_rows(split, leakage, target),
         _compare_groups(split, leakage),
         reproductions,
         _compare_times(split, leakage),
@@ -138,30 +139,58 @@ def _require_columns(split: DatasetSplit, leakage: LeakageSpec, target: str, fea
                 )
 
 
-def _compare_rows(split: DatasetSplit, leakage: LeakageSpec) -> Found:
-    columns = [column.name for column in split.columns if column.name not in (split.timestamp, *split.key)]
-    if not columns:
-        return [], 0, ["no column is left beside timestamp and key, so rows were not compared"]
-    findings = []
+def _compare_rows(split: DatasetSplit, leakage: LeakageSpec, target: str) -> Found:
+    columns, notes = _columns_to_compare(split, target)
+    if not any(name != target for name in columns):  # rows that have the target in common alone are not the same
+        return [], 0, [*notes, "no column is left beside target, timestamp, key and ids: rows were not compared"]
+    findings, n_checks = [], 0
     held_back = {name: part for name, part in split.parts.items() if name != "train"}
     for name, part in held_back.items():
         overlap = splits.shared_rows(split.train.uri, part.uri, columns)
         fraction = overlap.n_shared / overlap.n_all
+        observed = f"{overlap.n_shared} of {overlap.n_all} {name} rows ({fraction:.2%}) in the training part too"
+        if fraction > leakage.max_shared_row_fraction and _repeat_too_often(split, part, columns, fraction):
+            shown = bounded(columns)
+            notes.append(f"rows repeat too often to tell duplicates: {observed}, by the values of {shown} alone")
+            continue
+        n_checks += 1
         if fraction <= leakage.max_shared_row_fraction:
             continue
         findings.append(
             LeakageFinding(
                 rule="shared_rows",
                 columns=tuple(columns),
-                observed=f"{overlap.n_shared} of {overlap.n_all} {name} rows ({fraction:.2%}) in the training part too",
+                observed=observed,
                 expected=f"at most {leakage.max_shared_row_fraction:.2%}",
                 examples=overlap.examples,
-                advice="Leave repeated rows out in data.features, or draw by method random without a key, which keeps "
-                "them on one side; where columns are so few that rows are equal by chance, raise "
-                "split.leakage.max_shared_row_fraction.",
+                advice="Leave repeated rows out in data.features; or draw by method random, with split.key naming "
+                "columns that are the same wherever a row is repeated, which keeps it on one side. Where rows are "
+                "equal by chance, raise split.leakage.max_shared_row_fraction.",
             )
         )
-    return findings, len(held_back), []
+    return findings, n_checks, notes
+
+
+def _columns_to_compare(split: DatasetSplit, target: str) -> tuple[list[str], list[str]]:
+    """Return the columns in which a repeated row is equal, and a note on those that are left out.
+
+    A row that is delivered again has another timestamp, and often another running id.
+    """
+    columns = [column.name for column in split.columns if column.name not in (split.timestamp, *split.key)]
+    asked = [name for name in columns if name != target]
+    ids = splits.row_ids([part.uri for part in split.parts.values()], asked) if asked else ()
+    left_out = f"{bounded(ids)}: another value in every row, so rows were compared without" if ids else ""
+    return [name for name in columns if name not in ids], [left_out] if left_out else []
+
+
+def _repeat_too_often(split: DatasetSplit, part: DatasetPart, columns: Sequence[str], fraction: float) -> bool:
+    """Tell whether so many rows are equal by chance that one which was delivered twice can't be told from them."""
+    from airflow_mlops.adapters.leakage import equal_by_chance  # pandas: only this needs it
+
+    if splits.distinct_fraction([split.train.uri, part.uri], columns) < _MIN_DISTINCT_FRACTION:
+        return True
+    sample = arrow.sample_frame(split.train.uri, columns, _SAMPLE_ROWS)
+    return equal_by_chance(sample, split.train.n_rows) > fraction / 2
 
 
 def _compare_groups(split: DatasetSplit, leakage: LeakageSpec) -> Found:
@@ -190,7 +219,7 @@ def _judge_features(split: DatasetSplit, target: str, features: Sequence[str]) -
     from airflow_mlops.adapters import leakage as reproductions  # pandas: only this needs it
 
     timestamp = [split.timestamp] if split.timestamp else []
-    sample = parts.sample_rows(split.train.uri, list(dict.fromkeys([*features, target, *timestamp])), _SAMPLE_ROWS)
+    sample = arrow.sample_frame(split.train.uri, list(dict.fromkeys([*features, target, *timestamp])), _SAMPLE_ROWS)
     if timestamp:
         sample = sample.sort_values(timestamp, kind="stable")
     found, n_checks, notes = reproductions.find_reproductions(sample, target=target, features=features)

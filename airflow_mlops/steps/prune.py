@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import uuid
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.promote import champion_of
-from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError, bounded
+from airflow_mlops.errors import IntegrityError, SpecError, bounded
 from airflow_mlops.specs.data import in_utc
-from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps._leftovers import derived_folders, find_leftovers, hide, last_touched, remove, unhide
+from airflow_mlops.steps._platform import Platform, short
+from airflow_mlops.steps._snapshot_notes import accepted_marks, last_used, snapshot_folder
 from airflow_mlops.steps.data import list_snapshots
 from airflow_mlops.steps.promote import read_journal
 
@@ -56,48 +55,54 @@ def prune_snapshots(
     now: datetime,
     dry_run: bool = False,
 ) -> tuple[DatasetSnapshot, ...]:
-    """Remove the snapshots of a dataset that are old and that nothing needs, and the splits that were made of them.
+    """Remove the snapshots of a dataset that are old and that nothing needs, and what is left over from them.
 
-    The newest snapshot stays in any case.
+    The newest snapshot stays in any case, and so do the one that ``since_last_snapshot`` counts from and those that
+    a younger split was made of. Left over are splits and quarantined rows of snapshots that are gone, the notes of old
+    runs' windows, and what killed processes left half written.
 
     :param keep: digests of the snapshots that are needed, from :func:`needed_snapshots`.
-    :param older_than: how long ago a snapshot has to have been made.
+    :param older_than: how long ago a snapshot has to have been made, and to have been given to a run.
     :param dry_run: remove nothing.
-    :returns: what was removed, or would be.
+    :returns: the snapshots that were removed, or would be.
     :raises SpecError: when ``older_than`` is not positive: a snapshot of a run that is under way could go.
     :raises IntegrityError: when a manifest can't be read; nothing was removed.
+    :raises UnavailableError: when the storage does not let something be looked at or removed.
     """
     if older_than <= timedelta(0):
         raise SpecError(f"{dataset}: older_than is {older_than}, it has to be positive. Nothing was pruned.")
-    snapshots = list_snapshots(storage, dataset)
     limit = in_utc(now) - older_than
-    old = [s for s in snapshots[:-1] if s.digest not in keep and in_utc(s.created_at) < limit]
-    left = {short(s.digest) for s in snapshots} - {short(s.digest) for s in old}
-    orphans = _splits_without_snapshot(storage, dataset, left)
+    made = derived_folders(storage, dataset)  # before the snapshots, or one's that is made meanwhile were an orphan
+    snapshots = list_snapshots(storage, dataset)
+    kept = {short(digest) for digest in keep} | {name for _, name in accepted_marks(storage, dataset).values()}
+    kept |= {short(each.digest) for each in made if each.is_split and last_touched(each.path) >= limit}
+    old = [s for s in snapshots[:-1] if short(s.digest) not in kept and last_used(storage, s) < limit]
+    pruned = old if dry_run else [snapshot for snapshot in old if _remove_unless_used(storage, snapshot, limit)]
+    gone = {snapshot.digest for snapshot in pruned}
+    leftovers = find_leftovers(
+        storage, dataset, made, left=[s for s in snapshots if s.digest not in gone], limit=limit, now=in_utc(now)
+    )
     if not dry_run:
-        for name in orphans:
-            _remove(storage.path("splits", folder_name(dataset), name))
-        for snapshot in old:
-            _remove(storage.path("snapshots", folder_name(dataset), short(snapshot.digest)))
+        for path in leftovers:
+            remove(path)
     log.info(
-        "prune: dataset=%s n_snapshots=%d n_pruned=%d n_splits_pruned=%d dry_run=%s snapshots=%s",
-        dataset, len(snapshots), len(old), len(orphans), dry_run, bounded(short(s.digest) for s in old),
+        "prune: dataset=%s n_snapshots=%d n_pruned=%d n_leftovers_pruned=%d dry_run=%s snapshots=%s leftovers=%s",
+        dataset, len(snapshots), len(pruned), len(leftovers), dry_run, bounded(short(s.digest) for s in pruned),
+        bounded(path.relative_to(storage.root) for path in leftovers),
     )  # fmt: skip
-    return tuple(old)
+    return tuple(pruned)
 
 
-def _splits_without_snapshot(storage: Storage, dataset: str, left: Collection[str]) -> list[str]:
-    folder = ("splits", folder_name(dataset))
-    names = [name for name in storage.names(*folder) if not name.startswith(".")]
-    made_of = {name: storage.read_json(*folder, name, "split.json")["snapshot_digest"] for name in names}
-    return [name for name, digest in made_of.items() if short(digest) not in left]
+def _remove_unless_used(storage: Storage, snapshot: DatasetSnapshot, limit: datetime) -> bool:
+    """Remove a snapshot, unless a run was given it since one looked.
 
-
-def _remove(folder: Path) -> None:
-    """Remove a folder: it disappears at once under its name, and then from the disk."""
-    hidden = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.pruned")
-    try:
-        folder.rename(hidden)
-        shutil.rmtree(hidden)
-    except OSError as error:
-        raise UnavailableError(f"{folder} can't be removed: {error}. What was not reached stays; try again.") from error
+    A run notes the use before it looks for the folder, and here the folder is hidden before the note is read: so
+    either the use is seen here, or the run finds no folder and makes it anew.
+    """
+    folder = storage.path(*snapshot_folder(snapshot.dataset, snapshot.digest))
+    hidden = hide(folder)
+    if last_used(storage, snapshot) < limit:
+        remove(hidden)
+        return True
+    unhide(hidden, folder)
+    return False

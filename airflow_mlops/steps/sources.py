@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,7 +32,8 @@ class OpenSource:
     """A source that is being read.
 
     :param rows: all of them, once, in an order that does not change while the source does not.
-    :param lineage: where they come from, as JSON: path and files, query, or function.
+    :param lineage: where they come from, as JSON: path and files, query, or function. Of a function's parameters it
+        has the names and a digest of the values.
     """
 
     rows: pa.RecordBatchReader
@@ -139,7 +142,12 @@ def _open_function(data: DatasetSpec, window: Window) -> Iterator[OpenSource]:
     from airflow_mlops.adapters.user_source import call_source
 
     function = data.function or ""
-    lineage = {"function": function, "params": dict(data.function_params), "code_digest": code_digest(function)}
+    lineage = {
+        "function": function,
+        "params": sorted(data.function_params),
+        "params_digest": _digest_of(data.function_params),
+        "code_digest": code_digest(function),
+    }
     with call_source(function, data.function_params, timestamp=data.timestamp, window=window) as rows:
         yield OpenSource(rows=rows, lineage=lineage)
 
@@ -210,6 +218,12 @@ def _found(data: DatasetSpec, window: Window, place: _Place, *, while_read: bool
 
 def _changed(data: DatasetSpec) -> DataError:
     return DataError(f"The files at {data.path!r} changed while they were read. Nothing was kept; run again.")
+
+
+def _digest_of(params: Mapping[str, Any]) -> str:
+    """Return what tells whether parameters are the same, and not what they are: one may be a password."""
+    text = json.dumps(params, sort_keys=True, default=repr)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _lineage(data: DatasetSpec, found: Sequence[SourceFile]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from airflow_mlops.adapters import arrow, parts
+from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.duckdb_engine import splits
 from airflow_mlops.adapters.storage import Storage, write_document
 from airflow_mlops.core.data import Column, DatasetSnapshot
@@ -78,7 +78,7 @@ def _rows_on_file(
         return
     path = staged / "features.parquet"
     with feature_rows(snapshot, data, storage=storage, source=source) as rows:
-        parts.stage_rows(rows, path)
+        arrow.stage_rows(rows, path)
     yield str(path)
     path.unlink()
 
@@ -127,9 +127,9 @@ def _write_parts(
     """Write every row to the file of its side, and return the closed writers and how many rows are in no part."""
     n_left_out = 0
     with contextlib.ExitStack() as stack:
-        schema = parts.schema_of(rows)
+        schema = arrow.schema_of(rows)
         writers = {name: stack.enter_context(arrow.ParquetDigestWriter(file, schema)) for name, file in files.items()}
-        for side, some in parts.part_rows(rows, sides_of):
+        for side, some in arrow.part_rows(rows, sides_of):
             if side == LEFT_OUT:
                 n_left_out += some.num_rows
             else:

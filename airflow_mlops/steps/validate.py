@@ -5,16 +5,24 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from airflow_mlops.adapters import arrow, duckdb_engine, great_expectations, ibis_rules, user_code
-from airflow_mlops.core.compare import check_timestamp, compare_with_reference, compare_with_serving, missing_columns
+from airflow_mlops.core.compare import (
+    BUILT_IN_RULES,
+    check_timestamp,
+    compare_with_reference,
+    compare_with_serving,
+    empty_columns,
+    missing_columns,
+    no_requests,
+    nothing_checked,
+)
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.profile import DatasetProfile
 from airflow_mlops.core.validate import (
     Check,
     Finding,
-    Outcome,
     Quarantine,
     ValidationReport,
     Verdict,
@@ -22,8 +30,8 @@ from airflow_mlops.core.validate import (
     reach_verdict,
 )
 from airflow_mlops.core.values import PipelineRun
-from airflow_mlops.errors import DataError, SpecError, bounded
-from airflow_mlops.specs.validate import ValidationSpec
+from airflow_mlops.errors import NoRowsError, SpecError, bounded, did_you_mean
+from airflow_mlops.specs.validate import Action, PolicySpec, ValidationSpec
 from airflow_mlops.steps import pages
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.connections import Connections
@@ -35,7 +43,7 @@ from airflow_mlops.steps.data import (
     snapshot_dataset,
 )
 from airflow_mlops.steps.promote import current_champion
-from airflow_mlops.steps.quarantine import rules_to_part_by, set_aside, too_many_bad_rows
+from airflow_mlops.steps.quarantine import rules_to_part_by, set_aside, useless_quarantine
 from airflow_mlops.steps.suite import infer_suite
 
 __all__ = ["validate_dataset"]
@@ -70,31 +78,21 @@ def validate_dataset(
     :param model_name: whose champion's data to compare with; ``None`` to run the suite alone.
     :param connections: opens the connection that ``validation.serving`` may name.
     :raises SpecError: when the suite can't be used.
-    :raises DataError: when an expectation could not be checked for a reason that is not in the data.
     :raises IntegrityError: when the snapshot's file is not the one that was vouched for.
     """
     check_snapshot(snapshot)
     reference = _reference(snapshot, model_name, platform)
     expectations = _suite(validation, reference, platform)
+    _check_policy(validation.policy, snapshot, expectations)
     checks, findings = _look(snapshot, expectations, validation, reference, platform)
     findings += _compare_with_requests(snapshot, validation, connections, platform, run)
-    verdict = reach_verdict(findings)
-    accepted: DatasetSnapshot | None = snapshot
-    quarantine: Quarantine | None = None
+    verdict = reach_verdict(findings, checks)
+    rest, quarantine = snapshot, None
     if verdict is Verdict.QUARANTINE:
-        known = reference.profile if reference else None
-        rules = rules_to_part_by(expectations, findings, known)
-        quarantine, accepted = set_aside(
-            snapshot, rules, max_fraction=validation.policy.max_quarantined_fraction, storage=platform.storage, run=run
-        )
-        more: tuple[Finding, ...]
-        if accepted is None:
-            more = (too_many_bad_rows(quarantine, snapshot, validation.policy.max_quarantined_fraction),)
-        else:
-            _, found = _look(accepted, expectations, validation, reference, platform)
-            more = tuple(dataclasses.replace(finding, rule=f"{finding.rule} (in the rest)") for finding in found)
+        rest, quarantine, more = _part(snapshot, expectations, checks, findings, validation, reference, platform, run)
+        verdict = Verdict.QUARANTINE if reach_verdict(more) in (Verdict.PROCEED, Verdict.RETRAIN) else Verdict.HALT
         findings += more
-        verdict = Verdict.HALT if reach_verdict(more) is Verdict.HALT else verdict
+    is_accepted = verdict not in (Verdict.HALT, Verdict.UNDECIDED)
     report = ValidationReport(
         snapshot_digest=snapshot.digest,
         n_rows=snapshot.n_rows,
@@ -102,16 +100,42 @@ def validate_dataset(
         checks=tuple(checks),
         findings=findings,
         verdict=verdict,
-        accepted=None if verdict is Verdict.HALT else accepted,
+        accepted=rest if is_accepted else None,
         quarantine=quarantine,
         report_uri=platform.report_uri(run, "validation"),
     )
     profile = load_profile(platform.storage, snapshot.dataset, snapshot.digest)
     platform.record(run, "validation", report, pages.validation_page(report, snapshot, profile))
-    note_verdict(platform.storage, snapshot, is_halted=verdict is Verdict.HALT, report_uri=report.report_uri)
+    for each in {snapshot.digest: snapshot, rest.digest: rest}.values():
+        note_verdict(platform.storage, each, is_accepted=is_accepted, report_uri=report.report_uri)
     log.info("validation: verdict=%s n_checks=%d n_findings=%d", verdict, len(checks), len(findings))
-    _require_checked(report)
     return report
+
+
+def _part(
+    snapshot: DatasetSnapshot,
+    expectations: Expectations,
+    checks: Sequence[Check],
+    findings: Sequence[Finding],
+    validation: ValidationSpec,
+    reference: _Reference | None,
+    platform: Platform,
+    run: PipelineRun,
+) -> tuple[DatasetSnapshot, Quarantine, tuple[Finding, ...]]:
+    """Set the bad rows aside, and look at the rest as at a batch of its own.
+
+    :returns: the rest, what was set aside, and what was found in the rest; or that there is no rest to go on with.
+    """
+    policy = validation.policy
+    rules = rules_to_part_by(checks, expectations, findings, policy, reference.profile if reference else None)
+    quarantine, rest = set_aside(
+        snapshot, rules, max_fraction=policy.max_quarantined_fraction, storage=platform.storage, run=run
+    )
+    if rest is None:
+        return snapshot, quarantine, (useless_quarantine(quarantine, snapshot, policy.max_quarantined_fraction),)
+    _, found = _look(rest, expectations, validation, reference, platform)
+    more = tuple(dataclasses.replace(finding, rule=f"{finding.rule} (in the rest)") for finding in found)
+    return rest, quarantine, more
 
 
 def _reference(snapshot: DatasetSnapshot, model_name: str | None, platform: Platform) -> _Reference | None:
@@ -135,6 +159,32 @@ def _suite(validation: ValidationSpec, reference: _Reference | None, platform: P
     return expectations
 
 
+def _check_policy(policy: PolicySpec, snapshot: DatasetSnapshot, expectations: Expectations) -> None:
+    """See that what findings are to lead to is said in words that mean something here.
+
+    :raises SpecError: when a rule, a column or an action is not known: it would be a setting that does nothing.
+    """
+    rules = {*BUILT_IN_RULES, *(entry["type"] for entry in expectations)}
+    columns = {column.name for column in snapshot.columns}
+    columns |= {str(ibis_rules.column_of(entry)) for entry in expectations}
+    for index, entry in enumerate(expectations):
+        said = (entry.get("meta") or {}).get("on_failure")
+        if said is not None and said not in get_args(Action):
+            raise SpecError(
+                f"validation: expectations[{index}].meta.on_failure is {said!r}."
+                f"{did_you_mean(str(said), get_args(Action))} Nothing was checked. It may be one of: "
+                f"{bounded(get_args(Action))}."
+            )
+    for key in policy.rules:
+        rule, _, column = key.partition(":")
+        known, name = (rules, rule) if rule not in rules else (columns, column)
+        if name and name not in known:
+            raise SpecError(
+                f"validation.policy.rules: {key!r}: there is no {'rule' if known is rules else 'column'} {name!r} here."
+                f"{did_you_mean(name, known)} Nothing was checked. Known: {bounded(sorted(known), 30)}."
+            )
+
+
 def _call(function: str) -> Any:
     make = user_code.load_object(function)
     try:
@@ -153,21 +203,36 @@ def _look(
     platform: Platform,
 ) -> tuple[list[Check], tuple[Finding, ...]]:
     """Make the checks of the suite and the comparisons, and return them with what they found."""
+    profile = load_profile(platform.storage, snapshot.dataset, snapshot.digest)
     findings = check_timestamp(snapshot, validation.policy)
+    if not expectations and reference is None:
+        findings += (nothing_checked(validation.policy),)
     if reference:
         findings += compare_with_reference(
             reference=reference.snapshot,
             reference_profile=reference.profile,
             current=snapshot,
-            current_profile=load_profile(platform.storage, snapshot.dataset, snapshot.digest),
+            current_profile=profile,
             validation=validation,
         )
-    findings += missing_columns(
-        [name for entry in expectations for name in ibis_rules.columns_of(entry)], findings, snapshot, validation.policy
-    )
+    named = [name for entry in expectations for name in ibis_rules.columns_of(entry)]
+    findings += missing_columns(named, findings, snapshot, validation.policy)
+    findings += empty_columns(_with_values(expectations), findings, profile, validation.policy)
     checks = _run_suite(snapshot, expectations)
     findings += findings_of(checks, expectations, validation.policy)
     return checks, tuple(_with_examples(finding, snapshot) for finding in findings)
+
+
+def _with_values(expectations: Expectations) -> list[str]:
+    """Return the columns that the suite says something about the values of, whatever their type or their absence."""
+    silent = ("expect_column_to_exist", "expect_column_values_to_be_null", "expect_column_values_to_not_be_null")
+    kinds = ("expect_column_values_to_be_of_type", "expect_column_values_to_be_in_type_list")
+    return [
+        name
+        for entry in expectations
+        if entry["type"] not in (*silent, *kinds)
+        for name in ibis_rules.columns_of(entry)
+    ]
 
 
 def _run_suite(snapshot: DatasetSnapshot, expectations: Expectations) -> list[Check]:
@@ -194,13 +259,16 @@ def _compare_with_requests(
     """Compare with what the model is asked where it serves, which is kept as a snapshot too: it is evidence."""
     if validation.serving is None:
         return ()
-    asked = snapshot_dataset(
-        validation.serving.data,
-        dataset=f"{snapshot.dataset}.serving",
-        storage=platform.storage,
-        connections=connections,
-        run=run,
-    )
+    try:
+        asked = snapshot_dataset(
+            validation.serving.data,
+            dataset=f"{snapshot.dataset}.serving",
+            storage=platform.storage,
+            connections=connections,
+            run=run,
+        )
+    except NoRowsError:
+        return (no_requests(validation.serving, validation.policy),)
     training = load_profile(platform.storage, snapshot.dataset, snapshot.digest)
     present = {column.name for column in asked.columns}
     bins = [column for column in training.columns if column.name in present]
@@ -223,18 +291,3 @@ def _with_examples(finding: Finding, snapshot: DatasetSnapshot) -> Finding:
     wanted = finding.expected.removeprefix("type ").replace("a date or a ", "")
     examples = duckdb_engine.examples_that_are_not(snapshot.data_uri, str(finding.column), wanted)
     return dataclasses.replace(finding, examples=examples)
-
-
-def _require_checked(report: ValidationReport) -> None:
-    """See that all was checked, but for what a broken column explains.
-
-    :raises DataError: when something was not.
-    """
-    broken = {finding.column for finding in report.findings if finding.action is Verdict.HALT}
-    unchecked = [c for c in report.checks if c.outcome is Outcome.UNCHECKED and c.column not in broken]
-    if unchecked:
-        texts = [f"{check.rule} on {check.column or 'the table'}: {check.observed}" for check in unchecked]
-        raise DataError(
-            f"{len(unchecked)} expectation(s) could not be checked, which says nothing about the data: "
-            f"{bounded(texts, 3)}. Nothing was trained. Mend the suite. Report: {report.report_uri}"
-        )

@@ -414,3 +414,53 @@ def test_the_adult_data_is_read_with_its_spaces_and_question_marks():
     assert _types(table)["column_0"] == "int64"
     assert sorted(set(table["column_14"].to_pylist())) == ["<=50K", ">50K"]
     assert table["column_1"].null_count == 1836
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["2023_01", "2023_02"],
+        ["1_000", "1000"],
+        ["1_000.5", "1.5"],
+        ["1e400", "1"],
+        ["-1e400", "inf"],
+        ["9007199254740993", "1.5"],
+        ["123456789012345678901234567890", "1.5"],
+        ["1" * 40, "1.5"],
+        ["0x1F", "1"],
+    ],
+)
+def test_what_a_number_would_change_stays_text(write, values):
+    for exact in (False, True):
+        table = _table(write("v,o\n" + "".join(f"{value},1\n" for value in values)), exact=exact)
+        assert table["v"].to_pylist() == values
+
+
+@pytest.mark.parametrize("later", ["1_000", "1e400", "9007199254740993"])
+def test_a_late_value_that_a_number_would_change_makes_the_column_text(write, later):
+    file = write("v,o\n" + "1.5,1\n" * SAMPLE_ROWS + f"{later},1\n")
+    with pytest.raises(TypesWidenedError):
+        _table(file)
+    assert _table(file, exact=True)["v"].to_pylist()[-1] == later
+
+
+def test_large_and_infinite_numbers_that_stay_what_they_are_are_numbers(write):
+    values = ["9007199254740994", "1e300", "inf", "-Infinity", ".5", "1.", "+2", " 3", "123456789012345678.5"]
+    found = _table(write("v\n" + "".join(f"{value}\n" for value in values)))["v"].to_pylist()
+    assert found == [float(value) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("DOUBLE", "1_000"), ("FLOAT", "1e39"), ("DECIMAL(9, 2)", "1_0.5"), ("DOUBLE", "1e400")]
+)
+def test_a_number_that_the_set_type_would_change_is_named(write, kind, value):
+    assert f"column 'v' has '{value}'" in _message(write(f"v\n1\n{value}\n"), types={"v": kind})
+
+
+def test_a_column_that_is_named_as_a_partition_is_refused(tmp_path):
+    file = tmp_path / "day=2026-01-01" / "1.csv"
+    file.parent.mkdir()
+    file.write_text("Day,v\n2030-01-01,1\n")
+    data = DatasetSpec(path="the path", partitioned=True)
+    with pytest.raises(DataError, match="columns that are named as their partitions: 'Day'"), scan_source(data, [file]):
+        pass

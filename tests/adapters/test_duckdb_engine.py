@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import random
+import subprocess
+import sys
+import tempfile
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,8 @@ from airflow_mlops.adapters.duckdb_engine import (
     feature_rows,
     time_range,
 )
-from airflow_mlops.errors import DataError
+from airflow_mlops.adapters.duckdb_engine._engine import connect, stored
+from airflow_mlops.errors import DataError, IntegrityError, UnavailableError
 from airflow_mlops.specs import DatasetSpec
 
 
@@ -84,3 +89,72 @@ def test_the_time_range_leaves_out_what_is_no_timestamp(tmp_path):
         datetime.fromisoformat("2026-01-02"),
     )
     assert time_range(parquet, "n") == (None, None)
+
+
+def test_a_snapshot_that_is_gone_is_lost_and_no_bad_data(tmp_path):
+    with pytest.raises(UnavailableError, match=r"(?s)The snapshot .* can't be read now: .*nothing about the data"):
+        time_range(str(tmp_path / "gone.parquet"), "at")
+
+
+def _sum_of_a_snapshot_damaged_at(tmp_path: Path, first: int, length: int) -> None:
+    parquet = Path(_parquet(tmp_path, {"n": list(range(50_000)), "s": [f"v{i % 97}" for i in range(50_000)]}))
+    content = bytearray(parquet.read_bytes())
+    place = first % len(content)
+    content[place : place + length] = random.Random(first).randbytes(length)
+    parquet.write_bytes(content)
+    with connect("The snapshot") as engine:
+        engine.execute(f"SELECT sum(n), min(s) FROM {stored(str(parquet))}").fetchall()
+
+
+@pytest.mark.parametrize(("first", "length"), [(4, 56), (4, 8), (1_000, 40), (-400, 100), (-8, 4), (-4, 4), (-40, 32)])
+def test_a_snapshot_that_is_damaged_is_told_from_bad_data_and_from_an_outage(tmp_path, first, length):
+    with pytest.raises(IntegrityError, match="a file is damaged: "):
+        _sum_of_a_snapshot_damaged_at(tmp_path, first, length)
+
+
+def test_a_damage_that_shows_while_the_rows_are_streamed_is_one_too(tmp_path):
+    n = 400_000
+    parquet = Path(_parquet(tmp_path, {"n": list(range(n))}))
+    content = bytearray(parquet.read_bytes())
+    half = len(content) // 2
+    content[half : half + 200_000] = random.Random(1).randbytes(200_000)
+    parquet.write_bytes(content)
+    with pytest.raises(IntegrityError, match="a file is damaged: "):
+        _features(str(parquet), None)
+
+
+SPILLING = """
+import resource, signal, sys
+from airflow_mlops.adapters.duckdb_engine import _engine
+from airflow_mlops.errors import UnavailableError
+
+_engine._MEMORY_LIMIT = "60MB"
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))  # no file may grow larger, as on a full disk
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+query = "SELECT md5(i::VARCHAR) AS h, md5((i + 1)::VARCHAR) AS g FROM range(3_000_000) r(i) ORDER BY h"
+try:
+    with _engine.stream(query, subject="data.features") as rows:
+        for _ in rows:
+            pass
+except UnavailableError as error:
+    sys.exit(0 if "That says nothing about the data" in str(error) else 3)
+sys.exit(4)
+"""
+
+
+def test_a_disk_that_is_full_is_no_bad_data():
+    ran = subprocess.run([sys.executable, "-c", SPILLING], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_folder_for_temporary_files_that_is_gone_is_no_bad_data(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(UnavailableError, match="data can't be read now"), connect("The data"):
+        pass
+
+
+def test_an_error_of_whoever_uses_the_connection_is_theirs():
+    for error in (OSError(28, "No space left on device"), OSError("of the user's own"), ValueError("x")):
+        with pytest.raises(type(error)) as caught, connect("The data"):
+            raise error
+        assert caught.value is error

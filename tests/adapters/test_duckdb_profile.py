@@ -187,3 +187,11 @@ def test_a_rare_value_late_in_a_sorted_file_is_counted(place):
     profile = _profile(place, pa.array(values))
     assert (profile.maximum, profile.n_distinct) == (7.0, 2)
     assert dict(profile.top_values) == {"0": 200_000, "7": 1}
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0, 2.0], ["a", "b", "b"]], ids=["numbers", "text"])
+def test_columns_may_have_the_names_that_the_queries_use_themselves(place, values):
+    names = ("key", "n", "n_distinct", "rows", "value", "place", "sample", "x")
+    found = _profiles(place, pa.table(dict.fromkeys(names, values)))
+    counts = [sorted(count for count in found[name].counts.values() if count) for name in names]
+    assert counts == [[1, 2]] * len(names)

@@ -12,14 +12,20 @@ import pytest
 
 from airflow_mlops.adapters.duckdb_engine.splits import (
     count_groups,
+    distinct_fraction,
     late_rows,
+    row_ids,
     shared_groups,
     shared_rows,
     time_cut,
 )
-from airflow_mlops.errors import DataError
+from airflow_mlops.errors import DataError, UnavailableError
 
 NAN = float("nan")
+NAMES_OF_OURS = [
+    *("bin", "n", "rows", "dataset", "features", "hash", "value", "position", "key", "moment", "first", "example"),
+    *("k", "a", "h", "d", "f", "f0", "shared", "held_back", "held_hashes", "count", "epoch_us"),
+]
 
 
 def _parquet(folder: Path, name: str = "rows", **columns: Any) -> str:
@@ -113,5 +119,47 @@ def test_a_value_is_late_when_it_became_known_after_the_prediction(tmp_path):
 
 
 def test_a_file_that_is_gone_is_no_statement_about_the_data(tmp_path):
-    with pytest.raises(DataError, match="The split can't be read"):
+    with pytest.raises(UnavailableError, match="The split can't be read now"):
         shared_rows(str(tmp_path / "gone.parquet"), str(tmp_path / "gone.parquet"), ["a"])
+
+
+@pytest.mark.parametrize("column", NAMES_OF_OURS)
+def test_a_column_may_have_any_name_that_the_engine_has_a_use_for(tmp_path, column):
+    n = 100
+    moments = [datetime.fromisoformat("2026-01-01") + timedelta(hours=i) for i in range(n)]
+    rows = _parquet(tmp_path, "all", t=moments, **{column: list(range(n))})
+    assert time_cut(rows, "t", 0.2) == time_cut(_parquet(tmp_path, "plain", t=moments, x=list(range(n))), "t", 0.2)
+    assert time_cut(_parquet(tmp_path, "named", **{column: moments, "x": [0] * n}), column, 0.2)[0].n_rows == n
+    test = _parquet(tmp_path, "test", t=moments[:3], **{column: [7, 8, 1000]})
+    assert shared_rows(rows, test, [column]).examples == (f"{column}=7", f"{column}=8")
+    assert shared_groups(rows, test, [column]).examples == ("7", "8")
+    assert count_groups(rows, [column]) == n
+    assert row_ids([rows, test], ["t", column]) == ()
+    assert row_ids([rows], ["t", column]) == (column,)
+    known = _parquet(tmp_path, "known", t=moments[:2], **{column: [moments[0], moments[9]]})
+    n_without, late = late_rows([known], known_at={column: column}, prediction_time="t")
+    assert (n_without, late[column].n_late) == (0, 1)
+
+
+def test_integers_and_texts_that_every_row_has_its_own_of_are_ids_whatever_the_part(tmp_path):
+    n = 3000
+    columns = {
+        "number": np.arange(n),
+        "text": [f"row {i}" for i in range(n)],
+        "small": np.arange(n).astype(np.uint16),
+        "float": np.arange(n) + 0.5,
+        "twice": np.arange(n) // 2,
+        "once_twice": [*range(n - 1), 0],
+        "gap": [*range(n - 1), None],
+        "moment": pa.array(np.arange(n), pa.timestamp("s")),
+    }
+    whole = _parquet(tmp_path, **columns)
+    assert row_ids([whole], list(columns)) == ("number", "text", "small")
+    assert row_ids([whole, whole], list(columns)) == ()
+    assert row_ids([_parquet(tmp_path, "none", number=pa.array([], pa.int64()))], ["number"]) == ()
+
+
+def test_different_rows_are_counted_over_all_parts(tmp_path):
+    parts = [_parquet(tmp_path, "a", x=[1, 1, None], y=["a", "a", None]), _parquet(tmp_path, "b", x=[1], y=["b"])]
+    assert distinct_fraction(parts, ["x", "y"]) == 0.75
+    assert distinct_fraction([_parquet(tmp_path, "c", x=pa.array([], pa.int64()))], ["x"]) == 0

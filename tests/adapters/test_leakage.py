@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import datasets
 
-from airflow_mlops.adapters.leakage import find_reproductions
+from airflow_mlops.adapters.leakage import equal_by_chance, find_reproductions
 
 INCLUDE = Path(__file__).parents[2] / "include"
 RNG = np.random.default_rng(5)
@@ -101,6 +101,19 @@ def test_a_monotone_transform_of_the_target_is_a_leak(transform):
     assert _judge(frame) == [("reproduces_target", ("leak",))]
 
 
+@pytest.mark.parametrize("kind", ["object", "string", "category"])
+def test_the_target_as_text_is_a_leak(kind):
+    y = _noise()
+    leak = pd.Series([repr(float(n)) if i % 20 else "n/a" for i, n in enumerate(y)]).astype(kind)
+    assert _judge(pd.DataFrame({"y": y, "leak": leak})) == [("reproduces_target", ("leak",))]
+
+
+def test_numbers_among_texts_are_no_numbers():
+    y = _noise()
+    frame = pd.DataFrame({"y": y, "note": [str(n) if i % 3 else "see attached" for i, n in enumerate(y)]})
+    assert _judge(frame) == []
+
+
 def test_a_strong_feature_is_no_leak():
     y = _noise()
     assert _judge(pd.DataFrame({"y": y, "strong": y + 0.01 * RNG.normal(size=N), "other": RNG.normal(size=N)})) == []
@@ -158,6 +171,31 @@ def test_a_number_that_parts_the_classes_without_an_error_is_a_leak():
     assert _judge(frame) == [("determines_class", ("leak",))]
 
 
+@pytest.mark.parametrize("values", [RNG.normal(size=N), pd.date_range("2026-01-01", periods=N), ["moved"] * N])
+def test_a_feature_that_only_one_class_has_is_a_leak(values):
+    y = RNG.random(N) < 0.2
+    frame = pd.DataFrame({"y": np.where(y, "churned", "active"), "x": RNG.normal(size=N), "leak": values})
+    frame["leak"] = frame["leak"].where(y)
+    assert _judge(frame) == [("determines_class", ("leak",))]
+    found, _, _ = find_reproductions(frame, target="y", features=["leak"])
+    n = int(y.sum())
+    assert found[0].observed == f"a value in all {n} rows of class 'churned' and in none of the other {N - n} rows"
+
+
+@pytest.mark.parametrize("n_wrong", [1, 30])
+def test_a_gap_that_one_class_has_more_often_is_honest(n_wrong):
+    y = RNG.random(N) < 0.5
+    has_value = y.copy()
+    has_value[:n_wrong] = ~y[:n_wrong]
+    assert _judge(pd.DataFrame({"y": y, "x": np.where(has_value, RNG.normal(size=N), np.nan)})) == []
+
+
+def test_a_feature_that_is_missing_in_a_few_rows_of_a_rare_class_is_honest():
+    y = np.zeros(N, dtype=int)
+    y[:6] = 1
+    assert _judge(pd.DataFrame({"y": y, "x": np.where(y == 1, np.nan, RNG.normal(size=N))})) == []
+
+
 def test_a_rare_class_is_not_told_by_a_column_that_is_nearly_constant():
     y = np.zeros(N, dtype=int)
     y[:6] = 1
@@ -204,3 +242,25 @@ def test_a_leak_among_booleans_dates_and_decimals_is_found():
 def test_what_can_not_be_judged_is_said(y):
     found, n_checks, notes = find_reproductions(pd.DataFrame({"y": y, "x": y}), target="y", features=["x"])
     assert (found, n_checks, len(notes)) == ([], 0, 1)
+
+
+def test_the_passengers_of_two_coarse_columns_are_equal_by_chance_and_those_of_fine_ones_are_not():
+    coarse = pd.DataFrame({"sex": RNG.choice(["f", "m"], N), "class": RNG.integers(0, 3, N), "none": [None] * N})
+    assert equal_by_chance(coarse, N) > 0.9
+    assert equal_by_chance(coarse.assign(x=RNG.normal(size=N)), N) < 0.01
+    assert equal_by_chance(pd.DataFrame({"list": [[1, 2]] * N}), N) == 0
+
+
+@pytest.mark.parametrize("name", ["fair", "randhie"])
+def test_half_of_what_coarse_people_have_in_common_is_explained_by_chance(name):
+    frame = getattr(pytest.importorskip("statsmodels.datasets"), name).load_pandas().data
+    drawn = np.random.default_rng(0).random(len(frame)) < 0.2
+    train, test = frame[~drawn], frame[drawn]
+    shared = test.merge(train.drop_duplicates(), how="left", indicator=True)["_merge"].eq("both").mean()
+    assert shared / 2 < equal_by_chance(train, len(train)) <= shared
+
+
+def test_chance_does_not_explain_what_was_delivered_twice():
+    frame = pytest.importorskip("statsmodels.datasets").fair.load_pandas().data
+    twice = pd.concat([frame, frame])
+    assert equal_by_chance(twice, len(twice)) < 0.4  # of the held-back rows of a fifth, 0.8 are in the rest

@@ -149,13 +149,28 @@ def test_names_with_quotes_are_names():
     assert _joined(rows, features, _table(key=('k "1"',)))["it's"].to_pylist() == [1.0]
 
 
+@pytest.mark.parametrize(
+    "column",
+    ["bin", "n", "rows", "dataset", "features", "hash", "value", "position", "moment", "first", "d", "f", "f0", "row"],
+)
+def test_a_column_may_have_any_name_that_the_engine_has_a_use_for(column):
+    moments = pa.array([NOON, NOON + HOUR], pa.timestamp("us"))
+    rows = pa.table({column: ["a", "b"], "t": moments, "x": [1, 2]})
+    features = pa.table({column: ["a", "b"], "at": moments, "v": [1.0, 2.0]})
+    assert _joined(rows, features, _table(key=(column,)))["v"].to_pylist() == [1.0, 2.0]
+    features = pa.table({"k": ["a"], "at": moments[:1], column: [1.0]})
+    assert _joined(_rows(NOON), features)[column].to_pylist() == [1.0]
+    rows = pa.table({"k": ["a"], "t": moments[:1], column: [7]})
+    assert _joined(rows, _features({NOON: 1.0})).drop_columns("t").to_pylist() == [{"k": "a", column: 7, "v": 1.0}]
+
+
 def test_two_values_of_one_key_and_moment_are_refused_with_examples():
     features = pa.table({"k": ["b", "a", "b"], "at": pa.array([NOON] * 3, pa.timestamp("us")), "v": [1.0, 2.0, 3.0]})
     with pytest.raises(DataError) as caught:
         _joined(_rows(NOON), features)
     message = str(caught.value)
     assert message.startswith("Feature table 'w': several rows of one key ('k',) have the same 'at', one is required: ")
-    assert "{'k': 'b', 'at': '2026-01-01 12:00:00', 'rows': 2}" in message
+    assert "{'k': 'b', 'at': '2026-01-01 12:00:00', 'number of rows': 2}" in message
     assert "Nothing was joined." in message
 
 

@@ -201,6 +201,14 @@ def test_an_object_that_is_gone_once_it_is_read_has_changed(access, bucket):
         pass
 
 
+def test_a_damaged_object_is_bad_data_and_no_outage(access, bucket, tmp_path):
+    pq.write_table(pa.table({"n": range(50_000)}), tmp_path / "a.parquet")
+    content = (tmp_path / "a.parquet").read_bytes()
+    _put(bucket, **{"a.parquet": content[:4] + bytes([0xFF] * 8) + content[12:]})
+    with pytest.raises(DataError, match=rf"(?s)'s3://{BUCKET}' can't be read: .*ain"):
+        _rows(access, f"s3://{BUCKET}")
+
+
 @pytest.fixture
 def nobody(access) -> S3Access:
     """An endpoint at which nobody answers."""

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import gzip
+import random
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_mlops.adapters.duckdb_engine import files_in_window, scan_source
+from airflow_mlops.adapters.duckdb_engine._engine import open_engine
 from airflow_mlops.core.data import SourceFile, Window
 from airflow_mlops.errors import DataError, UnavailableError
 from airflow_mlops.specs import DatasetSpec
@@ -276,3 +280,125 @@ def test_a_window_reads_text_with_a_time_zone_as_the_moment_that_it_is(write):
 def test_a_name_that_looks_like_a_pattern_is_a_name(write, name):
     write("a1.csv", "n\n9\n")
     assert _rows([write(name, "n\n1\n")]) == [{"n": 1}]
+
+
+def test_nested_columns_do_not_hide_that_others_disagree(tmp_path):
+    nested = pa.array([[1]])
+    ids = [_parquet(tmp_path / f"{n}.parquet", id=pa.array([v]), n=nested) for n, v in enumerate((1, "x"))]
+    with pytest.raises(DataError, match=r"Column 'id' is BIGINT in .*0\.parquet and VARCHAR in .*1\.parquet"):
+        _rows(ids)
+    moments = [
+        _parquet(tmp_path / f"{zone}.parquet", at=pa.array([_day(1)], pa.timestamp("us", zone)), n=nested)
+        for zone in (None, "Europe/Berlin")
+    ]
+    with pytest.raises(DataError, match="Column 'at' is TIMESTAMP in"):
+        _rows(moments)
+
+
+@pytest.mark.parametrize(("one", "other"), [([{"a": 1}], [{"a": "x"}]), ([[1]], [["x"]]), ([[1]], ["x"])])
+def test_nested_columns_that_disagree_are_refused(tmp_path, one, other):
+    with pytest.raises(DataError, match="Column 'n' is "):
+        _rows([_parquet(tmp_path / "1.parquet", n=one), _parquet(tmp_path / "2.parquet", n=other)])
+
+
+MONEY = Decimal("12345678901234567890.12")
+
+
+@pytest.mark.parametrize(
+    ("changed", "other", "shown"),
+    [
+        (pa.array([5, 2**53 + 1]), pa.array([1.5]), "'9007199254740993'"),
+        (pa.array([2**24 + 1], pa.int32()), pa.array([1.5], pa.float32()), "'16777217'"),
+        (pa.array([MONEY], pa.decimal128(38, 2)), pa.array([1.5]), f"'{MONEY}'"),
+        (pa.array([[2**53 + 1]]), pa.array([[1.5]]), r"'\[9007199254740993\]'"),
+        (pa.array([2**63 - 1]), pa.array([1.5]), "'9223372036854775807'"),
+    ],
+)
+def test_numbers_that_the_files_common_type_would_change_are_refused(tmp_path, changed, other, shown):
+    files = [_parquet(tmp_path / "1.parquet", id=other), _parquet(tmp_path / "2.parquet", id=changed)]
+    with pytest.raises(DataError, match=f"Column 'id' is .*values of it change: {shown}"):
+        _rows(files)
+    assert _rows(files[1:])[-1]["id"] == changed[-1].as_py()
+
+
+@pytest.mark.parametrize(
+    "exact", [pa.array([2**53 + 2]), pa.array([7], pa.int8()), pa.array([Decimal("0.10")]), pa.array([None, -3])]
+)
+def test_numbers_that_stay_what_they_are_may_meet_doubles(tmp_path, exact):
+    files = [_parquet(tmp_path / "1.parquet", n=[1.5]), _parquet(tmp_path / "2.parquet", n=exact)]
+    assert _rows(files)[-1] == {"n": float(exact[-1].as_py())}
+
+
+def test_unsigned_and_signed_integers_meet_without_a_loss(tmp_path):
+    files = [_parquet(tmp_path / "1.parquet", n=[-1])]
+    files.append(_parquet(tmp_path / "2.parquet", n=pa.array([2**64 - 1], pa.uint64())))
+    assert [row["n"] for row in _rows(files)] == [-1, 2**64 - 1]
+
+
+@pytest.mark.parametrize("columns", [[{"Id": [1]}, {"id": [2]}], [{"Id": [1], "id": [2]}]])
+def test_parquet_columns_that_differ_in_case_only_are_refused(tmp_path, columns):
+    with pytest.raises(DataError, match="have a column 'Id' and a column 'id'"):
+        _rows([_parquet(tmp_path / f"{number}.parquet", **found) for number, found in enumerate(columns)])
+
+
+def test_two_parquet_columns_of_one_name_are_refused(tmp_path):
+    pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["id", "id"]), tmp_path / "1.parquet")
+    with pytest.raises(DataError, match="has two columns 'id'"):
+        _rows([tmp_path / "1.parquet"])
+
+
+@pytest.mark.parametrize("lines", ['{"id": 1}\n{"ID": 2}\n', '{"id": 1, "ID": 2}\n'])
+def test_json_keys_that_differ_in_case_only_are_refused(write, lines):
+    with pytest.raises(DataError, match="have a column 'ID' and a column 'id'"):
+        _rows([write("1.jsonl", lines)])
+    assert _rows([write("2.jsonl", '{"id": 1, "id_1": 2, "ID_2": 3}\n')]) == [{"id": 1, "id_1": 2, "ID_2": 3}]
+
+
+def test_json_keys_in_an_object_that_differ_in_case_only_are_bad_data(write):
+    with pytest.raises(DataError, match=r"can't be read: .*Duplicate name"):
+        _rows([write("1.jsonl", '{"a": {"id": 1, "ID": 2}}\n')])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "found"),
+    [
+        (["9007199254740993", "1.5"], ["9007199254740993", "1.5"]),
+        (["123456789012345678901234567890", "1"], ["123456789012345678901234567890", "1"]),
+        (["1e400", "1"], ["1e400", "1"]),
+        (["1.5", "2", "1e3"], [1.5, 2.0, 1000.0]),
+        (["9007199254740993", "1"], [9007199254740993, 1]),
+    ],
+)
+def test_a_number_in_json_lines_that_a_double_would_change_makes_the_column_text(write, numbers, found):
+    lines = "".join(f'{{"n": {number}}}\n' for number in numbers)
+    assert [row["n"] for row in _rows([write("1.jsonl", lines)])] == found
+
+
+@pytest.mark.parametrize("name", ["1.parquet", "1.jsonl"])
+def test_a_column_that_is_a_partition_too_is_refused(tmp_path, write, name):
+    place = f"day=2026-01-01/{name}"
+    is_parquet = name == "1.parquet"
+    file = _parquet(tmp_path / place, day=["x"]) if is_parquet else write(place, '{"day": "x"}\n')
+    with pytest.raises(DataError, match="columns that are named as their partitions: 'day'"):
+        _rows([file], partitioned=True)
+    assert _rows([file]) == [{"day": "x"}]
+
+
+def _damaged(file: Path, first: int, last: int) -> Path:
+    content = bytearray(file.read_bytes())
+    content[first:last] = random.Random(first).randbytes(len(content[first:last]))
+    file.write_bytes(content)
+    return file
+
+
+@pytest.mark.parametrize(("first", "last"), [(4, 60), (4, 12), (1_000, 1_040), (-400, -300), (-40, -8)])
+def test_wherever_a_parquet_file_is_damaged_it_is_bad_data_and_no_outage(tmp_path, first, last):
+    file = _parquet(tmp_path / "1.parquet", n=list(range(50_000)), s=[f"v{i % 97}" for i in range(50_000)])
+    with pytest.raises(DataError, match=r"(?s)'the path' can't be read: .*1\.parquet.*Deliver them again"):
+        _rows([_damaged(file, first, last)])
+
+
+def test_the_scan_has_the_memory_limit_that_every_engine_of_the_package_has():
+    with contextlib.closing(open_engine("/tmp")) as engine:
+        ((limit,),) = engine.execute("SELECT current_setting('memory_limit')").fetchall()
+    assert limit == "1.8 GiB"

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from airflow_mlops.adapters.sql import BATCH_ROWS, athena_query, stream_query
+from airflow_mlops.adapters.sql.psycopg2_times import strict_times
 from airflow_mlops.core.data import Window
 from airflow_mlops.errors import DataError, SpecError, UnavailableError
 from airflow_mlops.specs.data import DatasetSpec
@@ -151,9 +152,45 @@ def test_a_whole_numeric_that_is_nan_is_named_with_its_row(postgres: sa.Engine):
     assert "gives Decimal('NaN') (Decimal) in column 'n', row 2; the column is int64." in message
 
 
-def test_a_moment_beyond_all_calendars_is_refused(schema: str):
-    pytest.importorskip("psycopg")
-    assert "too large" in _fails(DataError, _engine("psycopg", schema), "SELECT 'infinity'::timestamp AS at")
+@pytest.mark.parametrize(
+    ("expression", "shown"),
+    [
+        ("'infinity'::timestamp", "infinity"),
+        ("'-infinity'::timestamptz", "-infinity"),
+        ("'infinity'::date", "infinity"),
+        ("date '0044-03-15 BC'", "0044-03-15 BC"),
+        ("timestamptz '20000-01-01 00:00+00'", "20000-01-01 00:00:00"),
+        ("array[timestamp '20000-01-01']", ""),
+        ("array['infinity'::date]", ""),
+    ],
+)
+def test_a_moment_beyond_the_calendar_is_refused(postgres: sa.Engine, expression: str, shown: str):
+    message = _fails(DataError, postgres, f"SELECT {expression} AS at")
+    assert "can't compute the query: " in message
+    assert shown in message
+
+
+def test_a_late_moment_beyond_the_calendar_is_refused_too(postgres: sa.Engine):
+    query = (
+        "SELECT CASE WHEN i = 70000 THEN 'infinity'::timestamp END AS at FROM generate_series(0, 70000) i ORDER BY i"
+    )
+    assert "infinity" in _fails(DataError, postgres, query)
+
+
+def test_the_last_day_of_the_calendar_is_a_day(postgres: sa.Engine):
+    table = _read(postgres, "SELECT date '9999-12-31' AS a, array[timestamp '9999-12-31 23:59:59.999999'] AS b")
+    last = datetime.fromisoformat("9999-12-31T23:59:59.999999")
+    assert table.to_pylist() == [{"a": last.date(), "b": [last]}]
+
+
+def test_a_connection_reads_times_as_before_once_it_is_given_back(schema: str):
+    pytest.importorskip("psycopg2")
+    with _engine("psycopg2", schema).connect() as connection:
+        raw = connection.connection.driver_connection
+        before = dict(raw.string_types)
+        with strict_times(raw):
+            assert raw.string_types != before
+        assert raw.string_types == before
 
 
 def test_an_array_of_arrays_is_refused(postgres: sa.Engine):

@@ -286,3 +286,45 @@ def test_parameters_that_do_not_fit_are_told():
 def test_a_function_that_is_not_there_gets_a_suggestion():
     assert "Did you mean 'frame'?" in _fails(SpecError, _call, "frames")
     assert "is int; a function was expected" in _fails(SpecError, _call, "a_number")
+
+
+@pytest.mark.parametrize("start", ["0001-01-01", "1600-01-01", "2300-01-01", "9999-12-31"])
+@pytest.mark.parametrize("zone", ["None", "'Asia/Tokyo'"])
+def test_a_window_beyond_what_nanoseconds_reach_cuts_all_or_nothing(start: str, zone: str):
+    bound = datetime.fromisoformat(start).replace(tzinfo=UTC)
+    what = f"pa.table({{'at': pa.array([0, 1, None], pa.timestamp('ns', {zone}))}})"
+    assert _give(what, "at", Window(start=bound)).num_rows == (3 if start < "1970" else 1)
+    assert _give(what, "at", Window(end=bound)).num_rows == (1 if start < "1970" else 3)
+
+
+def test_a_window_cuts_nanoseconds_at_the_microsecond_and_keeps_them():
+    what = "pa.table({'at': pa.array([-1, 999, 1000, 1999, 2000], pa.timestamp('ns'))})"
+    window = Window(start=datetime(1970, 1, 1, 0, 0, 0, 1, UTC), end=datetime(1970, 1, 1, 0, 0, 0, 2, UTC))
+    assert _give(what, "at", window).column("at").cast(pa.int64()).to_pylist() == [1000, 1999]
+    before = Window(end=datetime(1970, 1, 1, tzinfo=UTC))
+    assert _give(what, "at", before).column("at").cast(pa.int64()).to_pylist() == [-1]
+
+
+def test_text_that_is_a_moment_beyond_the_calendar_stays_in():
+    assert _give("pd.DataFrame({'at': ['0001-01-01T00:00:00+05:00', '2025-01-01']})", "at", JANUARY).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("params", "said", "hidden"),
+    [
+        ({"password": "hunter2"}, "to db://u:hunter2@h", "to db://u:***@h"),
+        ({"password": "p@ss/w"}, "to db://u:p%40ss%2Fw@h or 'p@ss/w'", "to db://u:***@h or '***'"),
+        ({"keys": ["first-key", {"k": "second-key"}]}, "first-key, second-key", "***, ***"),
+        ({"one": "abcd", "two": "abcdef"}, "abcdef", "***"),
+        ({"pin": 123456}, "pin 123456", "pin ***"),
+        ({"deep": True, "n": 3, "tag": "abc", "none": None}, "True, 3, abc, None", "True, 3, abc, None"),
+    ],
+)
+@pytest.mark.parametrize("error", [RuntimeError, ConnectionError])
+def test_values_of_parameters_are_hidden_in_messages(mine: Any, params: Any, said: str, hidden: str, error: Any):
+    def login(window_start: Any, window_end: Any, **params: Any) -> None:
+        raise error(said)
+
+    mine.login = login
+    message = _fails((DataError, UnavailableError), _call, "login", **params)
+    assert f"{error.__name__}: {hidden}. Nothing was kept" in message

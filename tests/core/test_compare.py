@@ -3,11 +3,15 @@ from __future__ import annotations
 import pytest
 
 from airflow_mlops.core.compare import (
+    BUILT_IN_RULES,
     check_timestamp,
     compare_schemas,
     compare_with_reference,
     compare_with_serving,
+    empty_columns,
     missing_columns,
+    no_requests,
+    nothing_checked,
 )
 from airflow_mlops.core.data import Column, DatasetSnapshot
 from airflow_mlops.core.profile import OTHER, ColumnProfile, DatasetProfile
@@ -186,3 +190,24 @@ def test_requests_that_share_no_column_with_the_training_data_are_no_pass():
 def test_too_few_requests_are_said_to_be_too_few():
     (finding,) = _serve({"=Rome": 50}, {"=Rome": 9})
     assert str(finding) == "serving_rows: found 9 requests, expected at least 10"
+
+
+def test_whole_numbers_where_floats_were_are_noted_and_floats_where_integers_were_halt():
+    whole, real = Column(name="x", type="int64"), Column(name="x", type="double")
+    (noted,) = compare_schemas(reference=(real,), current=(whole,), policy=POLICY)
+    assert (noted.severity, noted.action) == (Severity.INFO, Verdict.PROCEED)
+    (halted,) = compare_schemas(reference=(whole,), current=(real,), policy=POLICY)
+    assert halted.action is Verdict.HALT
+
+
+def test_a_column_without_any_value_is_no_pass_for_the_rules_about_it():
+    (finding,) = empty_columns(["city", "city"], [], _profile(city={"null": 100}), POLICY)
+    assert str(finding) == "city: column_empty: found all 100 values missing, expected values for the suite to check"
+    assert empty_columns(["city"], [finding], _profile(city={"null": 100}), POLICY) == ()
+    assert empty_columns(["city"], [], _profile(city={"null": 99, "=Rome": 1}), POLICY) == ()
+
+
+def test_a_policy_can_name_every_built_in_rule():
+    assert list(BUILT_IN_RULES) == sorted(BUILT_IN_RULES)
+    assert nothing_checked(POLICY).rule in BUILT_IN_RULES
+    assert no_requests(SERVING, POLICY).rule in BUILT_IN_RULES

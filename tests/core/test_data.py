@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.core.data import Window, arrived_files, resolve_window
+from airflow_mlops.errors import DataError, SpecError
 from airflow_mlops.specs.data import DatasetSpec
 
 
@@ -79,3 +80,23 @@ def test_a_window_says_what_it_is():
     )
     assert Window().is_open
     assert not Window(end=NOW).is_open
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"window_end": "9999-12-31T23:59:59-12:00"},
+        {"window_start": "0001-01-01T00:00:00+05:00"},
+        {"trailing": "P1000000D"},
+    ],
+)
+def test_a_window_beyond_the_calendar_is_the_specs_fault(settings):
+    with pytest.raises(SpecError, match=r"outside of the years 1 to 9999 in UTC\. Nothing was read"):
+        resolve_window(DatasetSpec(path="x", timestamp="t", **settings), now=NOW)
+
+
+@pytest.mark.parametrize("zone", [None, UTC])
+def test_after_the_last_moment_that_there_is_nothing_is_later(zone):
+    data = DatasetSpec(path="x", timestamp="t", since_last_snapshot=True)
+    with pytest.raises(DataError, match=r"hold the timestamp 9999-12-31 .*the last one that there is"):
+        resolve_window(data, now=NOW, since=datetime.max.replace(tzinfo=zone))

@@ -91,6 +91,7 @@ def _share_that_holds(entry: dict[str, Any], values: Sequence[Any]) -> float:
         "expect_column_value_lengths_to_be_between": lambda value: low <= len(value) <= high,
         "expect_column_values_to_be_in_set": lambda value: value in kwargs["value_set"],
         "expect_column_values_to_be_of_type": lambda _: True,
+        "expect_column_values_to_be_in_type_list": lambda _: True,
         "expect_column_values_to_be_unique": lambda _: True,  # a guess, which is made good on the rows
     }[rule]
     return sum(map(holds, present)) / len(present) if present else 1.0
@@ -139,7 +140,7 @@ def _by_type(values: Sequence[Any], kind: str = "double") -> dict[str, dict[str,
         ([-3.0, -1.0, -1.0], (-4, 0)),
         ([-1.0, 1.0, 1.0], (-2, 2)),
         ([5.0, 5.0], (2.5, 7.5)),
-        ([0.0, 0.0], (0, 0)),
+        ([0.0, 0.0], (0, 0.5)),
         ([0.0, 1e-320], (0, 1.5e-320)),
         ([12345.0, 67890.0], (0, 95700)),
         ([-1.7e308, 1.7e308], None),

@@ -15,7 +15,7 @@ from airflow_mlops.core.validate import (
     findings_of,
     reach_verdict,
 )
-from airflow_mlops.errors import DataHaltedError, SpecError
+from airflow_mlops.errors import DataError, DataHaltedError, SpecError
 from airflow_mlops.specs.validate import PolicySpec
 
 RANGE = "expect_column_values_to_be_between"
@@ -95,6 +95,23 @@ def test_a_shift_in_values_is_a_reason_to_retrain_but_never_when_the_data_halted
 def test_a_finding_shows_at_most_three_examples():
     finding = Finding(rule="r", severity=Severity.INFO, observed="x", expected="y", examples=("k", "l", "m", "n", "o"))
     assert str(finding) == "r: found x, expected y (for example 'k', 'l', 'm' and 2 more)"
+
+
+def test_what_could_not_be_checked_is_neither_a_pass_nor_bad_data_but_a_halt_counts_more():
+    unchecked = _check(Outcome.UNCHECKED)
+    assert reach_verdict([], [unchecked]) is Verdict.UNDECIDED
+    assert reach_verdict([_finding(Verdict.QUARANTINE)], [unchecked]) is Verdict.UNDECIDED
+    assert reach_verdict([_finding(Verdict.HALT)], [unchecked]) is Verdict.HALT
+    report = ValidationReport(
+        snapshot_digest="sha256:1",
+        n_rows=1,
+        checks=(unchecked,),
+        findings=(),
+        verdict=Verdict.UNDECIDED,
+    )
+    with pytest.raises(DataError, match=r"1 expectation\(s\) could not be checked, which says nothing about the data"):
+        report.require_accepted()
+    assert report.retrain_reasons == ()
 
 
 def _action(policy: PolicySpec, *, rule: str = RANGE, severity: Severity = Severity.CRITICAL, said: str | None = None):

@@ -157,8 +157,8 @@ def test_a_halted_batch_never_triggers_retraining_and_a_rerun_after_the_fix_does
     dag = incremental(house, small_frame())
     house.run(dag)
     before = left_by(house.platform)
-    later = {"start": "2020-11-01", "seed": 1}
-    deliver(house, with_gaps(small_frame(**later)), "part-2.csv")
+    later = "2020-11-01"
+    deliver(house, with_gaps(small_frame(start=later)), "part-2.csv")
     for _ in range(2):  # it is taken again, and halts again
         halted: Ended = house.run(dag)
         assert (halted.state, halted.states["validate"]) == ("failed", "failed")
@@ -168,7 +168,7 @@ def test_a_halted_batch_never_triggers_retraining_and_a_rerun_after_the_fix_does
     assert left_by(house.platform) == before
     assert len(read_decisions("small", storage=house.platform.storage)) == 1
 
-    deliver(house, small_frame(**later), "part-2.csv")
+    deliver(house, small_frame(start=later), "part-2.csv")
     mended = house.run(dag)
     assert mended.state == "success"
     assert (mended.result("snapshot")["n_rows"], mended.result("decide")["should_retrain"]) == (300, True)

@@ -79,6 +79,38 @@ def test_without_a_timestamp_there_is_no_window_to_choose():
     assert "window_start" not in dag.get_task("snapshot").data or not dag.get_task("snapshot").data["window_start"]
 
 
+@pytest.mark.parametrize("start", [{"trailing": "P30D"}, {"since_last_snapshot": True}])
+def test_a_window_whose_start_is_declared_offers_only_its_end(start: dict[str, Any]):
+    dag = _small(data={"path": "/inbox", "timestamp": "day", **start}).dag()
+    assert {name for name in dag.params if name.startswith("window")} == {"window_end"}
+    assert "window_start" not in str(dag.get_task("snapshot").data.get("window_start"))
+
+
+def test_a_regular_expression_with_braces_reaches_the_task_as_it_was_written():
+    rule = {"type": "expect_column_values_to_match_regex", "kwargs": {"column": "zip", "regex": "^[0-9]{{5}}$|{%"}}
+    task = _small(validation={"expectations": [rule]}).dag().get_task("validate")
+    rendered = task.render_template(task.validation, {})
+    assert rendered["expectations"][0]["kwargs"] == rule["kwargs"]
+
+
+def test_a_query_is_described_by_its_connection_and_not_by_its_text():
+    data = {"query": "SELECT * FROM orders", "conn_id": "shop", "timestamp": "day"}
+    assert "from a query to `shop`" in _small(data=data).dag().doc_md
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"query": "SELECT 1", "conn_id": "shop", "timestamp": "day"},
+        {"path": "s3://b/x.csv", "timestamp": "day"},
+        {"path": "/inbox", "partitioned": True, "timestamp": "day"},
+    ],
+)
+def test_new_data_is_watched_only_where_files_can_be_seen(data: dict[str, Any]):
+    with pytest.raises(SpecError, match="the trigger new_data"):
+        _small(data=data, triggers=[NEW_DATA])
+
+
 @pytest.mark.parametrize(
     ("value", "json_type"),
     [

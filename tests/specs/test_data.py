@@ -120,3 +120,39 @@ def test_a_dataset_has_one_source_and_one_window(settings, said):
     with pytest.raises(SpecError) as caught:
         DatasetSpec(**settings)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("setting", [{"trailing": 30}, {"window_start": 20240101}, {"window_end": 1.5}])
+def test_a_bare_number_is_no_time(setting):
+    with pytest.raises(SpecError, match="not as a number"):
+        DatasetSpec(path="x", timestamp="at", **setting)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"format": "csv"}, "`format` says nothing without `path`"),
+        ({"csv": {"delimiter": ";"}}, "`csv` says nothing without `path`"),
+        ({"partitioned": True}, "`partitioned` says nothing without `path`"),
+        ({"function_params": {"a": 1}}, "`function_params` says nothing without `function`"),
+    ],
+)
+def test_a_setting_of_another_kind_of_source_is_refused(settings, message):
+    with pytest.raises(SpecError, match=message):
+        DatasetSpec(query="SELECT 1", conn_id="c", **settings)
+
+
+def test_a_connection_that_nothing_needs_is_refused():
+    with pytest.raises(SpecError, match="`conn_id` says nothing here"):
+        DatasetSpec(path="/x.csv", conn_id="aws_default")
+
+
+def test_parameters_of_a_function_are_json_so_that_a_dag_and_a_notebook_give_the_same():
+    with pytest.raises(SpecError, match="function_params"):
+        DatasetSpec(function="a:b", function_params={"when": object()})
+
+
+@pytest.mark.parametrize("source", [{"path": "x"}, {"query": "SELECT 1", "conn_id": "c"}, {"function": "a:b"}])
+def test_a_dataset_survives_the_way_through_json(source):
+    spec = DatasetSpec(**source, timestamp="at", trailing="P30D")
+    assert DatasetSpec.parse(spec.model_dump(mode="json")) == spec

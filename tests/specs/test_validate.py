@@ -33,3 +33,9 @@ def test_the_path_of_a_suite_is_expanded(monkeypatch):
 def test_a_policy_takes_verdicts_only():
     with pytest.raises(SpecError, match=r"rules\.column_new"):
         PolicySpec(rules={"column_new": "IGNORE"})
+
+
+def test_requests_are_never_validated_so_they_can_not_be_counted_from_the_last_validation():
+    data = {"path": "/requests.csv", "timestamp": "at", "since_last_snapshot": True}
+    with pytest.raises(SpecError, match="set `trailing`"):
+        ValidationSpec(expectations=[EXPECTATION], serving={"data": data})

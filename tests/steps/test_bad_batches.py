@@ -151,7 +151,7 @@ HALTED: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str, str]] = {
     "a column vanishes": (_vanish, "income: column_missing", "no such column"),
     "a column appears": (_appear, "incoem: column_new", "type double"),
     "a column changes its type": (_retype, "age: column_retyped", "'unknown'"),
-    "a column is all null": (_all_null, "income: column_", "income"),
+    "a column is all null": (_all_null, "income: column_empty", "all 400 values missing"),
     "values are negative": (_negative, "age: expect_column_values_to_be_between", "'-44'"),
     "values are absurd": (_absurd, "income: expect_column_values_to_be_between", "1000000000000"),
     "all categories are new": (_many_new_categories, "city: category_new", "Rome."),

@@ -7,7 +7,7 @@ import pytest
 
 from airflow_mlops import ContinuousTraining
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.errors import DataError, DataHaltedError, SpecError, UnavailableError
+from airflow_mlops.errors import DataError, DataHaltedError, NoRowsError, SpecError, UnavailableError
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.monitor import read_decisions
 from tests.steps.cases import NOTHING_LEFT, Bench, left_by, runs_by_status, small_frame
@@ -84,7 +84,7 @@ def test_an_empty_file_is_named_and_nothing_is_kept(delivered: Bench):
 
 def test_a_file_with_a_header_and_no_row_is_refused(bench: Bench):
     bench.deliver(small_frame().head(0))
-    message = _refused(bench, DataError)
+    message = _refused(bench, NoRowsError)
     assert "1 file(s) at" in message
     assert "hold no row. Nothing was kept and the champion stays. Check the window and the delivery." in message
     assert bench.platform.storage.names("snapshots", "small") == []
@@ -93,7 +93,7 @@ def test_a_file_with_a_header_and_no_row_is_refused(bench: Bench):
 
 def test_a_window_with_no_row_in_it_is_refused_and_named(delivered: Bench):
     spec = delivered.spec(data={"window_start": "2030-01-01"})
-    message = _refused(delivered, DataError, spec)
+    message = _refused(delivered, NoRowsError, spec)
     assert "hold no row from 2030-01-01 00:00:00 UTC on. Nothing was kept" in message
     assert delivered.platform.storage.names("snapshots", "small") == []
 

@@ -77,6 +77,62 @@ def test_a_random_split_keeps_repeated_rows_on_one_side(bench):
     assert _check(bench, pd.concat([frame, frame]), method="random").is_clean
 
 
+def test_rows_that_are_delivered_again_with_new_ids_are_found(bench):
+    frame = pd.concat([_frame(), _frame()]).assign(
+        instant=range(1000), name=lambda f: f["instant"].map("row {}".format)
+    )
+    report = _check(bench, frame, method="random")
+    assert _rules(report) == [("shared_rows", ("shop", "x", "y"))]
+    assert report.notes == ("'instant', 'name': another value in every row, so rows were compared without",)
+    with pytest.raises(LeakageError, match=r"or draw by method random, with split\.key naming columns"):
+        report.require_clean()
+
+
+def test_a_key_that_is_the_same_in_both_deliveries_keeps_them_on_one_side(bench):
+    frame = _frame().assign(order=range(500))
+    again = pd.concat([frame, frame]).assign(instant=range(1000))
+    assert not _check(bench, again, method="random").is_clean
+    assert _check(bench, again, method="random", key="order").is_clean
+
+
+def test_texts_that_are_delivered_again_with_new_ids_are_found(bench):
+    frame = _frame()[["day"]].assign(review=[f"review {i}" for i in range(500)], y=[0, 1] * 250)
+    again = pd.concat([frame, frame]).assign(id=range(1000))
+    assert _rules(_check(bench, again, method="random")) == [("shared_rows", ("review", "y"))]
+
+
+@pytest.mark.parametrize("n_rows", [150, 600, 3000])
+@pytest.mark.parametrize("n_ages", [0, 70])
+@pytest.mark.parametrize("method", ["time", "random"])
+def test_coarse_rows_with_ids_are_equal_by_chance_and_the_report_says_so(bench, n_rows, n_ages, method):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(
+        {
+            "day": pd.date_range("2020-01-01", periods=n_rows, freq="h"),
+            "id": range(n_rows),
+            "sex": rng.choice(["f", "m"], n_rows),
+            "plan": rng.choice(["free", "basic", "pro"], n_rows, p=[0.6, 0.3, 0.1]),
+            "y": (rng.random(n_rows) < 0.3).astype(int),
+        }
+    )
+    report = _check(bench, frame.assign(age=rng.integers(18, 18 + n_ages, n_rows)) if n_ages else frame, method=method)
+    assert report.is_clean
+    assert any("rows repeat too often to tell duplicates: " in note for note in report.notes)
+
+
+def test_rows_that_have_the_target_alone_in_common_are_not_the_same(bench):
+    rng = np.random.default_rng(2)
+    frame = _frame()[["day"]].assign(text=[f"text {i}" for i in range(500)], y=rng.integers(0, 300, 500) / 10)
+    report = _check(bench, frame, method="random")
+    assert report.is_clean
+    assert "no column is left beside target, timestamp, key and ids: rows were not compared" in report.notes
+
+
+def test_a_feature_that_only_one_class_has_fails_the_run(bench):
+    frame = _frame().assign(y=lambda f: (f["y"] > 0).astype(int), refund=lambda f: f["x"].where(f["y"] == 1))
+    assert _rules(_check(bench, frame)) == [("determines_class", ("refund",))]
+
+
 def test_a_few_rows_that_are_equal_by_chance_are_none(bench):
     frame = _frame()
     frame.loc[499, ["shop", "x", "y"]] = frame.loc[3, ["shop", "x", "y"]].to_numpy()

@@ -18,7 +18,6 @@ from airflow_mlops.steps.data import (
     list_snapshots,
     load_profile,
     load_snapshot,
-    note_verdict,
     snapshot_dataset,
     store_rows,
 )
@@ -40,12 +39,10 @@ def _deliver(inbox: Path, start: str, name: str, n_rows: int = 10) -> None:
     small_frame(n_rows, start=start).to_csv(inbox / name, index=False)
 
 
-def _since(inbox: Path) -> DatasetSpec:
-    return DatasetSpec(path=str(inbox), timestamp="day", since_last_snapshot=True)
-
-
 def _take(inbox: Path, storage: Storage, run_id: str) -> DatasetSnapshot:
-    return snapshot_dataset(_since(inbox), dataset="small", storage=storage, run=run_named(run_id))
+    return snapshot_dataset(
+        DatasetSpec(path=str(inbox), timestamp="day"), dataset="small", storage=storage, run=run_named(run_id)
+    )
 
 
 def test_a_manifest_says_where_the_rows_come_from_who_took_them_and_when(inbox, storage):
@@ -73,40 +70,17 @@ def test_a_profile_of_all_rows_is_stored_with_the_snapshot(inbox, storage):
     assert columns["day"].is_ordered
 
 
-def test_since_the_last_snapshot_only_new_rows_are_taken(inbox, storage):
+def test_a_snapshot_that_is_pruned_while_they_are_listed_is_left_out_and_a_damaged_one_is_not(inbox, storage):
+    class Late(Storage):
+        def names(self, *parts: str) -> list[str]:
+            return [*super().names(*parts), "pruned since"]
+
     _deliver(inbox, "2020-01-01", "a.csv")
-    first = _take(inbox, storage, "first")
-    _deliver(inbox, "2020-01-06", "b.csv")
-    second = _take(inbox, storage, "second")
-    assert (first.n_rows, second.n_rows) == (10, 5)
-    assert second.window_start == datetime.fromisoformat("2020-01-11")
-    assert [snapshot.digest for snapshot in list_snapshots(storage, "small")] == [first.digest, second.digest]
-
-
-def test_a_retry_sees_the_window_that_its_first_try_saw(inbox, storage):
-    _deliver(inbox, "2020-01-01", "a.csv")
-    _take(inbox, storage, "first")
-    _deliver(inbox, "2020-01-11", "b.csv")
-    assert _take(inbox, storage, "second") == _take(inbox, storage, "second")
-
-
-def test_what_a_validation_halted_is_taken_again(inbox, storage):
-    _deliver(inbox, "2020-01-01", "a.csv")
-    first = _take(inbox, storage, "first")
-    note_verdict(storage, first, is_halted=True, report_uri="reports/small/first/validation.html")
-    _deliver(inbox, "2020-01-11", "b.csv")
-    assert _take(inbox, storage, "second").n_rows == 20
-
-
-def test_nothing_new_is_no_pass_and_says_that_it_may_be_well(inbox, storage):
-    _deliver(inbox, "2020-01-01", "a.csv")
-    first = _take(inbox, storage, "first")
-    with pytest.raises(DataError) as caught:
-        _take(inbox, storage, "second")
-    message = str(caught.value)
-    assert "hold no row that is later than 2020-01-10T00:00:00+00:00, the last one of the snapshots so far" in message
-    assert "Nothing was kept and the champion stays. That is well if nothing was to be delivered since" in message
-    assert list_snapshots(storage, "small") == [first]
+    taken = _take(inbox, storage, "first")
+    assert list_snapshots(Late(str(storage.root)), "small") == [taken]
+    (Path(taken.uri) / "manifest.json").unlink()
+    with pytest.raises(IntegrityError, match=r"manifest.json is missing"):
+        list_snapshots(storage, "small")
 
 
 def test_a_trailing_window_is_counted_from_the_moment_that_is_given(inbox, storage):

@@ -51,6 +51,10 @@ def load(window_start: datetime | None, window_end: datetime | None, *, n: int) 
     return pd.DataFrame({"n": range(n), "at": pd.date_range("2026-01-01", periods=n, tz="UTC")})
 
 
+def login(window_start: datetime | None, window_end: datetime | None, *, password: str) -> pd.DataFrame:
+    return pd.DataFrame({"n": [1]})
+
+
 def _rows(source: OpenSource) -> list[dict[str, Any]]:
     return source.rows.read_all().to_pylist()
 
@@ -197,7 +201,16 @@ def test_the_lineage_of_a_query_is_its_text_and_of_a_function_its_code(read, tmp
     function = "tests.steps.test_sources:load"
     rows, lineage = read(function=function, function_params={"n": 2})
     assert [row["n"] for row in rows] == [0, 1]
-    assert lineage == {"function": function, "params": {"n": 2}, "code_digest": code_digest(function)}
+    params_digest = lineage.pop("params_digest")
+    assert lineage == {"function": function, "params": ["n"], "code_digest": code_digest(function)}
+    assert read(function=function, function_params={"n": 2})[1]["params_digest"] == params_digest
+    assert read(function=function, function_params={"n": 3})[1]["params_digest"] != params_digest
+
+
+def test_the_lineage_of_a_function_has_no_value_of_its_parameters(read):
+    _, lineage = read(function="tests.steps.test_sources:login", function_params={"password": "hunter2"})
+    assert lineage["params"] == ["password"]
+    assert "hunter2" not in json.dumps(lineage)
 
 
 @pytest.mark.parametrize(

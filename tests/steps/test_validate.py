@@ -137,7 +137,7 @@ def test_more_bad_rows_than_allowed_halt_and_are_kept_as_evidence(bench: Bench):
     report = validate(bench, frame, expectations=[AGE], policy={"rules": {AGE["type"]: "QUARANTINE"}})
     assert report.verdict is Verdict.HALT
     finding = report.findings[-1]
-    assert str(finding) == "quarantine: found 30 of 200 rows (15.00%) are bad, expected at most 10.00%"
+    assert str(finding) == "quarantine: found 30 of 200 rows (15.00%) are bad, expected at least one, at most 10.00%"
     assert report.quarantine is not None
     assert pq.read_table(report.quarantine.uri).num_rows == 30
 
@@ -168,10 +168,13 @@ def test_an_expectation_may_say_itself_what_it_leads_to(bench: Bench):
 
 def test_a_check_that_could_not_be_made_is_neither_a_pass_nor_bad_data(bench: Bench):
     text = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "city", "min_value": 0, "max_value": 1}}
-    with pytest.raises(DataError, match="1 expectation\\(s\\) could not be checked, which says nothing about the data"):
-        validate(bench, people(), expectations=[AGE, text])
+    report = validate(bench, people(), expectations=[AGE, text])
+    assert (report.verdict, report.accepted) == (Verdict.UNDECIDED, None)
+    assert [check.outcome for check in report.checks] == [Outcome.MET, Outcome.UNCHECKED]
+    with pytest.raises(DataError, match=r"1 expectation\(s\) could not be checked, which says nothing about the data"):
+        report.require_accepted()
     stored = bench.platform.storage.read_json("reports", "small", "r", "validation.json")
-    assert [check["outcome"] for check in stored["checks"]] == ["MET", "UNCHECKED"]
+    assert stored["verdict"] == "UNDECIDED"
 
 
 def test_a_snapshot_that_was_changed_is_not_validated(bench: Bench):
@@ -186,10 +189,10 @@ def test_a_halted_snapshot_is_marked_and_one_that_passes_later_is_not(bench: Ben
     assert validate(bench, with_bad_rows(people()), expectations=[AGE]).verdict is Verdict.HALT
     (snapshot,) = list_snapshots(bench.platform.storage, "people")
     note = ("snapshots", "people", Path(snapshot.uri).name, "verdict.json")
-    assert bench.platform.storage.read_json(*note)["is_halted"] is True
+    assert bench.platform.storage.read_json(*note)["is_accepted"] is False
     loose = {"type": AGE["type"], "kwargs": {"column": "age", "min_value": -10}}
     assert validate(bench, with_bad_rows(people()), expectations=[loose]).verdict is Verdict.PROCEED
-    assert bench.platform.storage.read_json(*note)["is_halted"] is False
+    assert bench.platform.storage.read_json(*note)["is_accepted"] is True
 
 
 def test_requests_that_differ_from_what_is_learnt_are_a_reason_to_retrain(bench: Bench, tmp_path: Path):
@@ -216,8 +219,61 @@ def test_an_inferred_suite_is_met_by_its_own_data_and_names_keys_domains_and_ran
     assert infer_suite(snapshot, storage=bench.platform.storage) == suite
 
 
+def test_rows_that_come_twice_break_an_inferred_suite_also_where_no_column_is_a_key(bench: Bench):
+    frame = people().drop(columns="id").assign(weight=np.random.default_rng(1).normal(70, 10, 200))
+    suite = infer_suite(snapshot_of(bench, frame), storage=bench.platform.storage)
+    report = validate(bench, pd.concat([frame, frame.head(3)]), expectations=suite["expectations"])
+    assert report.verdict is Verdict.HALT
+    (finding,) = report.findings
+    assert (finding.rule, finding.observed[:8]) == ("expect_compound_columns_to_be_unique", "6 of 203")
+
+
 def test_without_a_champion_an_inferred_suite_says_that_there_is_nothing_to_compare_with(bench: Bench):
     report = validate(bench, people(), inferred=True)
     assert (report.checks, report.reference_digest) == ((), "")
+    assert [finding.rule for finding in report.findings] == ["nothing_checked"]
+    assert report.verdict is Verdict.PROCEED
     page = bench.platform.storage.path(*report.report_uri.split("/")).read_text()
     assert "nothing: there is no champion" in page
+
+
+def test_two_rules_of_one_kind_about_one_column_both_part_the_rows(bench: Bench):
+    low = {"type": AGE["type"], "kwargs": {"column": "age", "min_value": 0}}
+    high = {"type": AGE["type"], "kwargs": {"column": "age", "max_value": 120}}
+    policy = {"rules": {AGE["type"]: "QUARANTINE"}}
+    report = validate(bench, with_bad_rows(people()), expectations=[low, high], policy=policy)
+    assert report.verdict is Verdict.QUARANTINE
+    assert report.quarantine is not None
+    assert report.quarantine.n_rows == 2
+    ages = pq.read_table(report.require_accepted().data_uri)["age"].to_pylist()
+    assert 0 <= min(ages) <= max(ages) <= 120
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"policy": {"rules": {"expect_column_values_to_be_betwen": "HALT"}}}, "there is no rule .* Did you mean"),
+        ({"policy": {"rules": {f"{AGE['type']}:agee": "HALT"}}}, "there is no column 'agee' here. Did you mean 'age'"),
+        ({"expectations": [{**AGE, "meta": {"on_failure": "quarantine"}}]}, "on_failure is 'quarantine'"),
+    ],
+)
+def test_a_policy_that_means_nothing_here_is_refused(settings: dict[str, Any], message: str, bench: Bench):
+    with pytest.raises(SpecError, match=message):
+        validate(bench, people(), **{"expectations": [AGE], **settings})
+
+
+def test_a_rule_about_a_missing_column_and_another_halts_and_does_not_blame_the_suite(bench: Bench):
+    pair = {
+        "type": "expect_column_pair_values_to_be_equal",
+        "kwargs": {"column_A": "age", "column_B": "years"},
+    }
+    report = validate(bench, people(), expectations=[pair])
+    assert report.verdict is Verdict.HALT
+    assert [finding.rule for finding in report.findings] == ["column_missing"]
+
+
+def test_without_any_request_the_comparison_says_so_and_stops_nothing(bench: Bench, tmp_path: Path):
+    (tmp_path / "requests.csv").write_text("city\n")
+    report = validate(bench, people(), expectations=[AGE], serving={"data": {"path": str(tmp_path / "requests.csv")}})
+    assert report.verdict is Verdict.PROCEED
+    assert [str(finding) for finding in report.findings] == ["serving_rows: found 0 requests, expected at least 200"]

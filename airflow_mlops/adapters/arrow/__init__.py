@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
+from airflow_mlops.adapters.arrow.blocks import After, part_rows, read_blocks, sample_frame, schema_of, stage_rows
 from airflow_mlops.adapters.arrow.digest import BLOCK_ROWS, RowDigest, file_digest
-from airflow_mlops.adapters.arrow.reader import (
-    After,
-    check_file,
-    check_rows,
-    mask_batches,
-    read_column,
-    read_frame,
-    sample_frame,
-)
+from airflow_mlops.adapters.arrow.reader import check_file, check_rows, read_column, read_frame
+from airflow_mlops.adapters.arrow.values import moments, n_null, texts
 from airflow_mlops.adapters.arrow.writer import ParquetDigestWriter
 
 __all__ = [
@@ -22,8 +16,14 @@ __all__ = [
     "check_file",
     "check_rows",
     "file_digest",
-    "mask_batches",
+    "moments",
+    "n_null",
+    "part_rows",
+    "read_blocks",
     "read_column",
     "read_frame",
     "sample_frame",
+    "schema_of",
+    "stage_rows",
+    "texts",
 ]

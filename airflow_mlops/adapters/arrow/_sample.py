@@ -27,7 +27,7 @@ class SpreadSample:
         self._seen += rows.num_rows
         if first >= rows.num_rows:
             return
-        self._kept.append(rows.take(_every(self._step, first, rows)))
+        self._kept.append(rows if self._step == 1 else rows.take(_every(self._step, first, rows)))
         self._n_kept += self._kept[-1].num_rows
         while self._n_kept > self._max_rows:
             self._step *= 2

@@ -1,34 +1,19 @@
-"""Arrow: streamed reading of Parquet, and whether it is what was vouched for."""
+"""Arrow: reading of Parquet files, and whether they are what was vouched for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters.arrow._sample import SpreadSample
 from airflow_mlops.adapters.arrow.digest import RowDigest, file_digest
 from airflow_mlops.errors import IntegrityError
 
-__all__ = ["After", "check_file", "check_rows", "mask_batches", "read_column", "read_frame", "sample_frame"]
-
-After = tuple[str, datetime]
-"""A timestamp column and a moment: the rows that are later."""
-
-
-def mask_batches(
-    batches: Iterable[pa.RecordBatch], is_test: Callable[[pa.RecordBatch], NDArray[np.bool_]]
-) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Part every batch in the rows for training and those that are held back."""
-    for batch in batches:
-        held_back = np.asarray(is_test(batch), dtype=bool)
-        yield batch.filter(pa.array(~held_back)), batch.filter(pa.array(held_back))
+__all__ = ["check_file", "check_rows", "read_column", "read_frame"]
 
 
 def read_frame(path: str, expected_digest: str = "", *, columns: Sequence[str] | None = None) -> Any:
@@ -103,23 +88,3 @@ def _changed(path: str, what: str, digest: str, expected_digest: str) -> Integri
 def read_column(path: str, column: str) -> NDArray[Any]:
     """Read one column of a Parquet file as a numpy array."""
     return np.asarray(pq.read_table(path, columns=[column]).column(0).to_numpy())
-
-
-def sample_frame(path: str, columns: Sequence[str], max_rows: int, *, after: After | None = None) -> Any:
-    """Read at most ``max_rows`` rows, spread evenly over the file, as a pandas data frame to draw from."""
-    sample = SpreadSample(max_rows)
-    with pq.ParquetFile(path) as file:
-        schema = pa.schema([file.schema_arrow.field(name) for name in columns])
-        for rows in _row_groups(file, columns, after):
-            sample.add(rows)
-    return sample.table(schema).to_pandas()
-
-
-def _row_groups(file: pq.ParquetFile, columns: Sequence[str], after: After | None) -> Iterator[pa.Table]:
-    wanted = list(dict.fromkeys([*columns, *([after[0]] if after else [])]))
-    for group in range(file.num_row_groups):
-        table = file.read_row_group(group, columns=wanted)
-        if after:
-            moment = table.column(after[0]).cast(pa.timestamp("us"))
-            table = table.filter(pc.greater(moment, pa.scalar(after[1], pa.timestamp("us"))))
-        yield table.select(list(columns))

@@ -22,8 +22,9 @@ from airflow_mlops.core.profile import Spread
 
 __all__ = ["ParquetDigestWriter"]
 
-_SAMPLE_ROWS = 65_536
+_SAMPLE_ROWS = 32_768
 _MAX_PENDING = 6
+_MAX_DICTIONARY = BLOCK_ROWS // 4
 
 
 class ParquetDigestWriter:
@@ -36,13 +37,7 @@ class ParquetDigestWriter:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._path, self._schema = path, kept_schema(schema)
-        self._file = pq.ParquetWriter(
-            path,
-            self._schema,
-            compression="snappy",
-            use_dictionary=[column.name for column in self._schema if not pa.types.is_floating(column.type)],
-            use_compliant_nested_type=False,
-        )
+        self._file: pq.ParquetWriter | None = None
         self._digest, self._sample = RowDigest(self._schema), SpreadSample(_SAMPLE_ROWS)
         self._order, self._spreads = MomentOrder(self._schema), NumberSpreads(self._schema)
         self._nulls = [0] * len(self._schema)
@@ -60,14 +55,15 @@ class ParquetDigestWriter:
     ) -> None:
         try:
             if kind is None:
-                if self._n_waiting:
+                if self._n_waiting or self._file is None:
                     self._flush(self._n_waiting)
                 self._await_all_but(0)
         finally:
             for pool in (self._hashing, self._encoding):
                 pool.shutdown(cancel_futures=True)
             self._waiting.clear()
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take some more rows.
@@ -116,6 +112,10 @@ class ParquetDigestWriter:
         table = pa.Table.from_batches(self._waiting, self._schema)
         block, rest = table.slice(0, n_rows), table.slice(n_rows)
         self._waiting, self._n_waiting = rest.to_batches(), rest.num_rows
+        if self._file is None:
+            self._file = _open(self._path, block)
+        if not n_rows:
+            return
         self._start(self._hashing, self._take_in, block)
         self._start(self._encoding, self._write_group, block)
         self._await_all_but(_MAX_PENDING)
@@ -138,4 +138,26 @@ class ParquetDigestWriter:
         self._nulls = [n + column.null_count for n, column in zip(self._nulls, block.columns, strict=True)]
 
     def _write_group(self, block: pa.Table) -> None:
-        self._file.write_table(block, row_group_size=BLOCK_ROWS)
+        if self._file is not None:
+            self._file.write_table(block, row_group_size=BLOCK_ROWS)
+
+
+def _open(path: Path, block: pa.Table) -> pq.ParquetWriter:
+    """Open a file for blocks like this one.
+
+    A dictionary of numbers that are all different costs time and room, and nobody asks for the extremes of texts.
+    """
+    return pq.ParquetWriter(
+        path,
+        block.schema,
+        compression="snappy",
+        use_dictionary=[column.name for column in block.schema if _has_dictionary(column.type, block, column.name)],
+        write_statistics=[column.name for column in block.schema if not pa.types.is_string(column.type)],
+        use_compliant_nested_type=False,
+    )
+
+
+def _has_dictionary(kind: pa.DataType, block: pa.Table, column: str) -> bool:
+    if pa.types.is_integer(kind):
+        return bool(len(block.column(column).unique()) <= _MAX_DICTIONARY)
+    return not pa.types.is_floating(kind)

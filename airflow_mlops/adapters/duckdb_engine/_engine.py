@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -12,36 +13,63 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from airflow_mlops.errors import DataError, UnavailableError, bounded, did_you_mean
+from airflow_mlops.errors import DataError, IntegrityError, MlopsError, UnavailableError, bounded, did_you_mean
 
-__all__ = ["connect", "literal", "name", "one_row", "paths", "stored", "stream"]
+__all__ = ["connect", "literal", "name", "one_row", "open_engine", "paths", "stored", "stream"]
 
 _BATCH_ROWS = 65_536
 _MEMORY_LIMIT = "2GB"
+
+_LOST = (
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+    duckdb.ConnectionException,
+    duckdb.FatalException,
+    duckdb.InternalException,
+)
+# How the messages begin where Arrow passes them on, whatever the class.
+_LOST_SAID = ("IO Error", "Out of Memory Error", "Connection Error", "FATAL Error", "INTERNAL Error")
+# A Parquet file of ours that was damaged; some of these have no class of their own.
+_DAMAGE = re.compile(
+    r"No magic bytes|Footer length|likely corrupt|TProtocolException|don't know what type|Variable-length int|"
+    r"Could not read enough bytes|Failed to read (Parquet )?file|[Dd]ecompress|Invalid thrift"
+)
+
+
+def open_engine(overflow: str) -> duckdb.DuckDBPyConnection:
+    """Return an engine of its own with bounded memory, whose time zone is UTC on every machine.
+
+    :param overflow: a folder for what does not fit into memory.
+    """
+    connection = duckdb.connect(config={"memory_limit": _MEMORY_LIMIT, "temp_directory": overflow})
+    connection.execute("SET TimeZone = 'UTC'")  # not the machine's, or workers would read other moments
+    connection.execute("SET enable_progress_bar = false")  # it would be drawn into the logs of tasks
+    connection.execute("SET streaming_buffer_size = '128MB'")  # so that it reads on while rows are written
+    return connection
 
 
 @contextlib.contextmanager
 def connect(subject: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give an engine of its own, with bounded memory and a folder for what does not fit, and say what fails.
 
-    :raises DataError: when what it reads can't be read.
-    :raises UnavailableError: when memory or disk do not suffice.
+    :raises DataError: when what it reads can't be computed.
+    :raises IntegrityError: when a file of ours is damaged.
+    :raises UnavailableError: when a file or the engine is lost, or memory or disk do not suffice.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="mlops-duckdb-") as overflow,
-        duckdb.connect(config={"memory_limit": _MEMORY_LIMIT, "temp_directory": overflow}) as connection,
-    ):
-        connection.execute("SET TimeZone = 'UTC'")  # not the machine's, or workers would read other moments
+    with contextlib.ExitStack() as stack:
+        try:
+            overflow = stack.enter_context(tempfile.TemporaryDirectory(prefix="mlops-duckdb-"))
+            connection = stack.enter_context(open_engine(overflow))
+        except (OSError, duckdb.Error) as error:
+            raise _lost(subject, error) from error
         try:
             yield connection
-        except duckdb.OutOfMemoryException as error:
-            raise UnavailableError(
-                f"{subject} can't be read with {_MEMORY_LIMIT} of memory and the disk that is left: "
-                f"{_first_lines(error)}. That says nothing about the data. Make room below "
-                f"{tempfile.gettempdir()}, then retry."
-            ) from error
         except (duckdb.Error, pa.ArrowException) as error:
-            raise DataError(f"{subject} can't be read: {_first_lines(error)}") from error
+            raise _meaning(subject, error) from error
+        except OSError as error:
+            if error.errno is None and re.match(r"[A-Za-z ]+ Error: ", str(error)):
+                raise _meaning(subject, error) from error  # the engine's, passed on by Arrow
+            raise  # of whoever uses the connection
 
 
 @contextlib.contextmanager
@@ -97,6 +125,27 @@ def literal(value: str | datetime | Sequence[str]) -> str:
 def paths(files: Sequence[str]) -> str:
     """Return a list of files as a literal, in which a name that looks like a pattern is a name all the same."""
     return literal([file if "://" in file else glob.escape(file) for file in files])
+
+
+def _meaning(subject: str, error: Exception) -> MlopsError:
+    """Return what an error of the engine says: a file of ours is damaged, something is lost, or the data is bad."""
+    message = str(error)
+    if _DAMAGE.search(message):
+        return IntegrityError(
+            f"{subject} can't be read, a file is damaged: {_first_lines(error)}. Nothing was decided. Run the pipeline "
+            f"again to make it anew."
+        )
+    if isinstance(error, (*_LOST, MemoryError)) or message.startswith(_LOST_SAID):
+        return _lost(subject, error)
+    return DataError(f"{subject} can't be read: {_first_lines(error)}")
+
+
+def _lost(subject: str, error: Exception) -> UnavailableError:
+    return UnavailableError(
+        f"{subject} can't be read now: {_first_lines(error)}. That says nothing about the data, and nothing was "
+        f"decided. See that the storage can be reached and that {tempfile.gettempdir()} has room ({_MEMORY_LIMIT} of "
+        f"memory are used before it), then try again."
+    )
 
 
 def _first_lines(error: Exception, limit: int = 6) -> str:

@@ -36,7 +36,8 @@ class Question:
         distinct = f"approx_count_distinct({self.distinct})" if self.distinct else "NULL::BIGINT"
         where = f"WHERE {self.where} " if self.where else ""
         columns = ("NULL::DOUBLE", "key::VARCHAR") if self.is_text else ("key::DOUBLE", "NULL::VARCHAR")
-        counted = f"SELECT {self.key} AS key, count(*) AS n, {distinct} AS n_distinct FROM {rows} {where}GROUP BY key"
+        # By its place: a name would be that of a column, if the file has one of it.
+        counted = f"SELECT {self.key} AS key, count(*) AS n, {distinct} AS n_distinct FROM {rows} {where}GROUP BY 1"
         return f"SELECT {place}, {', '.join(columns)}, n, n_distinct FROM ({counted})"
 
 

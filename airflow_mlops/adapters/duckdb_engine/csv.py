@@ -15,7 +15,7 @@ import fsspec
 
 from airflow_mlops.adapters.duckdb_engine._engine import literal, name, paths
 from airflow_mlops.adapters.duckdb_engine.csv_heads import CsvHead, as_utf8, delimiter_of, read_head
-from airflow_mlops.adapters.duckdb_engine.partitions import partition_types
+from airflow_mlops.adapters.duckdb_engine.partitions import partition_types, require_apart, require_one_case
 from airflow_mlops.adapters.duckdb_engine.text_types import (
     Reading,
     check_format,
@@ -63,14 +63,8 @@ class CsvSource:
         alike = itertools.groupby(heads, key=lambda head: head.names)
         self._runs = [_Run(files=tuple(head.file for head in found), names=names) for names, found in alike]
         self._names = list(dict.fromkeys(column for run in self._runs for column in run.names))
-        known: dict[str, str] = {}
-        for column in self._names:
-            other = known.setdefault(column.casefold(), column)
-            if other != column:
-                raise DataError(
-                    f"{data.subject} have a column {other!r} and a column {column!r}, which differ in upper and lower "
-                    f"case only. Nothing was read. Write the headers alike."
-                )
+        require_one_case(self._names, data.subject)
+        require_apart(self._names, self._partitions, data.subject)
         unknown = [column for column in self._settings.types if column not in self._names]
         if unknown:
             raise SpecError(
@@ -89,7 +83,7 @@ class CsvSource:
         open_columns = [column for column in self._names if column not in given]
         if not open_columns:
             return given
-        rows = self._union({}, limit=None if exact else max(1024, _SAMPLE_ROWS // len(self._runs)))
+        rows = self._union(limit=None if exact else max(1024, _SAMPLE_ROWS // len(self._runs)))
         values = [self._value(column) for column in open_columns]
         examples = one_row(connection, rows, [f"any_value({value})" for value in values])
         counts = [counts_of(*pair, self._settings) for pair in zip(values, examples, strict=True)]
@@ -105,16 +99,24 @@ class CsvSource:
 
     def sql(self, readings: Mapping[str, Reading]) -> str:
         """Return a query for the rows, in the order of the files."""
-        columns = [f"{readings[column].sql(self._value(column))} AS {name(column)}" for column in self._names]
-        columns += [name(column) for column in self._partitions if column not in self._names]
-        return f"SELECT {', '.join(columns)} FROM ({self._union(readings)})"
+        columns = [f"p{place} AS {name(column)}" for place, column in enumerate(self._partitions)]
+        parts = [f"{name(column)} AS p{place}" for place, column in enumerate(self._partitions)]
+        texts, made = [], []
+        for place, column in enumerate(self._names):
+            reading, value = readings[column], self._value(column)
+            cast = reading.cast_sql(value)
+            texts += [f"{value} AS t{place}", *([f"{cast} AS c{place}"] if cast else [])]
+            made.append(f"{reading.sql(f't{place}', f'c{place}')} AS {name(column)}")
+        # The engine would compute a cast once for each place that has it.
+        once = f"SELECT {', '.join(texts + parts)} FROM ({self._union()})"
+        return f"SELECT {', '.join(made + columns)} FROM ({once})"
 
     def misfit(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> DataError:
         """Return what is wrong with values that are not of the type that the user set."""
         column = reading.column
         for run in self._runs:
             for file in run.files if column in run.names else ():
-                one = self._reader(replace(run, files=(file,)), {})
+                one = self._reader(replace(run, files=(file,)))
                 found = find_misfit(connection, one, reading, self._value(column))
                 if found:
                     return self._misfit(column, file, found)
@@ -137,21 +139,20 @@ class CsvSource:
         return replace(read_head(fsspec.filesystem("file"), str(copy), self._settings), file=str(copy))
 
     def _value(self, column: str) -> str:
-        """Return SQL for a column's text, or for what the parser made of it."""
+        """Return SQL for a column's text."""
         if not self._settings.skip_initial_space:
             return name(column)
         missing = literal(self._settings.missing_values) if self._settings.missing_values else "[]::VARCHAR[]"
         text = f"ltrim({name(column)})"
         return f"(CASE WHEN NOT list_contains({missing}, {text}) THEN {text} END)"
 
-    def _union(self, readings: Mapping[str, Reading], *, limit: int | None = None) -> str:
+    def _union(self, *, limit: int | None = None) -> str:
         cut = f" LIMIT {limit}" if limit is not None else ""
-        return " UNION ALL BY NAME ".join(f"(FROM {self._reader(run, readings)}{cut})" for run in self._runs)
+        return " UNION ALL BY NAME ".join(f"(FROM {self._reader(run)}{cut})" for run in self._runs)
 
-    def _reader(self, run: _Run, readings: Mapping[str, Reading]) -> str:
+    def _reader(self, run: _Run) -> str:
         settings = self._settings
-        kinds = {column: readings[column].parsed_as if column in readings else "VARCHAR" for column in run.names}
-        types = ", ".join(f"{literal(column)}: {literal(kind)}" for column, kind in kinds.items())
+        types = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in run.names)
         options = [
             "auto_detect = false",
             f"delim = {literal(self._delimiter)}",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from airflow_mlops.adapters.duckdb_engine.csv_heads import bad_byte
 from airflow_mlops.errors import DataError, MlopsError, UnavailableError
@@ -13,14 +16,29 @@ from airflow_mlops.specs.data import DatasetSpec
 __all__ = ["engine_fault"]
 
 _LIMIT = 6
-_ABOUT_DATA = ("Invalid Input Error", "Conversion Error", "Binder Error", "Out of Range Error")
+_ABOUT_DATA = (
+    "Invalid Input Error",
+    "Conversion Error",
+    "Binder Error",
+    "Out of Range Error",
+    "Not implemented Error: Duplicate name",  # keys in an object of JSON that differ in case only
+)
 _DAMAGED = ("GZIP", "No magic bytes", "magic number", "corrupt", "Corrupt", "TProtocolException", "ZSTD", "Snappy")
 
 
-def engine_fault(error: Exception, data: DatasetSpec, *, filesystem: Any, originals: Mapping[str, str]) -> MlopsError:
+def engine_fault(
+    error: Exception,
+    data: DatasetSpec,
+    *,
+    filesystem: Any,
+    originals: Mapping[str, str],
+    parquet: Sequence[str] = (),
+) -> MlopsError:
     """Return what failed: the data, or the engine, which is never reported as bad data.
 
     :param originals: the files that copies in another encoding were made of, by the copies' names.
+    :param parquet: the Parquet files that are read. Where the engine does not say which of them is damaged, or
+        whether one is, another library reads them.
     """
     message = str(error)
     for copy, original in originals.items():
@@ -31,6 +49,10 @@ def engine_fault(error: Exception, data: DatasetSpec, *, filesystem: Any, origin
         return _csv_fault(message, filesystem, file[1].strip(), int(line[1]))
     if "No files found" in message or isinstance(error, FileNotFoundError):
         return DataError(f"{data.subject} changed while they were read: {said}\nNothing was kept; run again.")
+    if not message.startswith(_ABOUT_DATA):
+        damage = None if "Out of Memory" in message else _damage(filesystem, parquet)
+        if damage:
+            return DataError(f"{data.subject} can't be read: {damage}\nNothing was kept. Deliver them again.")
     if not message.startswith(_ABOUT_DATA) and not any(mark in message for mark in _DAMAGED):
         return UnavailableError(f"{data.subject}: the engine failed: {said}\nNothing was kept; try again.")
     if "state machine reached an invalid state" in message and file:
@@ -39,6 +61,20 @@ def engine_fault(error: Exception, data: DatasetSpec, *, filesystem: Any, origin
             f"end, and quotes only around whole fields."
         )
     return DataError(f"{data.subject} can't be read: {said}\nNothing was kept. Deliver them again.")
+
+
+def _damage(filesystem: Any, parquet: Sequence[str]) -> str | None:
+    """Read files through, and return what is wrong with the first one that can't be."""
+    for file in parquet:
+        try:
+            with filesystem.open(file, "rb") as opened, pq.ParquetFile(opened) as found:
+                for group in range(found.num_row_groups):
+                    for _ in found.iter_batches(row_groups=[group]):
+                        pass
+        except (OSError, pa.ArrowException) as error:
+            is_lost = isinstance(error, OSError) and error.errno is not None  # it is the system that says so
+            return None if is_lost else f"{file} is damaged: {_first_lines(str(error))}"
+    return None
 
 
 def _csv_fault(message: str, filesystem: Any, file: str, line: int) -> DataError:

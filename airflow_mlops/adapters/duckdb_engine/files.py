@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,12 +13,12 @@ import duckdb
 import fsspec
 import pyarrow as pa
 
-from airflow_mlops.adapters.duckdb_engine._engine import literal, name, paths
+from airflow_mlops.adapters.duckdb_engine._engine import literal, name, open_engine, paths
 from airflow_mlops.adapters.duckdb_engine.csv import CsvSource
 from airflow_mlops.adapters.duckdb_engine.faults import engine_fault
 from airflow_mlops.adapters.duckdb_engine.json_lines import json_lines_sql
 from airflow_mlops.adapters.duckdb_engine.parquet_kinds import require_same_kinds
-from airflow_mlops.adapters.duckdb_engine.partitions import partition_types
+from airflow_mlops.adapters.duckdb_engine.partitions import partition_types, require_apart
 from airflow_mlops.adapters.duckdb_engine.text_types import misfit_column
 from airflow_mlops.core.data import Window, resolve_window
 from airflow_mlops.errors import DataError, bounded, did_you_mean
@@ -56,6 +56,11 @@ def scan_source(
     The types of CSV columns are those of a sample; a value that turns out not to be of its column's type
     ends the reading with :class:`TypesWidenedError`.
 
+    No number or key changes: a column of CSV or JSON lines is text where a double would change an integer of it or
+    has no room for a number, and Parquet files whose types would do that to each other are refused. What is cut: of
+    CSV and JSON lines, the digits of a time below the microsecond, and those of a decimal number beyond the 15 to 17
+    that a double has. Parquet's nanoseconds and decimals stay.
+
     :param window: by default the spec's own, which may not depend on the moment or on earlier snapshots.
     :param filesystem: an fsspec file system for the paths; ``None``: the local one. Where it has an attribute
         ``failure`` that is set, that is what is raised.
@@ -79,9 +84,8 @@ class _Scan:
         self._data, self._files, self._filesystem, self._scratch = data, files, filesystem, scratch
         self._csv: CsvSource | None = None
         self._explain: Callable[[str], Exception | None] = lambda _: None
-        self.connection = duckdb.connect()
-        self.connection.execute("SET TimeZone = 'UTC'")  # not the machine's, or workers would read other moments
-        self.connection.execute(f"SET temp_directory = {literal(str(scratch))}")
+        self._parquet: Sequence[str] = ()
+        self.connection = open_engine(str(scratch))
         self.connection.execute("SET autoinstall_known_extensions = false")
         if "file" not in _protocols(filesystem):
             self.connection.register_filesystem(filesystem)
@@ -111,10 +115,14 @@ class _Scan:
         kind = format_of(self._data, self._files)
         if kind == "csv":
             return self._csv_sql(exact_types=exact_types)
+        partitions = partition_types(self._files) if self._data.partitioned else {}
+        options = _options(partitions)
         if kind == "jsonl":
-            return json_lines_sql(self.connection, self._data, self._files, self._options())
-        require_same_kinds(self.connection, self._files)
-        return f"SELECT * FROM read_parquet({paths(self._files)}, union_by_name = true, {self._options()})"
+            return json_lines_sql(self.connection, self._data, self._files, options, partitions)
+        self._parquet = self._files
+        columns = require_same_kinds(self.connection, self._files, self._data.subject)
+        require_apart(columns, partitions, self._data.subject)
+        return f"SELECT * FROM read_parquet({paths(self._files)}, union_by_name = true, {options})"
 
     def _csv_sql(self, *, exact_types: bool) -> str:
         source = CsvSource(self._data, self._files, filesystem=self._filesystem, scratch=self._scratch)
@@ -125,17 +133,10 @@ class _Scan:
             column = misfit_column(message)
             if column in self._data.csv.types:
                 return source.misfit(self.connection, readings[column])
-            is_misfit = column is not None or message.startswith("Conversion Error")
-            return TypesWidenedError(column or message.splitlines()[0]) if is_misfit else None
+            return TypesWidenedError(column) if column is not None else None
 
         self._explain = explain
         return source.sql(readings)
-
-    def _options(self) -> str:
-        if not self._data.partitioned:
-            return "hive_partitioning = false"
-        types = ", ".join(f"{name(key)}: {kind}" for key, kind in partition_types(self._files).items())
-        return f"hive_partitioning = true, hive_types = {{{types}}}"
 
     def _fail(self, error: Exception) -> NoReturn:
         failure = getattr(self._filesystem, "failure", None)
@@ -143,7 +144,7 @@ class _Scan:
             raise failure from error
         originals = self._csv.originals if self._csv else {}
         fault = self._explain(str(error)) or engine_fault(
-            error, self._data, filesystem=self._filesystem, originals=originals
+            error, self._data, filesystem=self._filesystem, originals=originals, parquet=self._parquet
         )
         raise fault from error
 
@@ -163,6 +164,13 @@ def format_of(data: DatasetSpec, files: Sequence[str]) -> str:
             f"Narrow data.path to one kind, or set data.format."
         )
     return found[0]
+
+
+def _options(partitions: Mapping[str, str]) -> str:
+    if not partitions:
+        return "hive_partitioning = false"
+    types = ", ".join(f"{name(key)}: {kind}" for key, kind in partitions.items())
+    return f"hive_partitioning = true, hive_types = {{{types}}}"
 
 
 def _condition(relation: duckdb.DuckDBPyRelation, data: DatasetSpec, window: Window) -> str | None:

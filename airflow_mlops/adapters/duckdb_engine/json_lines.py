@@ -1,13 +1,15 @@
-"""DuckDB: reads JSON lines, whose times are text and are read as carefully as those in CSV files."""
+"""DuckDB: reads JSON lines, whose times and numbers are read as carefully as those in CSV files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 import duckdb
 
 from airflow_mlops.adapters.duckdb_engine._engine import literal, name, paths
-from airflow_mlops.adapters.duckdb_engine.text_types import counts_of, mixed_zones, one_row, reading_of
+from airflow_mlops.adapters.duckdb_engine.partitions import require_apart, require_one_case
+from airflow_mlops.adapters.duckdb_engine.text_types import Reading, counts_of, mixed_zones, one_row, reading_of
 from airflow_mlops.specs.data import CsvSpec, DatasetSpec
 
 __all__ = ["json_lines_sql"]
@@ -15,34 +17,69 @@ __all__ = ["json_lines_sql"]
 _TEXTS = ("VARCHAR", "DATE", "TIME", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 
 
-def json_lines_sql(connection: duckdb.DuckDBPyConnection, data: DatasetSpec, files: Sequence[str], options: str) -> str:
+def json_lines_sql(
+    connection: duckdb.DuckDBPyConnection,
+    data: DatasetSpec,
+    files: Sequence[str],
+    options: str,
+    partitions: Iterable[str],
+) -> str:
     """Return a query for the rows. The types of the columns are those of all rows.
 
-    :raises DataError: when the timestamp column mixes moments with and without a time zone.
+    A column is text where a double would change a number of it: digits of a key, or one that is too large.
+
+    :param options: the engine's, for the partitions.
+    :raises DataError: when the timestamp column mixes moments with and without a time zone, or names differ in upper
+        and lower case only.
     """
-    reader = f"read_ndjson({paths(files)}, union_by_name = true, {options}"
-    found = connection.sql(f"SELECT * FROM {reader}, sample_size = -1)")
-    kinds = dict(zip(found.columns, map(str, found.types), strict=True))
-    partitions = options.partition("hive_types = ")[2]
-    times = [column for column, kind in kinds.items() if kind in _TEXTS and f"{name(column)}: " not in partitions]
-    if not times:
-        return f"SELECT * FROM {reader}, sample_size = -1)"
-    types = ", ".join(
-        f"{literal(column)}: {literal('VARCHAR' if column in times else kind)}"
-        for column, kind in kinds.items()
-        if f"{name(column)}: " not in partitions
+    found = connection.sql(
+        f"SELECT * FROM read_ndjson({paths(files)}, union_by_name = true, hive_partitioning = false, sample_size = -1)"
     )
-    rows = f"{reader}, columns = {{{types}}})"
+    kinds = dict(zip(found.columns, map(str, found.types), strict=True))
+    _require_distinct(connection, data, files, list(kinds))
+    require_apart(kinds, partitions, data.subject)
+    looked_at = [column for column, kind in kinds.items() if kind in (*_TEXTS, "DOUBLE")]
+    rows = _rows(files, kinds | dict.fromkeys(looked_at, "VARCHAR"), options)
+    readings = _readings(connection, data, rows, looked_at)
+    made = ", ".join(
+        f"{reading.sql(name(column))} AS {name(column)}" for column, reading in readings.items() if reading.is_time
+    )
+    for column, reading in readings.items():
+        is_number = kinds[column] == "DOUBLE" and reading.converted is not None
+        kinds[column] = "DOUBLE" if is_number else "VARCHAR"
+    return f"SELECT *{f' REPLACE ({made})' if made else ''} FROM {_rows(files, kinds, options)}"
+
+
+def _rows(files: Sequence[str], kinds: dict[str, str], options: str) -> str:
+    types = ", ".join(f"{literal(column)}: {literal(kind)}" for column, kind in kinds.items())
+    return f"read_ndjson({paths(files)}, {options}, columns = {{{types}}})"
+
+
+def _readings(
+    connection: duckdb.DuckDBPyConnection, data: DatasetSpec, rows: str, columns: Sequence[str]
+) -> dict[str, Reading]:
+    if not columns:
+        return {}
     settings = CsvSpec()
-    examples = one_row(connection, f"SELECT * FROM {rows}", [f"any_value({name(column)})" for column in times])
-    counts = [counts_of(name(column), example, settings) for column, example in zip(times, examples, strict=True)]
-    counted = one_row(connection, f"SELECT * FROM {rows}", counts)
-    readings = []
-    for column, each in zip(times, counted, strict=True):
-        reading, is_mixed = reading_of(column, each, settings)
+    all_rows = f"SELECT * FROM {rows}"
+    examples = one_row(connection, all_rows, [f"any_value({name(column)})" for column in columns])
+    counts = [counts_of(name(column), example, settings) for column, example in zip(columns, examples, strict=True)]
+    readings = {}
+    for column, counted in zip(columns, one_row(connection, all_rows, counts), strict=True):
+        readings[column], is_mixed = reading_of(column, counted, settings)
         if is_mixed and column == data.timestamp:
-            raise mixed_zones(data.subject, column, each)
-        readings.append(reading)
-    moments = [reading for reading in readings if reading.is_time]
-    made = ", ".join(f"{reading.sql(name(reading.column))} AS {name(reading.column)}" for reading in moments)
-    return f"SELECT *{f' REPLACE ({made})' if made else ''} FROM {rows}"
+            raise mixed_zones(data.subject, column, counted)
+    return readings
+
+
+def _require_distinct(
+    connection: duckdb.DuckDBPyConnection, data: DatasetSpec, files: Sequence[str], columns: Sequence[str]
+) -> None:
+    """Refuse keys that differ in case only. The engine numbers those: of ``id`` and ``ID`` it makes ``ID_1``."""
+    known = {column.casefold() for column in columns}
+    stems = (re.sub(r"_\d+$", "", column) for column in columns)
+    if any(stem not in columns and stem.casefold() in known for stem in stems):
+        keys = connection.execute(
+            f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM read_ndjson_objects({paths(files)}) ORDER BY key"
+        ).fetchall()
+        require_one_case([key for (key,) in keys], data.subject)

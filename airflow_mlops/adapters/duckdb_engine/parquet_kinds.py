@@ -3,45 +3,98 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import duckdb
 
-from airflow_mlops.adapters.duckdb_engine._engine import paths
-from airflow_mlops.errors import DataError
+from airflow_mlops.adapters.duckdb_engine._engine import name, paths
+from airflow_mlops.adapters.duckdb_engine.partitions import require_one_case
+from airflow_mlops.errors import DataError, bounded
 
 __all__ = ["require_same_kinds"]
 
-# A column without any value may be written as of no kind.
-_IS_COLUMN = """num_children IS NULL AND duckdb_type NOT IN ('NULL', '"NULL"')"""
-_NUMBERS = r"U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL.*"
+_NOTHING = ("NULL", '"NULL"')  # of which kind a column without any value may be written
+_NUMBER = re.compile(r"\b(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(\d+,\s*\d+\))")
+_CHANGES = {"DOUBLE": re.compile(r"BIGINT|HUGEINT|DECIMAL"), "FLOAT": re.compile(r"INTEGER|BIGINT|HUGEINT|DECIMAL")}
+
+_Kinds = dict[str, list[str]]
+"""The files that have a column, by the kind that they have it as."""
 
 
-def require_same_kinds(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
+def require_same_kinds(connection: duckdb.DuckDBPyConnection, files: Sequence[str], subject: str) -> list[str]:
     """Refuse files that have a column as different kinds, which the engine would turn into a third one.
 
-    Numbers of any width are one kind; moments with a time zone and without one are two.
+    Numbers of any width are one kind, as long as no value has to change; moments with a time zone and without one
+    are two.
 
+    :returns: the names of all columns.
     :raises DataError: naming the column, and a file for each of two kinds.
     """
-    if len(files) == 1:
-        return
-    nested = f"SELECT count(*) FROM parquet_schema({paths(files)}) WHERE num_children IS NOT NULL"
-    if connection.execute(nested).fetchall()[0][0] > len(files):
-        return  # the parts of nested columns are listed under names of their own, which say nothing
-    columns = connection.execute(
-        f"SELECT name, duckdb_type, min(file_name) FROM parquet_schema({paths(files)}) "
-        f"WHERE {_IS_COLUMN} GROUP BY ALL ORDER BY ALL"
-    ).fetchall()
-    seen: dict[str, tuple[str, str]] = {}
-    for column, kind, file in columns:
-        known, first = seen.setdefault(column, (kind, file))
-        if _family(known) != _family(kind):
+    found: dict[str, _Kinds] = {}
+    for file, column, kind in _columns(connection, files, subject):
+        kinds = found.setdefault(column, {})
+        if kind not in _NOTHING:
+            kinds.setdefault(kind, []).append(file)
+    require_one_case(found, subject)
+    differing = {column: kinds for column, kinds in found.items() if len(kinds) > 1}
+    for column, kinds in differing.items():
+        _require_one_family(column, kinds)
+    if differing:
+        rows = connection.sql(f"FROM read_parquet({paths(files)}, union_by_name = true, hive_partitioning = false)")
+        common = dict(zip(rows.columns, map(str, rows.types), strict=True))
+        for column, kinds in differing.items():
+            _require_unchanged(connection, column, kinds, common[column])
+    return list(found)
+
+
+def _columns(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[str], subject: str
+) -> Iterator[tuple[str, str, str]]:
+    """Give file, name and kind of each column; parts of nested columns are in the kind."""
+    rows = iter(
+        connection.execute(
+            f"SELECT file_name, name, duckdb_type, coalesce(num_children, 0) FROM parquet_schema({paths(files)})"
+        ).fetchall()
+    )
+    for file, _, _, n_columns in rows:  # the root, and then each column before its parts
+        seen: set[str] = set()
+        for _ in range(n_columns):
+            _, column, kind, n_parts = next(rows)
+            while n_parts:
+                n_parts += next(rows)[3] - 1
+            if column in seen:
+                raise DataError(f"{subject}: {file} has two columns {column!r}. Nothing was read. Name them apart.")
+            seen.add(column)
+            yield file, column, kind
+
+
+def _require_one_family(column: str, kinds: _Kinds) -> None:
+    (known, first), *others = sorted((kind, files[0]) for kind, files in kinds.items())
+    for kind, file in others:
+        if not _is_one_family(known, kind):
             raise DataError(
                 f"Column {column!r} is {known} in {first} and {kind} in {file}. Nothing was read, because one of them "
                 f"would be misread. Deliver them alike, or narrow data.path."
             )
 
 
-def _family(kind: str) -> str:
-    return "number" if re.fullmatch(_NUMBERS, kind) else kind
+def _is_one_family(one: str, other: str) -> bool:
+    return _NUMBER.sub("number", one) == _NUMBER.sub("number", other)
+
+
+def _require_unchanged(connection: duckdb.DuckDBPyConnection, column: str, kinds: _Kinds, common: str) -> None:
+    """Refuse numbers that the type which holds the other files' too would change: digits of keys and of money."""
+    for kind, files in kinds.items():
+        if not any(number in common and changed.search(kind) for number, changed in _CHANGES.items()):
+            continue
+        value = name(column)
+        changes = f"TRY_CAST(TRY_CAST({value} AS {common}) AS {kind}) IS DISTINCT FROM {value}"
+        changed = connection.execute(
+            f"SELECT {value}::VARCHAR FROM read_parquet({paths(files)}) WHERE {changes} LIMIT 3"
+        ).fetchall()
+        if changed:
+            raise DataError(
+                f"Column {column!r} is {kind} in {files[0]} and {' and '.join(k for k in kinds if k != kind)} in "
+                f"others; as {common}, which holds both, values of it change: {bounded([v for (v,) in changed])}. "
+                f"Nothing was read. Deliver the files alike, or narrow data.path."
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from urllib.parse import unquote
 
@@ -11,7 +11,7 @@ from airflow_mlops.core.data import SourceFile, Window
 from airflow_mlops.errors import DataError, bounded
 from airflow_mlops.specs.data import in_utc
 
-__all__ = ["files_in_window", "partition_types"]
+__all__ = ["files_in_window", "partition_types", "require_apart", "require_one_case"]
 
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"
 _KINDS = {
@@ -44,6 +44,35 @@ def partition_types(files: Sequence[str]) -> dict[str, str]:
             f"Nothing was read. Mend data.path, or set data.partitioned to false."
         )
     return {key: _type_of({each[key] for each in values}) for key in keys[0]}
+
+
+def require_one_case(columns: Iterable[str], subject: str) -> None:
+    """Refuse names that differ in upper and lower case only, which the engine takes for one.
+
+    :raises DataError: naming two of them.
+    """
+    known: dict[str, str] = {}
+    for column in columns:
+        other = known.setdefault(column.casefold(), column)
+        if other != column:
+            raise DataError(
+                f"{subject} have a column {other!r} and a column {column!r}, which differ in upper and lower "
+                f"case only. Nothing was read. Write the names alike."
+            )
+
+
+def require_apart(columns: Iterable[str], partitions: Iterable[str], subject: str) -> None:
+    """Refuse files with a column that is a partition too: one of the two would hide the other.
+
+    :raises DataError: naming them.
+    """
+    keys = {key.casefold() for key in partitions}
+    both = [column for column in columns if column.casefold() in keys]
+    if both:
+        raise DataError(
+            f"{subject} have columns that are named as their partitions: {bounded(both)}. Nothing was read, because "
+            f"the two may differ. Leave them out of the files, or set data.partitioned to false."
+        )
 
 
 def _values(path: str) -> dict[str, str]:

@@ -154,7 +154,7 @@ def _check_rows(engine: duckdb.DuckDBPyConnection, table: FeatureTable, side: _S
             f"known. Nothing was joined. Mend the source, or leave those rows out in its `features`."
         )
     if ties:
-        examples = [dict(zip((*table.key, side.timestamp, "rows"), row, strict=True)) for row in ties]
+        examples = [dict(zip((*table.key, side.timestamp, "number of rows"), row, strict=True)) for row in ties]
         raise DataError(
             f"{side.subject}: several rows of one key {table.key} have the same {side.timestamp!r}, one is required: "
             f"{bounded(examples)}. Nothing was joined. Name all of the key's columns, or choose one row for each "
@@ -172,9 +172,9 @@ def _check_meeting(
     delay = _ticks(table.available_after, unit)
     found = _rows(
         engine,
-        f"SELECT 1 FROM (SELECT {keys}{dataset.moment(unit)} AS moment FROM {dataset.view}) AS d "
-        f"JOIN (SELECT {keys}min({side.moment(unit)}) + {delay} AS first FROM {side.view}{group}) AS f "
-        f"ON {using}d.moment >= f.first LIMIT 1",
+        f"SELECT 1 FROM (SELECT {keys}{dataset.moment(unit)} AS mlops_moment FROM {dataset.view}) AS d "
+        f"JOIN (SELECT {keys}min({side.moment(unit)}) + {delay} AS mlops_first FROM {side.view}{group}) AS f "
+        f"ON {using}d.mlops_moment >= f.mlops_first LIMIT 1",
     )
     if not found:
         raise DataError(

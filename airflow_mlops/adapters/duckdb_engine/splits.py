@@ -12,8 +12,22 @@ import duckdb
 from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, name, stored
 from airflow_mlops.errors import DataError
 
-__all__ = ["Late", "Overlap", "TimeScale", "count_groups", "late_rows", "shared_groups", "shared_rows", "time_cut"]
+__all__ = [
+    "Late",
+    "Overlap",
+    "TimeScale",
+    "count_groups",
+    "distinct_fraction",
+    "late_rows",
+    "row_ids",
+    "shared_groups",
+    "shared_rows",
+    "time_cut",
+]
 
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+_ID_TYPES = (*_WHOLE, *(f"U{kind}" for kind in _WHOLE), "VARCHAR", "UUID", "BLOB")
+_NEARLY = 0.7  # of the rows, as an approximate count of different values shows them; it may be a fifth too low
 _N_BINS = 1 << 16
 _MEMORY_LIMIT = "1GB"  # what a join needs more than that goes to disk
 _N_EXAMPLES = 3
@@ -81,8 +95,8 @@ def time_cut(parquet: str, column: str, fraction: float) -> tuple[TimeScale, int
         while low < high:
             width = -(-(high - low + 1) // _N_BINS)
             counts = engine.execute(
-                f"SELECT (({moment}::HUGEINT - {low}) // {width})::INTEGER AS bin, count(*) FROM rows "
-                f"WHERE {moment} BETWEEN {low} AND {high} GROUP BY bin ORDER BY bin"
+                f"SELECT (({moment}::HUGEINT - {low}) // {width})::INTEGER, count(*) FROM rows "
+                f"WHERE {moment} BETWEEN {low} AND {high} GROUP BY 1 ORDER BY 1"  # a column may have any alias's name
             ).fetchall()
             for index, count in counts:
                 if below + count >= wanted:
@@ -97,7 +111,34 @@ def time_cut(parquet: str, column: str, fraction: float) -> tuple[TimeScale, int
 def count_groups(parquet: str, columns: Sequence[str]) -> int:
     """Return how many groups there are: different values of the columns, taken together."""
     with _reading(parquet) as engine:
-        found = engine.execute(f"SELECT count(*) FROM (SELECT DISTINCT {_names(columns)} FROM rows)").fetchall()
+        return _n_distinct(engine, _names(columns))
+
+
+def row_ids(parts: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
+    """Return those of the columns that number or name the rows: integers or text, another one in every row.
+
+    :param parts: Parquet files, whose rows are taken together.
+    """
+    with _reading(list(parts)) as engine:
+        described = engine.execute(f"SELECT {_names(columns)} FROM rows LIMIT 0").description
+        asked = [column for column, (_, kind, *_) in zip(columns, described, strict=True) if str(kind) in _ID_TYPES]
+        counts = "".join(
+            f", if(count({name(column)}) = count(*), approx_count_distinct({name(column)}), 0)" for column in asked
+        )
+        n_rows, *about = engine.execute(f"SELECT count(*){counts} FROM rows").fetchall()[0]
+        likely = [column for column, n in zip(asked, about, strict=True) if n >= _NEARLY * n_rows]
+        return tuple(column for column in likely if n_rows and _n_distinct(engine, f"hash({name(column)})") == n_rows)
+
+
+def distinct_fraction(parts: Sequence[str], columns: Sequence[str]) -> float:
+    """Return how many different rows there are in these columns, as a fraction of all rows; 0 without rows."""
+    with _reading(list(parts)) as engine:
+        n_rows = engine.execute("SELECT count(*) FROM rows").fetchall()[0][0]
+        return _n_distinct(engine, f"hash({_names(columns)})") / n_rows if n_rows else 0.0
+
+
+def _n_distinct(engine: duckdb.DuckDBPyConnection, value: str) -> int:
+    found = engine.execute(f"SELECT count(*) FROM (SELECT DISTINCT {value} FROM rows)").fetchall()
     return int(found[0][0])
 
 
@@ -120,8 +161,8 @@ def shared_rows(train: str, held_back: str, columns: Sequence[str]) -> Overlap:
         n_shared, n_all = engine.execute(counted).fetchall()[0]
         examples: list[tuple[str]] = []
         if n_shared:
-            some = f"SELECT DISTINCT {shown} AS example FROM held_back WHERE {row} IN (SELECT h FROM shared)"
-            examples = engine.execute(f"{some} ORDER BY example LIMIT {_N_EXAMPLES}").fetchall()
+            some = f"SELECT DISTINCT {shown} FROM held_back WHERE {row} IN (SELECT h FROM shared)"
+            examples = engine.execute(f"{some} ORDER BY 1 LIMIT {_N_EXAMPLES}").fetchall()
     return Overlap(n_shared=n_shared, n_all=n_all, examples=tuple(text for (text,) in examples))
 
 
@@ -136,7 +177,7 @@ def shared_groups(train: str, held_back: str, columns: Sequence[str]) -> Overlap
         )
         n_all = engine.execute(f"SELECT count(*) FROM (SELECT DISTINCT {groups} FROM held_back)").fetchall()[0][0]
         n_shared = engine.execute("SELECT count(*) FROM shared").fetchall()[0][0]
-        some = engine.execute(f"SELECT {shown} AS example FROM shared ORDER BY example LIMIT {_N_EXAMPLES}").fetchall()
+        some = engine.execute(f"SELECT {shown} FROM shared ORDER BY 1 LIMIT {_N_EXAMPLES}").fetchall()
     return Overlap(n_shared=n_shared, n_all=n_all, examples=tuple(text for (text,) in some))
 
 
@@ -161,7 +202,7 @@ def late_rows(
                 f"SELECT count(*) FILTER ({value}), count(*) FILTER ({late}), count(*) FILTER ({value} AND {known} IS "
                 f"NULL) FROM rows"
             ).fetchall()[0]
-            some = f"SELECT DISTINCT {known} AS k, {at} AS a FROM rows WHERE {late} ORDER BY k, a LIMIT {_N_EXAMPLES}"
+            some = f"SELECT DISTINCT {known}, {at} FROM rows WHERE {late} ORDER BY 1, 2 LIMIT {_N_EXAMPLES}"
             examples = tuple(f"known {k}, predicted {a}" for k, a in engine.execute(some).fetchall()) if n_late else ()
             found[feature] = Late(n_values=n_values, n_late=n_late, n_unknown=n_unknown, examples=examples)
     return n_without, found

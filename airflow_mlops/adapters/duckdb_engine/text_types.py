@@ -1,7 +1,9 @@
 """DuckDB: what type the values of a text column are of, and how they are read as it without misreading one.
 
-The engine's own casts are lenient: ``1.5`` as an integer is 2, a date and time as a date loses the time, and
-``+01:00`` after a time is dropped. So each kind has a pattern, and what does not fit raises, with a mark.
+The engine's own casts are lenient: ``1.5`` as an integer is 2, ``2023_01`` is 202301, ``1e400`` is infinite, a date
+and time as a date loses the time, and ``+01:00`` after a time is dropped. So each kind has a pattern, and what does
+not fit raises, with a mark. Two things are cut, because their types hold no more: digits after the decimal sign beyond
+what a double has, and a time's digits below the microsecond.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ _DATE = _DAY
 _NAIVE = f"{_DAY}({_TIME})?"
 _ZONED = rf"{_DAY}{_TIME} ?(Z|[+-]\d{{2}}(:?\d{{2}})?)"
 _EXACT = "9007199254740992"  # 2 ** 53: below it a double holds every integer
+_NO_FINITE = r"\s*[+-]?(?i:inf|infinity|nan)\s*"
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 
 
@@ -44,31 +47,43 @@ class Reading:
     """How a column is read.
 
     :param is_time: whether the values are dates or moments.
-    :param parsed_as: the type that the engine's parser makes of the text.
+    :param cast: SQL that pattern and conversion both begin with, as ``{1}``: it is to be computed once.
     :param pattern: what is to be seen in a value before it is converted; ``None``: nothing.
-    :param converted: SQL that makes the value; null where it can't. ``None``: it stays as it was parsed.
+    :param converted: SQL that makes the value; null where it can't. ``None``: it stays text.
     """
 
     column: str
-    parsed_as: str = "VARCHAR"
     is_time: bool = False
+    cast: str | None = None
     pattern: str | None = None
     converted: str | None = None
 
-    def sql(self, value: str) -> str:
-        """Return SQL that gives the value, or raises where it is not one."""
+    def sql(self, value: str, cast: str = "") -> str:
+        """Return SQL that gives the value, or raises where it is not one.
+
+        :param value: SQL of the text.
+        :param cast: SQL of what :meth:`cast_sql` gave, where it is needed.
+        """
         if self.converted is None:
             return value
         error = f"error({literal(_MARK + self.column)})"
-        made = f"coalesce({self.converted}, {error})"
+        made = f"coalesce({_filled(self.converted, value, cast)}, {error})"
         if self.pattern is not None:
-            made = f"CASE WHEN {self.pattern} THEN {made} ELSE {error} END"
-        return f"CASE WHEN {{0}} IS NULL THEN NULL ELSE {made} END".replace("{0}", value)
+            made = f"CASE WHEN {_filled(self.pattern, value, cast)} THEN {made} ELSE {error} END"
+        return f"CASE WHEN {value} IS NULL THEN NULL ELSE {made} END"
+
+    def cast_sql(self, value: str) -> str | None:
+        """Return SQL that pattern and conversion both begin with, where there is such."""
+        return None if self.cast is None else _filled(self.cast, value)
 
     def misfits(self, value: str) -> str:
         """Return SQL that is true for values that :meth:`sql` would raise at."""
         fits = f"{self.converted or '{0}'} IS NOT NULL" + (f" AND {self.pattern}" if self.pattern else "")
-        return f"({{0}} IS NOT NULL AND NOT ({fits}))".replace("{0}", value)
+        return _filled(f"({{0}} IS NOT NULL AND NOT ({fits}))", value, self.cast_sql(value) or "")
+
+
+def _filled(sql: str, value: str, cast: str = "") -> str:
+    return re.sub(r"\{[01]\}", lambda place: value if place[0] == "{0}" else cast, sql)
 
 
 def misfit_column(message: str) -> str | None:
@@ -120,12 +135,11 @@ def counts_of(value: str, example: str | None, settings: CsvSpec) -> str:
 
 
 def _counts_of_numbers(settings: CsvSpec) -> dict[str, str]:
-    number, integer = _number(settings), _integer_pattern(settings)
+    number = _number(settings)
     double = f"TRY_CAST({number} AS DOUBLE)"
     return {
-        "number": f"count_if({double} IS NOT NULL"
-        + (f" AND {_number_pattern(settings)})" if _is_local(settings) else ")"),
-        "integer": f"count_if({integer})",
+        "number": f"count_if({_is_floating('DOUBLE', settings)})".replace("{1}", double),
+        "integer": f"count_if({_integer_pattern(settings)})",
         "exact": f"count_if(abs({double}) < {_EXACT})",
         "big": f"count_if(TRY_CAST({number} AS BIGINT) IS NOT NULL)",
     }
@@ -146,8 +160,8 @@ def reading_of(column: str, counted: Mapping[str, int], settings: CsvSpec) -> tu
         return Reading(column=column), is_mixed
     if kind == "FORMATTED":
         return _formatted(column, settings.timestamp_format or ""), is_mixed
-    if not _is_local(settings) and not settings.skip_initial_space and kind in ("INTEGER", "DOUBLE"):
-        return _parsed(column, kind), is_mixed
+    if kind == "INTEGER" and not _is_local(settings):
+        return _small_integer(column), is_mixed
     return _converted(column, "BIGINT" if kind == "INTEGER" else kind, settings), is_mixed
 
 
@@ -226,22 +240,24 @@ def _kind(counts: _Counts) -> str:
     return next((kind for kind, found in kinds if found == n), "TEXT")
 
 
-def _parsed(column: str, kind: str) -> Reading:
-    """Return the fast reading: the parser makes doubles, whole ones become integers."""
-    if kind == "DOUBLE":
-        return Reading(column=column, parsed_as="DOUBLE")
-    is_whole = f"{{0}} = trunc({{0}}) AND abs({{0}}) < {_EXACT}"
-    return Reading(column=column, parsed_as="DOUBLE", pattern=is_whole, converted="CAST({0} AS BIGINT)")
+def _small_integer(column: str) -> Reading:
+    """Return the fast reading of integers that a double holds: a cast costs less than a regular expression."""
+    is_whole = f"NOT contains({{0}}, '_') AND {{1}} = trunc({{1}}) AND abs({{1}}) < {_EXACT}"
+    cast = "TRY_CAST({0} AS DOUBLE)"
+    return Reading(column=column, cast=cast, pattern=is_whole, converted="TRY_CAST({1} AS BIGINT)")
 
 
 def _converted(column: str, kind: str, settings: CsvSpec) -> Reading:
     if kind == "BOOLEAN":
         return Reading(column=column, pattern="lower({0}) IN ('true', 'false')", converted="lower({0}) = 'true'")
+    if kind in ("DOUBLE", "FLOAT"):
+        cast = f"TRY_CAST({_number(settings)} AS {kind})"
+        return Reading(column=column, cast=cast, pattern=_is_floating(kind, settings), converted="{1}")
     value, pattern = "{0}", None
     if kind in _INTEGERS:
         value, pattern = _number(settings), _integer_pattern(settings)
-    elif kind in ("DOUBLE", "FLOAT") or kind.startswith("DECIMAL"):
-        value, pattern = _number(settings), _number_pattern(settings) if _is_local(settings) else None
+    elif kind.startswith("DECIMAL"):
+        value, pattern = _number(settings), _number_pattern(settings)
     elif kind == "DATE":
         pattern = _matches(_DATE)
     elif kind.startswith("TIMESTAMP"):
@@ -268,16 +284,31 @@ def _is_local(settings: CsvSpec) -> bool:
 
 def _digits(settings: CsvSpec) -> str:
     grouped = rf"|\d{{1,3}}([{re.escape(settings.thousands)}]\d{{3}})+" if settings.thousands else ""
-    return rf"\s*[+-]?(\d+{grouped})"
+    return rf"(\d+{grouped})"
 
 
 def _integer_pattern(settings: CsvSpec) -> str:
-    return _matches(_digits(settings) + r"\s*")
+    return _matches(rf"\s*[+-]?{_digits(settings)}\s*")
 
 
 def _number_pattern(settings: CsvSpec) -> str:
     sign = re.escape(settings.decimal)
-    return _matches(rf"{_digits(settings)}({sign}\d*)?([eE][+-]?\d+)?\s*|\s*[+-]?{sign}\d+\s*|\s*[+-]?(inf|nan)\s*")
+    plain = rf"({_digits(settings)}({sign}\d*)?|{sign}\d+)"
+    return _matches(rf"\s*[+-]?{plain}([eE][+-]?\d+)?\s*|{_NO_FINITE}")
+
+
+def _is_floating(kind: str, settings: CsvSpec) -> str:
+    """Return SQL that is true for text that is a number, and one that stays what it is as a double or a float, ``{1}``.
+
+    Infinity has to be written so, and an integer that a double would change is not one.
+    """
+    # Of what the engine takes for a number only the underscore is none elsewhere, and to look for it is fast.
+    pattern = _number_pattern(settings) if _is_local(settings) else "NOT contains({0}, '_')"
+    is_kept = "isfinite({1})"
+    if kind == "DOUBLE":
+        is_same = f"coalesce(TRY_CAST({_number(settings)} AS HUGEINT) = TRY_CAST({{1}} AS HUGEINT), false)"
+        is_kept += f" AND (NOT {_integer_pattern(settings)} OR {is_same})"
+    return f"({pattern} AND (abs({{1}}) < {_EXACT} OR ({is_kept}) OR {_matches(_NO_FINITE)}))"
 
 
 def _number(settings: CsvSpec) -> str:

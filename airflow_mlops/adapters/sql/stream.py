@@ -45,7 +45,8 @@ def stream_query(
 
     Types: PostgreSQL says them (see :func:`~airflow_mlops.adapters.sql.columns.postgres_kind`); elsewhere a
     column is of the type of the values in the first batch that has any, and text when the first eight have
-    none. Exact decimals become float64. NaN stays NaN and null stays null.
+    none. Exact decimals become float64. NaN stays NaN and null stays null. Dates and times outside of the years 1 to
+    9999, which ``infinity`` is too, are refused.
 
     :param timestamp: the column that the window cuts; rows where it is null stay in.
     :raises DataError: when the timestamp column is missing or can't be compared, a column comes twice, or a
@@ -56,14 +57,23 @@ def stream_query(
     with translated(engine):
         connection = engine.connect()
     try:
-        with translated(engine):
-            _prepare(connection)
-            result = _execute(connection, query, timestamp, window)
-            reader = _Reader(engine, result)
-        _require_timestamp(reader.schema, timestamp, window, subject_of(engine))
-        yield pa.RecordBatchReader.from_batches(reader.schema, reader.batches())
+        with _reading_times(connection):
+            with translated(engine):
+                _prepare(connection)
+                result = _execute(connection, query, timestamp, window)
+                reader = _Reader(engine, result)
+            _require_timestamp(reader.schema, timestamp, window, subject_of(engine))
+            yield pa.RecordBatchReader.from_batches(reader.schema, reader.batches())
     finally:
         _close(connection)
+
+
+def _reading_times(connection: sa.Connection) -> contextlib.AbstractContextManager[None]:
+    if connection.dialect.driver != "psycopg2":
+        return contextlib.nullcontext()
+    from airflow_mlops.adapters.sql.psycopg2_times import strict_times
+
+    return strict_times(connection.connection.driver_connection)
 
 
 def _prepare(connection: sa.Connection) -> None:

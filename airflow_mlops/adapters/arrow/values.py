@@ -1,0 +1,33 @@
+"""Arrow: what a block's columns hold, in numpy's types."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+__all__ = ["moments", "n_null", "texts"]
+
+
+def moments(column: pa.Array, unit: str) -> NDArray[np.int64]:
+    """Return dates or timestamps as counts of a unit since 1970 in UTC.
+
+    :param unit: ``us`` or ``ns``.
+    :returns: ``(n_rows,) int64``.
+    """
+    zone = getattr(column.type, "tz", None)
+    counted: NDArray[np.int64] = column.cast(pa.timestamp(unit, tz=zone)).cast(pa.int64()).to_numpy()
+    return counted
+
+
+def texts(column: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
+    """Return a block's distinct values as text, and which of them each row has; a missing one is ``null``."""
+    missing = pc.is_null(column, nan_is_null=True)
+    encoded = pc.if_else(missing, "null", column.cast(pa.string())).dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+
+
+def n_null(block: pa.RecordBatch, column: str) -> int:
+    """Return how many values are missing: null or NaN."""
+    return int(pc.sum(pc.is_null(block.column(column), nan_is_null=True)).as_py() or 0)
