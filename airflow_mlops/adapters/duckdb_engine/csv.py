@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from airflow_mlops.adapters.duckdb_engine._engine import literal, name, paths
 from airflow_mlops.adapters.duckdb_engine.csv_heads import CsvHead, as_utf8, delimiter_of, read_head
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 _SAMPLE_ROWS = 20_480
 _N_LOOKS = 8
+_BLOCK_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,8 @@ class CsvSource:
         self._data, self._settings = data, data.csv
         self._partitions = partition_types(files) if data.partitioned else {}
         self.originals: dict[str, str] = {}
+        is_local = isinstance(filesystem, LocalFileSystem)
+        self._is_at_hand = is_local and not any(file.lower().endswith(".gz") for file in files)
         with ThreadPoolExecutor(_N_LOOKS) as looks:  # each waits for the storage, which may be far away
             heads = list(
                 looks.map(lambda each: self._head(filesystem, each[1], scratch / str(each[0])), enumerate(files))
@@ -88,14 +92,24 @@ class CsvSource:
         examples = one_row(connection, rows, [f"any_value({value})" for value in values])
         counts = [counts_of(*pair, self._settings) for pair in zip(values, examples, strict=True)]
         found = one_row(connection, rows, counts)
+        is_parsed = not exact and self._is_plain()
         for column, counted in zip(open_columns, found, strict=True):
-            given[column], is_mixed = reading_of(column, counted, self._settings)
+            given[column], is_mixed = reading_of(column, counted, self._settings, is_parsed=is_parsed)
             if is_mixed and column == self._data.timestamp:
                 raise mixed_zones(self._data.subject, column, counted)
             if exact and not counted["n"]:
                 given[column] = Reading(column=column)
         log.debug("csv types: exact=%s n_columns=%d", exact, len(given))
         return given
+
+    def _is_plain(self) -> bool:
+        """Return whether no value has an underscore, which the engine's parser would take for nothing in a number.
+
+        To look through the bytes takes a fraction of what it takes to look at each value. It needs files at hand.
+        """
+        if self._settings.skip_initial_space or not self._is_at_hand:
+            return False
+        return not any(_has_underscore(file, self._settings.header) for run in self._runs for file in run.files)
 
     def sql(self, readings: Mapping[str, Reading]) -> str:
         """Return a query for the rows, in the order of the files."""
@@ -108,7 +122,7 @@ class CsvSource:
             texts += [f"{value} AS t{place}", *([f"{cast} AS c{place}"] if cast else [])]
             made.append(f"{reading.sql(f't{place}', f'c{place}')} AS {name(column)}")
         # The engine would compute a cast once for each place that has it.
-        once = f"SELECT {', '.join(texts + parts)} FROM ({self._union()})"
+        once = f"SELECT {', '.join(texts + parts)} FROM ({self._union(readings)})"
         return f"SELECT {', '.join(made + columns)} FROM ({once})"
 
     def misfit(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> DataError:
@@ -116,7 +130,7 @@ class CsvSource:
         column = reading.column
         for run in self._runs:
             for file in run.files if column in run.names else ():
-                one = self._reader(replace(run, files=(file,)))
+                one = self._reader(replace(run, files=(file,)), {})
                 found = find_misfit(connection, one, reading, self._value(column))
                 if found:
                     return self._misfit(column, file, found)
@@ -146,13 +160,14 @@ class CsvSource:
         text = f"ltrim({name(column)})"
         return f"(CASE WHEN NOT list_contains({missing}, {text}) THEN {text} END)"
 
-    def _union(self, *, limit: int | None = None) -> str:
+    def _union(self, readings: Mapping[str, Reading] | None = None, *, limit: int | None = None) -> str:
         cut = f" LIMIT {limit}" if limit is not None else ""
-        return " UNION ALL BY NAME ".join(f"(FROM {self._reader(run)}{cut})" for run in self._runs)
+        return " UNION ALL BY NAME ".join(f"(FROM {self._reader(run, readings or {})}{cut})" for run in self._runs)
 
-    def _reader(self, run: _Run) -> str:
+    def _reader(self, run: _Run, readings: Mapping[str, Reading]) -> str:
         settings = self._settings
-        types = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in run.names)
+        kinds = {column: readings[column].parsed_as if column in readings else "VARCHAR" for column in run.names}
+        types = ", ".join(f"{literal(column)}: {literal(kind)}" for column, kind in kinds.items())
         options = [
             "auto_detect = false",
             f"delim = {literal(self._delimiter)}",
@@ -171,3 +186,10 @@ class CsvSource:
         else:
             options.append("hive_partitioning = false")
         return f"read_csv({paths(run.files)}, {', '.join(options)})"
+
+
+def _has_underscore(file: str, has_header: bool) -> bool:
+    with Path(file).open("rb") as opened:
+        if has_header:
+            opened.readline()
+        return any(b"_" in block for block in iter(lambda: opened.read(_BLOCK_BYTES), b""))

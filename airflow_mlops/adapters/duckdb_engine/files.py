@@ -129,10 +129,14 @@ class _Scan:
         self._csv = source
         readings = source.readings(self.connection, exact=exact_types)
 
+        is_parsed = any(reading.parsed_as != "VARCHAR" for reading in readings.values())
+
         def explain(message: str) -> Exception | None:
             column = misfit_column(message)
             if column in self._data.csv.types:
                 return source.misfit(self.connection, readings[column])
+            if column is None and is_parsed and "Conversion Error" in message:  # the parser's own
+                column = message.splitlines()[0]
             return TypesWidenedError(column) if column is not None else None
 
         self._explain = explain
