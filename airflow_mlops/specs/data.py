@@ -184,7 +184,11 @@ class DatasetSpec(Spec):
         starts = [name for name in ("window_start", "trailing", "since_last_snapshot") if getattr(self, name)]
         if len(starts) > 1:
             raise ValueError(f"{' and '.join(f'`{name}`' for name in starts)} each set the window's start: keep one")
-        if self.window_start and self.window_end and in_utc(self.window_start) >= in_utc(self.window_end):
+        try:
+            low, high = (bound and in_utc(bound) for bound in (self.window_start, self.window_end))
+        except OverflowError as error:
+            raise ValueError("in UTC the window reaches beyond the years from 1 to 9999") from error
+        if low and high and low >= high:
             raise ValueError(f"window_start {self.window_start} is not before window_end {self.window_end}")
         return self
 

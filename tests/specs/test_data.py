@@ -156,3 +156,8 @@ def test_parameters_of_a_function_are_json_so_that_a_dag_and_a_notebook_give_the
 def test_a_dataset_survives_the_way_through_json(source):
     spec = DatasetSpec(**source, timestamp="at", trailing="P30D")
     assert DatasetSpec.parse(spec.model_dump(mode="json")) == spec
+
+
+def test_a_window_beyond_the_calendar_is_refused():
+    with pytest.raises(SpecError, match="beyond the years from 1 to 9999"):
+        DatasetSpec(path="x", timestamp="at", window_end="9999-12-31T23:59:59-12:00")
