@@ -241,20 +241,21 @@ class ContinuousTraining(PipelineSpec):
 
     def _schedule(self) -> Any:
         """Return what starts the DAG; ``None`` when only a person does."""
-        from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
+        from airflow.sdk import AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
 
         timetable, assets = None, []
         for trigger in self.triggers:
             if trigger.type == "schedule":
                 timetable = CronTriggerTimetable(trigger.cron, timezone="UTC")
             else:
+                from airflow_mlops.pipelines._assets import WatchedAsset
                 from airflow_mlops.triggers.data import NewFilesTrigger
 
                 name = f"{self.model_name}_data"
                 watch = NewFilesTrigger(
                     path=self.data.path or "", watermark=name, poll_interval_s=trigger.poll_interval_s
                 )
-                assets.append(Asset(name, watchers=[AssetWatcher(name=f"{name}_watcher", trigger=watch)]))
+                assets.append(WatchedAsset(name, watchers=[AssetWatcher(name=f"{name}_watcher", trigger=watch)]))
         if timetable and assets:
             return AssetOrTimeSchedule(timetable=timetable, assets=assets)
         return timetable or assets or None

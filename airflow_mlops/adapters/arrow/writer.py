@@ -23,7 +23,7 @@ from airflow_mlops.core.profile import Spread
 __all__ = ["ParquetDigestWriter"]
 
 _SAMPLE_ROWS = 32_768
-_MAX_PENDING = 6
+_MAX_PENDING = 2
 _MAX_DICTIONARY = BLOCK_ROWS // 4
 
 

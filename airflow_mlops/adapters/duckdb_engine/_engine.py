@@ -44,7 +44,6 @@ def open_engine(overflow: str) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"memory_limit": _MEMORY_LIMIT, "temp_directory": overflow})
     connection.execute("SET TimeZone = 'UTC'")  # not the machine's, or workers would read other moments
     connection.execute("SET enable_progress_bar = false")  # it would be drawn into the logs of tasks
-    connection.execute("SET streaming_buffer_size = '128MB'")  # so that it reads on while rows are written
     return connection
 
 
