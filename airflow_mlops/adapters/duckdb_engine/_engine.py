@@ -36,12 +36,13 @@ _DAMAGE = re.compile(
 )
 
 
-def open_engine(overflow: str) -> duckdb.DuckDBPyConnection:
+def open_engine(overflow: str, memory_limit: str = _MEMORY_LIMIT) -> duckdb.DuckDBPyConnection:
     """Return an engine of its own with bounded memory, whose time zone is UTC on every machine.
 
     :param overflow: a folder for what does not fit into memory.
+    :param memory_limit: how much does.
     """
-    connection = duckdb.connect(config={"memory_limit": _MEMORY_LIMIT, "temp_directory": overflow})
+    connection = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": overflow})
     connection.execute("SET TimeZone = 'UTC'")  # not the machine's, or workers would read other moments
     connection.execute("SET enable_progress_bar = false")  # it would be drawn into the logs of tasks
     return connection

@@ -29,6 +29,8 @@ __all__ = ["TypesWidenedError", "format_of", "scan_source"]
 _BATCH_ROWS = 65_536
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
+_MEMORY_LIMIT = "512MB"  # rows only pass through
+
 
 class TypesWidenedError(Exception):
     """A value does not have the type that a sample of its column had.
@@ -85,7 +87,7 @@ class _Scan:
         self._csv: CsvSource | None = None
         self._explain: Callable[[str], Exception | None] = lambda _: None
         self._parquet: Sequence[str] = ()
-        self.connection = open_engine(str(scratch))
+        self.connection = open_engine(str(scratch), _MEMORY_LIMIT)
         self.connection.execute("SET autoinstall_known_extensions = false")
         if "file" not in _protocols(filesystem):
             self.connection.register_filesystem(filesystem)
