@@ -46,7 +46,20 @@ class MlflowLink(BaseOperatorLink):
         return getattr(operator, "mlflow_link", "")
 
 
-class StepOperator(BaseOperator, SkipMixin):
+class _Connected:
+    """Takes the connection to MLflow, also from ``default_args``.
+
+    Airflow merges the defaults of DAG and task group anew for each operator class that has an ``__init__``, which is
+    most of what building a DAG costs. This one is no operator.
+    """
+
+    def __init__(self, *, mlflow_conn_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        defaults = kwargs.get("default_args") or {}
+        self.mlflow_conn_id = mlflow_conn_id or defaults.get("mlflow_conn_id", MlflowHook.default_conn_name)
+
+
+class StepOperator(_Connected, BaseOperator, SkipMixin):
     """Run one step of the flow.
 
     A subclass gives :meth:`call_step`, and :meth:`conclude` where the result may end the run. The result
@@ -58,10 +71,6 @@ class StepOperator(BaseOperator, SkipMixin):
 
     template_fields: tuple[str, ...] = ("mlflow_conn_id",)
     ui_color = "#e3edf7"
-
-    def __init__(self, *, mlflow_conn_id: str = MlflowHook.default_conn_name, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.mlflow_conn_id = mlflow_conn_id
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Call the step, leave its links and its result, and conclude."""
