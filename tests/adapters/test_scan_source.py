@@ -398,7 +398,7 @@ def test_wherever_a_parquet_file_is_damaged_it_is_bad_data_and_no_outage(tmp_pat
         _rows([_damaged(file, first, last)])
 
 
-def test_the_scan_has_the_memory_limit_that_every_engine_of_the_package_has():
-    with contextlib.closing(open_engine("/tmp")) as engine:
+def test_an_engine_has_the_memory_limit_that_it_is_given(tmp_path):
+    with contextlib.closing(open_engine(str(tmp_path), "512MB")) as engine:
         ((limit,),) = engine.execute("SELECT current_setting('memory_limit')").fetchall()
-    assert limit == "1.8 GiB"
+    assert limit == "488.2 MiB"

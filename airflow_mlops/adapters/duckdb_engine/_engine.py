@@ -36,11 +36,11 @@ _DAMAGE = re.compile(
 )
 
 
-def open_engine(overflow: str, memory_limit: str = _MEMORY_LIMIT) -> duckdb.DuckDBPyConnection:
+def open_engine(overflow: str, memory_limit: str) -> duckdb.DuckDBPyConnection:
     """Return an engine of its own with bounded memory, whose time zone is UTC on every machine.
 
     :param overflow: a folder for what does not fit into memory.
-    :param memory_limit: how much does.
+    :param memory_limit: how much does fit, such as ``"512MB"``.
     """
     connection = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": overflow})
     connection.execute("SET TimeZone = 'UTC'")  # not the machine's, or workers would read other moments
@@ -49,26 +49,28 @@ def open_engine(overflow: str, memory_limit: str = _MEMORY_LIMIT) -> duckdb.Duck
 
 
 @contextlib.contextmanager
-def connect(subject: str) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(subject: str, *, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give an engine of its own, with bounded memory and a folder for what does not fit, and say what fails.
 
+    :param memory_limit: how much memory it takes before it goes to disk; ``None``: 2 GB.
     :raises DataError: when what it reads can't be computed.
     :raises IntegrityError: when a file of ours is damaged.
     :raises UnavailableError: when a file or the engine is lost, or memory or disk do not suffice.
     """
+    limit = memory_limit or _MEMORY_LIMIT
     with contextlib.ExitStack() as stack:
         try:
             overflow = stack.enter_context(tempfile.TemporaryDirectory(prefix="mlops-duckdb-"))
-            connection = stack.enter_context(open_engine(overflow))
+            connection = stack.enter_context(open_engine(overflow, limit))
         except (OSError, duckdb.Error) as error:
-            raise _lost(subject, error) from error
+            raise _lost(subject, error, limit) from error
         try:
             yield connection
         except (duckdb.Error, pa.ArrowException) as error:
-            raise _meaning(subject, error) from error
+            raise _meaning(subject, error, limit) from error
         except OSError as error:
             if error.errno is None and re.match(r"[A-Za-z ]+ Error: ", str(error)):
-                raise _meaning(subject, error) from error  # the engine's, passed on by Arrow
+                raise _meaning(subject, error, limit) from error  # the engine's, passed on by Arrow
             raise  # of whoever uses the connection
 
 
@@ -127,7 +129,7 @@ def paths(files: Sequence[str]) -> str:
     return literal([file if "://" in file else glob.escape(file) for file in files])
 
 
-def _meaning(subject: str, error: Exception) -> MlopsError:
+def _meaning(subject: str, error: Exception, limit: str) -> MlopsError:
     """Return what an error of the engine says: a file of ours is damaged, something is lost, or the data is bad."""
     message = str(error)
     if _DAMAGE.search(message):
@@ -136,14 +138,14 @@ def _meaning(subject: str, error: Exception) -> MlopsError:
             f"again to make it anew."
         )
     if isinstance(error, (*_LOST, MemoryError)) or message.startswith(_LOST_SAID):
-        return _lost(subject, error)
+        return _lost(subject, error, limit)
     return DataError(f"{subject} can't be read: {_first_lines(error)}")
 
 
-def _lost(subject: str, error: Exception) -> UnavailableError:
+def _lost(subject: str, error: Exception, limit: str) -> UnavailableError:
     return UnavailableError(
         f"{subject} can't be read now: {_first_lines(error)}. That says nothing about the data, and nothing was "
-        f"decided. See that the storage can be reached and that {tempfile.gettempdir()} has room ({_MEMORY_LIMIT} of "
+        f"decided. See that the storage can be reached and that {tempfile.gettempdir()} has room ({limit} of "
         f"memory are used before it), then try again."
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +11,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, name, stored
+from airflow_mlops.adapters.duckdb_engine._engine import connect, name, stored
 from airflow_mlops.errors import DataError, bounded, did_you_mean
 from airflow_mlops.specs.features import FeatureTable
 
@@ -63,9 +62,7 @@ def rows_with_features(parquet: str, timestamp: str, files: Sequence[FeatureFile
     :raises DataError: when a column is missing or of another kind, a feature row has no timestamp, two of one key
         have the same, or no row of the dataset finds anything.
     """
-    with connect("The point-in-time join") as engine, tempfile.TemporaryDirectory(prefix="mlops-join-") as spill:
-        engine.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
-        engine.execute(f"SET temp_directory = {literal(spill)}")
+    with connect("The point-in-time join", memory_limit=_MEMORY_LIMIT) as engine:
         dataset = _side(engine, "The dataset", "dataset_rows", f"FROM {stored(parquet)}", timestamp)
         selected, joins, moments = [f"d.{name(column)}" for column in dataset.types], "", ""
         taken = {column.lower() for column in dataset.types}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -211,9 +210,7 @@ def late_rows(
 @contextlib.contextmanager
 def _reading(rows: str | list[str], held_back: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give an engine with the views ``rows`` and ``held_back``, whose memory does not grow with them."""
-    with tempfile.TemporaryDirectory(prefix="mlops-") as folder, connect("The split") as engine:
-        engine.execute(f"SET memory_limit = {literal(_MEMORY_LIMIT)}")
-        engine.execute(f"SET temp_directory = {literal(folder)}")
+    with connect("The split", memory_limit=_MEMORY_LIMIT) as engine:
         engine.execute(f"CREATE VIEW rows AS FROM {stored(rows)}")
         if held_back is not None:
             engine.execute(f"CREATE VIEW held_back AS FROM {stored(held_back)}")
