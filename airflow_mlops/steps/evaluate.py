@@ -5,27 +5,17 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import numpy as np
-
 from airflow_mlops.adapters import arrow
-from airflow_mlops.adapters import skops as skops_store
 from airflow_mlops.core.evaluate import EvaluationReport, check_predictions, compare_predictions, naive_predictions
 from airflow_mlops.core.gate import Blessing, bless, digest_of_gate
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.core.values import PipelineRun
-from airflow_mlops.errors import (
-    EvaluationError,
-    IntegrityError,
-    MlopsError,
-    SpecError,
-    UnavailableError,
-    bounded,
-    did_you_mean,
-)
+from airflow_mlops.errors import EvaluationError, IntegrityError, MlopsError, SpecError, UnavailableError, did_you_mean
 from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.steps import pages
+from airflow_mlops.steps._models import load_model
 from airflow_mlops.steps._platform import Platform, folder_name, short
 from airflow_mlops.steps.promote import current_champion
 
@@ -74,7 +64,9 @@ def evaluate_model(
         confidence_level=gate.confidence_level,
         comparisons=compare_predictions(
             y_true=frame[model.target].to_numpy(),
-            challenger=_predict("The challenger", model.model_uri, model.model_digest, frame, platform),
+            challenger=load_model("The challenger", model.model_uri, model.model_digest, platform=platform).predict(
+                frame
+            ),
             baseline=_baseline(gate, frame, model, split),
             champion=champion_predictions,
             gate=gate,
@@ -151,31 +143,12 @@ def _metrics(report: EvaluationReport) -> dict[str, float]:
     return metrics
 
 
-def _predict(who: str, uri: str, digest: str, frame: Any, platform: Platform) -> Any:
-    with platform.mlflow.downloaded(uri, digest) as folder:
-        columns = platform.mlflow.input_columns(folder)
-        try:
-            model = skops_store.load_model(folder, platform.trusted_types)
-        except MlopsError:
-            raise
-        except Exception as error:  # whatever a library says of a file that another version of it wrote
-            raise EvaluationError(f"{who} can't be loaded: {type(error).__name__}: {error}") from error
-    missing = [name for name in columns if name not in frame]
-    if missing:
-        raise EvaluationError(f"{who} reads columns that the data does not have: {bounded(missing)}.")
-    try:
-        predicted = model.predict(frame[columns])
-    except Exception as error:
-        raise EvaluationError(f"{who} can't predict the held-back rows: {type(error).__name__}: {error}") from error
-    return check_predictions(who, np.asarray(predicted), len(frame))
-
-
 def _predict_champion(champion: ModelVersion | None, frame: Any, platform: Platform) -> tuple[Any, str | None]:
     if champion is None:
         return None, None
     uri = f"models:/{champion.model_name}/{champion.model_version}"
     try:
-        return _predict("The champion", uri, champion.model_digest, frame, platform), None
+        return load_model("The champion", uri, champion.model_digest, platform=platform).predict(frame), None
     except UnavailableError:
         raise
     except MlopsError as error:

@@ -1,0 +1,65 @@
+"""A stored model, loaded to predict: its files checked, its types trusted, its columns known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from airflow_mlops.adapters import skops as skops_store
+from airflow_mlops.core.evaluate import check_predictions
+from airflow_mlops.errors import EvaluationError, MlopsError, bounded
+from airflow_mlops.steps._platform import Platform
+
+__all__ = ["LoadedModel", "load_model"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A model in memory.
+
+    :param who: whose it is, for messages: ``"The challenger"``.
+    :param columns: what it reads, in order.
+    """
+
+    who: str
+    model: Any
+    columns: tuple[str, ...]
+
+    def predict(self, frame: Any) -> NDArray[np.generic]:
+        """Return one prediction for each row of a data frame, which may have more columns.
+
+        :raises EvaluationError: when a column is missing, the model fails, or a prediction is NaN or infinite.
+        """
+        return check_predictions(self.who, self._ask("predict", frame), len(frame))
+
+    def _ask(self, method: str, frame: Any) -> NDArray[np.generic]:
+        missing = [name for name in self.columns if name not in frame]
+        if missing:
+            raise EvaluationError(f"{self.who} reads columns that the data does not have: {bounded(missing)}.")
+        try:
+            return np.asarray(getattr(self.model, method)(frame[list(self.columns)]))
+        except Exception as error:
+            raise EvaluationError(f"{self.who} can't predict the rows: {type(error).__name__}: {error}") from error
+
+
+def load_model(who: str, uri: str, digest: str, *, platform: Platform) -> LoadedModel:
+    """Load a model from the files that the step before vouched for.
+
+    :param who: whose it is, for messages.
+    :param digest: of its files; empty to accept what is there.
+    :raises IntegrityError: when the files are not those.
+    :raises UntrustedModelError: when it holds a type that the platform does not trust.
+    :raises EvaluationError: when a library can't read the files any more.
+    """
+    with platform.mlflow.downloaded(uri, digest) as folder:
+        columns = platform.mlflow.input_columns(folder)
+        try:
+            model = skops_store.load_model(folder, platform.trusted_types)
+        except MlopsError:
+            raise
+        except Exception as error:  # whatever a library says of a file that another version of it wrote
+            raise EvaluationError(f"{who} can't be loaded: {type(error).__name__}: {error}") from error
+    return LoadedModel(who=who, model=model, columns=tuple(columns))
