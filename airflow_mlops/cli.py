@@ -72,6 +72,20 @@ def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
         yield f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<8}  {entry.trigger}  {' '.join(entry.reasons)}"
 
 
+def _power(arguments: argparse.Namespace) -> Iterator[str]:
+    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.steps.power import last_evaluation, power_of
+
+    report = last_evaluation(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root)))
+    for found in power_of(report, difference=arguments.difference, power=arguments.power):
+        yield (
+            f"{found.metric}: {found.n_rows} held-back rows show a difference of {found.detectable:.4g} to the "
+            f"{found.against} in {arguments.power:.0%} of cases."
+        )
+        if found.n_needed is not None:
+            yield f"  For a difference of {arguments.difference:g} hold back {found.n_needed} rows."
+
+
 def _prune(arguments: argparse.Namespace) -> Iterator[str]:
     from datetime import UTC, datetime, timedelta
 
@@ -170,6 +184,12 @@ def _parser() -> argparse.ArgumentParser:
     decisions = commands.add_parser("decisions", parents=[root], help="list when a run trained or did not, and why")
     decisions.add_argument("model", metavar="MODEL")
     decisions.set_defaults(command=_decisions)
+
+    power = commands.add_parser("power", parents=[root], help="say how large a difference the gate can see")
+    power.add_argument("model", metavar="MODEL")
+    power.add_argument("--difference", type=float, help="say how many held-back rows show a difference of this size")
+    power.add_argument("--power", type=float, default=0.8, help="how often it is to be seen (default: 0.8)")
+    power.set_defaults(command=_power)
 
     prune = commands.add_parser("prune", parents=[root, tracking], help="remove old snapshots that no version needs")
     prune.add_argument("dataset", metavar="DATASET", help="the name that the snapshots are kept under: the model's")

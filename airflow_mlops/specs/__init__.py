@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_mlops.specs.data import AthenaSpec, CsvSpec, DatasetSpec
-from airflow_mlops.specs.evaluate import GateSpec, Thresholds
+from airflow_mlops.specs.evaluate import BudgetRules, FairnessRules, GateSpec, SliceRules, Thresholds
 from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
 from airflow_mlops.specs.pipeline import PipelineSpec
@@ -14,8 +14,10 @@ from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
     "AthenaSpec",
+    "BudgetRules",
     "CsvSpec",
     "DatasetSpec",
+    "FairnessRules",
     "FeatureTable",
     "GateSpec",
     "LeakageSpec",
@@ -26,6 +28,7 @@ __all__ = [
     "PromotionSpec",
     "ScheduleTrigger",
     "ServingSpec",
+    "SliceRules",
     "SplitSpec",
     "Thresholds",
     "TrainingSpec",
