@@ -65,11 +65,15 @@ def _history(arguments: argparse.Namespace) -> Iterator[str]:
 
 def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.adapters.storage import Storage
-    from airflow_mlops.steps.monitor import read_decisions
+    from airflow_mlops.core.monitor import RetrainDecision
+    from airflow_mlops.steps.ledger import read_ledger
 
-    for entry in read_decisions(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root))):
-        verdict = "retrain" if entry.should_retrain else "no"
-        yield f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<8}  {entry.trigger}  {' '.join(entry.reasons)}"
+    for entry in read_ledger(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root))):
+        if isinstance(entry, RetrainDecision):
+            verdict, by = "retrain" if entry.should_retrain else "no", entry.trigger
+        else:
+            verdict, by = entry.verdict, "gate"
+        yield f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<12}  {by}  {' '.join(entry.reasons)}"
 
 
 def _power(arguments: argparse.Namespace) -> Iterator[str]:
@@ -181,7 +185,9 @@ def _parser() -> argparse.ArgumentParser:
     history.add_argument("model", metavar="MODEL")
     history.set_defaults(command=_history)
 
-    decisions = commands.add_parser("decisions", parents=[root], help="list when a run trained or did not, and why")
+    decisions = commands.add_parser(
+        "decisions", parents=[root], help="list when a run trained or did not, what the gate said, and why"
+    )
     decisions.add_argument("model", metavar="MODEL")
     decisions.set_defaults(command=_decisions)
 

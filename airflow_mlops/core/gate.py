@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from airflow_mlops.core.evaluate import EvaluationReport, MetricComparison, SliceComparison
@@ -15,7 +16,7 @@ from airflow_mlops.errors import bounded
 from airflow_mlops.specs.evaluate import GateSpec, SliceRules, Thresholds
 from airflow_mlops.specs.metrics import Direction
 
-__all__ = ["Blessing", "BlessingVerdict", "Reason", "bless", "digest_of_gate"]
+__all__ = ["Blessing", "BlessingVerdict", "GateDecision", "Reason", "bless", "digest_of_gate"]
 
 _MIN_UNITS = 10
 """With fewer units to resample than this, an interval is narrower than what it stands for."""
@@ -27,6 +28,23 @@ class BlessingVerdict(StrEnum):
     BLESSED = "BLESSED"
     REJECTED = "REJECTED"
     INCONCLUSIVE = "INCONCLUSIVE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateDecision(Value):
+    """What a gate said in a run, as the ledger keeps it.
+
+    :param evidence_digest: of the evaluation report that was judged.
+    """
+
+    model_name: str
+    verdict: BlessingVerdict
+    reasons: tuple[str, ...]
+    champion_version: int | None
+    evidence_digest: str
+    run_id: str
+    at: datetime
+    report_uri: str = ""
 
 
 BLESSED, REJECTED, INCONCLUSIVE = BlessingVerdict

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from airflow_mlops.core.evaluate import EvaluationReport
-from airflow_mlops.core.gate import Blessing, bless, digest_of_gate
+from airflow_mlops.core.gate import Blessing, GateDecision, bless, digest_of_gate
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.steps import pages
 from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps.ledger import append_decision, read_ledger
 
 __all__ = ["bless_model"]
 
@@ -46,7 +49,26 @@ def bless_model(
     if not blessing.is_blessed and not report.champion_error:  # a champion that can be scored again is a new case
         tags["mlops.outcome"] = blessing.verdict
     platform.mlflow.set_tags(model.run_id, tags)
+    _note(blessing, platform, run)
     log.info("gate: verdict=%s", blessing.verdict)
     for reason in blessing.reasons:
         log.info("gate: %s", reason)
     return blessing
+
+
+def _note(blessing: Blessing, platform: Platform, run: PipelineRun) -> None:
+    """Write the verdict to the ledger, once in a run for the same evidence."""
+    decision = GateDecision(
+        model_name=blessing.model_name,
+        verdict=blessing.verdict,
+        reasons=blessing.reasons,
+        champion_version=blessing.champion_version,
+        evidence_digest=blessing.evidence_digest,
+        run_id=run.run_id,
+        at=datetime.now(UTC),
+        report_uri=blessing.report_uri,
+    )
+    for entry in read_ledger(blessing.model_name, storage=platform.storage):
+        if isinstance(entry, GateDecision) and replace(entry, at=decision.at) == decision:
+            return
+    append_decision(decision, storage=platform.storage)

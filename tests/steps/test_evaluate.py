@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from airflow_mlops.adapters import arrow
 from airflow_mlops.core.gate import BlessingVerdict
 from airflow_mlops.errors import EvaluationError, SpecError
 from airflow_mlops.steps._models import load_model
-from tests.steps.cases import Bench, left_by, small_frame
+from airflow_mlops.steps.gate import bless_model
+from airflow_mlops.steps.ledger import read_ledger
+from tests.steps.cases import Bench, left_by, run_named, small_frame
 
 LOGISTIC = {"target": "bought", "estimator": "sklearn.linear_model.LogisticRegression", "params": {"C": 1.0}}
 PROBABILITY = {"metrics": {"roc_auc": {}, "accuracy": {}}, "cold_start": True}
@@ -184,3 +187,14 @@ def test_a_challenger_that_asks_for_a_column_more_than_the_champion_breaks_its_c
     assert left_by(serving.platform).versions == (1,)
     known = spec.model_copy(update={"gate": spec.gate.model_copy(update={"allow_signature_change": True})})
     assert serving.run("third", known).promotion is not None
+
+
+def test_what_the_gate_said_is_in_the_ledger_once_and_in_the_runs_note(delivered: Bench):
+    spec = delivered.spec(gate={"metrics": {"mean_absolute_error": {"value_threshold": 0.001}}})
+    result = delivered.run("first", spec)
+    bless_model(result.evaluation, spec.gate, result.model, platform=delivered.platform, run=run_named("first"))
+    decided, judged = read_ledger("small", storage=delivered.platform.storage)
+    assert decided.should_retrain
+    assert (judged.verdict, judged.reasons) == (BlessingVerdict.REJECTED, result.blessing.reasons)
+    note = MlflowClient(delivered.platform.mlflow.tracking_uri).get_run(result.model.run_id).data.tags
+    assert note["mlflow.note.content"].startswith("**REJECTED**\n\n- Failed: mean_absolute_error 0.")
