@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow_mlops.specs.data import AthenaSpec, CsvSpec, DatasetSpec
 from airflow_mlops.specs.evaluate import GateSpec, Thresholds
+from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
 from airflow_mlops.specs.pipeline import PipelineSpec
@@ -16,6 +17,7 @@ __all__ = [
     "AthenaSpec",
     "CsvSpec",
     "DatasetSpec",
+    "ExportSpec",
     "FeatureTable",
     "GateSpec",
     "LeakageSpec",
