@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from sklearn.tree import DecisionTreeClassifier
+from xgboost import XGBRegressor
 
 from airflow_mlops.adapters import onnx_export
 from airflow_mlops.adapters.preprocess import default_preprocessor, prepend
@@ -124,6 +126,14 @@ def test_booleans_are_labels_too():
     assert _status(_parity(_fit(LogisticRegression(max_iter=300), classes=[False, True]))) is ExportStatus.KEPT
 
 
+def test_booleans_with_gaps_and_decimals_are_numbers():
+    columns = (Column(name="is_member", type="bool"), Column(name="price", type="decimal128(9, 2)"))
+    frame = pd.DataFrame({"is_member": [True, False, None] * 50, "price": [Decimal("1.25"), None, Decimal(3)] * 50})
+    model = prepend(default_preprocessor(Ridge(), columns, frame), Ridge()).fit(frame, [1.0, 2.0, 4.0] * 50)
+    parity = _parity(model, frame, input_kinds(columns))
+    assert _status(parity) is ExportStatus.KEPT, parity
+
+
 @pytest.mark.parametrize("estimator", [Ridge(), HistGradientBoostingRegressor(max_iter=10)], ids=["ridge", "trees"])
 def test_rare_categories_share_a_code_in_each_of_several_columns(estimator):
     frame = _people(n_cities=400)
@@ -167,9 +177,10 @@ def test_a_part_that_has_no_converter_is_named():
         onnx_export.to_onnx(model, {"visits": "number"}, name="doubled")
 
 
-def test_what_is_no_model_of_scikit_learn_can_not_be_converted():
-    with pytest.raises(ExportError, match="skl2onnx can't convert the model: "):
-        onnx_export.to_onnx(object(), {"x": "number"}, name="foreign")
+def test_a_model_of_another_library_can_not_be_converted():
+    model = XGBRegressor(n_estimators=2).fit(PEOPLE[["visits"]], PEOPLE["visits"])
+    with pytest.raises(ExportError, match=r"skl2onnx can't convert the model: .*XGBRegressor"):
+        onnx_export.to_onnx(model, {"visits": "number"}, name="foreign")
 
 
 def test_a_users_own_words_for_a_missing_text_are_kept():
