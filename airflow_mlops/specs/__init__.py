@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from airflow_mlops.specs.data import AthenaSpec, CsvSpec, DatasetSpec
 from airflow_mlops.specs.evaluate import BudgetRules, FairnessRules, GateSpec, SliceRules, Thresholds
+from airflow_mlops.specs.evaluate import GateSpec, Thresholds
+from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
 from airflow_mlops.specs.pipeline import PipelineSpec
@@ -18,6 +20,7 @@ __all__ = [
     "CsvSpec",
     "DatasetSpec",
     "FairnessRules",
+    "ExportSpec",
     "FeatureTable",
     "GateSpec",
     "LeakageSpec",
