@@ -41,15 +41,17 @@ def report_page(
     facts: Mapping[str, object],
     reasons: Sequence[str],
     tables: Mapping[str, tuple[Rows, Rows]],
+    pictures: Mapping[str, str] | None = None,
 ) -> str:
     """Return a stand-alone HTML page, without scripts and without anything from elsewhere.
 
     :param verdict: the word that the page opens with.
     :param facts: what it is about, by name.
     :param tables: by heading, a header row (in a sequence of one) and the rows.
+    :param pictures: by heading, SVG of our own drawing, which is put into the page as it is.
     """
     return (
         _environment()
         .get_template("report.html")
-        .render(title=title, verdict=verdict, facts=facts, reasons=reasons, tables=tables)
+        .render(title=title, verdict=verdict, facts=facts, reasons=reasons, tables=tables, pictures=pictures or {})
     )

@@ -168,6 +168,15 @@ class Mlflow:
             for key, value in metrics.items():
                 client.log_metric(run_id, key, value)
 
+    def log_texts(self, run_id: str, texts: Mapping[str, str]) -> None:
+        """Keep texts as artifacts of a run, open or not.
+
+        :param texts: by path, whose suffix says what they are.
+        """
+        with self._session() as client:
+            for path, text in texts.items():
+                client.log_text(run_id, text, path)
+
     def log_files(self, run_id: str, folder: Path, name: str) -> str:
         """Keep a folder's files as an artifact of a run, open or not, and return their digest as they are read back."""
         with self._session() as client:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from airflow_mlops.core.fairness import FairnessReport
+from airflow_mlops.core.importance import FeatureImportance, ImportanceChange
 from airflow_mlops.core.resample import Interval
+from airflow_mlops.core.timeline import ErrorTimeline
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.metrics import Direction
@@ -81,6 +84,11 @@ class EvaluationReport(Value):
     :param slices: the gate's first metric by slice, the worst first.
     :param classes: how well each class is told, where classes are predicted; at most 50.
     :param signature_breaks: what the challenger asks for and the champion does not, which breaks those who call it.
+    :param fairness: how the challenger treats the groups of each protected attribute.
+    :param timeline: the errors by time, where the rows have a timestamp.
+    :param importance: what the challenger's accuracy, or mean absolute error, loses without each feature.
+    :param importance_changes: the features that it relies on more, or less, than the champion.
+    :param calibration_errors: the expected calibration error by model, of probabilities of two classes.
     """
 
     model_name: str
@@ -99,6 +107,11 @@ class EvaluationReport(Value):
     slices: tuple[SliceComparison, ...] = ()
     classes: tuple[ClassScores, ...] = ()
     signature_breaks: tuple[str, ...] = ()
+    fairness: tuple[FairnessReport, ...] = ()
+    timeline: ErrorTimeline | None = None
+    importance: tuple[FeatureImportance, ...] = ()
+    importance_changes: tuple[ImportanceChange, ...] = ()
+    calibration_errors: dict[str, float] = field(default_factory=dict)
     report_uri: str = ""
 
 

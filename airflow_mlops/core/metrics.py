@@ -9,9 +9,9 @@ Clarke-Pearson, 1988). Their values are exact, their replicates are those of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from airflow_mlops.core.resample import Units, sums_by_unit
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.metrics import Direction, MetricName
 
-__all__ = ["METRICS", "Metric", "Predicted", "value_of", "worsening"]
+__all__ = ["METRICS", "Losses", "Metric", "Predicted", "losses_of", "value_of", "worsening"]
 
 Floats = NDArray[np.float64]
 
@@ -44,6 +44,38 @@ class Predicted:
     def at(self, rows: NDArray[np.intp]) -> Predicted:
         """Return what it says of some of the rows."""
         return Predicted(values=self.values[rows], scores=None if self.scores is None else self.scores[rows])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Losses:
+    """How wrong each model is in each row.
+
+    :param name: what it is, in words.
+    :param by_model: ``(n_rows,) float64``, not negative; without the baseline.
+    """
+
+    name: str
+    by_model: Mapping[str, Floats]
+
+
+def losses_of(
+    task: Literal["regression", "classification"], y_true: NDArray[Any], models: Mapping[str, Predicted]
+) -> Losses:
+    """Return the loss of each row: the absolute error, the Brier score where there are probabilities, or a wrong class.
+
+    >>> said = {"challenger": Predicted(values=np.array([1.0, 5.0]))}
+    >>> losses_of("regression", np.array([1.0, 2.0]), said).by_model["challenger"]
+    array([0., 3.])
+    """
+    said = {who: each for who, each in models.items() if who != "baseline"}
+    if task == "regression":
+        return Losses(name="absolute error", by_model={who: np.abs(y_true - each.values) for who, each in said.items()})
+    if all(each.scores is not None for each in said.values()):
+        briers = {who: _brier(y_true, each.scores) for who, each in said.items() if each.scores is not None}
+        return Losses(name="Brier score", by_model=briers)
+    return Losses(
+        name="error rate", by_model={who: (y_true != each.values).astype(np.float64) for who, each in said.items()}
+    )
 
 
 Sums = Callable[[NDArray[Any], Predicted, Units, int], Floats]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from airflow_mlops.specs.data import AthenaSpec, CsvSpec, DatasetSpec
 from airflow_mlops.specs.evaluate import BudgetRules, FairnessRules, GateSpec, SliceRules, Thresholds
-from airflow_mlops.specs.evaluate import GateSpec, Thresholds
 from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
@@ -19,8 +18,8 @@ __all__ = [
     "BudgetRules",
     "CsvSpec",
     "DatasetSpec",
-    "FairnessRules",
     "ExportSpec",
+    "FairnessRules",
     "FeatureTable",
     "GateSpec",
     "LeakageSpec",

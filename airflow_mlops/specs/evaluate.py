@@ -150,7 +150,7 @@ class GateSpec(Spec):
     :param baseline_column: that column.
     :param positive_class: of two classes the one that precision, recall and such are of; by default the second one in
         their order.
-    :param slices: what no slice may lose.
+    :param slices: what no slice may lose. By default the worst five are looked for, and shown; ``None``: none.
     :param fairness: how different the model may be to groups of people.
     :param budgets: what serving it may cost.
     :param cold_start: whether a first version may be blessed when there is no champion to compare with.
@@ -173,7 +173,7 @@ class GateSpec(Spec):
     baseline: Literal["auto", "mean", "median", "most_frequent", "column"] = "auto"
     baseline_column: str | None = None
     positive_class: str | int | bool | None = None
-    slices: SliceRules | None = None
+    slices: SliceRules | None = Field(default_factory=SliceRules)
     fairness: FairnessRules | None = None
     budgets: BudgetRules | None = None
     cold_start: bool = False

@@ -18,7 +18,9 @@ from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import EvaluationError, IntegrityError, SpecError, did_you_mean
 from airflow_mlops.specs.evaluate import GateSpec
-from airflow_mlops.steps import pages
+from airflow_mlops.steps._evaluation_pages import evaluation_page
+from airflow_mlops.steps._evidence import Evidence, gather_evidence
+from airflow_mlops.steps._pictures import draw
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._predictions import Predictions, predict_all
 from airflow_mlops.steps.promote import current_champion
@@ -55,16 +57,23 @@ def evaluate_model(
     frame = arrow.read_frame(split.test.uri, split.test.digest)
     _check_target(frame[model.target], model.target)
     predictions = predict_all(frame, model, champion, split=split, gate=gate, platform=platform)
-    report = _score(predictions, frame, model, champion, split, gate, report_uri=platform.report_uri(run, _REPORT))
+    evidence = gather_evidence(predictions, frame, gate, timestamp=split.timestamp, target=model.target)
+    uri = platform.report_uri(run, _REPORT)
+    report = _score(predictions, evidence, frame, model, champion, split, gate, report_uri=uri)
     metrics = _metrics(report)
+    pictures = draw(predictions, evidence, target=model.target)
+    page = evaluation_page(report, pictures)
     platform.mlflow.log_metrics(model.run_id, metrics)
-    platform.record(run, _REPORT, report, pages.evaluation_page(report))
+    platform.mlflow.log_texts(model.run_id, {f"{_REPORT}/{name}.svg": svg for name, svg in pictures.items()})
+    platform.mlflow.log_texts(model.run_id, {f"{_REPORT}/{_REPORT}.html": page})
+    platform.record(run, _REPORT, report, page)
     log.info("evaluated: n_rows=%d champion=%s %s", report.n_rows, report.champion_version, metrics)
     return report
 
 
 def _score(
     predictions: Predictions,
+    evidence: Evidence,
     frame: Any,
     model: TrainedModel,
     champion: ModelVersion | None,
@@ -82,6 +91,7 @@ def _score(
         metrics=_metrics_of(gate, predictions),
         units=units,
         rng=rng,
+        slices=evidence.slices,
         n_classes=0 if classes is None else len(classes),
         confidence_level=gate.confidence_level,
         n_resamples=gate.n_resamples,
@@ -104,6 +114,7 @@ def _score(
         slices=slices,
         classes=class_scores(predictions.y_true, predictions.models, names) if names else (),
         signature_breaks=_signature_breaks(predictions),
+        **evidence.fields(),
         report_uri=report_uri,
     )
 

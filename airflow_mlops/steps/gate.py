@@ -12,7 +12,7 @@ from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs.evaluate import GateSpec
-from airflow_mlops.steps import pages
+from airflow_mlops.steps._evaluation_pages import blessing_page
 from airflow_mlops.steps._platform import Platform, folder_name, short
 from airflow_mlops.steps.ledger import append_decision, read_ledger
 
@@ -39,7 +39,7 @@ def bless_model(
     platform.storage.create_json(
         report.to_dict(), "evidence", folder_name(model.model_name), f"{short(blessing.evidence_digest)}.json"
     )
-    platform.record(run, _REPORT, blessing, pages.blessing_page(blessing, report))
+    platform.record(run, _REPORT, blessing, blessing_page(blessing, report))
     tags = {
         "mlops.blessing": blessing.verdict,
         "mlops.evidence_digest": blessing.evidence_digest,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from airflow_mlops.adapters.html import Link, report_page
 from airflow_mlops.core.data import DatasetSnapshot
-from airflow_mlops.core.evaluate import EvaluationReport
-from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.profile import DatasetProfile
 from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.errors import bounded
 
-__all__ = ["blessing_page", "drift_page", "evaluation_page", "validation_page"]
+__all__ = ["drift_page", "validation_page"]
 
 
 def validation_page(report: ValidationReport, snapshot: DatasetSnapshot, profile: DatasetProfile) -> str:
@@ -85,28 +83,6 @@ def _source(snapshot: DatasetSnapshot) -> str:
     return str(next((text for text in known if text), ""))[:200]
 
 
-def evaluation_page(report: EvaluationReport) -> str:
-    """Draw an evaluation, before anything is decided."""
-    return report_page(
-        title=f"Evaluation of {report.model_name}",
-        verdict="EVALUATED",
-        facts=_evaluation_facts(report),
-        reasons=(),
-        tables=_evaluation_tables(report),
-    )
-
-
-def blessing_page(blessing: Blessing, report: EvaluationReport) -> str:
-    """Draw the gate's verdict with the evidence that it judged."""
-    return report_page(
-        title=f"Gate of {blessing.model_name}",
-        verdict=blessing.verdict,
-        facts={**_evaluation_facts(report), "Evidence": blessing.evidence_digest},
-        reasons=blessing.reasons,
-        tables=_evaluation_tables(report),
-    )
-
-
 def drift_page(report: DriftReport, picture: str) -> str:
     """Draw a drift check.
 
@@ -125,36 +101,3 @@ def drift_page(report: DriftReport, picture: str) -> str:
         reasons=report.reasons,
         tables={"Columns": ([("Name", "Population stability index", "Drifted")], rows)},
     )
-
-
-def _evaluation_facts(report: EvaluationReport) -> dict[str, object]:
-    return {
-        "Challenger": report.challenger_uri,
-        "Champion": report.champion_error or (f"v{report.champion_version}" if report.champion_version else "none"),
-        "Baseline": report.baseline,
-        "Held-back rows": report.n_rows,
-        "Split": report.split_digest,
-    }
-
-
-def _evaluation_tables(report: EvaluationReport) -> dict[str, tuple[list[tuple[str, ...]], list[tuple[object, ...]]]]:
-    header = (
-        "Metric",
-        "Challenger",
-        "Champion",
-        "Baseline",
-        f"Against champion ({report.confidence_level:.0%} interval)",
-        "Against baseline",
-    )
-    rows: list[tuple[object, ...]] = [
-        (
-            f"{c.metric} ({c.direction.replace('_', ' ')})",
-            f"{c.challenger:.4g}",
-            "" if c.champion is None else f"{c.champion:.4g}",
-            f"{c.baseline:.4g}",
-            c.against_champion or "",
-            c.against_baseline,
-        )
-        for c in report.comparisons
-    ]
-    return {"Metrics on the same rows": ([header], rows)}
