@@ -33,6 +33,7 @@ OTHER_VALUES = "(other)"
 """The value of the rows whose own is too rare for a slice."""
 
 _HEAD = 1000
+_WHOLE = 1e15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,9 +136,7 @@ def code_numbers(name: str, values: Floats, *, n_bins: int = 5) -> SlicedColumn:
         codes = np.searchsorted(distinct, values)
         conditions = [f"{name}={text}" for text in _readable(distinct)]
     else:
-        edges = (
-            np.unique(np.quantile(finite, np.arange(1, n_bins) / n_bins, method="higher")) if len(finite) else finite
-        )
+        edges = _quantiles(finite, n_bins)
         codes = np.searchsorted(edges, values, side="right")
         conditions = _interval_conditions(name, _readable(edges))
     codes = np.where(is_missing, len(conditions), codes)
@@ -152,8 +151,17 @@ def _few_values(finite: Floats, limit: int) -> Floats | None:
     return distinct if len(distinct) <= limit else None
 
 
+def _quantiles(finite: Floats, n_bins: int) -> Floats:
+    """Return values between which there are about equally many rows."""
+    if not len(finite):
+        return finite
+    return np.unique(np.quantile(finite, np.arange(1, n_bins) / n_bins, method="higher"))
+
+
 def _readable(numbers: Floats) -> list[str]:
-    """Return the numbers with as few digits as tell them apart."""
+    """Return whole numbers as they are, others with four digits, or as many more as tell them apart."""
+    if (numbers == np.round(numbers)).all() and (np.abs(numbers) < _WHOLE).all():
+        return [str(int(number)) for number in numbers]
     texts: list[str] = []
     for digits in range(4, 18):
         texts = [f"{number + 0.0:.{digits}g}" for number in numbers]  # -0.0 is 0.0

@@ -91,6 +91,12 @@ def test_edges_that_differ_in_the_last_digits_are_told_apart():
     assert code_numbers("x", values).conditions == ("x=1000000.1", "x=1000000.2", "x=1000000.3")
 
 
+def test_whole_numbers_are_written_as_such_and_others_with_the_digits_that_they_need():
+    assert code_numbers("pay", np.array([50_000.0, 1_234_567.0])).conditions == ("pay=50000", "pay=1234567")
+    assert code_numbers("x", np.arange(999) / 3, n_bins=2).conditions == ("x < 166.3", "x >= 166.3")
+    assert code_numbers("x", np.array([1e300, -0.0])).conditions == ("x=0", "x=1e+300")
+
+
 def test_infinite_numbers_are_in_the_outer_slices():
     column = code_numbers("x", np.array([-np.inf, *range(100), np.inf]), n_bins=2)
     assert [(each.name, each.n_rows) for each in column.slices] == [("x < 50", 51), ("x >= 50", 51)]
