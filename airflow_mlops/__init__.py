@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
     from airflow_mlops.specs import (
         AthenaSpec,
+        CommandRunner,
         CsvSpec,
         DatasetSpec,
         FeatureTable,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         NewDataTrigger,
         PolicySpec,
         PromotionSpec,
+        PythonRunner,
         ScheduleTrigger,
         ServingSpec,
         SplitSpec,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "AthenaSpec": "airflow_mlops.specs",
+    "CommandRunner": "airflow_mlops.specs",
     "ContinuousTraining": "airflow_mlops.pipelines.continuous_training",
     "CsvSpec": "airflow_mlops.specs",
     "DatasetSpec": "airflow_mlops.specs",
@@ -40,6 +43,7 @@ _LAZY = {
     "NewDataTrigger": "airflow_mlops.specs",
     "PolicySpec": "airflow_mlops.specs",
     "PromotionSpec": "airflow_mlops.specs",
+    "PythonRunner": "airflow_mlops.specs",
     "ScheduleTrigger": "airflow_mlops.specs",
     "ServingSpec": "airflow_mlops.specs",
     "SplitSpec": "airflow_mlops.specs",
@@ -50,6 +54,7 @@ _LAZY = {
 
 __all__ = [
     "AthenaSpec",
+    "CommandRunner",
     "ContinuousTraining",
     "CsvSpec",
     "DatasetSpec",
@@ -60,6 +65,7 @@ __all__ = [
     "NewDataTrigger",
     "PolicySpec",
     "PromotionSpec",
+    "PythonRunner",
     "ScheduleTrigger",
     "ServingSpec",
     "SplitSpec",

@@ -18,6 +18,7 @@ LEAVES = {
     "NotBlessedError": RuntimeError,
     "IntegrityError": RuntimeError,
     "PromotionConflictError": RuntimeError,
+    "RunnerError": RuntimeError,
     "UnavailableError": ConnectionError,
 }
 

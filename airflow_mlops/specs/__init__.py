@@ -8,22 +8,26 @@ from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
+from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
 from airflow_mlops.specs.split import LeakageSpec, SplitSpec
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
     "AthenaSpec",
+    "CommandRunner",
     "CsvSpec",
     "DatasetSpec",
     "FeatureTable",
     "GateSpec",
+    "InProcessRunner",
     "LeakageSpec",
     "MonitoringSpec",
     "NewDataTrigger",
     "PipelineSpec",
     "PolicySpec",
     "PromotionSpec",
+    "PythonRunner",
     "ScheduleTrigger",
     "ServingSpec",
     "SplitSpec",
