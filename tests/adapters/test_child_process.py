@@ -37,7 +37,7 @@ def _run(code: str, *arguments: object, line: str = "") -> Ended:
     return run_child(command, line, env=dict(os.environ))
 
 
-def wait_until(is_so: Callable[[], bool], timeout_s: float = 60.0) -> None:
+def wait_until(is_so: Callable[[], bool], timeout_s: float = 120.0) -> None:
     until = time.monotonic() + timeout_s
     while not is_so():
         assert time.monotonic() < until
