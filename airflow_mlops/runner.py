@@ -92,6 +92,7 @@ def _line_of_standard_input() -> str:
 def _end_when_left_alone(stream: io.BufferedReader) -> None:
     while stream.raw.read(1024):  # past the buffer, whose lock would disturb the interpreter's own end
         pass
+    log.error("Standard input was closed, so whoever asked is gone: the step ends.")
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)  # the first process of a container can't be killed from within

@@ -162,16 +162,18 @@ def _result(step: str, ended: Ended) -> dict[str, Any]:
     :raises RunnerError: when it ended in another way without an answer.
     """
     try:
-        document: dict[str, Any] = json.loads(ended.output)
+        document = json.loads(ended.output)
+    except ValueError:
+        document = None
+    if isinstance(document, dict):
         return document
-    except ValueError as error:
-        last = f" Its last lines: {bounded(ended.last_lines)}." if ended.last_lines else ""
-        if ended.signal:
-            raise UnavailableError(
-                f"The process of step {step!r} was killed by {ended.signal}, often for lack of memory. It left no "
-                f"result; a retry finds what it finished.{last}"
-            ) from error
-        raise RunnerError(
-            f"The process of step {step!r} ended with status {ended.status} and without a result. Nothing that it "
-            f"may have begun counts as done.{last}"
-        ) from error
+    last = f" Its last lines: {bounded(ended.last_lines)}." if ended.last_lines else ""
+    if ended.signal:
+        raise UnavailableError(
+            f"The process of step {step!r} was killed by {ended.signal}, often for lack of memory. It left no result; "
+            f"a retry finds what it finished.{last}"
+        )
+    raise RunnerError(
+        f"The process of step {step!r} ended with status {ended.status} and without a result. Nothing that it may have "
+        f"begun counts as done.{last}"
+    )

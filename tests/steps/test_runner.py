@@ -141,6 +141,7 @@ def test_a_child_that_is_killed_is_an_outage_and_the_retry_keeps_its_run_as_kill
     [
         ("exit 3", "The process of step 'train' ended with status 3 and without a result."),
         ("echo no result; echo why >&2", "ended with status 0 and without a result. .* Its last lines: 'why'."),
+        ("echo 3", "ended with status 0 and without a result."),
         ("exit 137", "was killed by SIGKILL, often for lack of memory."),
     ],
 )
