@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airflow_mlops.specs import (
         AthenaSpec,
         BudgetRules,
+        CommandRunner,
         CsvSpec,
         DatasetSpec,
         ExportSpec,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         NewDataTrigger,
         PolicySpec,
         PromotionSpec,
+        PythonRunner,
         ScheduleTrigger,
         ServingSpec,
         SliceRules,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "AthenaSpec": "airflow_mlops.specs",
     "BudgetRules": "airflow_mlops.specs",
+    "CommandRunner": "airflow_mlops.specs",
     "ContinuousTraining": "airflow_mlops.pipelines.continuous_training",
     "CsvSpec": "airflow_mlops.specs",
     "DatasetSpec": "airflow_mlops.specs",
@@ -47,6 +50,7 @@ _LAZY = {
     "NewDataTrigger": "airflow_mlops.specs",
     "PolicySpec": "airflow_mlops.specs",
     "PromotionSpec": "airflow_mlops.specs",
+    "PythonRunner": "airflow_mlops.specs",
     "ScheduleTrigger": "airflow_mlops.specs",
     "ServingSpec": "airflow_mlops.specs",
     "SliceRules": "airflow_mlops.specs",
@@ -59,6 +63,7 @@ _LAZY = {
 __all__ = [
     "AthenaSpec",
     "BudgetRules",
+    "CommandRunner",
     "ContinuousTraining",
     "CsvSpec",
     "DatasetSpec",
@@ -71,6 +76,7 @@ __all__ = [
     "NewDataTrigger",
     "PolicySpec",
     "PromotionSpec",
+    "PythonRunner",
     "ScheduleTrigger",
     "ServingSpec",
     "SliceRules",

@@ -16,6 +16,7 @@
     ├── NotBlessedError(RuntimeError)      the gate said no, and the caller wants that to fail
     ├── IntegrityError(RuntimeError)       a digest or a journal is not the one that was vouched for
     ├── PromotionConflictError(RuntimeError)  the champion is not the one that the evaluation saw
+    ├── RunnerError(RuntimeError)          a step can't be run where it was sent
     └── UnavailableError(ConnectionError)  a service or a storage does not answer: try again
 
 A message says what was observed against what is required, what state things are left in, and what to
@@ -39,6 +40,7 @@ __all__ = [
     "NotBlessedError",
     "NothingNewError",
     "PromotionConflictError",
+    "RunnerError",
     "SpecError",
     "TrainingError",
     "UnavailableError",
@@ -102,6 +104,10 @@ class IntegrityError(MlopsError, RuntimeError):
 
 class PromotionConflictError(MlopsError, RuntimeError):
     """The champion is not the one that the evaluation compared with."""
+
+
+class RunnerError(MlopsError, RuntimeError):
+    """A step can't be run where it was sent, or ended there without a result."""
 
 
 class UnavailableError(MlopsError, ConnectionError):

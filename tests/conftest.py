@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import sysconfig
 import tempfile
+import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +51,22 @@ def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
+
+
+@pytest.fixture(scope="session")
+def other_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment that can't import Airflow, and has another version of the library ``clashing``.
+
+    What it shares with ours is at the end of its path, so that nothing need be installed.
+    """
+    folder = tmp_path_factory.mktemp("other") / "venv"
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "airflow").mkdir()
+    (packages / "airflow" / "__init__.py").write_text("raise ImportError('there is no Airflow in this environment')\n")
+    (packages / "clashing.py").write_text("VERSION = 2\n")
+    (packages / "shared.pth").write_text(f"{REPOSITORY}\n{sysconfig.get_path('purelib')}\n")
+    return folder / "bin" / "python"
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ LEAVES = {
     "NotBlessedError": RuntimeError,
     "IntegrityError": RuntimeError,
     "PromotionConflictError": RuntimeError,
+    "RunnerError": RuntimeError,
     "UnavailableError": ConnectionError,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from airflow.sdk import BaseOperator, BaseOperatorLink, SkipMixin
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from airflow_mlops.core.values import PipelineRun, Value
+    from airflow_mlops.specs.runner import RunnerSpec
     from airflow_mlops.steps import Platform
 
 Document: TypeAlias = "Mapping[str, Any] | XComArg"
 """What another task gave: its ``output``, or the JSON document itself."""
 
-__all__ = ["Document", "MlflowLink", "ReportLink", "StepOperator", "parse_json", "pipeline_run"]
+Runner: TypeAlias = "RunnerSpec | Mapping[str, Any]"
+"""Where a step runs, or its settings."""
+
+V = TypeVar("V", bound="Value")
+
+__all__ = ["Document", "MlflowLink", "ReportLink", "Runner", "StepOperator", "parse_json", "pipeline_run"]
 
 
 class ReportLink(BaseOperatorLink):
@@ -94,6 +100,21 @@ class StepOperator(_Connected, BaseOperator, SkipMixin):
 
     def conclude(self, value: Any, context: Context) -> None:
         """Raise to end the run with a failure, or skip what comes after; by default go on."""
+
+    def run_step(
+        self, step: str, returns: type[V], *, runner: Runner | None, run: PipelineRun, **arguments: object
+    ) -> V:
+        """Call a step here, or where the runner says. See :func:`~airflow_mlops.steps.runner.run_step`."""
+        from airflow_mlops.specs.runner import parse_runner
+        from airflow_mlops.steps.runner import run_step
+
+        return run_step(step, returns, runner=parse_runner(runner), platform=self.platform(), run=run, **arguments)
+
+    def on_kill(self) -> None:
+        """End the process that the step runs in, where that is another than the task's."""
+        from airflow_mlops.adapters.child_process import end_children
+
+        end_children()
 
     def platform(self) -> Platform:
         """Return storage and tracking server, having seen that the server answers."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_mlops.errors import NotBlessedError
-from airflow_mlops.operators._base import Document, ReportLink, StepOperator
+from airflow_mlops.operators._base import Document, ReportLink, Runner, StepOperator
 from airflow_mlops.specs.evaluate import GateSpec
 
 if TYPE_CHECKING:
@@ -29,9 +29,11 @@ class EvaluateModelOperator(StepOperator):
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
     :param gate: a :class:`~airflow_mlops.specs.GateSpec`, or its settings: metrics, baseline and
         interval. (templated)
+    :param runner: where it runs: a :class:`~airflow_mlops.specs.PythonRunner` or a
+        :class:`~airflow_mlops.specs.CommandRunner`, or its settings; by default in the task's process. (templated)
     """
 
-    template_fields = ("model", "split", "gate", *StepOperator.template_fields)
+    template_fields = ("model", "split", "gate", "runner", *StepOperator.template_fields)
     operator_extra_links = (ReportLink(),)
 
     def __init__(
@@ -40,25 +42,29 @@ class EvaluateModelOperator(StepOperator):
         model: Document,
         split: Document,
         gate: GateSpec | Mapping[str, Any],
+        runner: Runner | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.model = model
         self.split = split
         self.gate = gate
+        self.runner = runner
 
     def call_step(self, run: PipelineRun) -> EvaluationReport:
         """Evaluate."""
+        from airflow_mlops.core.evaluate import EvaluationReport
         from airflow_mlops.core.split import DatasetSplit
         from airflow_mlops.core.train import TrainedModel
-        from airflow_mlops.steps.evaluate import evaluate_model
 
-        return evaluate_model(
-            TrainedModel.from_dict(self.model),
-            DatasetSplit.from_dict(self.split),
-            GateSpec.parse(self.gate),
-            platform=self.platform(),
+        return self.run_step(
+            "evaluate",
+            EvaluationReport,
+            runner=self.runner,
             run=run,
+            model=TrainedModel.from_dict(self.model),
+            split=DatasetSplit.from_dict(self.split),
+            gate=GateSpec.parse(self.gate),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.operators._base import Document, MlflowLink, StepOperator, parse_json
+from airflow_mlops.operators._base import Document, MlflowLink, Runner, StepOperator, parse_json
 from airflow_mlops.specs.train import TrainingSpec
 
 if TYPE_CHECKING:
@@ -24,9 +24,11 @@ class TrainModelOperator(StepOperator):
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
     :param training: a :class:`~airflow_mlops.specs.TrainingSpec`, or its settings. (templated)
     :param hyperparameters: values that replace the spec's, as a mapping or as JSON. (templated)
+    :param runner: where it runs: a :class:`~airflow_mlops.specs.PythonRunner` or a
+        :class:`~airflow_mlops.specs.CommandRunner`, or its settings; by default in the task's process. (templated)
     """
 
-    template_fields = ("model_name", "split", "training", "hyperparameters", *StepOperator.template_fields)
+    template_fields = ("model_name", "split", "training", "hyperparameters", "runner", *StepOperator.template_fields)
     operator_extra_links = (MlflowLink(),)
 
     def __init__(
@@ -36,6 +38,7 @@ class TrainModelOperator(StepOperator):
         split: Document,
         training: TrainingSpec | Mapping[str, Any],
         hyperparameters: Mapping[str, Any] | str | None = None,
+        runner: Runner | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -43,18 +46,20 @@ class TrainModelOperator(StepOperator):
         self.split = split
         self.training = training
         self.hyperparameters = hyperparameters
+        self.runner = runner
 
     def call_step(self, run: PipelineRun) -> TrainedModel:
         """Train."""
         from airflow_mlops.core.split import DatasetSplit
-        from airflow_mlops.core.train import merge_params
-        from airflow_mlops.steps.train import train_model
+        from airflow_mlops.core.train import TrainedModel, merge_params
 
         overrides = parse_json(self.hyperparameters, "hyperparameters")
-        return train_model(
-            DatasetSplit.from_dict(self.split),
-            merge_params(TrainingSpec.parse(self.training), overrides),
-            model_name=self.model_name,
-            platform=self.platform(),
+        return self.run_step(
+            "train",
+            TrainedModel,
+            runner=self.runner,
             run=run,
+            split=DatasetSplit.from_dict(self.split),
+            training=merge_params(TrainingSpec.parse(self.training), overrides),
+            model_name=self.model_name,
         )

@@ -9,6 +9,7 @@ from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
+from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
 from airflow_mlops.specs.split import LeakageSpec, SplitSpec
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
@@ -16,18 +17,21 @@ from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 __all__ = [
     "AthenaSpec",
     "BudgetRules",
+    "CommandRunner",
     "CsvSpec",
     "DatasetSpec",
     "ExportSpec",
     "FairnessRules",
     "FeatureTable",
     "GateSpec",
+    "InProcessRunner",
     "LeakageSpec",
     "MonitoringSpec",
     "NewDataTrigger",
     "PipelineSpec",
     "PolicySpec",
     "PromotionSpec",
+    "PythonRunner",
     "ScheduleTrigger",
     "ServingSpec",
     "SliceRules",

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 from sklearn.linear_model import LinearRegression
 
@@ -18,6 +22,24 @@ def kills_itself_if_asked(data, params):
     if os.environ.get(KILL_IN_TRAINING):
         os.kill(os.getpid(), signal.SIGKILL)
     return least_squares(data, params)
+
+
+def needs_the_newer_library(data, params):
+    import clashing
+
+    print("trained with version", clashing.VERSION)
+    if clashing.VERSION < 2:
+        raise ImportError("clashing>=2 is required")
+    return least_squares(data, params)
+
+
+def never_ends(data, params):
+    """Start a process, note who both are, and wait."""
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    note = Path(params["note"])
+    note.with_suffix(".new").write_text(f"{os.getpid()} {other.pid}")
+    note.with_suffix(".new").rename(note)
+    time.sleep(600)
 
 
 def raises(data, params):
