@@ -12,6 +12,7 @@
     ├── TrainingError(RuntimeError)        the estimator or the user's function failed
     ├── UntrustedModelError(ValueError)    the model needs a type that the platform does not trust
     ├── EvaluationError(ValueError)        a model could not be scored
+    ├── ServingError(RuntimeError)         the packaged model does not serve as it must
     ├── NotBlessedError(RuntimeError)      the gate said no, and the caller wants that to fail
     ├── IntegrityError(RuntimeError)       a digest or a journal is not the one that was vouched for
     ├── PromotionConflictError(RuntimeError)  the champion is not the one that the evaluation saw
@@ -37,6 +38,7 @@ __all__ = [
     "NotBlessedError",
     "NothingNewError",
     "PromotionConflictError",
+    "ServingError",
     "SpecError",
     "TrainingError",
     "UnavailableError",
@@ -84,6 +86,10 @@ class UntrustedModelError(MlopsError, ValueError):
 
 class EvaluationError(MlopsError, ValueError):
     """A model could not be scored on the held-back rows."""
+
+
+class ServingError(MlopsError, RuntimeError):
+    """The packaged model does not serve as it must, or its server does not start."""
 
 
 class NotBlessedError(MlopsError, RuntimeError):

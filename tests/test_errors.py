@@ -15,6 +15,7 @@ LEAVES = {
     "TrainingError": RuntimeError,
     "UntrustedModelError": ValueError,
     "EvaluationError": ValueError,
+    "ServingError": RuntimeError,
     "NotBlessedError": RuntimeError,
     "IntegrityError": RuntimeError,
     "PromotionConflictError": RuntimeError,

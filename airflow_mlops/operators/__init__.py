@@ -6,6 +6,7 @@ from airflow_mlops.operators.data import PruneSnapshotsOperator, SnapshotDataset
 from airflow_mlops.operators.evaluate import BlessModelOperator, EvaluateModelOperator
 from airflow_mlops.operators.monitor import DecideRetrainOperator, DriftCheckOperator
 from airflow_mlops.operators.promote import PromoteModelOperator, RegisterModelOperator, RollbackModelOperator
+from airflow_mlops.operators.serving import ValidateServingOperator
 from airflow_mlops.operators.split import CheckLeakageOperator, SplitDatasetOperator
 from airflow_mlops.operators.train import TrainModelOperator
 from airflow_mlops.operators.validate import ValidateDataOperator
@@ -24,4 +25,5 @@ __all__ = [
     "SplitDatasetOperator",
     "TrainModelOperator",
     "ValidateDataOperator",
+    "ValidateServingOperator",
 ]

@@ -8,6 +8,7 @@ from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
+from airflow_mlops.specs.serving import ServingCheckSpec
 from airflow_mlops.specs.split import LeakageSpec, SplitSpec
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
@@ -25,6 +26,7 @@ __all__ = [
     "PolicySpec",
     "PromotionSpec",
     "ScheduleTrigger",
+    "ServingCheckSpec",
     "ServingSpec",
     "SplitSpec",
     "Thresholds",
