@@ -14,7 +14,7 @@ OddRequest = Literal[
     "reordered_columns",
     "extra_column",
     "missing_column",
-    "null",
+    "null_value",
     "unknown_category",
     "wrong_type",
     "not_finite",

@@ -69,7 +69,7 @@ def odd_requests(
     yield "reordered_columns", [Case(body=backwards, expected=everything, may_refuse=False)]
     yield "extra_column", [_as_model(loaded, rows.assign(**{"mlops extra column": 1.0}))]
     yield "missing_column", [Case(body=request_body(row.drop(columns=name)), about=name) for name in names]
-    yield "null", [changed(name, float("nan") if name in numbers else None) for name in names]
+    yield "null_value", [changed(name, float("nan") if name in numbers else None) for name in names]
     yield "unknown_category", [changed(name, "no such category \N{SNOWMAN}") for name in texts]
     yield "wrong_type", [changed(name, 12.5 if name in texts else "many") for name in names]
     yield (

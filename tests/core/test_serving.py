@@ -159,23 +159,25 @@ def test_every_measured_figure_can_have_a_budget():
 
 def test_a_report_without_the_golden_rows_is_not_good():
     assert not _report().is_ok
-    assert not _report(_check("null")).is_ok
+    assert not _report(_check("null_value")).is_ok
     assert not _report(_check(is_judged=False, passed=False)).is_ok
     assert _report(_check()).is_ok
 
 
 def test_one_failed_check_makes_a_report_bad_unless_it_is_allowed():
-    assert not _report(_check(), _check("null", passed=False)).is_ok
-    assert _report(_check(), _check("null", passed=False, is_judged=False)).is_ok
+    assert not _report(_check(), _check("null_value", passed=False)).is_ok
+    assert _report(_check(), _check("null_value", passed=False, is_judged=False)).is_ok
 
 
 def test_a_bad_report_says_what_was_found_what_is_kept_and_what_to_do():
-    bad = _report(_check(), _check("null", passed=False, observed="1 wrong", expected="none"), log_uri="reports/x.log")
+    bad = _report(
+        _check(), _check("null_value", passed=False, observed="1 wrong", expected="none"), log_uri="reports/x.log"
+    )
     with pytest.raises(ServingError) as caught:
         bad.require_ok()
     assert str(caught.value) == (
         "small: models:/m-1 does not serve as it must: 1 of 2 check(s) failed.\n"
-        "  - null: found 1 wrong, expected none.\n"
+        "  - null_value: found 1 wrong, expected none.\n"
         "The champion stays. Report: reports/small/r/serving.html, the server's log: reports/x.log. Mend the model or "
         "its environment, or the budgets and `allow` of the serving check."
     )

@@ -76,8 +76,8 @@ class ScoringServer:
         return read_answer(response, time.perf_counter() - started)
 
     def peak_memory_mb(self) -> float | None:
-        """Return the peak of its processes' memory so far, in million bytes; ``None`` where it can't be told."""
-        return peak_memory_mb(self.process_group)
+        """Return the peak of its processes' memory so far, in million bytes; ``None`` when it has ended or can't be told."""
+        return peak_memory_mb(self.process_group) if self._process.poll() is None else None
 
     def _why(self, error: requests.RequestException) -> str:
         if isinstance(error, requests.Timeout):
