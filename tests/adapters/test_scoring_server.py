@@ -27,7 +27,13 @@ from tests.steps.serving_cases import FRAME, TARGET, package
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScoringServer]:
+def ports() -> list[int]:
+    """The ports that are left to be tried, the next one last."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, ports: list[int]) -> Iterator[ScoringServer]:
     """A server that was started while this process knew secrets, and whose first port was taken by another server."""
     folder = tmp_path_factory.mktemp("server")
     model = package(Ridge(), folder)
@@ -35,9 +41,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScoringServer]
         patch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", "http://ada:s3cret@mlflow")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
         patch.setenv("MLFLOW_TRACKING_URI", "http://ada:s3cret@mlflow")
-        ports = iter([other.getsockname()[1]])
-        free_port = server._free_port
-        patch.setattr(server, "_free_port", lambda: next(ports, None) or free_port())
+        ports[:] = [server._free_port(), other.getsockname()[1]]
+        patch.setattr(server, "_free_port", ports.pop)
         with scoring_server.serving(model, ServingCheckSpec(), folder=folder) as started:
             yield started
 
@@ -78,6 +83,10 @@ def test_a_server_knows_no_secret_of_this_process(running: ScoringServer):
 
 def test_the_memory_of_a_server_is_that_of_a_process_with_mlflow(running: ScoringServer):
     assert 50 < running.peak_memory_mb() < 2000
+
+
+def test_a_port_that_another_server_has_taken_is_given_up_for_the_next(running: ScoringServer, ports: list[int]):
+    assert ports == []
 
 
 def test_a_server_is_not_reached_from_other_machines(running: ScoringServer):

@@ -76,7 +76,10 @@ class ScoringServer:
         return read_answer(response, time.perf_counter() - started)
 
     def peak_memory_mb(self) -> float | None:
-        """Return the peak of its processes' memory so far, in million bytes; ``None`` when it has ended or can't be told."""
+        """Return the peak of its processes' memory so far, in million bytes.
+
+        :returns: ``None`` when it has ended, or where the system does not say.
+        """
         return peak_memory_mb(self.process_group) if self._process.poll() is None else None
 
     def _why(self, error: requests.RequestException) -> str:
