@@ -37,14 +37,15 @@ def running(tmp_path_factory: pytest.TempPathFactory, ports: list[int]) -> Itera
     """A server that was started while this process knew secrets, and whose first port was taken by another server."""
     folder = tmp_path_factory.mktemp("server")
     model = package(Ridge(), folder)
-    with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as other:
-        patch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", "http://ada:s3cret@mlflow")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
-        patch.setenv("MLFLOW_TRACKING_URI", "http://ada:s3cret@mlflow")
-        ports[:] = [server._free_port(), other.getsockname()[1]]
-        patch.setattr(server, "_free_port", ports.pop)
-        with scoring_server.serving(model, ServingCheckSpec(), folder=folder) as started:
-            yield started
+    with contextlib.ExitStack() as kept:
+        with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as other:
+            patch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", "http://ada:s3cret@mlflow")
+            patch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+            patch.setenv("MLFLOW_TRACKING_URI", "http://ada:s3cret@mlflow")
+            ports[:] = [server._free_port(), other.getsockname()[1]]
+            patch.setattr(server, "_free_port", ports.pop)
+            started = kept.enter_context(scoring_server.serving(model, ServingCheckSpec(), folder=folder))
+        yield started
 
 
 def test_a_server_answers_with_the_model_s_predictions(running: ScoringServer):

@@ -38,9 +38,12 @@ _INHERITED = (
     "OMP_NUM_THREADS",
     "PATH",
     "PYENV_ROOT",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
     "TZ",
 )
-"""What a server needs to know of this machine. Nothing of Airflow's, no credentials, no tracking server."""
+"""What a server, and what installs for it, need to know of this machine: nothing of Airflow's, and no credentials."""
 
 
 class ScoringServer:
