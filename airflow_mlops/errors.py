@@ -13,6 +13,7 @@
     ├── UntrustedModelError(ValueError)    the model needs a type that the platform does not trust
     ├── EvaluationError(ValueError)        a model could not be scored
     ├── ExportError(ValueError)            a model can't be had in another format
+    ├── ServingError(RuntimeError)         the packaged model does not serve as it must
     ├── NotBlessedError(RuntimeError)      the gate said no, and the caller wants that to fail
     ├── IntegrityError(RuntimeError)       a digest or a journal is not the one that was vouched for
     ├── PromotionConflictError(RuntimeError)  the champion is not the one that the evaluation saw
@@ -41,6 +42,7 @@ __all__ = [
     "NothingNewError",
     "PromotionConflictError",
     "RunnerError",
+    "ServingError",
     "SpecError",
     "TrainingError",
     "UnavailableError",
@@ -92,6 +94,10 @@ class EvaluationError(MlopsError, ValueError):
 
 class ExportError(MlopsError, ValueError):
     """A model can't be converted into another format, or can't be run in it. The export's report says so."""
+
+
+class ServingError(MlopsError, RuntimeError):
+    """The packaged model does not serve as it must, or its server does not start."""
 
 
 class NotBlessedError(MlopsError, RuntimeError):

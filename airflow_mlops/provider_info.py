@@ -22,6 +22,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     f"airflow_mlops.operators.{stage}"
                     for stage in ("data", "validate", "split", "monitor", "train", "evaluate", "export", "promote")
+                    for stage in ("data", "validate", "split", "monitor", "train", "evaluate", "serving", "promote")
                 ],
             }
         ],

@@ -16,6 +16,7 @@ LEAVES = {
     "UntrustedModelError": ValueError,
     "EvaluationError": ValueError,
     "ExportError": ValueError,
+    "ServingError": RuntimeError,
     "NotBlessedError": RuntimeError,
     "IntegrityError": RuntimeError,
     "PromotionConflictError": RuntimeError,

@@ -7,6 +7,7 @@ from airflow_mlops.operators.evaluate import BlessModelOperator, EvaluateModelOp
 from airflow_mlops.operators.export import ExportModelOperator
 from airflow_mlops.operators.monitor import DecideRetrainOperator, DriftCheckOperator
 from airflow_mlops.operators.promote import PromoteModelOperator, RegisterModelOperator, RollbackModelOperator
+from airflow_mlops.operators.serving import ValidateServingOperator
 from airflow_mlops.operators.split import CheckLeakageOperator, SplitDatasetOperator
 from airflow_mlops.operators.train import TrainModelOperator
 from airflow_mlops.operators.validate import ValidateDataOperator
@@ -26,4 +27,5 @@ __all__ = [
     "SplitDatasetOperator",
     "TrainModelOperator",
     "ValidateDataOperator",
+    "ValidateServingOperator",
 ]

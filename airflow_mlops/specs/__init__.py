@@ -10,6 +10,7 @@ from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, Schedule
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
 from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
+from airflow_mlops.specs.serving import ServingCheckSpec
 from airflow_mlops.specs.split import LeakageSpec, SplitSpec
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
@@ -33,6 +34,7 @@ __all__ = [
     "PromotionSpec",
     "PythonRunner",
     "ScheduleTrigger",
+    "ServingCheckSpec",
     "ServingSpec",
     "SliceRules",
     "SplitSpec",

@@ -1,0 +1,67 @@
+"""Serving: the packaged model is served before it is promoted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_mlops.operators._base import Document, ReportLink, StepOperator
+from airflow_mlops.specs.serving import ServingCheckSpec
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_mlops.core.serving import ServingReport
+    from airflow_mlops.core.values import PipelineRun
+
+__all__ = ["ValidateServingOperator"]
+
+
+class ValidateServingOperator(StepOperator):
+    """Serve a model in MLflow's scoring server, and see that it answers rightly, withstands odd requests and is fast.
+
+    Gives a :class:`~airflow_mlops.core.serving.ServingReport`, also when it fails. See
+    :func:`~airflow_mlops.steps.serving.validate_serving`.
+
+    :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
+    :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
+    :param serving: a :class:`~airflow_mlops.specs.ServingCheckSpec`, or its settings. (templated)
+    :param on_failure: ``fail`` the task for good, or only ``report``, for a gate that judges the report.
+    """
+
+    template_fields = ("model", "split", "serving", *StepOperator.template_fields)
+    operator_extra_links = (ReportLink(),)
+
+    def __init__(
+        self,
+        *,
+        model: Document,
+        split: Document,
+        serving: ServingCheckSpec | Mapping[str, Any] | None = None,
+        on_failure: Literal["fail", "report"] = "fail",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.split = split
+        self.serving = serving
+        self.on_failure = on_failure
+
+    def call_step(self, run: PipelineRun) -> ServingReport:
+        """Serve the model and ask it."""
+        from airflow_mlops.core.split import DatasetSplit
+        from airflow_mlops.core.train import TrainedModel
+        from airflow_mlops.steps.serving import validate_serving
+
+        return validate_serving(
+            TrainedModel.from_dict(self.model),
+            DatasetSplit.from_dict(self.split),
+            ServingCheckSpec.parse(self.serving or {}),
+            platform=self.platform(),
+            run=run,
+        )
+
+    def conclude(self, value: ServingReport, context: Context) -> None:
+        """Fail when the model does not serve as it must, unless a gate is to judge."""
+        if self.on_failure != "report":
+            value.require_ok()
