@@ -9,13 +9,14 @@ from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, Schedule
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
 from airflow_mlops.specs.split import LeakageSpec, SplitSpec
-from airflow_mlops.specs.train import TrainingSpec
+from airflow_mlops.specs.train import EarlyStoppingSpec, TrainingSpec
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
     "AthenaSpec",
     "CsvSpec",
     "DatasetSpec",
+    "EarlyStoppingSpec",
     "FeatureTable",
     "GateSpec",
     "LeakageSpec",
