@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +12,24 @@ import pytest
 
 from airflow_mlops.errors import DataError, SpecError, TrainingError, UntrustedModelError
 from airflow_mlops.steps import Platform
+from airflow_mlops.steps.data import snapshot_dataset
+from airflow_mlops.steps.split import split_dataset
+from tests.conftest import REPOSITORY
 from tests.steps import trainers
-from tests.steps.cases import NOTHING_LEFT, Bench, left_by, runs_by_status, small_frame
+from tests.steps.cases import NOTHING_LEFT, Bench, left_by, run_named, runs_by_status, small_frame
+
+CHILD = """
+import pickle, sys
+
+from airflow_mlops.errors import TrainingError
+from airflow_mlops.steps.train import train_model
+
+split, training, platform, run = pickle.load(sys.stdin.buffer)
+try:
+    train_model(split, training, model_name="small", platform=platform, run=run)
+except TrainingError as error:
+    print(error)
+"""
 
 
 def _by_function(bench: Bench, function: Any) -> Any:
@@ -145,6 +164,25 @@ def test_no_process_of_a_failed_training_survives(delivered: Bench):
     _refused(delivered, TrainingError, _by_function(delivered, trainers.fails_with_workers))
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     assert [pid for pid in children if b"popen_loky" in Path(f"/proc/{pid}/cmdline").read_bytes()] == []
+
+
+def test_running_out_of_memory_fails_the_run_and_says_what_helps(delivered: Bench):
+    spec, platform = _by_function(delivered, trainers.uses_up_the_memory), delivered.platform
+    snapshot = snapshot_dataset(spec.data, dataset="small", storage=platform.storage)
+    split = split_dataset(snapshot, spec.data, spec.split, storage=platform.storage)
+    done = subprocess.run(  # in a process of its own, which is what the limit holds for
+        [sys.executable, "-c", CHILD],
+        input=pickle.dumps((split, spec.training, platform, run_named("the run"))),
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    message = done.stdout.decode().splitlines()[-1]
+    assert message.startswith("training.function tests.steps.trainers:uses_up_the_memory raised MemoryError")
+    assert "the task has used up its memory: give its worker more" in message
+    assert runs_by_status(platform) == {"FAILED": 1}
+    assert left_by(platform) == NOTHING_LEFT
 
 
 def test_a_function_may_say_how_far_it_has_come(delivered: Bench):
