@@ -31,7 +31,7 @@ __all__ = ["train_model", "training_fingerprint"]
 log = logging.getLogger(__name__)
 
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
-_SCORED_ROWS = 100_000
+_SCORED_ROWS = 50_000
 
 
 def training_fingerprint(split: DatasetSplit, training: TrainingSpec) -> str:
