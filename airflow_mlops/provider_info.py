@@ -69,6 +69,14 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "my_company.models.Calibrator",
                         "default": "",
                     },
+                    "allow_pickle": {
+                        "description": "Whether a model may be stored and loaded by pickle where its spec asks for "
+                        "it. Whoever can write to MLflow's storage and registry can then run code in the tasks.",
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "True",
+                        "default": "False",
+                    },
                 },
             }
         },

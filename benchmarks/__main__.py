@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import evaluate, gate_errors, parse, profile, run_overhead, snapshot, validation
+from benchmarks import evaluate, gate_errors, parse, profile, run_overhead, snapshot, train, validation
 from benchmarks.entry import RESULTS, Entry, write
 
 BENCHMARKS: dict[str, Callable[[], Entry]] = {
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[], Entry]] = {
     "snapshot_csv": snapshot.measure_csv,
     "snapshot_memory_growth": snapshot.measure_memory_growth,
     "snapshot_parquet": snapshot.measure_parquet,
+    "train": train.measure,
     "validation_memory": validation.measure_memory,
     "validation_time": validation.measure_time,
 }

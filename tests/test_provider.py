@@ -90,7 +90,7 @@ def test_the_settings_that_are_described_are_those_that_are_read(monkeypatch: py
     options = INFO["config"]["mlops"]["options"]
     assert options
     for option in options:
-        assert f'conf.get("mlops", "{option}"' in text
+        assert f'("mlops", "{option}"' in text
 
 
 def test_the_plugin_is_one_page_in_the_menu_and_one_app():

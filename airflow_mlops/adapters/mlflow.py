@@ -128,13 +128,14 @@ class Mlflow:
         metrics: Mapping[str, float],
         dataset: tuple[str, str, str],
         requirements: Sequence[str],
-        trusted_types: Sequence[str],
+        trusted_types: Sequence[str] | None,
     ) -> str:
-        """Log a fitted model into the open run, stored by skops and never by pickle.
+        """Log a fitted model into the open run, stored by skops.
 
         :param example: a few rows of the model's input, as a data frame: its signature and its example.
         :param dataset: name, URI and digest of the rows that it learnt from.
         :param requirements: pinned requirements; given, MLflow has not to infer them for ten seconds.
+        :param trusted_types: what the model needs to be loaded by skops; ``None``: store it by pickle.
         :returns: the logged model's URI.
         """
         name, uri, digest = dataset
@@ -151,8 +152,8 @@ class Mlflow:
                 signature=infer_signature(example, predictions),
                 input_example=example.head(3),
                 pip_requirements=list(requirements),
-                serialization_format="skops",
-                skops_trusted_types=list(trusted_types),
+                serialization_format="cloudpickle" if trusted_types is None else "skops",
+                skops_trusted_types=trusted_types,
             )
         return str(logged.model_uri)
 

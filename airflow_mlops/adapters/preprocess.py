@@ -90,7 +90,7 @@ def default_preprocessor(estimator: Any, columns: Sequence[Column], frame: Any) 
     :raises SpecError: when a column is of a type that has no default, such as a timestamp.
     """
     kind = estimator_kind(estimator)
-    roles = [(column.name, _role(column, frame)) for column in columns]
+    roles = [(column.name, _role(column, frame, kind)) for column in columns]
     if kind != "trees":
         roles.sort(key=lambda item: item[1])
     # For trees only neighbours are taken together, so that the columns keep their order: parameters such as
@@ -105,7 +105,8 @@ def default_preprocessor(estimator: Any, columns: Sequence[Column], frame: Any) 
     if keeps_names:  # parameters, and a user's own class, may speak of columns by name
         transformer.set_output(transform="pandas")
     counts = Counter(role for _, role in roles)
-    log.info("default preprocessing: kind=%s n_numbers=%d n_texts=%d", kind, counts["numbers"], counts["texts"])
+    n_texts = counts["texts"] + counts["many_texts"]
+    log.info("default preprocessing: kind=%s n_numbers=%d n_texts=%d", kind, counts["numbers"], n_texts)
     if counts["empty"]:
         empty = bounded(name for name, role in roles if role == "empty")
         log.warning("features without any value in the training part are not learnt from: %s", empty)
@@ -130,11 +131,11 @@ def describe_infinite(frame: Any) -> str:
     return "; ".join(found[:10]) + (f" and {len(found) - 10} more columns" if len(found) > 10 else "")
 
 
-def _role(column: Column, frame: Any) -> str:
+def _role(column: Column, frame: Any, kind: Kind) -> str:
     if column.type.startswith(_NUMBERS):
         return "empty" if frame[column.name].isna().all() else "numbers"
     if column.type.startswith(_TEXTS):
-        return "texts"
+        return "many_texts" if kind == "trees" and frame[column.name].nunique(dropna=False) > _MAX_CODES else "texts"
     is_time = column.type.startswith(("timestamp", "date", "time", "duration"))
     way = "numbers of it (hour, weekday, days since an event)" if is_time else "columns of those types of it"
     raise SpecError(
@@ -147,8 +148,8 @@ def _role(column: Column, frame: Any) -> str:
 def _transformer(role: str, kind: Kind, estimator: Any, n_rows: int) -> Any:
     if role == "numbers":
         return _numbers(kind, estimator)
-    if role == "texts":
-        return _texts(kind, estimator, n_rows)
+    if role.endswith("texts"):
+        return _texts(role, kind, estimator, n_rows)
     return _constant() if kind == "trees" else "drop"
 
 
@@ -167,11 +168,13 @@ def _constant() -> Pipeline:
     return Pipeline([("cast", cast), ("fill", fill)])
 
 
-def _texts(kind: Kind, estimator: Any, n_rows: int) -> Pipeline:
+def _texts(role: str, kind: Kind, estimator: Any, n_rows: int) -> Pipeline:
     encoder: Any
     is_linear = type(estimator).__module__.startswith("sklearn.linear_model.")  # the others would keep sparse rows
     if kind == "trees":
-        encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, max_categories=_MAX_CODES)
+        # To count categories that are few takes the encoder five times as long as all the rest, and changes nothing.
+        limit = _MAX_CODES if role == "many_texts" else None
+        encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, max_categories=limit)
     else:
         encoder = OneHotEncoder(
             handle_unknown="infrequent_if_exist",

@@ -16,6 +16,11 @@ __all__ = ["TRUSTED_TYPES", "load_model", "types_to_trust"]
 
 TRUSTED_TYPES = frozenset(
     {
+        "collections.OrderedDict",
+        "lightgbm.basic.Booster",
+        "lightgbm.sklearn.LGBMClassifier",
+        "lightgbm.sklearn.LGBMRanker",
+        "lightgbm.sklearn.LGBMRegressor",
         "numpy.dtype",
         "sklearn._loss.loss.HalfTweedieLossIdentity",
         "sklearn.calibration._CalibratedClassifier",
@@ -29,9 +34,18 @@ TRUSTED_TYPES = frozenset(
         "sklearn.neighbors._kd_tree.KDTree",
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.tree._tree.Tree",
+        "xgboost.core.Booster",
+        "xgboost.sklearn.XGBClassifier",
+        "xgboost.sklearn.XGBRFClassifier",
+        "xgboost.sklearn.XGBRFRegressor",
+        "xgboost.sklearn.XGBRanker",
+        "xgboost.sklearn.XGBRegressor",
     }
 )
-"""scikit-learn's own types that skops does not yet trust by itself: what its estimators need to be loaded."""
+"""What the estimators of scikit-learn, XGBoost and LightGBM need to be loaded, and skops does not trust by itself.
+
+The boosters are stored as the bytes that their libraries write, which they read back without running any of it.
+"""
 
 
 def types_to_trust(model: object, trusted_types: Iterable[str] = ()) -> list[str]:
@@ -40,8 +54,14 @@ def types_to_trust(model: object, trusted_types: Iterable[str] = ()) -> list[str
     :param trusted_types: what the platform trusts beside :data:`TRUSTED_TYPES`.
     :raises UntrustedModelError: when it needs one that is not trusted.
     """
-    with _without_warnings():
-        needed = skops.io.get_untrusted_types(data=skops.io.dumps(model))
+    try:
+        with _without_warnings():
+            needed = skops.io.get_untrusted_types(data=skops.io.dumps(model))
+    except Exception as error:  # whatever a type does that was not made to be stored
+        raise UntrustedModelError(
+            f"The trained model, a {type(model).__name__}, can't be stored without pickle: {type(error).__name__}: "
+            f"{error}. It was not stored and the champion stays. See training.allow_pickle."
+        ) from error
     _refuse_untrusted("The trained model", needed, trusted_types)
     return sorted(needed)
 
@@ -67,7 +87,8 @@ def _refuse_untrusted(subject: str, needed: Iterable[str], trusted_types: Iterab
     if foreign:
         raise UntrustedModelError(
             f"{subject} holds types that the platform does not trust: {bounded(foreign)}. It was not stored or "
-            f"loaded, and the champion stays. If their code is yours, add them to [mlops] trusted_types."
+            f"loaded, and the champion stays. If their code is yours, add them to [mlops] trusted_types, or see "
+            f"training.allow_pickle."
         )
 
 

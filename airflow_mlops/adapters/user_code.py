@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import inspect
 from pathlib import Path
 from typing import Any
 
+from airflow_mlops.core.fit import Progress, reason_of
 from airflow_mlops.errors import SpecError, TrainingError, did_you_mean
 from airflow_mlops.specs.train import TrainingSpec
 
@@ -86,17 +88,19 @@ def make_preprocessor(import_path: str) -> Any:
     return preprocessor
 
 
-def call_trainer(training: TrainingSpec, frame: Any) -> Any:
+def call_trainer(training: TrainingSpec, frame: Any, progress: Progress) -> Any:
     """Call the user's ``train(data, params) -> model``.
 
+    :param progress: given to a function that has an argument of this name, to say how far it has come.
     :raises TrainingError: when it raises, or what it gives has no ``predict``.
     """
     train = load_object(str(training.function))
+    wanted = {"progress": progress} if "progress" in inspect.signature(train).parameters else {}
     try:
-        model = train(frame, dict(training.params))
+        model = train(frame, dict(training.params), **wanted)
     except Exception as error:
         raise TrainingError(
-            f"training.function {training.function} raised {type(error).__name__}: {error}. Nothing was stored and the "
+            f"training.function {training.function} raised {reason_of(error)}. Nothing was stored and the "
             f"champion stays."
         ) from error
     if not hasattr(model, "predict"):

@@ -70,23 +70,24 @@ def merge_params(training: TrainingSpec, overrides: Mapping[str, Any]) -> Traini
 def choose_features(training: TrainingSpec, split: DatasetSplit) -> tuple[str, ...]:
     """Return the columns to learn from, in order: those of the spec, or all that say something of a row.
 
-    The target, the timestamp, and the columns by which rows or groups are told apart do not.
+    The target, the timestamp, the weight of a row, and the columns by which rows or groups are told apart do not.
 
     :raises SpecError: when the target or a feature is not in the split, or nothing is left to learn from.
     """
     columns = [column.name for column in split.columns]
-    for name in (training.target, *(training.features or ())):
-        if name not in columns:
-            role = "target" if name == training.target else "feature"
+    roles = {training.target: "target", training.sample_weight: "sample_weight"}
+    for name in (training.target, training.sample_weight, *(training.features or ())):
+        if name is not None and name not in columns:
+            role = roles.get(name, "feature")
             raise SpecError(
                 f"training.{role} {name!r} is not in the data. Columns: {bounded(columns, 20)}."
                 f"{did_you_mean(name, columns)}"
             )
-    left_out = {training.target, split.timestamp, *split.key, *split.group}
+    left_out = {training.target, training.sample_weight, split.timestamp, *split.key, *split.group}
     chosen = training.features or tuple(name for name in columns if name not in left_out)
     if not chosen:
         raise SpecError(
-            f"No feature is left: the columns are target, timestamp, key or group ({bounded(columns)}). Deliver more, "
-            f"or name them in training.features."
+            f"No feature is left: the columns are target, weight, timestamp, key or group ({bounded(columns)}). "
+            f"Deliver more, or name them in training.features."
         )
     return chosen

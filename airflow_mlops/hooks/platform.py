@@ -25,7 +25,7 @@ def get_storage() -> Storage:
 
 
 def get_platform(mlflow_conn_id: str) -> Platform:
-    """Return storage, tracking server and trusted types.
+    """Return storage, tracking server, and what may be loaded.
 
     :raises UnavailableError: when MLflow does not answer.
     """
@@ -34,7 +34,12 @@ def get_platform(mlflow_conn_id: str) -> Platform:
     mlflow = MlflowHook(mlflow_conn_id).get_conn()
     mlflow.check()
     trusted = conf.get("mlops", "trusted_types", fallback="")
-    return Platform(get_storage(), mlflow, tuple(name.strip() for name in trusted.split(",") if name.strip()))
+    return Platform(
+        get_storage(),
+        mlflow,
+        tuple(name.strip() for name in trusted.split(",") if name.strip()),
+        allow_pickle=conf.getboolean("mlops", "allow_pickle", fallback=False),
+    )
 
 
 def get_watermark(name: str) -> Watermark:

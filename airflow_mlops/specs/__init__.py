@@ -12,7 +12,7 @@ from airflow_mlops.specs.promote import PromotionSpec
 from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
 from airflow_mlops.specs.serving import ServingCheckSpec
 from airflow_mlops.specs.split import LeakageSpec, SplitSpec
-from airflow_mlops.specs.train import TrainingSpec
+from airflow_mlops.specs.train import EarlyStoppingSpec, TrainingSpec
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "CommandRunner",
     "CsvSpec",
     "DatasetSpec",
+    "EarlyStoppingSpec",
     "ExportSpec",
     "FairnessRules",
     "FeatureTable",

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from airflow_mlops.adapters import pickled
 from airflow_mlops.adapters import skops as skops_store
 from airflow_mlops.core.evaluate import check_predictions, check_scores
-from airflow_mlops.errors import EvaluationError, MlopsError, bounded
+from airflow_mlops.errors import EvaluationError, MlopsError, UntrustedModelError, bounded
 from airflow_mlops.steps._platform import Platform
 
 __all__ = ["LoadedModel", "load_model"]
@@ -67,15 +68,31 @@ def load_model(who: str, uri: str, digest: str, *, platform: Platform) -> Loaded
     :param who: whose it is, for messages.
     :param digest: of its files; empty to accept what is there.
     :raises IntegrityError: when the files are not those.
-    :raises UntrustedModelError: when it holds a type that the platform does not trust.
+    :raises UntrustedModelError: when it holds a type that the platform does not trust, or is a pickle and the platform
+        loads none, or none that nothing vouches for.
     :raises EvaluationError: when a library can't read the files any more.
     """
     with platform.mlflow.downloaded(uri, digest) as folder:
         columns = platform.mlflow.input_columns(folder)
         try:
-            model = skops_store.load_model(folder, platform.trusted_types)
+            if (folder / pickled.FILE).exists():
+                _check_may_unpickle(who, digest, platform)
+                model = pickled.load_model(folder)
+            else:
+                model = skops_store.load_model(folder, platform.trusted_types)
         except MlopsError:
             raise
         except Exception as error:  # whatever a library says of a file that another version of it wrote
             raise EvaluationError(f"{who} can't be loaded: {type(error).__name__}: {error}") from error
     return LoadedModel(who=who, model=model, columns=tuple(columns))
+
+
+def _check_may_unpickle(who: str, digest: str, platform: Platform) -> None:
+    """See that a pickle may be loaded: it runs the code that is in it."""
+    if not platform.allow_pickle:
+        raise UntrustedModelError(
+            f"{who} is stored as a pickle, which runs code when it is loaded; the platform loads none. Nothing was "
+            f"loaded. Store it without pickle, or set [mlops] allow_pickle if all who can write to MLflow are trusted."
+        )
+    if not digest:
+        raise UntrustedModelError(f"{who} is stored as a pickle and nothing vouches for its files. Nothing was loaded.")

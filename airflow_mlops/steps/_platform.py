@@ -19,12 +19,14 @@ __all__ = ["Platform", "folder_name", "short"]
 class Platform:
     """Where a pipeline keeps things.
 
-    :param trusted_types: import paths of types that models may hold beside scikit-learn's own.
+    :param trusted_types: import paths of types that models may hold beside those of the libraries that are known.
+    :param allow_pickle: whether models may be stored and loaded by pickle, where a spec asks for it.
     """
 
     storage: Storage
     mlflow: Mlflow
     trusted_types: tuple[str, ...] = ()
+    allow_pickle: bool = False
 
     def report_path(self, run: PipelineRun, name: str) -> tuple[str, str, str, str]:
         """Return the storage path of one of a run's reports."""

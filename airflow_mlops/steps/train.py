@@ -5,20 +5,25 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import logging
+import math
+import sys
 import time
 from typing import Any
 
 import numpy as np
 
 from airflow_mlops._version import __version__
-from airflow_mlops.adapters import arrow, preprocess, user_code
+from airflow_mlops.adapters import arrow, fitting, user_code
 from airflow_mlops.adapters import skops as skops_store
 from airflow_mlops.core.data import Column
+from airflow_mlops.core.evaluate import check_predictions
+from airflow_mlops.core.fit import check_target, reason_of
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel, choose_features, fingerprint
 from airflow_mlops.core.values import PipelineRun, digest_of
-from airflow_mlops.errors import DataError, TrainingError
+from airflow_mlops.errors import SpecError, TrainingError, UntrustedModelError
 from airflow_mlops.specs.train import TrainingSpec
+from airflow_mlops.steps._fit import fit
 from airflow_mlops.steps._platform import Platform, folder_name, short
 
 __all__ = ["train_model", "training_fingerprint"]
@@ -26,6 +31,7 @@ __all__ = ["train_model", "training_fingerprint"]
 log = logging.getLogger(__name__)
 
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
+_SCORED_ROWS = 50_000
 
 
 def training_fingerprint(split: DatasetSplit, training: TrainingSpec) -> str:
@@ -65,10 +71,18 @@ def train_model(
     if platform.mlflow.end_abandoned_runs(model_name, tags):
         log.warning("an earlier try was killed while it trained; its run is kept: step_key=%s", key)
 
+    if training.allow_pickle and not platform.allow_pickle:
+        raise SpecError(
+            "training.allow_pickle asks for what the platform does not allow: [mlops] allow_pickle is not set. Nothing "
+            "was trained and the champion stays."
+        )
+    clock = _Clock()
     frame = arrow.read_frame(split.train.uri, split.train.digest)
+    clock.note("read")
     features = choose_features(training, split)
     columns = [column for name in features for column in split.columns if column.name == name]
-    _check_target(frame[training.target], training.target)
+    target = frame[training.target]
+    check_target(target.to_numpy(), int(target.isna().sum()), training.target)
     tags |= {
         "mlops.fingerprint": identity,
         "mlops.snapshot_digest": split.snapshot_digest,
@@ -84,11 +98,13 @@ def train_model(
         "mlops.version": __version__,
     }
     with platform.mlflow.start_run(model_name, name=run.run_id, tags=tags) as tracked:
-        started = time.perf_counter()
-        model = _fit(training, frame, columns)
-        seconds = time.perf_counter() - started
+        clock.restart()
+        model = fit(training, split, frame, columns)
+        clock.note("fit")
         example = _example(frame, columns)
-        metrics = {"train_rows": float(len(frame)), "train_seconds": seconds}
+        metrics = {"train_rows": float(len(frame)), **_scores(model, frame, features, training.target)}
+        trusted_types = _trusted_types(model, training, platform)
+        clock.restart()
         model_uri = platform.mlflow.log_training(
             model=model,
             example=example,
@@ -96,54 +112,82 @@ def train_model(
             params=training.params,
             metrics=metrics,
             dataset=("train", split.train.uri, split.train.digest),
-            requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _REQUIREMENTS],
-            trusted_types=skops_store.types_to_trust(model, platform.trusted_types),
+            requirements=_requirements(model, is_pickled=trusted_types is None),
+            trusted_types=trusted_types,
         )
+        model_digest = platform.mlflow.digest_of_model(model_uri)
+        clock.note("store")
+        platform.mlflow.log_metrics(tracked.info.run_id, clock.seconds)
         trained = TrainedModel(
             model_name=model_name,
             run_id=tracked.info.run_id,
             model_uri=model_uri,
-            model_digest=platform.mlflow.digest_of_model(model_uri),
+            model_digest=model_digest,
             fingerprint=identity,
             snapshot_digest=split.snapshot_digest,
             split_digest=split.digest,
             target=training.target,
             features=features,
             params=dict(training.params),
-            metrics=metrics,
+            metrics=metrics | clock.seconds,
             run_url=platform.mlflow.run_url(tracked.info.experiment_id, tracked.info.run_id),
         )
         platform.mlflow.set_tags(trained.run_id, {"mlops.model_digest": trained.model_digest})
         platform.storage.write_json(trained.to_dict(), *document)
-    log.info("trained: model_uri=%s n_rows=%d seconds=%.2f", model_uri, len(frame), seconds)
+    log.info("trained: model_uri=%s n_rows=%d seconds=%s", model_uri, len(frame), clock.seconds)
     return trained
 
 
-def _fit(training: TrainingSpec, frame: Any, features: list[Column]) -> Any:
-    names = [column.name for column in features]
-    if training.function:
-        return user_code.call_trainer(training, frame[[*names, training.target]])
-    model = _with_preprocessing(user_code.make_estimator(training), training, features, frame)
+class _Clock:
+    """Notes how long each phase took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a phase."""
+        self._started = time.perf_counter()
+
+    def note(self, phase: str) -> None:
+        """End a phase."""
+        self.seconds[f"{phase}_seconds"] = time.perf_counter() - self._started
+
+
+def _trusted_types(model: Any, training: TrainingSpec, platform: Platform) -> list[str] | None:
+    """Return what the model needs to be stored by skops; ``None`` where only pickle can store it, and may."""
     try:
-        return model.fit(frame[names], frame[training.target])
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        infinite = preprocess.describe_infinite(frame[names])
-        if infinite:
-            reason = f"finite numbers are required, infinite is {infinite}. Make them null in data.features ({reason})"
-        raise TrainingError(
-            f"{training.estimator} failed to fit {len(frame)} rows of {len(features)} features: {reason}. "
-            f"Nothing was stored and the champion stays."
-        ) from error
+        return skops_store.types_to_trust(model, platform.trusted_types)
+    except UntrustedModelError as error:
+        if not training.allow_pickle:
+            raise
+        log.warning("stored by pickle, as the spec and the platform allow: %s", error)
+        return None
 
 
-def _with_preprocessing(estimator: Any, training: TrainingSpec, features: list[Column], frame: Any) -> Any:
-    """Put the transformation before the estimator, so that one object is stored, evaluated and served."""
-    if training.preprocessor:
-        return preprocess.prepend(user_code.make_preprocessor(training.preprocessor), estimator)
-    if training.preprocessing == "none" or preprocess.prepares_its_columns(estimator):
-        return estimator
-    return preprocess.prepend(preprocess.default_preprocessor(estimator, features, frame), estimator)
+def _requirements(model: Any, *, is_pickled: bool) -> list[str]:
+    """Pin what a process needs to load the model."""
+    names = [*_REQUIREMENTS, *(["cloudpickle"] if is_pickled else [])]
+    pinned = [f"{name}=={importlib.metadata.version(name)}" for name in names]
+    library = type(fitting.final_estimator(model)).__module__.partition(".")[0]
+    # Not by its distribution: XGBoost's may be called xgboost-cpu where it is trained.
+    version = getattr(sys.modules.get(library), "__version__", None)
+    return [*pinned, f"{library}=={version}"] if library != "sklearn" and version else pinned
+
+
+def _scores(model: Any, frame: Any, features: tuple[str, ...], target: str) -> dict[str, float]:
+    """Return how well the model fits rows that it learnt from: what it is to be measured by is the evaluation."""
+    rows = frame.iloc[:: math.ceil(len(frame) / _SCORED_ROWS)]
+    inputs = rows[list(features)]
+    predictions = _predict(model, inputs)
+    if len(rows) > 1 and (predictions == predictions[0]).all():
+        log.warning("the model predicts the same for all rows that it was asked: n_rows=%d", len(rows))
+    try:
+        scores = fitting.score_fit(model, inputs, rows[target].to_numpy(), predictions)
+    except Exception as error:  # a model of the user's may answer what no metric takes; the evaluation judges that
+        log.warning("the fit can't be scored: %s: %s", type(error).__name__, error)
+        return {}
+    return {f"train_{name}": value for name, value in scores.items()}
 
 
 def _example(frame: Any, features: list[Column], n_rows: int = 100) -> Any:
@@ -161,20 +205,11 @@ def _example(frame: Any, features: list[Column], n_rows: int = 100) -> Any:
     return frame[[column.name for column in features]].iloc[sorted(places)].astype(wide)
 
 
-def _predict(model: Any, example: Any) -> Any:
+def _predict(model: Any, rows: Any) -> Any:
     try:
-        return np.asarray(model.predict(example))
+        return check_predictions("It", np.asarray(model.predict(rows)), len(rows))
     except Exception as error:
         raise TrainingError(
-            f"The trained model can't predict rows that it learnt from: {type(error).__name__}: {error}. Nothing was "
-            f"stored and the champion stays."
+            f"The trained model can't predict rows that it learnt from: {reason_of(error)}. Nothing was stored and the "
+            f"champion stays."
         ) from error
-
-
-def _check_target(target: Any, name: str) -> None:
-    n_null = int(target.isna().sum())
-    if n_null:
-        raise DataError(
-            f"The target {name!r} is null in {n_null} of {len(target)} training rows. Nothing was trained. Leave those "
-            f"rows out in data.features, or mend the source."
-        )

@@ -7,10 +7,12 @@ import pytest
 import skops.io
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import Birch
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier
 
 from airflow_mlops.adapters.skops import TRUSTED_TYPES, load_model, types_to_trust
 from airflow_mlops.errors import IntegrityError, UntrustedModelError
@@ -41,10 +43,14 @@ FOREIGN = f"{Foreign.__module__}.Foreign"
         CalibratedClassifierCV(LogisticRegression(), cv=2),
         CalibratedClassifierCV(LogisticRegression(), cv=2, method="isotonic"),
         make_pipeline(StandardScaler(), LogisticRegression()),
+        XGBClassifier(n_estimators=3),
+        XGBRegressor(n_estimators=3),
+        XGBRFClassifier(n_estimators=3),
+        make_pipeline(StandardScaler(), XGBClassifier(n_estimators=3, booster="dart")),
     ],
     ids=lambda model: type(model).__name__,
 )
-def test_a_model_of_scikit_learn_is_loaded_without_trusting_anything_more(tmp_path, model):
+def test_a_model_of_a_known_library_is_loaded_without_trusting_anything_more(tmp_path, model):
     model.fit(X, Y)
     assert set(types_to_trust(model)) <= TRUSTED_TYPES
     skops.io.dump(model, tmp_path / "model.skops")
@@ -82,3 +88,8 @@ def test_a_pickle_is_never_loaded(tmp_path):
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(LogisticRegression().fit(X, Y)))
     with pytest.raises(IntegrityError, match=r"no model\.skops, only 'model\.pkl'; pickles are not loaded"):
         load_model(tmp_path)
+
+
+def test_what_skops_can_not_store_is_named():
+    with pytest.raises(UntrustedModelError, match=r"a Birch, can't be stored without pickle: .*training\.allow_pickle"):
+        types_to_trust(Birch().fit(X))

@@ -7,6 +7,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from airflow_mlops.adapters.user_code import call_trainer, code_digest, load_object, make_estimator
+from airflow_mlops.core.fit import Progress
 from airflow_mlops.errors import SpecError, TrainingError
 from airflow_mlops.specs import TrainingSpec
 
@@ -30,6 +31,10 @@ def broken(data, params):
 
 def nothing(data, params):
     return None
+
+def reporting(data, params, progress=None):
+    progress(1, 3)
+    return Model()
 
 def make_list():
     return []
@@ -121,7 +126,7 @@ def test_what_has_no_fit_and_predict_is_no_estimator(mine):
 
 def test_a_training_function_gets_the_rows_and_a_copy_of_the_parameters(mine):
     spec = _function("train", params={"depth": 3})
-    assert call_trainer(spec, pd.DataFrame({"x": [1, 2]})).seen == (2, 3)
+    assert call_trainer(spec, pd.DataFrame({"x": [1, 2]}), Progress()).seen == (2, 3)
     assert spec.params == {"depth": 3}
 
 
@@ -129,10 +134,16 @@ def test_a_training_function_that_raises_is_named_with_what_it_raised(mine):
     with pytest.raises(
         TrainingError, match=r"training\.function mine_for_tests:broken raised KeyError: 'co2'"
     ) as caught:
-        call_trainer(_function("broken"), pd.DataFrame())
+        call_trainer(_function("broken"), pd.DataFrame(), Progress())
     assert isinstance(caught.value.__cause__, KeyError)
 
 
 def test_a_training_function_that_gives_no_model_is_refused(mine):
     with pytest.raises(TrainingError, match=r"gave NoneType, which has no predict\. Nothing was stored"):
-        call_trainer(_function("nothing"), pd.DataFrame())
+        call_trainer(_function("nothing"), pd.DataFrame(), Progress())
+
+
+def test_a_training_function_that_asks_for_it_can_say_how_far_it_has_come(mine):
+    progress = Progress()
+    call_trainer(_function("reporting"), pd.DataFrame(), progress)
+    assert progress.seen() == (1, 3)

@@ -81,6 +81,13 @@ def test_features_that_are_named_are_used_in_the_order_of_the_spec():
     assert choose_features(spec, split_of(*COLUMNS, timestamp="at")) == ("x2", "x1")
 
 
+def test_the_weight_of_a_row_is_no_feature_and_must_be_in_the_data():
+    spec = TrainingSpec(target="y", estimator="a.B", sample_weight="x2")
+    assert choose_features(spec, split_of(*COLUMNS, timestamp="at")) == ("x1",)
+    with pytest.raises(SpecError, match=r"training\.sample_weight 'x2' is not in the data"):
+        choose_features(spec, split_of("y", "x1"))
+
+
 def test_a_target_that_is_not_in_the_data_is_named_with_a_suggestion():
     spec = TrainingSpec(target="target_value", estimator="a.B")
     with pytest.raises(
@@ -97,6 +104,6 @@ def test_a_feature_that_is_not_in_the_data_is_named():
 
 def test_nothing_to_learn_from_is_an_error():
     with pytest.raises(
-        SpecError, match=r"No feature is left: the columns are target, timestamp, key or group \('at', 'y'\)"
+        SpecError, match=r"No feature is left: the columns are target, weight, timestamp, key or group \('at', 'y'\)"
     ):
         choose_features(RIDGE, split_of("at", "y", timestamp="at"))

@@ -35,7 +35,16 @@ def test_trusted_types_are_a_list_with_commas(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", json.dumps({"conn_type": "mlflow", "host": uri}))
     platform = get_platform("mlflow_default")
     assert platform.trusted_types == ("a.B", "c.D")
+    assert not platform.allow_pickle
     assert platform.mlflow.tracking_uri == uri
+
+
+def test_pickles_are_allowed_by_the_configuration_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW__MLOPS__STORAGE_ROOT", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__MLOPS__ALLOW_PICKLE", "True")
+    connection = {"conn_type": "mlflow", "host": f"sqlite:///{tmp_path}/mlflow.db"}
+    monkeypatch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", json.dumps(connection))
+    assert get_platform("mlflow_default").allow_pickle
 
 
 @pytest.mark.parametrize("base", ["http://airflow.test/sub", "http://airflow.test/sub/"])

@@ -86,3 +86,34 @@ def test_a_function_has_no_preprocessing_beside_it():
     assert TrainingSpec(target="y", function="a:b", preprocessing="none").preprocessor is None
     with pytest.raises(SpecError, match="put the preprocessing into what it returns"):
         TrainingSpec(target="y", function="a:b", preprocessing="a:c")
+
+
+def test_classes_are_named_by_their_text_so_that_they_survive_the_way_through_json():
+    spec = TrainingSpec(target="y", estimator="a.B", class_weight={0: 1.0, True: 2.0})
+    assert spec.class_weight == {"0": 1.0, "True": 2.0}
+    assert TrainingSpec.parse(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_a_class_weight_that_is_no_weight_is_refused(weight):
+    with pytest.raises(SpecError, match=r"class_weight"):
+        TrainingSpec(target="y", estimator="a.B", class_weight={"a": weight})
+
+
+def test_the_weight_of_a_row_is_neither_target_nor_feature():
+    with pytest.raises(SpecError, match="`sample_weight` is the target 'y'"):
+        TrainingSpec(target="y", estimator="a.B", sample_weight="y")
+    with pytest.raises(SpecError, match="the sample_weight 'w' is among the features"):
+        TrainingSpec(target="y", estimator="a.B", sample_weight="w", features=["x", "w"])
+
+
+@pytest.mark.parametrize("setting", [{"class_weight": "balanced"}, {"early_stopping": {}}])
+def test_a_function_weighs_and_stops_by_itself(setting):
+    with pytest.raises(SpecError, match="`function` fits the model itself"):
+        TrainingSpec(target="y", function="a:b", **setting)
+
+
+@pytest.mark.parametrize("setting", [{"rounds": 0}, {"fraction": 0.0}, {"fraction": 1.0}, {"patience": 3}])
+def test_early_stopping_that_can_not_be_is_refused(setting):
+    with pytest.raises(SpecError, match=rf"early_stopping\.{next(iter(setting))}"):
+        TrainingSpec(target="y", estimator="a.B", early_stopping=setting)

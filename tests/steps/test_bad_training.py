@@ -1,13 +1,35 @@
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from airflow_mlops.errors import SpecError, TrainingError, UntrustedModelError
+from airflow_mlops.errors import DataError, SpecError, TrainingError, UntrustedModelError
 from airflow_mlops.steps import Platform
+from airflow_mlops.steps.data import snapshot_dataset
+from airflow_mlops.steps.split import split_dataset
+from tests.conftest import REPOSITORY
 from tests.steps import trainers
-from tests.steps.cases import NOTHING_LEFT, Bench, left_by, runs_by_status
+from tests.steps.cases import NOTHING_LEFT, Bench, left_by, run_named, runs_by_status, small_frame
+
+CHILD = """
+import pickle, sys
+
+from airflow_mlops.errors import TrainingError
+from airflow_mlops.steps.train import train_model
+
+split, training, platform, run = pickle.load(sys.stdin.buffer)
+try:
+    train_model(split, training, model_name="small", platform=platform, run=run)
+except TrainingError as error:
+    print(error)
+"""
 
 
 def _by_function(bench: Bench, function: Any) -> Any:
@@ -97,6 +119,75 @@ def test_a_function_in_no_module_is_a_mistake_in_the_spec_before_anything_is_tra
 def test_a_function_that_is_misspelt_is_refused_with_a_guess(delivered: Bench):
     message = _refused(delivered, SpecError, _by_function(delivered, "tests.steps.trainers:least_square"))
     assert "has no 'least_square'. Did you mean 'least_squares'?" in message
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (1.5, "The target 'y' is 1.5 in all 239 training rows: there is nothing to tell apart"),
+        (np.inf, "The target 'y' is infinite in 239 of 239 training rows"),
+    ],
+)
+def test_a_target_that_teaches_nothing_is_refused_before_anything_is_trained(bench: Bench, y: float, words: str):
+    bench.deliver(small_frame().assign(y=y))
+    with pytest.raises(DataError) as caught:
+        bench.run("refused")
+    assert words in str(caught.value)
+    assert left_by(bench.platform) == NOTHING_LEFT
+    assert runs_by_status(bench.platform) == {}
+
+
+def test_predictions_that_are_nan_fail_the_run(delivered: Bench):
+    message = _refused(delivered, TrainingError, _by_function(delivered, trainers.predicts_nan))
+    assert "can't predict rows that it learnt from" in message
+    assert "predicted NaN or infinity for 239 of 239 rows" in message
+
+
+def test_a_model_that_predicts_the_same_for_all_rows_is_warned_of_and_not_blessed(
+    delivered: Bench, caplog: pytest.LogCaptureFixture
+):
+    result = delivered.run("constant", _by_function(delivered, trainers.predicts_the_same))
+    assert "the model predicts the same for all rows that it was asked: n_rows=239" in caplog.text
+    assert not result.blessing.is_blessed
+    assert left_by(delivered.platform) == NOTHING_LEFT
+
+
+def test_a_weight_that_is_missing_fails_the_run_with_its_row(bench: Bench):
+    frame = small_frame().assign(w=1.0)
+    frame.loc[7, "w"] = None
+    bench.deliver(frame)
+    message = _refused(bench, DataError, bench.spec(training={"sample_weight": "w"}))
+    assert "training.sample_weight 'w' must be a number of at least 0; in 1 of 239 training rows" in message
+
+
+def test_no_process_of_a_failed_training_survives(delivered: Bench):
+    _refused(delivered, TrainingError, _by_function(delivered, trainers.fails_with_workers))
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    assert [pid for pid in children if b"popen_loky" in Path(f"/proc/{pid}/cmdline").read_bytes()] == []
+
+
+def test_running_out_of_memory_fails_the_run_and_says_what_helps(delivered: Bench):
+    spec, platform = _by_function(delivered, trainers.uses_up_the_memory), delivered.platform
+    snapshot = snapshot_dataset(spec.data, dataset="small", storage=platform.storage)
+    split = split_dataset(snapshot, spec.data, spec.split, storage=platform.storage)
+    done = subprocess.run(  # in a process of its own, which is what the limit holds for
+        [sys.executable, "-c", CHILD],
+        input=pickle.dumps((split, spec.training, platform, run_named("the run"))),
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    message = done.stdout.decode().splitlines()[-1]
+    assert message.startswith("training.function tests.steps.trainers:uses_up_the_memory raised MemoryError")
+    assert "the task has used up its memory: give its worker more" in message
+    assert runs_by_status(platform) == {"FAILED": 1}
+    assert left_by(platform) == NOTHING_LEFT
+
+
+def test_a_function_may_say_how_far_it_has_come(delivered: Bench):
+    settings = {"estimator": None, "params": {"n_iterations": 500}, "function": trainers.reports}
+    assert delivered.run("reporting", delivered.spec(training=settings)).promotion.to_version == 1
 
 
 def test_after_a_failed_training_the_mended_one_trains_in_the_same_run(delivered: Bench):

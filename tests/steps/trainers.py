@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import joblib
+import numpy as np
+from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression
 
 KILL_IN_TRAINING = "TESTS_KILL_IN_TRAINING"
@@ -68,3 +72,47 @@ class ForeignModel:
 
     def predict(self, features):
         return [self.mean_] * len(features)
+
+
+def uses_up_the_memory(data, params):
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, resource.RLIM_INFINITY))
+    return bytearray(2**32)
+
+
+def predicts_nan(data, params):
+    return PredictsOne(float("nan"))
+
+
+def predicts_the_same(data, params):
+    return DummyRegressor().fit(data[["x"]], data["y"])
+
+
+class PredictsOne:
+    def __init__(self, value):
+        self.value = value
+
+    def predict(self, frame):
+        return np.full(len(frame), self.value)
+
+
+def reports(data, params, progress):
+    progress(len(data), params["n_iterations"])
+    return least_squares(data, {})
+
+
+def fails_with_workers(data, params):
+    joblib.Parallel(n_jobs=2, backend="loky")(joblib.delayed(abs)(number) for number in range(4))
+    raise ZeroDivisionError("after the workers have started")
+
+
+def times_out(data, params):
+    signal.raise_signal(signal.SIGALRM)  # what the operator's execution_timeout sends when it has passed
+
+
+class HoldsAFunction(LinearRegression):
+    """Holds what only cloudpickle can store."""
+
+    def fit(self, features, target):
+        self.callback_ = lambda: None
+        return super().fit(features, target)
