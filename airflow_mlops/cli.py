@@ -72,6 +72,22 @@ def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
         yield f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<8}  {entry.trigger}  {' '.join(entry.reasons)}"
 
 
+def _reproduce(arguments: argparse.Namespace) -> Iterator[str]:
+    from airflow_mlops.adapters.mlflow import Mlflow
+    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.steps import Platform
+    from airflow_mlops.steps.reproduce import reproduce_version
+
+    root = os.path.abspath(arguments.storage_root)
+    trusted = tuple(os.environ.get("AIRFLOW__MLOPS__TRUSTED_TYPES", "").replace(",", " ").split())
+    platform = Platform(Storage(root), Mlflow(arguments.tracking_uri or f"sqlite:///{root}/mlflow.db"), trusted)
+    platform.mlflow.check()
+    report = reproduce_version(arguments.model_uri, platform=platform, tolerance=arguments.tolerance)
+    yield str(report)
+    yield from report.table()
+    report.require_reproduced()
+
+
 def _prune(arguments: argparse.Namespace) -> Iterator[str]:
     from datetime import UTC, datetime, timedelta
 
@@ -170,6 +186,18 @@ def _parser() -> argparse.ArgumentParser:
     decisions = commands.add_parser("decisions", parents=[root], help="list when a run trained or did not, and why")
     decisions.add_argument("model", metavar="MODEL")
     decisions.set_defaults(command=_decisions)
+
+    reproduce = commands.add_parser(
+        "reproduce", parents=[root, tracking], help="train a version again from its record, and compare"
+    )
+    reproduce.add_argument("model_uri", metavar="MODEL_URI", help="models:/name/7, or models:/name@champion")
+    reproduce.add_argument(
+        "--tolerance",
+        type=float,
+        default=1e-6,
+        help="of predictions, in parts of their size, where it was trained with several threads (default: 1e-6)",
+    )
+    reproduce.set_defaults(command=_reproduce)
 
     prune = commands.add_parser("prune", parents=[root, tracking], help="remove old snapshots that no version needs")
     prune.add_argument("dataset", metavar="DATASET", help="the name that the snapshots are kept under: the model's")

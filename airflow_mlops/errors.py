@@ -14,6 +14,7 @@
     ├── EvaluationError(ValueError)        a model could not be scored
     ├── NotBlessedError(RuntimeError)      the gate said no, and the caller wants that to fail
     ├── IntegrityError(RuntimeError)       a digest or a journal is not the one that was vouched for
+    ├── ReproductionError(RuntimeError)    a version could not be made again from its record
     ├── PromotionConflictError(RuntimeError)  the champion is not the one that the evaluation saw
     └── UnavailableError(ConnectionError)  a service or a storage does not answer: try again
 
@@ -37,6 +38,7 @@ __all__ = [
     "NotBlessedError",
     "NothingNewError",
     "PromotionConflictError",
+    "ReproductionError",
     "SpecError",
     "TrainingError",
     "UnavailableError",
@@ -92,6 +94,10 @@ class NotBlessedError(MlopsError, RuntimeError):
 
 class IntegrityError(MlopsError, RuntimeError):
     """Stored bytes or records are not those that were vouched for."""
+
+
+class ReproductionError(MlopsError, RuntimeError):
+    """A version could not be made again from its record, or what was made is not the same."""
 
 
 class PromotionConflictError(MlopsError, RuntimeError):

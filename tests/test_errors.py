@@ -18,6 +18,7 @@ LEAVES = {
     "NotBlessedError": RuntimeError,
     "IntegrityError": RuntimeError,
     "PromotionConflictError": RuntimeError,
+    "ReproductionError": RuntimeError,
     "UnavailableError": ConnectionError,
 }
 

@@ -22,6 +22,8 @@ class TrainedModel(Value):
     :param model_digest: of the stored files, as they were read back.
     :param fingerprint: data, split, code and parameters: what would make the same model again.
     :param metrics: on the training part; what counts is the evaluation.
+    :param record_digest: of the :class:`~airflow_mlops.core.lineage.TrainingRecord` in the MLflow run; empty where
+        none was kept yet.
     """
 
     model_name: str
@@ -36,6 +38,7 @@ class TrainedModel(Value):
     params: dict[str, Any]
     metrics: dict[str, float] = field(default_factory=dict)
     run_url: str = ""
+    record_digest: str = ""
 
 
 def fingerprint(*, split_digest: str, training: TrainingSpec, code_digest: str) -> str:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_mlops.adapters import arrow, duckdb_engine
-from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.gate import digest_of_gate
 from airflow_mlops.core.monitor import DriftReport, DriftStatus, RetrainDecision, decide_retraining, judge_drift
@@ -21,7 +20,8 @@ from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps import pages
-from airflow_mlops.steps._platform import Platform, folder_name
+from airflow_mlops.steps._ledger import ledger_of, read_decisions
+from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.data import check_snapshot, load_profile, load_snapshot
 from airflow_mlops.steps.promote import current_champion
 from airflow_mlops.steps.train import training_fingerprint
@@ -135,18 +135,12 @@ def decide_retrain(
         trigger=run.trigger,
         at=datetime.now(UTC),
     )
-    ledger = platform.storage.log("decisions", folder_name(model_name))
+    ledger = ledger_of(model_name, platform.storage)
     number = len(ledger.entries()) + 1
     while not ledger.append(decision.to_dict(), number=number):
         number += 1
     log.info("decision: should_retrain=%s %s", should_retrain, " ".join(reasons))
     return decision
-
-
-def read_decisions(model_name: str, *, storage: Storage) -> list[RetrainDecision]:
-    """Return the ledger of a model's retrain decisions, oldest first."""
-    ledger = storage.log("decisions", folder_name(model_name))
-    return [RetrainDecision.from_dict(entry) for entry in ledger.entries()]
 
 
 def _concluded(model_name: str, fingerprint: str, gate: GateSpec | None, platform: Platform) -> str | None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import json
 import logging
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from airflow_mlops._version import __version__
-from airflow_mlops.adapters import arrow, preprocess, user_code
+from airflow_mlops.adapters import arrow, user_code
 from airflow_mlops.adapters import skops as skops_store
 from airflow_mlops.core.data import Column
+from airflow_mlops.core.lineage import RECORD_TAG
 from airflow_mlops.core.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel, choose_features, fingerprint
+from airflow_mlops.core.train import TrainedModel, fingerprint
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import DataError, TrainingError
 from airflow_mlops.specs.train import TrainingSpec
+from airflow_mlops.steps._fit import feature_columns, fit_model
 from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps.lineage import record_training
 
 __all__ = ["train_model", "training_fingerprint"]
 
@@ -65,27 +69,21 @@ def train_model(
     if platform.mlflow.end_abandoned_runs(model_name, tags):
         log.warning("an earlier try was killed while it trained; its run is kept: step_key=%s", key)
 
+    started_at, started = datetime.now(UTC), time.perf_counter()
     frame = arrow.read_frame(split.train.uri, split.train.digest)
-    features = choose_features(training, split)
-    columns = [column for name in features for column in split.columns if column.name == name]
+    read_seconds = time.perf_counter() - started
+    columns = feature_columns(training, split)
     _check_target(frame[training.target], training.target)
     tags |= {
         "mlops.fingerprint": identity,
         "mlops.snapshot_digest": split.snapshot_digest,
-        "mlops.split_digest": split.digest,
         **({"mlops.feature_digests": json.dumps(split.feature_digests)} if split.feature_digests else {}),
         "mlops.pipeline": run.pipeline,
         "mlops.pipeline_run": run.run_id,
-        "mlops.trigger": run.trigger,
-        "mlops.actor": run.actor,
-        "mlops.estimator": str(training.estimator or training.function),
-        "mlops.preprocessing": "none" if training.function else training.preprocessing,
-        "mlops.seed": str(training.seed),
-        "mlops.version": __version__,
     }
     with platform.mlflow.start_run(model_name, name=run.run_id, tags=tags) as tracked:
         started = time.perf_counter()
-        model = _fit(training, frame, columns)
+        model = fit_model(training, split, frame)
         seconds = time.perf_counter() - started
         example = _example(frame, columns)
         metrics = {"train_rows": float(len(frame)), "train_seconds": seconds}
@@ -108,42 +106,28 @@ def train_model(
             snapshot_digest=split.snapshot_digest,
             split_digest=split.digest,
             target=training.target,
-            features=features,
+            features=tuple(column.name for column in columns),
             params=dict(training.params),
             metrics=metrics,
             run_url=platform.mlflow.run_url(tracked.info.experiment_id, tracked.info.run_id),
         )
-        platform.mlflow.set_tags(trained.run_id, {"mlops.model_digest": trained.model_digest})
+        record_digest = record_training(
+            trained,
+            model,
+            training,
+            split,
+            started_at=started_at,
+            durations_s={"read": read_seconds, "fit": seconds},
+            platform=platform,
+            run=run,
+        )
+        trained = dataclasses.replace(trained, record_digest=record_digest)
+        platform.mlflow.set_tags(
+            trained.run_id, {"mlops.model_digest": trained.model_digest, RECORD_TAG: record_digest}
+        )
         platform.storage.write_json(trained.to_dict(), *document)
     log.info("trained: model_uri=%s n_rows=%d seconds=%.2f", model_uri, len(frame), seconds)
     return trained
-
-
-def _fit(training: TrainingSpec, frame: Any, features: list[Column]) -> Any:
-    names = [column.name for column in features]
-    if training.function:
-        return user_code.call_trainer(training, frame[[*names, training.target]])
-    model = _with_preprocessing(user_code.make_estimator(training), training, features, frame)
-    try:
-        return model.fit(frame[names], frame[training.target])
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        infinite = preprocess.describe_infinite(frame[names])
-        if infinite:
-            reason = f"finite numbers are required, infinite is {infinite}. Make them null in data.features ({reason})"
-        raise TrainingError(
-            f"{training.estimator} failed to fit {len(frame)} rows of {len(features)} features: {reason}. "
-            f"Nothing was stored and the champion stays."
-        ) from error
-
-
-def _with_preprocessing(estimator: Any, training: TrainingSpec, features: list[Column], frame: Any) -> Any:
-    """Put the transformation before the estimator, so that one object is stored, evaluated and served."""
-    if training.preprocessor:
-        return preprocess.prepend(user_code.make_preprocessor(training.preprocessor), estimator)
-    if training.preprocessing == "none" or preprocess.prepares_its_columns(estimator):
-        return estimator
-    return preprocess.prepend(preprocess.default_preprocessor(estimator, features, frame), estimator)
 
 
 def _example(frame: Any, features: list[Column], n_rows: int = 100) -> Any:
