@@ -112,12 +112,12 @@ class ReproductionReport(Value):
     record_digest: str
 
     def __str__(self) -> str:
-        wanted = "bit for bit" if self.tolerance == 0 else f"within {self.tolerance:g}"
+        required = "bit for bit" if self.tolerance == 0 else f"within {self.tolerance:g}"
         verdict = "reproduced" if self.is_reproduced else "NOT reproduced"
-        found = f"predictions are {self.agreement}" if self.agreement else "no model could be made to compare with"
+        found = str(self.agreement) if self.agreement else "none, no model could be made to compare with"
         return (
-            f"{self.model_name} v{self.model_version} {verdict}: {found} (required: {wanted}; trained with "
-            f"{self.n_threads} thread(s))."
+            f"{self.model_name} v{self.model_version} {verdict}. Predictions: {found}. Required: {required}, as it was "
+            f"trained with {self.n_threads} thread(s)."
         )
 
     def table(self) -> list[str]:

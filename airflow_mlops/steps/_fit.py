@@ -1,4 +1,4 @@
-"""The fit itself: what a training does with the rows, and what a reproduction does again."""
+"""How a spec becomes a fitted model: what a training does with the rows, and a reproduction does again."""
 
 from __future__ import annotations
 
@@ -6,30 +6,18 @@ from typing import Any
 
 from airflow_mlops.adapters import preprocess, user_code
 from airflow_mlops.core.data import Column
-from airflow_mlops.core.split import DatasetSplit
-from airflow_mlops.core.train import choose_features
 from airflow_mlops.errors import TrainingError
 from airflow_mlops.specs.train import TrainingSpec
 
-__all__ = ["feature_columns", "fit_model"]
+__all__ = ["fit"]
 
 
-def feature_columns(training: TrainingSpec, split: DatasetSplit) -> list[Column]:
-    """Return the columns that a model of this spec learns from, in order.
+def fit(training: TrainingSpec, frame: Any, features: list[Column]) -> Any:
+    """Fit the spec's model to the training part.
 
-    :raises SpecError: when the target or a feature is not in the split.
-    """
-    known = {column.name: column for column in split.columns}
-    return [known[name] for name in choose_features(training, split)]
-
-
-def fit_model(training: TrainingSpec, split: DatasetSplit, frame: Any) -> Any:
-    """Fit the spec's estimator, or call its function.
-
-    :param frame: the rows of the split's training part, as a pandas data frame.
+    :param frame: the training part, as a pandas data frame.
     :raises TrainingError: when the estimator or the user's function fails.
     """
-    features = feature_columns(training, split)
     names = [column.name for column in features]
     if training.function:
         return user_code.call_trainer(training, frame[[*names, training.target]])

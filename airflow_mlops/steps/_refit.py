@@ -7,6 +7,7 @@ It knows neither the storage nor MLflow, so it can leave nothing in them.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 
 from airflow_mlops.adapters import arrow, threads
 from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.train import feature_columns
 from airflow_mlops.errors import EvaluationError, MlopsError, TrainingError
 from airflow_mlops.specs.train import TrainingSpec
-from airflow_mlops.steps._fit import feature_columns, fit_model
+from airflow_mlops.steps._fit import fit
 
 __all__ = ["outputs_of", "params_of", "refit"]
 
@@ -88,12 +90,14 @@ def _main(scratch: Path) -> None:
 
 
 def _refit(training: TrainingSpec, split: DatasetSplit, scratch: Path) -> dict[str, Any]:
-    model = fit_model(training, split, arrow.read_frame(split.train.uri, split.train.digest))
-    columns = [column.name for column in feature_columns(training, split)]
+    columns = feature_columns(training, split)
+    model = fit(training, arrow.read_frame(split.train.uri, split.train.digest), columns)
     held_back = arrow.read_frame(split.test.uri, split.test.digest)
-    np.save(scratch / _OUTPUTS, outputs_of(model, held_back[columns]), allow_pickle=False)
+    outputs = outputs_of(model, held_back[[column.name for column in columns]])
+    np.save(scratch / _OUTPUTS, outputs, allow_pickle=False)
     return {"params": params_of(model), "n_threads": threads.count_threads(model)}
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     _main(Path(sys.argv[1]))

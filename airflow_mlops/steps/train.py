@@ -17,11 +17,11 @@ from airflow_mlops.adapters import skops as skops_store
 from airflow_mlops.core.data import Column
 from airflow_mlops.core.lineage import RECORD_TAG
 from airflow_mlops.core.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel, fingerprint
+from airflow_mlops.core.train import TrainedModel, feature_columns, fingerprint
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import DataError, TrainingError
 from airflow_mlops.specs.train import TrainingSpec
-from airflow_mlops.steps._fit import feature_columns, fit_model
+from airflow_mlops.steps._fit import fit
 from airflow_mlops.steps._platform import Platform, folder_name, short
 from airflow_mlops.steps.lineage import record_training
 
@@ -83,7 +83,7 @@ def train_model(
     }
     with platform.mlflow.start_run(model_name, name=run.run_id, tags=tags) as tracked:
         started = time.perf_counter()
-        model = fit_model(training, split, frame)
+        model = fit(training, frame, columns)
         seconds = time.perf_counter() - started
         example = _example(frame, columns)
         metrics = {"train_rows": float(len(frame)), "train_seconds": seconds}

@@ -170,8 +170,8 @@ def test_a_default_that_a_library_changed_is_a_parameter_that_differs():
 def test_a_reproduced_version_says_so_in_a_line_without_a_table():
     report = _report()
     assert str(report) == (
-        "m v7 reproduced: predictions are the same in all 3 rows, bit for bit (required: bit for bit; trained with 1 "
-        "thread(s))."
+        "m v7 reproduced. Predictions: the same in all 3 rows, bit for bit. Required: bit for bit, as it was trained "
+        "with 1 thread(s)."
     )
     assert report.table() == []
     report.require_reproduced()
@@ -180,7 +180,10 @@ def test_a_reproduced_version_says_so_in_a_line_without_a_table():
 def test_what_differs_is_a_table_in_columns():
     other = Difference(kind=DifferenceKind.CODE, subject="mine:train", recorded="sha256:1", found="sha256:2")
     report = _report(is_reproduced=False, agreement=None, differences=(other, WRONG), tolerance=1e-6, n_threads=4)
-    assert str(report).startswith("m v7 NOT reproduced: no model could be made to compare with (required: within 1e-06")
+    assert str(report) == (
+        "m v7 NOT reproduced. Predictions: none, no model could be made to compare with. Required: within 1e-06, as it "
+        "was trained with 4 thread(s)."
+    )
     assert report.table() == [
         "kind         what            recorded  found",
         "code         mine:train      sha256:1  sha256:2",
