@@ -30,6 +30,7 @@ def _installed_packages() -> str:
     """List the distributions, one line each, sorted by name; of two with one name, the one that is imported."""
     found: dict[str, str] = {}
     for distribution in metadata.distributions():
-        name = re.sub(r"[-_.]+", "-", distribution.name or "").lower()
-        found.setdefault(name, distribution.version)
+        about = distribution.metadata  # parsed anew each time that it is asked for
+        name = re.sub(r"[-_.]+", "-", about["Name"] or "").lower()
+        found.setdefault(name, about["Version"])
     return "".join(f"{name}=={version}\n" for name, version in sorted(found.items()) if name)

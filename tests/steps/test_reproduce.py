@@ -175,6 +175,23 @@ def test_without_split_and_snapshot_nothing_is_trained_and_both_are_named(servin
     assert words[fault] in report.differences[1].found
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"recipe": None}, "The split can't be made again: no recipe."),
+        ({"feature_digests": {"store": "sha256:1"}}, "can't be made again: features of a feature store were joined."),
+    ],
+)
+def test_a_split_that_nobody_knows_how_to_make_again_is_named(serving: Bench, changes: dict[str, Any], words: str):
+    mlflow = serving.platform.mlflow
+    record = json.loads(mlflow.read_text(mlflow.get_version("small", 1).run_id, "training_record.json"))
+    _change_record(serving, split=record["split"] | changes)
+    shutil.rmtree(serving.platform.storage.path("splits"))
+    report = _reproduce(serving)
+    assert not report.is_reproduced
+    assert words in report.differences[-1].found
+
+
 def test_a_part_that_was_altered_is_made_again_from_its_snapshot(serving: Bench):
     (split,) = serving.platform.storage.path("splits", "small").iterdir()
     pq.write_table(pq.read_table(split / "train.parquet").slice(3), split / "train.parquet")
