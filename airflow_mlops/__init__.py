@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
     from airflow_mlops.specs import (
         AthenaSpec,
+        BudgetRules,
         CsvSpec,
         DatasetSpec,
+        ExportSpec,
+        FairnessRules,
         FeatureTable,
         GateSpec,
         LeakageSpec,
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
         PromotionSpec,
         ScheduleTrigger,
         ServingSpec,
+        SliceRules,
         SplitSpec,
         Thresholds,
         TrainingSpec,
@@ -30,9 +34,12 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "AthenaSpec": "airflow_mlops.specs",
+    "BudgetRules": "airflow_mlops.specs",
     "ContinuousTraining": "airflow_mlops.pipelines.continuous_training",
     "CsvSpec": "airflow_mlops.specs",
     "DatasetSpec": "airflow_mlops.specs",
+    "FairnessRules": "airflow_mlops.specs",
+    "ExportSpec": "airflow_mlops.specs",
     "FeatureTable": "airflow_mlops.specs",
     "GateSpec": "airflow_mlops.specs",
     "LeakageSpec": "airflow_mlops.specs",
@@ -42,6 +49,7 @@ _LAZY = {
     "PromotionSpec": "airflow_mlops.specs",
     "ScheduleTrigger": "airflow_mlops.specs",
     "ServingSpec": "airflow_mlops.specs",
+    "SliceRules": "airflow_mlops.specs",
     "SplitSpec": "airflow_mlops.specs",
     "Thresholds": "airflow_mlops.specs",
     "TrainingSpec": "airflow_mlops.specs",
@@ -50,9 +58,12 @@ _LAZY = {
 
 __all__ = [
     "AthenaSpec",
+    "BudgetRules",
     "ContinuousTraining",
     "CsvSpec",
     "DatasetSpec",
+    "ExportSpec",
+    "FairnessRules",
     "FeatureTable",
     "GateSpec",
     "LeakageSpec",
@@ -62,6 +73,7 @@ __all__ = [
     "PromotionSpec",
     "ScheduleTrigger",
     "ServingSpec",
+    "SliceRules",
     "SplitSpec",
     "Thresholds",
     "TrainingSpec",

@@ -65,11 +65,29 @@ def _history(arguments: argparse.Namespace) -> Iterator[str]:
 
 def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.adapters.storage import Storage
-    from airflow_mlops.steps.monitor import read_decisions
+    from airflow_mlops.core.monitor import RetrainDecision
+    from airflow_mlops.steps.ledger import read_ledger
 
-    for entry in read_decisions(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root))):
-        verdict = "retrain" if entry.should_retrain else "no"
-        yield f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<8}  {entry.trigger}  {' '.join(entry.reasons)}"
+    for entry in read_ledger(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root))):
+        if isinstance(entry, RetrainDecision):
+            verdict, by = "retrain" if entry.should_retrain else "no", entry.trigger
+        else:
+            verdict, by = entry.verdict, "gate"
+        yield f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<12}  {by}  {' '.join(entry.reasons)}"
+
+
+def _power(arguments: argparse.Namespace) -> Iterator[str]:
+    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.steps.power import last_evaluation, power_of
+
+    report = last_evaluation(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root)))
+    for found in power_of(report, difference=arguments.difference, power=arguments.power):
+        yield (
+            f"{found.metric}: {found.n_rows} held-back rows show a difference of {found.detectable:.4g} to the "
+            f"{found.against} in {arguments.power:.0%} of cases."
+        )
+        if found.n_needed is not None:
+            yield f"  For a difference of {arguments.difference:g} hold back {found.n_needed} rows."
 
 
 def _reproduce(arguments: argparse.Namespace) -> Iterator[str]:
@@ -183,7 +201,9 @@ def _parser() -> argparse.ArgumentParser:
     history.add_argument("model", metavar="MODEL")
     history.set_defaults(command=_history)
 
-    decisions = commands.add_parser("decisions", parents=[root], help="list when a run trained or did not, and why")
+    decisions = commands.add_parser(
+        "decisions", parents=[root], help="list when a run trained or did not, what the gate said, and why"
+    )
     decisions.add_argument("model", metavar="MODEL")
     decisions.set_defaults(command=_decisions)
 
@@ -198,6 +218,12 @@ def _parser() -> argparse.ArgumentParser:
         help="of predictions, in parts of their size, where it was trained with several threads (default: 1e-6)",
     )
     reproduce.set_defaults(command=_reproduce)
+
+    power = commands.add_parser("power", parents=[root], help="say how large a difference the gate can see")
+    power.add_argument("model", metavar="MODEL")
+    power.add_argument("--difference", type=float, help="say how many held-back rows show a difference of this size")
+    power.add_argument("--power", type=float, default=0.8, help="how often it is to be seen (default: 0.8)")
+    power.set_defaults(command=_power)
 
     prune = commands.add_parser("prune", parents=[root, tracking], help="remove old snapshots that no version needs")
     prune.add_argument("dataset", metavar="DATASET", help="the name that the snapshots are kept under: the model's")

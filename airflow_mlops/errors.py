@@ -12,6 +12,7 @@
     ├── TrainingError(RuntimeError)        the estimator or the user's function failed
     ├── UntrustedModelError(ValueError)    the model needs a type that the platform does not trust
     ├── EvaluationError(ValueError)        a model could not be scored
+    ├── ExportError(ValueError)            a model can't be had in another format
     ├── NotBlessedError(RuntimeError)      the gate said no, and the caller wants that to fail
     ├── IntegrityError(RuntimeError)       a digest or a journal is not the one that was vouched for
     ├── ReproductionError(RuntimeError)    a version could not be made again from its record
@@ -31,6 +32,7 @@ __all__ = [
     "DataError",
     "DataHaltedError",
     "EvaluationError",
+    "ExportError",
     "IntegrityError",
     "LeakageError",
     "MlopsError",
@@ -86,6 +88,10 @@ class UntrustedModelError(MlopsError, ValueError):
 
 class EvaluationError(MlopsError, ValueError):
     """A model could not be scored on the held-back rows."""
+
+
+class ExportError(MlopsError, ValueError):
+    """A model can't be converted into another format, or can't be run in it. The export's report says so."""
 
 
 class NotBlessedError(MlopsError, RuntimeError):

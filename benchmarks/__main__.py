@@ -6,10 +6,14 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import parse, profile, run_overhead, snapshot, validation
+from benchmarks import evaluate, gate_errors, parse, profile, run_overhead, snapshot, validation
 from benchmarks.entry import RESULTS, Entry, write
 
 BENCHMARKS: dict[str, Callable[[], Entry]] = {
+    "bootstrap_speedup": evaluate.measure_speedup,
+    "evaluate": evaluate.measure,
+    "gate_false_blessing": gate_errors.measure_false_blessing,
+    "gate_power": gate_errors.measure_power,
     "parse": parse.measure,
     "profile": profile.measure,
     "run_overhead_s_per_task": run_overhead.measure,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -94,9 +95,20 @@ def test_the_decisions_list_when_it_trained_and_when_not(shell: Shell):
     shell.run()
     status, out, _ = shell.on_storage("decisions", "small")
     assert status == 0
-    yes, no = out.splitlines()
-    assert "  retrain   manual  Cold start: there is no champion yet." in yes
-    assert "  no        manual  Nothing new: data, code and parameters are those of run" in no
+    yes, blessed, no = out.splitlines()
+    assert "  retrain       manual  Cold start: there is no champion yet." in yes
+    assert "  BLESSED       gate  Passed: Cold start: there is no champion to compare with." in blessed
+    assert "  no            manual  Nothing new: data, code and parameters are those of run" in no
+
+
+def test_the_power_of_the_gate_is_read_from_the_last_evaluation(shell: Shell):
+    assert shell.on_storage("power", "small")[0] == 1  # nothing was promoted yet
+    shell.run()
+    status, out, _ = shell.on_storage("power", "small", "--difference", "0.01")
+    assert status == 0
+    shown, needed = out.splitlines()
+    assert re.match(r"mean_absolute_error: 6\d held-back rows show a difference of 0\.\d+ to the baseline in", shown)
+    assert re.match(r"  For a difference of 0\.01 hold back \d{4,} rows\.", needed)
 
 
 def test_a_model_that_is_not_known_has_no_history_and_no_decisions(shell: Shell):

@@ -15,6 +15,7 @@ LEAVES = {
     "TrainingError": RuntimeError,
     "UntrustedModelError": ValueError,
     "EvaluationError": ValueError,
+    "ExportError": ValueError,
     "NotBlessedError": RuntimeError,
     "IntegrityError": RuntimeError,
     "PromotionConflictError": RuntimeError,

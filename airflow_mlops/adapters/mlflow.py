@@ -183,6 +183,13 @@ class Mlflow:
                 raise IntegrityError(f"The MLflow run {run_id} has no file {name}. Was it removed?")
             return Path(client.download_artifacts(run_id, name, folder)).read_text()
 
+    def log_files(self, run_id: str, folder: Path, name: str) -> str:
+        """Keep a folder's files as an artifact of a run, open or not, and return their digest as they are read back."""
+        with self._session() as client:
+            client.log_artifacts(run_id, str(folder), artifact_path=name)
+        with self.downloaded(f"runs:/{run_id}/{name}", model_digest(folder)) as stored:
+            return model_digest(stored)
+
     @contextlib.contextmanager
     def downloaded(self, model_uri: str, expected_digest: str) -> Iterator[Path]:
         """Give the model's files in a folder that goes away afterwards.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow_mlops.operators.data import PruneSnapshotsOperator, SnapshotDatasetOperator
 from airflow_mlops.operators.evaluate import BlessModelOperator, EvaluateModelOperator
+from airflow_mlops.operators.export import ExportModelOperator
 from airflow_mlops.operators.monitor import DecideRetrainOperator, DriftCheckOperator
 from airflow_mlops.operators.promote import PromoteModelOperator, RegisterModelOperator, RollbackModelOperator
 from airflow_mlops.operators.split import CheckLeakageOperator, SplitDatasetOperator
@@ -16,6 +17,7 @@ __all__ = [
     "DecideRetrainOperator",
     "DriftCheckOperator",
     "EvaluateModelOperator",
+    "ExportModelOperator",
     "PromoteModelOperator",
     "PruneSnapshotsOperator",
     "RegisterModelOperator",

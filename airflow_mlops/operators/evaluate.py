@@ -67,7 +67,7 @@ class BlessModelOperator(StepOperator):
 
     Gives a :class:`~airflow_mlops.core.gate.Blessing`. A challenger that is not blessed is a normal end
     of the run: what comes after is skipped, and the champion stays. See
-    :func:`~airflow_mlops.steps.evaluate.bless_model`.
+    :func:`~airflow_mlops.steps.gate.bless_model`.
 
     :param evaluation: what :class:`EvaluateModelOperator` gave. (templated)
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
@@ -97,7 +97,7 @@ class BlessModelOperator(StepOperator):
         """Judge."""
         from airflow_mlops.core.evaluate import EvaluationReport
         from airflow_mlops.core.train import TrainedModel
-        from airflow_mlops.steps.evaluate import bless_model
+        from airflow_mlops.steps.gate import bless_model
 
         return bless_model(
             EvaluationReport.from_dict(self.evaluation),

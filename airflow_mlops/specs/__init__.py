@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from airflow_mlops.specs.data import AthenaSpec, CsvSpec, DatasetSpec
-from airflow_mlops.specs.evaluate import GateSpec, Thresholds
+from airflow_mlops.specs.evaluate import BudgetRules, FairnessRules, GateSpec, SliceRules, Thresholds
+from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
 from airflow_mlops.specs.pipeline import PipelineSpec
@@ -14,8 +15,11 @@ from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
     "AthenaSpec",
+    "BudgetRules",
     "CsvSpec",
     "DatasetSpec",
+    "ExportSpec",
+    "FairnessRules",
     "FeatureTable",
     "GateSpec",
     "LeakageSpec",
@@ -26,6 +30,7 @@ __all__ = [
     "PromotionSpec",
     "ScheduleTrigger",
     "ServingSpec",
+    "SliceRules",
     "SplitSpec",
     "Thresholds",
     "TrainingSpec",

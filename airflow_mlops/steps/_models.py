@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.adapters import skops as skops_store
-from airflow_mlops.core.evaluate import check_predictions
+from airflow_mlops.core.evaluate import check_predictions, check_scores
 from airflow_mlops.errors import EvaluationError, MlopsError, bounded
 from airflow_mlops.steps._platform import Platform
 
@@ -34,6 +34,22 @@ class LoadedModel:
         :raises EvaluationError: when a column is missing, the model fails, or a prediction is NaN or infinite.
         """
         return check_predictions(self.who, self._ask("predict", frame), len(frame))
+
+    def scores(self, frame: Any) -> NDArray[np.float64] | None:
+        """Return the probability of each of :attr:`classes` for each row, or ``None`` where the model gives none.
+
+        :returns: ``(n_rows, n_classes) float64``.
+        :raises EvaluationError: when a column is missing, the model fails, or what it gives are no probabilities.
+        """
+        if self.classes is None or not hasattr(self.model, "predict_proba"):
+            return None
+        return check_scores(self.who, self._ask("predict_proba", frame), (len(frame), len(self.classes)))
+
+    @property
+    def classes(self) -> NDArray[np.generic] | None:
+        """The labels that the model tells apart, in the order of its scores; ``None`` where it does not say."""
+        classes = getattr(self.model, "classes_", None)
+        return None if classes is None else np.asarray(classes)
 
     def _ask(self, method: str, frame: Any) -> NDArray[np.generic]:
         missing = [name for name in self.columns if name not in frame]

@@ -1,25 +1,29 @@
-"""Evaluation: everybody predicts the same held-back rows, and the gate decides on the difference."""
+"""Evaluation: everybody predicts the same held-back rows, and every difference gets an interval."""
 
 from __future__ import annotations
 
 import logging
 from typing import Any
 
-from airflow_mlops.adapters import arrow
-from airflow_mlops.core.evaluate import EvaluationReport, check_predictions, compare_predictions, naive_predictions
-from airflow_mlops.core.gate import Blessing, bless, digest_of_gate
+import numpy as np
+
+from airflow_mlops.adapters import arrow, labels, user_code
+from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.metrics import METRICS, Metric
 from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.resample import Units
+from airflow_mlops.core.score import class_scores, metric_of, score_models
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.core.values import PipelineRun
-from airflow_mlops.errors import EvaluationError, IntegrityError, MlopsError, SpecError, UnavailableError, did_you_mean
+from airflow_mlops.errors import EvaluationError, IntegrityError, SpecError, did_you_mean
 from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.steps import pages
-from airflow_mlops.steps._models import load_model
-from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps._predictions import Predictions, predict_all
 from airflow_mlops.steps.promote import current_champion
 
-__all__ = ["bless_model", "evaluate_model"]
+__all__ = ["evaluate_model"]
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +40,7 @@ def evaluate_model(
     evidence of a promotion is never replaced by a comparison of the new champion with itself.
 
     :raises IntegrityError: when the model was not trained on this split, or stored bytes have changed.
-    :raises EvaluationError: when the challenger can't predict the rows.
+    :raises EvaluationError: when the challenger can't predict the rows, or a metric does not fit them.
     """
     if model.split_digest != split.digest:
         raise IntegrityError(
@@ -49,30 +53,9 @@ def evaluate_model(
         log.info("evaluation found from an earlier try: n_rows=%d", earlier.n_rows)
         return earlier
     frame = arrow.read_frame(split.test.uri, split.test.digest)
-    if frame[model.target].isna().any():
-        raise EvaluationError(f"The target {model.target!r} is null in held-back rows; nothing to compare with.")
-    champion_predictions, champion_error = _predict_champion(champion, frame, platform)
-    report = EvaluationReport(
-        model_name=model.model_name,
-        challenger_uri=model.model_uri,
-        challenger_digest=model.model_digest,
-        champion_version=champion.model_version if champion else None,
-        champion_error=champion_error,
-        split_digest=split.digest,
-        n_rows=len(frame),
-        baseline=gate.baseline_column or gate.baseline,
-        confidence_level=gate.confidence_level,
-        comparisons=compare_predictions(
-            y_true=frame[model.target].to_numpy(),
-            challenger=load_model("The challenger", model.model_uri, model.model_digest, platform=platform).predict(
-                frame
-            ),
-            baseline=_baseline(gate, frame, model, split),
-            champion=champion_predictions,
-            gate=gate,
-        ),
-        report_uri=platform.report_uri(run, _REPORT),
-    )
+    _check_target(frame[model.target], model.target)
+    predictions = predict_all(frame, model, champion, split=split, gate=gate, platform=platform)
+    report = _score(predictions, frame, model, champion, split, gate, report_uri=platform.report_uri(run, _REPORT))
     metrics = _metrics(report)
     platform.mlflow.log_metrics(model.run_id, metrics)
     platform.record(run, _REPORT, report, pages.evaluation_page(report))
@@ -80,36 +63,96 @@ def evaluate_model(
     return report
 
 
-def bless_model(
-    report: EvaluationReport, gate: GateSpec, model: TrainedModel, *, platform: Platform, run: PipelineRun
-) -> Blessing:
-    """Let the gate judge an evaluation, and record what it says.
-
-    :raises IntegrityError: when the report is about another model.
-    """
-    if report.challenger_digest != model.model_digest:
-        raise IntegrityError(
-            f"The evaluation is of a model with digest {report.challenger_digest[:19]}…, not of {model.model_uri} "
-            f"({model.model_digest[:19]}…). Nothing was blessed."
-        )
-    name = "blessing"
-    blessing = bless(report, gate, report_uri=platform.report_uri(run, name))
-    platform.storage.create_json(
-        report.to_dict(), "evidence", folder_name(model.model_name), f"{short(blessing.evidence_digest)}.json"
+def _score(
+    predictions: Predictions,
+    frame: Any,
+    model: TrainedModel,
+    champion: ModelVersion | None,
+    split: DatasetSplit,
+    gate: GateSpec,
+    *,
+    report_uri: str,
+) -> EvaluationReport:
+    rng = np.random.default_rng(gate.seed)
+    units = _units(predictions, frame, gate, rng)
+    classes = predictions.classes
+    comparisons, slices = score_models(
+        y_true=predictions.y_true,
+        models=predictions.models,
+        metrics=_metrics_of(gate, predictions),
+        units=units,
+        rng=rng,
+        n_classes=0 if classes is None else len(classes),
+        confidence_level=gate.confidence_level,
+        n_resamples=gate.n_resamples,
     )
-    platform.record(run, name, blessing, pages.blessing_page(blessing, report))
-    tags = {
-        "mlops.blessing": blessing.verdict,
-        "mlops.evidence_digest": blessing.evidence_digest,
-        "mlops.gate": digest_of_gate(gate),
+    names = () if classes is None else [str(each) for each in classes.tolist()]
+    return EvaluationReport(
+        model_name=model.model_name,
+        challenger_uri=model.model_uri,
+        challenger_digest=model.model_digest,
+        champion_version=champion.model_version if champion else None,
+        champion_error=predictions.champion_error,
+        split_digest=split.digest,
+        n_rows=len(frame),
+        task=predictions.task,
+        baseline=gate.baseline_column or _baseline_name(gate, predictions),
+        confidence_level=gate.confidence_level,
+        resampled=units.kind,
+        n_units=units.n_units,
+        comparisons=comparisons,
+        slices=slices,
+        classes=class_scores(predictions.y_true, predictions.models, names) if names else (),
+        signature_breaks=_signature_breaks(predictions),
+        report_uri=report_uri,
+    )
+
+
+def _check_target(target: Any, name: str) -> None:
+    if not len(target):
+        raise EvaluationError("No row was held back, so nothing can be compared. Raise split.test_fraction.")
+    if target.isna().any():
+        raise EvaluationError(f"The target {name!r} is null in held-back rows; nothing to compare with.")
+
+
+def _units(predictions: Predictions, frame: Any, gate: GateSpec, rng: np.random.Generator) -> Units:
+    """Return what the gate says is resampled."""
+    if gate.block_length > 1:
+        return Units.blocks(len(frame), length=gate.block_length)
+    by = gate.resample_by
+    if by:
+        if by not in frame:
+            raise SpecError(f"gate.resample_by {by!r} is not in the data.{did_you_mean(by, frame.columns)}")
+        return Units.groups(labels.codes_by_appearance(frame[by].to_numpy()), name=by, rng=rng)
+    if gate.stratified:
+        if predictions.classes is None:
+            raise SpecError("gate.stratified is for classes, and the target is a number. Leave it out.")
+        return Units.within(predictions.y_true, rng=rng)
+    return Units.rows(len(frame), rng=rng)
+
+
+def _metrics_of(gate: GateSpec, predictions: Predictions) -> dict[str, Metric]:
+    """Return the gate's metrics by name; those that are no names of ours are functions of the user's."""
+    known: dict[str, Metric] = {str(name): metric for name, metric in METRICS.items()}
+    return {
+        name: known.get(name)
+        or metric_of(user_code.load_object(name), name, thresholds.direction or "lower_is_better", predictions.classes)
+        for name, thresholds in gate.metrics.items()
     }
-    if not blessing.is_blessed and not report.champion_error:  # a champion that can be scored again is a new case
-        tags["mlops.outcome"] = blessing.verdict
-    platform.mlflow.set_tags(model.run_id, tags)
-    log.info("gate: verdict=%s", blessing.verdict)
-    for reason in blessing.reasons:
-        log.info("gate: %s", reason)
-    return blessing
+
+
+def _baseline_name(gate: GateSpec, predictions: Predictions) -> str:
+    if gate.baseline != "auto":
+        return gate.baseline
+    return "mean" if predictions.task == "regression" else "most_frequent"
+
+
+def _signature_breaks(predictions: Predictions) -> tuple[str, ...]:
+    """Say what the challenger asks for that callers of the champion do not give."""
+    if predictions.champion is None:
+        return ()
+    known = set(predictions.champion.columns)
+    return tuple(f"it asks for column {name!r}" for name in predictions.challenger.columns if name not in known)
 
 
 def _earlier_report(
@@ -120,11 +163,10 @@ def _earlier_report(
     if not platform.storage.exists(*path):
         return None
     report = EvaluationReport.from_dict(platform.storage.read_json(*path))
-    asked = (model.model_digest, list(gate.metrics), gate.baseline_column or gate.baseline, gate.confidence_level)
+    asked = (model.model_digest, list(gate.metrics), gate.confidence_level)
     answered = (
         report.challenger_digest,
         [comparison.metric for comparison in report.comparisons],
-        report.baseline,
         report.confidence_level,
     )
     is_promoted = champion is not None and champion.model_digest == model.model_digest
@@ -136,32 +178,9 @@ def _metrics(report: EvaluationReport) -> dict[str, float]:
     """Return the report's figures as metrics of the MLflow run."""
     metrics = {}
     for comparison in report.comparisons:
-        metrics[f"test_{comparison.metric}"] = comparison.challenger
-        metrics[f"baseline_{comparison.metric}"] = comparison.baseline
+        name = comparison.metric.replace(":", ".")  # MLflow takes no colon on every system
+        metrics[f"test_{name}"] = comparison.challenger
+        metrics[f"baseline_{name}"] = comparison.baseline
         if comparison.champion is not None:
-            metrics[f"champion_{comparison.metric}"] = comparison.champion
+            metrics[f"champion_{name}"] = comparison.champion
     return metrics
-
-
-def _predict_champion(champion: ModelVersion | None, frame: Any, platform: Platform) -> tuple[Any, str | None]:
-    if champion is None:
-        return None, None
-    uri = f"models:/{champion.model_name}/{champion.model_version}"
-    try:
-        return load_model("The champion", uri, champion.model_digest, platform=platform).predict(frame), None
-    except UnavailableError:
-        raise
-    except MlopsError as error:
-        log.warning("champion could not be scored: model_version=%d error=%s", champion.model_version, error)
-        return None, str(error)
-
-
-def _baseline(gate: GateSpec, frame: Any, model: TrainedModel, split: DatasetSplit) -> Any:
-    if gate.baseline != "column":
-        arrow.check_rows(split.train.uri, split.train.digest)
-        target = arrow.read_column(split.train.uri, model.target)
-        return naive_predictions(gate.baseline, target, len(frame))
-    column = str(gate.baseline_column)
-    if column not in frame:
-        raise SpecError(f"gate.baseline_column {column!r} is not in the data.{did_you_mean(column, frame.columns)}")
-    return check_predictions("The naive baseline", frame[column].to_numpy(), len(frame))

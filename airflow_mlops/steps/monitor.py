@@ -20,13 +20,13 @@ from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps import pages
-from airflow_mlops.steps._ledger import ledger_of, read_decisions
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.data import check_snapshot, load_profile, load_snapshot
+from airflow_mlops.steps.ledger import append_decision, read_decisions
 from airflow_mlops.steps.promote import current_champion
 from airflow_mlops.steps.train import training_fingerprint
 
-__all__ = ["check_drift", "decide_retrain", "read_decisions"]
+__all__ = ["check_drift", "decide_retrain"]
 
 log = logging.getLogger(__name__)
 
@@ -135,10 +135,7 @@ def decide_retrain(
         trigger=run.trigger,
         at=datetime.now(UTC),
     )
-    ledger = ledger_of(model_name, platform.storage)
-    number = len(ledger.entries()) + 1
-    while not ledger.append(decision.to_dict(), number=number):
-        number += 1
+    append_decision(decision, storage=platform.storage)
     log.info("decision: should_retrain=%s %s", should_retrain, " ".join(reasons))
     return decision
 

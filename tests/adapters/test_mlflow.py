@@ -129,6 +129,14 @@ def test_tags_and_metrics_can_be_added_to_a_run_that_has_ended(tracking, trained
     assert run.data.metrics["test_mae"] == 0.5
 
 
+def test_files_are_kept_with_a_run_that_has_ended_and_vouched_for_by_their_digest(tracking, trained, tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"a graph")
+    digest = tracking.log_files(trained.run_id, tmp_path, "onnx")
+    assert digest == tracking.log_files(trained.run_id, tmp_path, "onnx") == model_digest(tmp_path)
+    with tracking.downloaded(f"runs:/{trained.run_id}/onnx", digest) as stored:
+        assert (stored / "model.onnx").read_bytes() == b"a graph"
+
+
 def test_a_model_is_stored_without_a_pickle_and_predicts_what_it_did(tracking, trained):
     with tracking.downloaded(trained.model_uri, trained.model_digest) as folder:
         names = {path.name for path in folder.rglob("*")}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.evaluate import EvaluationReport, Interval, MetricComparison, compare_predictions
+from airflow_mlops.core.evaluate import EvaluationReport, MetricComparison, SliceComparison
 from airflow_mlops.core.gate import BlessingVerdict, bless
+from airflow_mlops.core.metrics import METRICS, Predicted
+from airflow_mlops.core.resample import Interval, Units
+from airflow_mlops.core.score import score_models
 from airflow_mlops.specs import GateSpec
 
 BLESSED, REJECTED, INCONCLUSIVE = BlessingVerdict.BLESSED, BlessingVerdict.REJECTED, BlessingVerdict.INCONCLUSIVE
@@ -206,11 +210,11 @@ def test_one_broken_rule_outweighs_the_undecided_and_comes_first():
 
 @pytest.mark.parametrize("comparisons", [(), (_comparison(),)])
 def test_a_metric_of_the_gate_that_was_not_evaluated_is_never_passed_over(comparisons):
-    gate = GateSpec(metrics={"mean_absolute_error": {}, "accuracy": {}}, cold_start=True)
+    gate = GateSpec(metrics={"mean_absolute_error": {}, "r2": {}}, cold_start=True)
     report = _report(champion_version=None, comparisons=comparisons)
     blessing = bless(report, gate)
     assert blessing.verdict is INCONCLUSIVE
-    assert any("gate.metrics.accuracy was not evaluated" in reason for reason in blessing.reasons)
+    assert any("gate.metrics.r2 was not evaluated" in reason for reason in blessing.reasons)
 
 
 def test_a_metric_that_the_gate_does_not_ask_for_decides_nothing():
@@ -220,18 +224,144 @@ def test_a_metric_that_the_gate_does_not_ask_for_decides_nothing():
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=30), st.integers(0, 5))
 def test_a_challenger_that_predicts_what_the_champion_does_is_never_worse(predictions, seed):
-    gate = _gate(cold_start=False, min_rows=2, n_resamples=200, seed=seed)
-    predicted = np.array(predictions)
-    comparisons = compare_predictions(
-        y_true=predicted + 1, challenger=predicted, baseline=predicted + 99, champion=predicted.copy(), gate=gate
+    gate = _gate(min_rows=2)
+    said, rng = np.array(predictions), np.random.default_rng(seed)
+    comparisons, _ = score_models(
+        y_true=said + 1,
+        models={
+            "challenger": Predicted(values=said),
+            "baseline": Predicted(values=said + 99),
+            "champion": Predicted(values=said.copy()),
+        },
+        metrics={"mean_absolute_error": METRICS["mean_absolute_error"]},
+        units=Units.rows(len(said), rng=rng),
+        rng=rng,
+        n_resamples=200,
     )
-    interval = comparisons[0].against_champion
-    assert (interval.low, interval.high) == (0.0, 0.0)
-    assert bless(_report(comparisons=comparisons, n_rows=len(predicted)), gate).verdict is BLESSED
+    assert bless(_report(comparisons=comparisons, n_rows=len(said)), gate).verdict is BLESSED
 
 
 def test_an_interval_from_few_blocks_is_inconclusive():
-    blessing = bless(_report(n_rows=60), _gate(block_length=30))
+    few = _report(n_rows=60, resampled="blocks of 30 rows or more", n_units=2)
+    blessing = bless(few, _gate(block_length=30))
     assert blessing.verdict is INCONCLUSIVE
-    assert any("fewer than 10 blocks of gate.block_length 30" in reason for reason in blessing.reasons)
-    assert bless(_report(n_rows=600), _gate(block_length=30)).is_blessed
+    assert any(
+        "60 rows are 2 blocks of 30 rows or more; an interval needs 10 of them" in reason for reason in blessing.reasons
+    )
+    enough = _report(n_rows=600, resampled="blocks of 30 rows or more", n_units=20)
+    assert bless(enough, _gate(block_length=30)).is_blessed
+
+
+# -- relative and baseline margins --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bounds", "fraction", "verdict"),
+    [(WORSE, 0.2, BLESSED), (WORSE, 0.1, INCONCLUSIVE), (WORSE, 0.01, REJECTED), (BETTER, 0.0, BLESSED)],
+)
+def test_a_relative_threshold_is_a_fraction_of_the_champions_value(bounds, fraction, verdict):
+    gate = _gate(thresholds={"relative_change_threshold": fraction})  # of 2.5
+    assert bless(_report(_comparison(champion=bounds)), gate).verdict is verdict
+
+
+def test_nothing_is_a_fraction_of_zero():
+    zero = dataclasses.replace(_comparison(), champion=0.0)
+    blessing = bless(_report(zero), _gate(thresholds={"relative_change_threshold": 0.1}))
+    assert blessing.verdict is INCONCLUSIVE
+    assert "nothing is a fraction of that. Use change_threshold." in blessing.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("margin", "verdict"), [(-0.1, INCONCLUSIVE), (-0.05, BLESSED), (-0.5, REJECTED), (9.0, BLESSED)]
+)
+def test_the_baseline_can_be_asked_to_be_beaten_by_a_margin(margin, verdict):
+    gate = _gate(thresholds={"baseline_change_threshold": margin})
+    assert bless(_report(_comparison(baseline=BETTER)), gate).verdict is verdict
+
+
+def test_a_margin_does_not_excuse_the_first_metric_from_beating_the_baseline():
+    gate = _gate(thresholds={"baseline_change_threshold": 9.0})
+    assert bless(_report(_comparison(baseline=WORSE)), gate).verdict is REJECTED
+
+
+# -- slices ---------------------------------------------------------------------------------------------------------
+
+
+def _slice(bounds: tuple[float, float] | None, *, champion: float | None = 2.0, name: str = "region=north") -> Any:
+    return SliceComparison(
+        name=name,
+        n_rows=250,
+        challenger=2.0,
+        champion=champion,
+        against_champion=None if bounds is None else _interval(bounds),
+    )
+
+
+@pytest.mark.parametrize(
+    ("bounds", "evidence", "verdict"),
+    [
+        (BETTER, "shown_worse", BLESSED),
+        (EITHER, "shown_worse", BLESSED),
+        (WORSE, "shown_worse", REJECTED),
+        ((0.0, 0.3), "shown_worse", BLESSED),
+        (BETTER, "shown_not_worse", BLESSED),
+        ((-0.1, 0.2), "shown_not_worse", INCONCLUSIVE),
+        (WORSE, "shown_not_worse", REJECTED),
+    ],
+)
+def test_a_slice_fails_when_it_is_shown_to_be_worse_or_not_shown_to_be_no_worse(bounds, evidence, verdict):
+    gate = _gate(slices={"columns": "region", "change_threshold": 0.05, "evidence": evidence})
+    blessing = bless(_report(slices=(_slice(bounds), _slice(BETTER, name="region=south"))), gate)
+    assert blessing.verdict is verdict
+
+
+def test_a_slice_that_is_worse_is_named_with_its_numbers():
+    gate = _gate(slices={"columns": "region", "relative_change_threshold": 0.025})
+    blessing = bless(_report(slices=(_slice(WORSE),)), gate)
+    assert blessing.reasons[0] == (
+        "Failed: mean_absolute_error is worse than allowed in 'region=north (+0.2 [+0.1, +0.3], n=250)'; "
+        "gate.slices.relative_change_threshold 0.025."
+    )
+
+
+@pytest.mark.parametrize("part", [_slice((float("nan"), float("nan"))), _slice(EITHER, champion=0.0)])
+def test_a_slice_without_a_number_or_with_a_champion_at_zero_can_not_be_told(part):
+    gate = _gate(slices={"relative_change_threshold": 0.05})
+    assert bless(_report(slices=(part,)), gate).verdict is INCONCLUSIVE
+
+
+def test_no_slice_at_all_is_never_a_pass_of_a_rule_about_slices():
+    gate = _gate(slices={"columns": "region", "change_threshold": 0.05})
+    assert bless(_report(), gate).verdict is INCONCLUSIVE
+    cold = _report(_comparison(champion=None), champion_version=None)
+    cold_gate = _gate(slices={"columns": "region", "change_threshold": 0.05}, cold_start=True)
+    assert bless(cold, cold_gate).verdict is BLESSED  # there is nobody to be worse than
+
+
+def test_slices_without_a_margin_are_shown_and_decide_nothing():
+    assert bless(_report(slices=(_slice(WORSE),)), _gate(slices={"columns": "region"})).verdict is BLESSED
+
+
+# -- what calls the model -----------------------------------------------------------------------------------------
+
+
+def test_a_challenger_that_breaks_the_callers_of_the_champion_is_rejected_unless_they_know():
+    report = _report(signature_breaks=("it asks for column 'income'",))
+    blessing = bless(report, _gate())
+    assert blessing.verdict is REJECTED
+    assert (
+        "Whoever calls champion v14 could not call the challenger: it asks for column 'income'" in blessing.reasons[0]
+    )
+    assert bless(report, _gate(allow_signature_change=True)).verdict is BLESSED
+
+
+def test_other_evidence_counts_as_the_rules_own():
+    assert (
+        bless(_report(), _gate(), more=[(REJECTED, "The server crashed.")]).reasons[0] == "Failed: The server crashed."
+    )
+    assert bless(_report(), _gate(), more=[(INCONCLUSIVE, "It was not measured.")]).verdict is INCONCLUSIVE
+
+
+def test_without_any_rule_that_says_something_nothing_is_blessed():
+    report = _report(_comparison(metric="accuracy", baseline=(0.1, 0.2), champion=(0.1, 0.2)))
+    assert bless(report, _gate()).verdict is INCONCLUSIVE

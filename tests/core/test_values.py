@@ -148,6 +148,15 @@ EXAMPLES: list[Value] = [
         record_digest="sha256:7",
     ),
     EVALUATION,
+    gate.GateDecision(
+        model_name="m",
+        verdict=gate.BlessingVerdict.REJECTED,
+        reasons=("too bad",),
+        champion_version=3,
+        evidence_digest="sha256:4",
+        run_id="r",
+        at=AT,
+    ),
     gate.Blessing(
         model_name="m",
         verdict=gate.BlessingVerdict.REJECTED,

@@ -18,7 +18,7 @@ from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.errors import DataHaltedError, SpecError
 from airflow_mlops.operators import SnapshotDatasetOperator, ValidateDataOperator
 from airflow_mlops.steps.data import load_snapshot
-from airflow_mlops.steps.monitor import read_decisions
+from airflow_mlops.steps.ledger import read_decisions
 from airflow_mlops.steps.promote import current_champion
 from tests.operators.conftest import Ended, House
 from tests.steps.cases import Left, left_by, small_frame, small_settings

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_mlops.errors import SpecError
-from airflow_mlops.specs import GateSpec, Thresholds
+from airflow_mlops.specs import FairnessRules, GateSpec, SliceRules, Thresholds
 
 METRICS = {"mean_absolute_error": {"value_threshold": 0.5}}
 
@@ -31,8 +31,57 @@ def test_a_gate_without_metrics_is_refused():
 
 
 def test_a_metric_that_is_not_known_is_refused_with_those_that_are():
-    with pytest.raises(SpecError, match=r"metrics\.r2.*'mean_absolute_error'.*'accuracy'"):
-        GateSpec(metrics={"r2": {"value_threshold": 0.5}})
+    with pytest.raises(SpecError, match=r"no metric 'roc_aux'\. Did you mean 'roc_auc'\? Known: mean_absolute_error, "):
+        GateSpec(metrics={"roc_aux": {"value_threshold": 0.5}})
+
+
+def test_a_function_is_a_metric_and_must_say_which_direction_is_good():
+    gate = GateSpec(metrics={"mine.metrics:cost": {"direction": "lower_is_better"}})
+    assert gate.task is None
+    with pytest.raises(SpecError, match=r"mine\.metrics:cost: say its `direction`"):
+        GateSpec(metrics={"mine.metrics:cost": {}})
+    with pytest.raises(SpecError, match="accuracy: its `direction` is known"):
+        GateSpec(metrics={"accuracy": {"direction": "higher_is_better"}})
+
+
+def test_metrics_of_numbers_and_of_classes_do_not_go_together():
+    with pytest.raises(SpecError, match="r2 is of numbers and accuracy of classes; a target is one of them"):
+        GateSpec(metrics={"accuracy": {}, "r2": {}})
+
+
+def test_the_metrics_say_the_task():
+    assert GateSpec(metrics={"r2": {}}).task == "regression"
+    assert GateSpec(metrics={"roc_auc": {}}).task == "classification"
+
+
+def test_an_absolute_and_a_relative_threshold_are_one_too_many():
+    relative = Thresholds(relative_change_threshold=0.05)
+    assert relative.change_threshold is None
+    assert Thresholds.parse(relative.model_dump(mode="json")) == relative
+    with pytest.raises(SpecError, match="two answers to one question"):
+        Thresholds(change_threshold=0.1, relative_change_threshold=0.05)
+    with pytest.raises(SpecError, match="two answers to one question"):
+        SliceRules(columns="a", change_threshold=0.1, relative_change_threshold=0.05)
+
+
+def test_rows_are_resampled_in_one_way():
+    with pytest.raises(SpecError, match="`block_length` and `resample_by` each say what is resampled: keep one"):
+        GateSpec(metrics=METRICS, block_length=4, resample_by="customer")
+
+
+def test_slices_that_nobody_names_and_nobody_looks_for_are_none():
+    with pytest.raises(SpecError, match="there is no slice: name `columns`, or let the `worst` be found"):
+        SliceRules(worst=0)
+
+
+def test_one_column_can_be_written_without_a_list():
+    assert SliceRules(columns="region").columns == ("region",)
+    assert FairnessRules(attributes="sex").attributes == ("sex",)
+
+
+def test_a_limit_that_decides_nothing_is_refused():
+    with pytest.raises(SpecError, match="limits: a limit that is NaN or infinite decides nothing"):
+        FairnessRules(attributes="sex", limits={"demographic_parity_difference": float("inf")})
 
 
 @pytest.mark.parametrize("settings", [{"baseline": "column"}, {"baseline_column": "last"}])

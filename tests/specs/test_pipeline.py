@@ -44,7 +44,7 @@ def test_a_spec_survives_the_way_through_json():
             training={"target": "y", "features": ["a", "b"], "function": "mine:train", "params": {"depth": [1, 2]}},
             gate={
                 "metrics": {
-                    "accuracy": {"change_threshold": -0.01},
+                    "r2": {"change_threshold": -0.01},
                     "mean_absolute_error": {"change_threshold": None, "value_threshold": 2},
                 },
                 "baseline": "column",
@@ -57,7 +57,7 @@ def test_a_spec_survives_the_way_through_json():
     )
     again = PipelineSpec.parse(json.loads(json.dumps(spec.model_dump(mode="json"))))
     assert again == spec
-    assert list(again.gate.metrics) == ["accuracy", "mean_absolute_error"]
+    assert list(again.gate.metrics) == ["r2", "mean_absolute_error"]
 
 
 def test_triggers_are_told_apart_by_their_type():

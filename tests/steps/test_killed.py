@@ -16,7 +16,8 @@ from mlflow import MlflowClient
 
 from airflow_mlops.core.values import Value
 from airflow_mlops.steps.data import snapshot_dataset
-from airflow_mlops.steps.evaluate import bless_model, evaluate_model
+from airflow_mlops.steps.evaluate import evaluate_model
+from airflow_mlops.steps.gate import bless_model
 from airflow_mlops.steps.promote import current_champion, promote_model, register_model
 from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.train import train_model

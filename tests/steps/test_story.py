@@ -13,7 +13,7 @@ from airflow_mlops.core.validate import Severity, ValidationReport, Verdict
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataHaltedError
 from airflow_mlops.specs import PipelineSpec
-from airflow_mlops.steps.monitor import read_decisions
+from airflow_mlops.steps.ledger import read_decisions
 from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
 from airflow_mlops.steps.promote import current_champion, read_journal, rollback_model
 from include.demo import co2_data

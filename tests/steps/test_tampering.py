@@ -14,7 +14,8 @@ from mlflow import MlflowClient
 
 from airflow_mlops.core.gate import BlessingVerdict
 from airflow_mlops.errors import IntegrityError, NotBlessedError, PromotionConflictError
-from airflow_mlops.steps.evaluate import bless_model, evaluate_model
+from airflow_mlops.steps.evaluate import evaluate_model
+from airflow_mlops.steps.gate import bless_model
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import current_champion, promote_model, read_journal, register_model, rollback_model
 from airflow_mlops.steps.split import split_dataset

@@ -1,0 +1,222 @@
+"""Slices of the rows by a column's values, and how the models do in each of them."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from airflow_mlops.errors import EvaluationError
+
+__all__ = [
+    "MISSING",
+    "OTHER_VALUES",
+    "Slice",
+    "SliceScore",
+    "SlicedColumn",
+    "check_losses",
+    "code_categories",
+    "code_numbers",
+    "score_slices",
+]
+
+Floats = NDArray[np.float64]
+
+MISSING = "(missing)"
+"""The value of the rows that have none."""
+
+OTHER_VALUES = "(other)"
+"""The value of the rows whose own is too rare for a slice."""
+
+_HEAD = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """The rows for which all conditions hold.
+
+    :param columns: the columns that the conditions are about, in the same order.
+    :param conditions: ``region=north``, ``age in [40, 52)``, ``age < 31``, ``region=(missing)``.
+    """
+
+    columns: tuple[str, ...]
+    conditions: tuple[str, ...]
+    n_rows: int
+
+    @property
+    def name(self) -> str:
+        """The conditions in one line."""
+        return " & ".join(self.conditions)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SlicedColumn:
+    """A column whose rows are in few slices, each row in one of them.
+
+    :param conditions: of the slices. Each has at least one row.
+    :param codes: ``(n_rows,) int32``, which of the slices each row is in.
+    """
+
+    name: str
+    conditions: tuple[str, ...]
+    codes: NDArray[np.int32]
+
+    @property
+    def slices(self) -> tuple[Slice, ...]:
+        """The column's slices, in the order of their codes."""
+        counts = np.bincount(self.codes, minlength=len(self.conditions))
+        found = zip(self.conditions, counts.tolist(), strict=True)
+        return tuple(Slice(columns=(self.name,), conditions=(text,), n_rows=n_rows) for text, n_rows in found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceScore:
+    """The mean loss of the models in one slice.
+
+    :param champion: ``None`` where there is no champion to compare with, as for the next two.
+    :param difference: ``challenger - champion``; positive means that the challenger is worse.
+    :param difference_error: the standard error of that difference, of losses in pairs; NaN for a single row.
+    :param challenger_error: the standard error of the challenger's mean; NaN for a single row.
+    """
+
+    slice: Slice
+    challenger: float
+    challenger_error: float
+    champion: float | None = None
+    difference: float | None = None
+    difference_error: float | None = None
+
+
+def code_categories(
+    name: str, codes: NDArray[np.integer], values: Sequence[str], *, max_values: int = 20
+) -> SlicedColumn:
+    """Make a slice of each of a column's most frequent values, and one of all the others.
+
+    :param codes: ``(n_rows,)`` integers, the place of each row's value in ``values``; -1 for a missing one.
+    :param values: the column's values as text. Equal texts are one value.
+    :param max_values: how many values get a slice of their own; among equally frequent ones the first by the alphabet.
+
+    >>> code_categories("region", np.array([0, 1, 0, -1]), ["north", "south"]).conditions
+    ('region=north', 'region=south', 'region=(missing)')
+    """
+    counts = np.bincount(codes + 1, minlength=len(values) + 1)
+    present = np.flatnonzero(counts[1:]).tolist()
+    kept = heapq.nsmallest(max_values, present, key=lambda place: (-int(counts[place + 1]), values[place]))
+    labels = dict.fromkeys(values[place] for place in kept)
+    if len(present) > len(kept):
+        labels[OTHER_VALUES] = None
+    if counts[0]:
+        labels[MISSING] = None
+    places = {label: place for place, label in enumerate(labels)}
+    slice_of = np.full(len(values) + 1, places.get(OTHER_VALUES, -1), dtype=np.int32)
+    slice_of[0] = places.get(MISSING, -1)
+    for place in kept:
+        slice_of[place + 1] = places[values[place]]
+    return SlicedColumn(name=name, conditions=tuple(f"{name}={label}" for label in labels), codes=slice_of[codes + 1])
+
+
+def code_numbers(name: str, values: Floats, *, n_bins: int = 5) -> SlicedColumn:
+    """Make slices of about equally many rows of a column of numbers, or of its values where they are few.
+
+    :param values: ``(n_rows,) float64``; NaN is a missing value, infinity belongs to the outer slices.
+    :param n_bins: how many slices at most, beside that of the missing values.
+
+    >>> code_numbers("age", np.arange(100.0), n_bins=3).conditions
+    ('age < 33', 'age in [33, 66)', 'age >= 66')
+    """
+    is_missing = np.isnan(values)
+    finite = values[np.isfinite(values)]
+    distinct = _few_values(finite, n_bins) if len(finite) == len(values) - is_missing.sum() else None
+    if distinct is not None:
+        codes = np.searchsorted(distinct, values)
+        conditions = [f"{name}={text}" for text in _readable(distinct)]
+    else:
+        edges = (
+            np.unique(np.quantile(finite, np.arange(1, n_bins) / n_bins, method="higher")) if len(finite) else finite
+        )
+        codes = np.searchsorted(edges, values, side="right")
+        conditions = _interval_conditions(name, _readable(edges))
+    codes = np.where(is_missing, len(conditions), codes)
+    return _without_empty(name, [*conditions, f"{name}={MISSING}"], codes)
+
+
+def _few_values(finite: Floats, limit: int) -> Floats | None:
+    """Return the different values, ``None`` when there are more than the limit; most columns' first rows tell."""
+    if len(np.unique(finite[:_HEAD])) > limit:
+        return None
+    distinct = np.unique(finite)
+    return distinct if len(distinct) <= limit else None
+
+
+def _readable(numbers: Floats) -> list[str]:
+    """Return the numbers with as few digits as tell them apart."""
+    texts: list[str] = []
+    for digits in range(4, 18):
+        texts = [f"{number + 0.0:.{digits}g}" for number in numbers]  # -0.0 is 0.0
+        if len(set(texts)) == len(numbers):
+            break
+    return texts
+
+
+def _interval_conditions(name: str, edges: Sequence[str]) -> list[str]:
+    if not edges:
+        return [f"{name} of any value"]
+    between = [f"{name} in [{low}, {high})" for low, high in itertools.pairwise(edges)]
+    return [f"{name} < {edges[0]}", *between, f"{name} >= {edges[-1]}"]
+
+
+def _without_empty(name: str, conditions: Sequence[str], codes: NDArray[np.integer]) -> SlicedColumn:
+    counts = np.bincount(codes, minlength=len(conditions))
+    place = (np.cumsum(counts > 0) - 1).astype(np.int32)
+    kept = tuple(text for text, n_rows in zip(conditions, counts, strict=True) if n_rows)
+    return SlicedColumn(name=name, conditions=kept, codes=place[codes])
+
+
+def score_slices(column: SlicedColumn, *, challenger: Floats, champion: Floats | None = None) -> tuple[SliceScore, ...]:
+    """Return the mean losses in each of a column's slices, with the standard errors that intervals are made of.
+
+    :param challenger: ``(n_rows,) float64``, the loss per row.
+    :param champion: of the same rows in the same order.
+    :raises EvaluationError: when a loss is NaN or infinite, or their number is wrong.
+    """
+    mean, error = _means(column, check_losses(challenger, len(column.codes)))
+    if champion is None:
+        found = zip(column.slices, mean.tolist(), error.tolist(), strict=True)
+        return tuple(SliceScore(slice=each, challenger=m, challenger_error=e) for each, m, e in found)
+    difference, difference_error = _means(column, challenger - check_losses(champion, len(column.codes)))
+    return tuple(
+        SliceScore(
+            slice=each,
+            challenger=float(mean[place]),
+            challenger_error=float(error[place]),
+            champion=float(mean[place] - difference[place]),
+            difference=float(difference[place]),
+            difference_error=float(difference_error[place]),
+        )
+        for place, each in enumerate(column.slices)
+    )
+
+
+def _means(column: SlicedColumn, values: Floats) -> tuple[Floats, Floats]:
+    """Return each slice's mean and the mean's standard error."""
+    counts = np.bincount(column.codes)
+    means = np.bincount(column.codes, weights=values) / counts
+    squares = np.bincount(column.codes, weights=np.square(values - means[column.codes]))
+    with np.errstate(invalid="ignore", divide="ignore"):  # a single row has no standard error
+        return means, np.sqrt(squares / (counts - 1) / counts)
+
+
+def check_losses(loss: Floats, n_rows: int) -> Floats:
+    """Return the losses, one for each row.
+
+    :raises EvaluationError: when their number is wrong, or one is NaN or infinite.
+    """
+    if loss.shape != (n_rows,):
+        raise EvaluationError(f"Losses of shape {loss.shape} for {n_rows} rows: slices need one for each row.")
+    if not np.isfinite(loss).all():
+        raise EvaluationError(f"The loss of {int((~np.isfinite(loss)).sum())} of {n_rows} rows is NaN or infinite.")
+    return loss

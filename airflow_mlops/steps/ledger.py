@@ -1,0 +1,38 @@
+"""The ledger of a model: whether a run trained, what the gate said of it, when and why."""
+
+from __future__ import annotations
+
+from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
+from airflow_mlops.core.gate import GateDecision
+from airflow_mlops.core.monitor import RetrainDecision
+from airflow_mlops.steps._platform import folder_name
+
+__all__ = ["append_decision", "read_decisions", "read_ledger"]
+
+_KINDS = {kind.__name__: kind for kind in (RetrainDecision, GateDecision)}
+
+
+def append_decision(decision: RetrainDecision | GateDecision, *, storage: Storage) -> None:
+    """Write a decision to the ledger of its model, after all that are there."""
+    ledger = _ledger(decision.model_name, storage)
+    number = len(ledger.entries()) + 1
+    while not ledger.append(decision.to_dict(), number=number):
+        number += 1
+
+
+def read_ledger(model_name: str, *, storage: Storage) -> list[RetrainDecision | GateDecision]:
+    """Return the ledger of a model, oldest first.
+
+    :raises IntegrityError: when an entry is missing or damaged.
+    """
+    entries = _ledger(model_name, storage).entries()
+    return [_KINDS.get(entry.get("kind"), RetrainDecision).from_dict(entry) for entry in entries]
+
+
+def read_decisions(model_name: str, *, storage: Storage) -> list[RetrainDecision]:
+    """Return whether the runs of a model trained, oldest first."""
+    return [entry for entry in read_ledger(model_name, storage=storage) if isinstance(entry, RetrainDecision)]
+
+
+def _ledger(model_name: str, storage: Storage) -> AppendOnlyLog:
+    return storage.log("decisions", folder_name(model_name))

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_mlops.errors import SpecError
+from airflow_mlops.specs import ExportSpec
+
+
+def test_onnx_is_what_there_is():
+    assert ExportSpec().format == "onnx"
+    with pytest.raises(SpecError, match="format: Input should be 'onnx'"):
+        ExportSpec(format="pmml")
+
+
+@pytest.mark.parametrize("tolerance", [0, -1e-4, 0.5, float("nan")])
+def test_a_tolerance_that_compares_nothing_is_refused(tolerance):
+    with pytest.raises(SpecError, match="tolerance"):
+        ExportSpec(tolerance=tolerance)
