@@ -90,6 +90,22 @@ def _power(arguments: argparse.Namespace) -> Iterator[str]:
             yield f"  For a difference of {arguments.difference:g} hold back {found.n_needed} rows."
 
 
+def _reproduce(arguments: argparse.Namespace) -> Iterator[str]:
+    from airflow_mlops.adapters.mlflow import Mlflow
+    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.steps import Platform
+    from airflow_mlops.steps.reproduce import reproduce_version
+
+    root = os.path.abspath(arguments.storage_root)
+    trusted = tuple(os.environ.get("AIRFLOW__MLOPS__TRUSTED_TYPES", "").replace(",", " ").split())
+    platform = Platform(Storage(root), Mlflow(arguments.tracking_uri or f"sqlite:///{root}/mlflow.db"), trusted)
+    platform.mlflow.check()
+    report = reproduce_version(arguments.model_uri, platform=platform, tolerance=arguments.tolerance)
+    yield str(report)
+    yield from report.table()
+    report.require_reproduced()
+
+
 def _prune(arguments: argparse.Namespace) -> Iterator[str]:
     from datetime import UTC, datetime, timedelta
 
@@ -190,6 +206,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     decisions.add_argument("model", metavar="MODEL")
     decisions.set_defaults(command=_decisions)
+
+    reproduce = commands.add_parser(
+        "reproduce", parents=[root, tracking], help="train a version again from its record, and compare"
+    )
+    reproduce.add_argument("model_uri", metavar="MODEL_URI", help="models:/name/7, or models:/name@champion")
+    reproduce.add_argument(
+        "--tolerance",
+        type=float,
+        default=1e-6,
+        help="of predictions, in parts of their size, where it was trained with several threads (default: 1e-6)",
+    )
+    reproduce.set_defaults(command=_reproduce)
 
     power = commands.add_parser("power", parents=[root], help="say how large a difference the gate can see")
     power.add_argument("model", metavar="MODEL")

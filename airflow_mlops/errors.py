@@ -16,6 +16,7 @@
     ├── ServingError(RuntimeError)         the packaged model does not serve as it must
     ├── NotBlessedError(RuntimeError)      the gate said no, and the caller wants that to fail
     ├── IntegrityError(RuntimeError)       a digest or a journal is not the one that was vouched for
+    ├── ReproductionError(RuntimeError)    a version could not be made again from its record
     ├── PromotionConflictError(RuntimeError)  the champion is not the one that the evaluation saw
     ├── RunnerError(RuntimeError)          a step can't be run where it was sent
     └── UnavailableError(ConnectionError)  a service or a storage does not answer: try again
@@ -41,6 +42,7 @@ __all__ = [
     "NotBlessedError",
     "NothingNewError",
     "PromotionConflictError",
+    "ReproductionError",
     "RunnerError",
     "ServingError",
     "SpecError",
@@ -106,6 +108,10 @@ class NotBlessedError(MlopsError, RuntimeError):
 
 class IntegrityError(MlopsError, RuntimeError):
     """Stored bytes or records are not those that were vouched for."""
+
+
+class ReproductionError(MlopsError, RuntimeError):
+    """A version could not be made again from its record, or what was made is not the same."""
 
 
 class PromotionConflictError(MlopsError, RuntimeError):

@@ -39,9 +39,11 @@ class Shell:
     def on_storage(self, command: str, *argv: str) -> tuple[int, str, str]:
         return self(command, *argv, "--storage-root", str(self.folder / "storage"))
 
+    def on_mlflow(self, command: str, *argv: str) -> tuple[int, str, str]:
+        return self.on_storage(command, "--tracking-uri", f"sqlite:///{self.folder}/mlflow.db", *argv)
+
     def run(self, *argv: str) -> tuple[int, str, str]:
-        uri = f"sqlite:///{self.folder}/mlflow.db"
-        return self.on_storage("run", str(self.folder / "small.yaml"), "--tracking-uri", uri, *argv)
+        return self.on_mlflow("run", str(self.folder / "small.yaml"), *argv)
 
 
 @pytest.fixture
@@ -245,6 +247,28 @@ def test_pruning_by_a_registry_that_knows_no_snapshot_is_refused(shell: Shell):
     assert (status, out) == (1, "")
     assert "refers to no snapshot at all" in err
     assert "Nothing was pruned." in err
+
+
+def test_a_version_is_reproduced_with_status_0(shell: Shell):
+    shell.run()
+    status, out, err = shell.on_mlflow("reproduce", "models:/small/1")
+    assert status == 0, err
+    (line,) = out.splitlines()
+    assert line.startswith("small v1 reproduced. Predictions: the same in all 61 rows, bit for bit. Required: ")
+
+
+def test_a_version_whose_data_is_gone_is_not_reproduced_with_status_1_and_a_table(shell: Shell):
+    shell.run()
+    for folder in ("splits", "snapshots"):
+        shutil.rmtree(shell.folder / "storage" / folder)
+    status, out, err = shell.on_mlflow("reproduce", "models:/small@champion")
+    verdict, heading, *rows = out.splitlines()
+    assert status == 1
+    assert verdict.startswith("small v1 NOT reproduced. Predictions: none, no model could be made to compare with.")
+    assert heading.split() == ["kind", "what", "recorded", "found"]
+    assert [row.split()[:2] for row in rows] == [["data", "split"], ["data", "snapshot"]]
+    assert err.splitlines()[-1].startswith("ReproductionError: small v1 could not be reproduced. What differs: 'data'.")
+    assert "Traceback" not in err
 
 
 def test_an_mlflow_that_does_not_answer_is_status_1(shell: Shell):

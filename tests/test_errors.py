@@ -21,6 +21,7 @@ LEAVES = {
     "IntegrityError": RuntimeError,
     "PromotionConflictError": RuntimeError,
     "RunnerError": RuntimeError,
+    "ReproductionError": RuntimeError,
     "UnavailableError": ConnectionError,
 }
 

@@ -25,13 +25,13 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 import mlflow
 import mlflow.sklearn
 import requests
-from mlflow.data.filesystem_dataset_source import FileSystemDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 
 from airflow_mlops.adapters.mlflow_auth import sending
+from airflow_mlops.adapters.mlflow_source import FileSource
 from airflow_mlops.core.promote import CHAMPION, ModelVersion
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.errors import IntegrityError, MlopsError, UnavailableError
@@ -177,6 +177,16 @@ class Mlflow:
         with self._session() as client:
             for path, text in texts.items():
                 client.log_text(run_id, text, path)
+
+    def read_text(self, run_id: str, name: str) -> str:
+        """Return a text file that is kept with a run.
+
+        :raises IntegrityError: when the run has no such file.
+        """
+        with self._session() as client, tempfile.TemporaryDirectory(prefix="mlops-run-") as folder:
+            if all(file.path != name for file in client.list_artifacts(run_id)):
+                raise IntegrityError(f"The MLflow run {run_id} has no file {name}. Was it removed?")
+            return Path(client.download_artifacts(run_id, name, folder)).read_text()
 
     def log_files(self, run_id: str, folder: Path, name: str) -> str:
         """Keep a folder's files as an artifact of a run, open or not, and return their digest as they are read back."""
@@ -377,40 +387,3 @@ def _all_pages(search: Callable[..., Any]) -> list[Any]:
         found = search(page_token=found.token)
         everything += found
     return everything
-
-
-class FileSource(FileSystemDatasetSource):  # type: ignore[misc]  # MLflow's class is untyped
-    """Where a dataset lies, as MLflow records it."""
-
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-
-    @property
-    def uri(self) -> str:
-        """Return the path."""
-        return self._uri
-
-    @staticmethod
-    def _get_source_type() -> str:
-        return "airflow_mlops_snapshot"
-
-    def load(self, dst_path: str | None = None) -> str:
-        """Return the path; the data is not copied."""
-        return self._uri
-
-    @staticmethod
-    def _can_resolve(raw_source: Any) -> bool:  # noqa: ARG004  # MLflow's interface
-        return False
-
-    @classmethod
-    def _resolve(cls, raw_source: Any) -> FileSource:
-        return cls(raw_source)
-
-    def to_dict(self) -> dict[Any, Any]:
-        """Return the record."""
-        return {"uri": self._uri}
-
-    @classmethod
-    def from_dict(cls, source_dict: dict[Any, Any]) -> FileSource:
-        """Read the record."""
-        return cls(source_dict["uri"])

@@ -13,7 +13,7 @@ from airflow_mlops.core.fit import Progress, reason_of
 from airflow_mlops.errors import SpecError, TrainingError, did_you_mean
 from airflow_mlops.specs.train import TrainingSpec
 
-__all__ = ["call_trainer", "code_digest", "load_object", "make_estimator", "make_preprocessor"]
+__all__ = ["call_trainer", "code_digest", "load_object", "make_estimator", "make_preprocessor", "module_file"]
 
 
 def load_object(import_path: str) -> Any:
@@ -33,8 +33,8 @@ def load_object(import_path: str) -> Any:
     return found
 
 
-def code_digest(import_path: str) -> str:
-    """Return the SHA-256 of the module's source file, so that a change of the code is a change of the model.
+def module_file(import_path: str) -> Path:
+    """Return the source file of the module that an import path leads into.
 
     :raises SpecError: when there is no such module.
     """
@@ -43,9 +43,17 @@ def code_digest(import_path: str) -> str:
         spec = importlib.util.find_spec(module_name)
     except ImportError:
         spec = None
-    if spec is None or spec.origin is None or not spec.has_location:
+    if spec is None or spec.origin is None or not spec.has_location or not Path(spec.origin).is_file():
         raise SpecError(f"{import_path!r}: there is no module {module_name!r}. Is it on PYTHONPATH?")
-    return f"sha256:{hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()}"
+    return Path(spec.origin)
+
+
+def code_digest(import_path: str) -> str:
+    """Return the SHA-256 of the module's source file, so that a change of the code is a change of the model.
+
+    :raises SpecError: when there is no such module.
+    """
+    return f"sha256:{hashlib.sha256(module_file(import_path).read_bytes()).hexdigest()}"
 
 
 def make_estimator(training: TrainingSpec) -> Any:

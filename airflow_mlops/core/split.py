@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from airflow_mlops.core.data import Column
 from airflow_mlops.core.values import Value
+from airflow_mlops.specs.features import FeatureTable
+from airflow_mlops.specs.split import SplitSpec
 
 __all__ = [
     "LEFT_OUT",
@@ -21,6 +23,7 @@ __all__ = [
     "VALIDATION",
     "DatasetPart",
     "DatasetSplit",
+    "SplitRecipe",
     "Stratum",
     "bins_of",
     "draw_sides",
@@ -64,6 +67,25 @@ class Stratum:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SplitRecipe:
+    """How the parts were made from the snapshot, so that they can be made again.
+
+    :param dataset: the name that the snapshot is kept under.
+    :param snapshot_uri: the snapshot's folder.
+    :param features: the query that gave the rows to train on; ``None``: the snapshot's own.
+    :param feature_tables: what was joined to the rows. The source of each is its snapshot in the storage, and not the
+        one that it was copied from, whose settings may be secret.
+    :param split: how the rows were parted.
+    """
+
+    dataset: str
+    snapshot_uri: str
+    features: str | None
+    feature_tables: tuple[FeatureTable, ...] = ()
+    split: SplitSpec
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetSplit(Value):
     """A snapshot's rows, or the features made from them, in parts that have no row in common.
 
@@ -79,6 +101,7 @@ class DatasetSplit(Value):
     :param n_strata: how many strata there are; 0 where nothing was stratified.
     :param strata: the largest strata, at most 50 of them.
     :param feature_digests: what was joined to the rows, by the feature table's name.
+    :param recipe: how it was made; ``None`` where that was not noted yet.
     """
 
     snapshot_digest: str
@@ -98,6 +121,7 @@ class DatasetSplit(Value):
     n_strata: int = 0
     strata: tuple[Stratum, ...] = ()
     feature_digests: dict[str, str] = field(default_factory=dict)
+    recipe: SplitRecipe | None = None
 
     @property
     def digest(self) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_mlops.core.data import Column
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.values import Value, digest_of
 from airflow_mlops.errors import SpecError, bounded, did_you_mean
 from airflow_mlops.specs.train import TrainingSpec
 
-__all__ = ["TrainedModel", "choose_features", "fingerprint", "merge_params"]
+__all__ = ["TrainedModel", "choose_features", "feature_columns", "fingerprint", "merge_params"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,8 @@ class TrainedModel(Value):
     :param model_digest: of the stored files, as they were read back.
     :param fingerprint: data, split, code and parameters: what would make the same model again.
     :param metrics: on the training part; what counts is the evaluation.
+    :param record_digest: of the :class:`~airflow_mlops.core.lineage.TrainingRecord` in the MLflow run; empty where
+        none was kept yet.
     """
 
     model_name: str
@@ -36,6 +39,7 @@ class TrainedModel(Value):
     params: dict[str, Any]
     metrics: dict[str, float] = field(default_factory=dict)
     run_url: str = ""
+    record_digest: str = ""
 
 
 def fingerprint(*, split_digest: str, training: TrainingSpec, code_digest: str) -> str:
@@ -91,3 +95,12 @@ def choose_features(training: TrainingSpec, split: DatasetSplit) -> tuple[str, .
             f"Deliver more, or name them in training.features."
         )
     return chosen
+
+
+def feature_columns(training: TrainingSpec, split: DatasetSplit) -> list[Column]:
+    """Return what is known of the columns to learn from, in order.
+
+    :raises SpecError: as :func:`choose_features` does.
+    """
+    known = {column.name: column for column in split.columns}
+    return [known[name] for name in choose_features(training, split)]

@@ -95,12 +95,14 @@ class PipelineRun(Value):
     :param run_id: the DAG run's id; a retry of a task keeps it.
     :param trigger: what started the run, such as ``manual``, ``scheduled`` or ``asset_triggered``.
     :param actor: the person or the service that started it.
+    :param try_number: of the task that this is, from 1; no identity is made of it.
     """
 
     pipeline: str
     run_id: str
     trigger: str = "manual"
     actor: str = "unknown"
+    try_number: int = 1
 
     def step_key(self, step: str, *digests: str) -> str:
         """Return the identity of one step of this run: the same on every try, another for other inputs."""

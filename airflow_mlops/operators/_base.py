@@ -129,13 +129,19 @@ class StepOperator(_Connected, BaseOperator, SkipMixin):
 
 
 def pipeline_run(context: Context) -> PipelineRun:
-    """Return the identity of the DAG run; it is the same on every try."""
+    """Return the identity of the DAG run, which is the same on every try, and which try this is."""
     from airflow_mlops.core.values import PipelineRun
 
     dag_run = context["dag_run"]
     actor = getattr(dag_run, "triggering_user_name", None) or "airflow"
     trigger = str(getattr(dag_run.run_type, "value", dag_run.run_type))
-    return PipelineRun(pipeline=dag_run.dag_id, run_id=dag_run.run_id, trigger=trigger, actor=actor)
+    return PipelineRun(
+        pipeline=dag_run.dag_id,
+        run_id=dag_run.run_id,
+        trigger=trigger,
+        actor=actor,
+        try_number=context["ti"].try_number,
+    )
 
 
 @contextlib.contextmanager

@@ -108,6 +108,11 @@ class TrainingSpec(Spec):
         return self
 
     @property
+    def import_paths(self) -> tuple[str, ...]:
+        """The code that the spec names: of the estimator or the function, and of the user's own preprocessing."""
+        return tuple(path for path in (self.estimator or self.function, self.preprocessor) if path)
+
+    @property
     def preprocessor(self) -> str | None:
         """The import path of the user's own preprocessing, if there is one."""
         return None if self.preprocessing in ("default", "none") else self.preprocessing

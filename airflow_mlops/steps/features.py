@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_mlops.core.values import PipelineRun
     from airflow_mlops.steps.connections import Connections
 
-__all__ = ["FeatureSource", "SnapshotFeatures", "feature_rows", "feature_source"]
+__all__ = ["FeatureSource", "SnapshotFeatures", "feature_dataset", "feature_rows", "feature_source"]
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +80,11 @@ class SnapshotFeatures:
             yield joined
 
 
+def feature_dataset(dataset: str, table: str) -> str:
+    """Return the name that the snapshots of a dataset's feature table are kept under."""
+    return f"{dataset}.{table}"
+
+
 def feature_source(
     data: DatasetSpec,
     *,
@@ -98,7 +103,11 @@ def feature_source(
     """
     snapshots = {
         table.name: snapshot_dataset(
-            table.source, dataset=f"{dataset}.{table.name}", storage=storage, connections=connections, run=run
+            table.source,
+            dataset=feature_dataset(dataset, table.name),
+            storage=storage,
+            connections=connections,
+            run=run,
         )
         for table in data.feature_tables
     }

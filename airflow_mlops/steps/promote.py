@@ -10,6 +10,7 @@ from typing import Literal
 
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
 from airflow_mlops.core.gate import Blessing
+from airflow_mlops.core.lineage import RECORD_TAG
 from airflow_mlops.core.promote import (
     ModelVersion,
     PromotionRecord,
@@ -51,6 +52,7 @@ def register_model(model: TrainedModel, blessing: Blessing, *, platform: Platfor
         "mlops.split_digest": model.split_digest,
         "mlops.fingerprint": model.fingerprint,
         "mlops.evidence_digest": blessing.evidence_digest,
+        **({RECORD_TAG: model.record_digest} if model.record_digest else {}),
     }
     version = platform.mlflow.create_version(model, tags, description="\n".join(f"- {r}" for r in blessing.reasons))
     log.info("registered: model_name=%s model_version=%d", version.model_name, version.model_version)

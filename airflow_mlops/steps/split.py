@@ -12,15 +12,16 @@ from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.duckdb_engine import splits
 from airflow_mlops.adapters.storage import Storage, write_document
 from airflow_mlops.core.data import Column, DatasetSnapshot
-from airflow_mlops.core.split import LEFT_OUT, TEST, TRAIN, VALIDATION, DatasetPart, DatasetSplit
+from airflow_mlops.core.split import LEFT_OUT, TEST, TRAIN, VALIDATION, DatasetPart, DatasetSplit, SplitRecipe
 from airflow_mlops.core.values import digest_of
 from airflow_mlops.errors import DataError
 from airflow_mlops.specs.data import DatasetSpec
+from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.split import SplitSpec
 from airflow_mlops.steps._platform import folder_name, short
 from airflow_mlops.steps._sides import SidesOf, choose_sides
 from airflow_mlops.steps.data import check_snapshot
-from airflow_mlops.steps.features import FeatureSource, feature_rows
+from airflow_mlops.steps.features import FeatureSource, feature_dataset, feature_rows
 
 __all__ = ["split_dataset"]
 
@@ -60,12 +61,27 @@ def split_dataset(
     with storage.staging(*place[:-1]) as staged:
         with _rows_on_file(snapshot, data, staged, storage, source) as rows:
             result = _part(rows, snapshot, data, split, staged, storage.path(*place))
-        result = dataclasses.replace(result, feature_digests=digests)
+        recipe = SplitRecipe(
+            dataset=snapshot.dataset,
+            snapshot_uri=snapshot.uri,
+            features=data.features,
+            feature_tables=tuple(_from_its_snapshot(table, snapshot.dataset) for table in data.feature_tables),
+            split=split,
+        )
+        result = dataclasses.replace(result, feature_digests=digests, recipe=recipe)
         write_document(staged / "split.json", result.to_dict())
         storage.publish(staged, *place)
     counts = " ".join(f"n_{name}={part.n_rows}" for name, part in result.parts.items())
     log.info("split made: method=%s %s n_left_out=%d cut=%s", split.method, counts, result.n_left_out, result.cut)
     return result
+
+
+def _from_its_snapshot(table: FeatureTable, dataset: str) -> FeatureTable:
+    """Return a feature table as it lies in the storage: without the source that it was copied from."""
+    source = DatasetSpec(
+        path=feature_dataset(dataset, table.name), timestamp=table.source.timestamp, features=table.source.features
+    )
+    return table.model_copy(update={"source": source})
 
 
 @contextlib.contextmanager

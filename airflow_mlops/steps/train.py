@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import json
 import logging
 import math
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from airflow_mlops._version import __version__
 from airflow_mlops.adapters import arrow, fitting, user_code
 from airflow_mlops.adapters import skops as skops_store
 from airflow_mlops.core.data import Column
 from airflow_mlops.core.evaluate import check_predictions
 from airflow_mlops.core.fit import check_target, reason_of
+from airflow_mlops.core.lineage import RECORD_TAG
 from airflow_mlops.core.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel, choose_features, fingerprint
+from airflow_mlops.core.train import TrainedModel, feature_columns, fingerprint
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import SpecError, TrainingError, UntrustedModelError
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps._fit import fit
 from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps.lineage import record_training
 
 __all__ = ["train_model", "training_fingerprint"]
 
@@ -76,33 +79,25 @@ def train_model(
             "training.allow_pickle asks for what the platform does not allow: [mlops] allow_pickle is not set. Nothing "
             "was trained and the champion stays."
         )
-    clock = _Clock()
+    started_at, clock = datetime.now(UTC), _Clock()
     frame = arrow.read_frame(split.train.uri, split.train.digest)
     clock.note("read")
-    features = choose_features(training, split)
-    columns = [column for name in features for column in split.columns if column.name == name]
+    columns = feature_columns(training, split)
     target = frame[training.target]
     check_target(target.to_numpy(), int(target.isna().sum()), training.target)
     tags |= {
         "mlops.fingerprint": identity,
         "mlops.snapshot_digest": split.snapshot_digest,
-        "mlops.split_digest": split.digest,
         **({"mlops.feature_digests": json.dumps(split.feature_digests)} if split.feature_digests else {}),
         "mlops.pipeline": run.pipeline,
         "mlops.pipeline_run": run.run_id,
-        "mlops.trigger": run.trigger,
-        "mlops.actor": run.actor,
-        "mlops.estimator": str(training.estimator or training.function),
-        "mlops.preprocessing": "none" if training.function else training.preprocessing,
-        "mlops.seed": str(training.seed),
-        "mlops.version": __version__,
     }
     with platform.mlflow.start_run(model_name, name=run.run_id, tags=tags) as tracked:
         clock.restart()
         model = fit(training, split, frame, columns)
         clock.note("fit")
         example = _example(frame, columns)
-        metrics = {"train_rows": float(len(frame)), **_scores(model, frame, features, training.target)}
+        metrics = {"train_rows": float(len(frame)), **_scores(model, frame, columns, training.target)}
         trusted_types = _trusted_types(model, training, platform)
         clock.restart()
         model_uri = platform.mlflow.log_training(
@@ -127,12 +122,25 @@ def train_model(
             snapshot_digest=split.snapshot_digest,
             split_digest=split.digest,
             target=training.target,
-            features=features,
+            features=tuple(column.name for column in columns),
             params=dict(training.params),
             metrics=metrics | clock.seconds,
             run_url=platform.mlflow.run_url(tracked.info.experiment_id, tracked.info.run_id),
         )
-        platform.mlflow.set_tags(trained.run_id, {"mlops.model_digest": trained.model_digest})
+        record_digest = record_training(
+            trained,
+            model,
+            training,
+            split,
+            started_at=started_at,
+            durations_s={name.removesuffix("_seconds"): seconds for name, seconds in clock.seconds.items()},
+            platform=platform,
+            run=run,
+        )
+        trained = dataclasses.replace(trained, record_digest=record_digest)
+        platform.mlflow.set_tags(
+            trained.run_id, {"mlops.model_digest": trained.model_digest, RECORD_TAG: record_digest}
+        )
         platform.storage.write_json(trained.to_dict(), *document)
     log.info("trained: model_uri=%s n_rows=%d seconds=%s", model_uri, len(frame), clock.seconds)
     return trained
@@ -175,10 +183,10 @@ def _requirements(model: Any, *, is_pickled: bool) -> list[str]:
     return [*pinned, f"{library}=={version}"] if library != "sklearn" and version else pinned
 
 
-def _scores(model: Any, frame: Any, features: tuple[str, ...], target: str) -> dict[str, float]:
+def _scores(model: Any, frame: Any, features: list[Column], target: str) -> dict[str, float]:
     """Return how well the model fits rows that it learnt from: what it is to be measured by is the evaluation."""
     rows = frame.iloc[:: math.ceil(len(frame) / _SCORED_ROWS)]
-    inputs = rows[list(features)]
+    inputs = rows[[column.name for column in features]]
     predictions = _predict(model, inputs)
     if len(rows) > 1 and (predictions == predictions[0]).all():
         log.warning("the model predicts the same for all rows that it was asked: n_rows=%d", len(rows))

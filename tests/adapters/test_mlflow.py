@@ -255,3 +255,10 @@ def test_links_lead_to_the_servers_pages_and_to_nothing_without_a_server(trackin
     assert server.run_url("1", "abc") == "http://mlflow:5000/#/experiments/1/runs/abc"
     assert server.version_url("churn", 3) == "http://mlflow:5000/#/models/churn/versions/3"
     assert (tracking.run_url("1", "abc"), tracking.version_url("churn", 3)) == ("", "")
+
+
+def test_a_text_that_is_kept_with_a_run_is_read_back_and_one_that_is_not_is_named(tracking, trained):
+    tracking.log_texts(trained.run_id, {"note.txt": "grüße\n"})
+    assert tracking.read_text(trained.run_id, "note.txt") == "grüße\n"
+    with pytest.raises(IntegrityError, match=f"The MLflow run {trained.run_id} has no file gone.txt"):
+        tracking.read_text(trained.run_id, "gone.txt")

@@ -9,9 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core import data, evaluate, gate, leakage, monitor, profile, promote, split, train, validate
+from airflow_mlops.core import (
+    data,
+    evaluate,
+    gate,
+    leakage,
+    lineage,
+    monitor,
+    profile,
+    promote,
+    reproduce,
+    split,
+    train,
+    validate,
+)
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import IntegrityError
+from airflow_mlops.specs import DatasetSpec, FeatureTable, SplitSpec, TrainingSpec
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 COLUMNS = (data.Column(name="a", type="int64", n_null=2), data.Column(name="at", type="timestamp[us]"))
@@ -25,6 +39,35 @@ COMPARISON = evaluate.MetricComparison(
     champion=0.8,
     against_baseline=INTERVAL,
     against_champion=INTERVAL,
+)
+
+EVALUATION = evaluate.EvaluationReport(
+    model_name="m",
+    challenger_uri="models:/m-1",
+    challenger_digest="sha256:2",
+    champion_version=4,
+    split_digest="sha256:3",
+    n_rows=100,
+    baseline="mean",
+    confidence_level=0.95,
+    comparisons=(COMPARISON,),
+)
+SPLIT = split.DatasetSplit(
+    snapshot_digest="sha256:1",
+    method="time",
+    cut="2026",
+    columns=COLUMNS,
+    timestamp="at",
+    train=PART,
+    test=PART,
+    feature_digests={"weather": "sha256:9"},
+    recipe=split.SplitRecipe(
+        dataset="d",
+        snapshot_uri="/snapshots/1",
+        features="SELECT * FROM dataset",
+        feature_tables=(FeatureTable(name="weather", source=DatasetSpec(path="d.weather", timestamp="at")),),
+        split=SplitSpec(gap="P7D", key=("a",)),
+    ),
 )
 
 EXAMPLES: list[Value] = [
@@ -73,19 +116,46 @@ EXAMPLES: list[Value] = [
         n_checks=3,
         findings=(leakage.LeakageFinding(rule="r", columns=("a",), observed="1", expected="2", advice="x"),),
     ),
-    split.DatasetSplit(
-        snapshot_digest="sha256:1", method="time", cut="2026", columns=COLUMNS, timestamp="at", train=PART, test=PART
-    ),
-    evaluate.EvaluationReport(
+    SPLIT,
+    lineage.TrainingRecord(
         model_name="m",
-        challenger_uri="models:/m-1",
-        challenger_digest="sha256:2",
-        champion_version=4,
-        split_digest="sha256:3",
-        n_rows=100,
-        baseline="mean",
-        confidence_level=0.95,
-        comparisons=(COMPARISON,),
+        run=PipelineRun(pipeline="p", run_id="r", try_number=2),
+        training=TrainingSpec(target="y", function="a.b:train", params={"alpha": 0.5, "layers": [3, 4]}),
+        split=SPLIT,
+        fingerprint="sha256:6",
+        model_digest="sha256:2",
+        code=(lineage.CodeModule(import_path="a.b:train", digest="sha256:8", commit="c0ffee", is_dirty=True),),
+        environment=lineage.Environment(python="3.11", platform="Linux", blas="", packages_digest="sha256:7"),
+        n_threads=4,
+        reasons=("new data",),
+        champion_version=3,
+        started_at=AT,
+        durations_s={"fit": 0.1 + 0.2},
+        package_version="1.0",
+    ),
+    reproduce.ReproductionReport(
+        model_name="m",
+        model_version=3,
+        is_reproduced=False,
+        agreement=reproduce.Agreement(is_exact=False, is_within=False, n_rows=3, n_differing=1, max_absolute=0.5),
+        tolerance=0.0,
+        n_threads=1,
+        differences=(
+            reproduce.Difference(
+                kind=reproduce.DifferenceKind.CODE, subject="a.b", recorded="sha256:8", found="sha256:9"
+            ),
+        ),
+        record_digest="sha256:7",
+    ),
+    EVALUATION,
+    gate.GateDecision(
+        model_name="m",
+        verdict=gate.BlessingVerdict.REJECTED,
+        reasons=("too bad",),
+        champion_version=3,
+        evidence_digest="sha256:4",
+        run_id="r",
+        at=AT,
     ),
     gate.Blessing(
         model_name="m",
@@ -228,7 +298,7 @@ def test_what_is_no_document_at_all_is_refused(document):
 
 def test_nan_and_infinity_survive_the_way_through_json():
     odd = evaluate.Interval(difference=float("nan"), low=float("-inf"), high=float("inf"))
-    report = dataclasses.replace(EXAMPLES[5], comparisons=(dataclasses.replace(COMPARISON, against_baseline=odd),))
+    report = dataclasses.replace(EVALUATION, comparisons=(dataclasses.replace(COMPARISON, against_baseline=odd),))
     document = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     again = evaluate.EvaluationReport.from_dict(document)
     assert repr(again.comparisons[0].against_baseline) == repr(odd)
@@ -236,8 +306,11 @@ def test_nan_and_infinity_survive_the_way_through_json():
 
 def test_the_content_digest_changes_with_any_field():
     run = PipelineRun(pipeline="p", run_id="r")
-    others = [dataclasses.replace(run, **{field.name: "other"}) for field in dataclasses.fields(run)]
-    assert len({each.content_digest for each in [run, *others]}) == 5
+    others = [
+        dataclasses.replace(run, **{field.name: 7 if field.name == "try_number" else "other"})
+        for field in dataclasses.fields(run)
+    ]
+    assert len({each.content_digest for each in [run, *others]}) == 1 + len(others) == 6
 
 
 json_documents: st.SearchStrategy[Any] = st.recursive(
@@ -261,7 +334,7 @@ def test_a_number_that_json_has_no_word_for_has_no_digest(number):
 
 def test_a_step_keeps_its_key_on_a_retry_and_gets_another_for_other_inputs():
     run = PipelineRun(pipeline="p", run_id="r", trigger="manual", actor="ada")
-    retry = PipelineRun(pipeline="p", run_id="r", trigger="scheduled", actor="scheduler")
+    retry = PipelineRun(pipeline="p", run_id="r", trigger="scheduled", actor="scheduler", try_number=2)
     assert run.step_key("train", "d1") == retry.step_key("train", "d1")
     others = {
         run.step_key("train", "d1"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -94,7 +95,7 @@ def test_a_branch_for_a_verdict_that_there_is_not_fails_for_good_before_anything
     assert (ended.states["validate"], ended.tries["validate"]) == ("failed", 1)
     assert ("validate", "return_value") not in ended.xcoms
     assert not house.platform.storage.names("reports")
-    context: Any = {"dag_run": ended.run, "ti": None}
+    context: Any = {"dag_run": ended.run, "ti": SimpleNamespace(try_number=1)}
     with pytest.raises(AirflowFailException, match=r"branches: 'HALTED' is no verdict. Did you mean 'HALT'") as caught:
         dag.get_task("validate").execute(context)
     assert isinstance(caught.value.__cause__, SpecError)

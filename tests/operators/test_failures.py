@@ -21,7 +21,10 @@ pytestmark = pytest.mark.airflow
 
 
 def _context() -> Any:
-    return {"dag_run": SimpleNamespace(dag_id="d", run_id="r", run_type="manual", triggering_user_name="ada")}
+    return {
+        "dag_run": SimpleNamespace(dag_id="d", run_id="r", run_type="manual", triggering_user_name="ada"),
+        "ti": SimpleNamespace(try_number=1),
+    }
 
 
 def _dead_url() -> str:

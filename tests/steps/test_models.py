@@ -50,9 +50,7 @@ def test_probabilities_of_another_shape_are_refused(scores: Any, classes: Any):
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_probabilities_that_are_none_are_refused(wrong: float):
-    with pytest.raises(
-        EvaluationError, match=r"gave probabilities that are none \(NaN, or not in \[0, 1\]\) in 1 of 3 rows"
-    ):
+    with pytest.raises(EvaluationError, match=r"gave probabilities that are none .* in 1 of 3 rows"):
         _loaded([[0.1, 0.9], [wrong, wrong], [0.5, 0.5]], ["a", "b"]).scores(FRAME)
 
 

@@ -116,3 +116,8 @@ class HoldsAFunction(LinearRegression):
     def fit(self, features, target):
         self.callback_ = lambda: None
         return super().fit(features, target)
+
+
+def draws_without_a_seed(data, params):
+    rows = data.sample(frac=0.5)
+    return least_squares(rows, params)
