@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
     from airflow_mlops.specs import (
         AthenaSpec,
+        Choices,
         CsvSpec,
         DatasetSpec,
         FeatureTable,
+        FloatRange,
         GateSpec,
+        IntRange,
         LeakageSpec,
         MonitoringSpec,
         NewDataTrigger,
@@ -25,16 +28,20 @@ if TYPE_CHECKING:
         SplitSpec,
         Thresholds,
         TrainingSpec,
+        TuningSpec,
         ValidationSpec,
     )
 
 _LAZY = {
     "AthenaSpec": "airflow_mlops.specs",
+    "Choices": "airflow_mlops.specs",
     "ContinuousTraining": "airflow_mlops.pipelines.continuous_training",
     "CsvSpec": "airflow_mlops.specs",
     "DatasetSpec": "airflow_mlops.specs",
     "FeatureTable": "airflow_mlops.specs",
+    "FloatRange": "airflow_mlops.specs",
     "GateSpec": "airflow_mlops.specs",
+    "IntRange": "airflow_mlops.specs",
     "LeakageSpec": "airflow_mlops.specs",
     "MonitoringSpec": "airflow_mlops.specs",
     "NewDataTrigger": "airflow_mlops.specs",
@@ -45,16 +52,20 @@ _LAZY = {
     "SplitSpec": "airflow_mlops.specs",
     "Thresholds": "airflow_mlops.specs",
     "TrainingSpec": "airflow_mlops.specs",
+    "TuningSpec": "airflow_mlops.specs",
     "ValidationSpec": "airflow_mlops.specs",
 }
 
 __all__ = [
     "AthenaSpec",
+    "Choices",
     "ContinuousTraining",
     "CsvSpec",
     "DatasetSpec",
     "FeatureTable",
+    "FloatRange",
     "GateSpec",
+    "IntRange",
     "LeakageSpec",
     "MonitoringSpec",
     "NewDataTrigger",
@@ -65,6 +76,7 @@ __all__ = [
     "SplitSpec",
     "Thresholds",
     "TrainingSpec",
+    "TuningSpec",
     "ValidationSpec",
     "__version__",
 ]

@@ -32,6 +32,7 @@ AUTHORING_MODULES = ("airflow_mlops.pipelines", "airflow_mlops.operators", "airf
 HEAVY_MODULES = (
     *AUTHORING_MODULES,
     "airflow_mlops.steps.pipeline",
+    "airflow_mlops.steps.tune",
     "airflow_mlops.adapters.evidently",
     "airflow_mlops.adapters.great_expectations.run",
     "airflow_mlops.adapters.leakage",

@@ -21,7 +21,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _NAME,
                 "python-modules": [
                     f"airflow_mlops.operators.{stage}"
-                    for stage in ("data", "validate", "split", "monitor", "train", "evaluate", "promote")
+                    for stage in ("data", "validate", "split", "monitor", "tune", "train", "evaluate", "promote")
                 ],
             }
         ],

@@ -8,6 +8,7 @@ from airflow_mlops.operators.monitor import DecideRetrainOperator, DriftCheckOpe
 from airflow_mlops.operators.promote import PromoteModelOperator, RegisterModelOperator, RollbackModelOperator
 from airflow_mlops.operators.split import CheckLeakageOperator, SplitDatasetOperator
 from airflow_mlops.operators.train import TrainModelOperator
+from airflow_mlops.operators.tune import TuneModelOperator
 from airflow_mlops.operators.validate import ValidateDataOperator
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "SnapshotDatasetOperator",
     "SplitDatasetOperator",
     "TrainModelOperator",
+    "TuneModelOperator",
     "ValidateDataOperator",
 ]

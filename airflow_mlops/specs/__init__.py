@@ -10,14 +10,18 @@ from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
 from airflow_mlops.specs.split import LeakageSpec, SplitSpec
 from airflow_mlops.specs.train import TrainingSpec
+from airflow_mlops.specs.tune import Choices, FloatRange, IntRange, TuningSpec
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
     "AthenaSpec",
+    "Choices",
     "CsvSpec",
     "DatasetSpec",
     "FeatureTable",
+    "FloatRange",
     "GateSpec",
+    "IntRange",
     "LeakageSpec",
     "MonitoringSpec",
     "NewDataTrigger",
@@ -29,5 +33,6 @@ __all__ = [
     "SplitSpec",
     "Thresholds",
     "TrainingSpec",
+    "TuningSpec",
     "ValidationSpec",
 ]

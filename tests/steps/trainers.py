@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+from pathlib import Path
 
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, Ridge
 
 KILL_IN_TRAINING = "TESTS_KILL_IN_TRAINING"
 
@@ -46,3 +48,32 @@ class ForeignModel:
 
     def predict(self, features):
         return [self.mean_] * len(features)
+
+
+KILL_AFTER = "TESTS_KILL_AFTER"
+
+
+def ridge_that_tells(data, params):
+    """Write down what it learnt from and with which parameter, and die after as many times as is asked for."""
+    seen = Path(params["diary"])
+    with seen.open("a") as diary:
+        diary.write(json.dumps({"alpha": params["alpha"], "x": data["x"].tolist()}) + "\n")
+    if os.environ.get(KILL_AFTER) == str(len(seen.read_text().splitlines())):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return RidgeThatTells(seen, Ridge(alpha=params["alpha"]).fit(data[["x"]], data["y"]))
+
+
+class RidgeThatTells:
+    def __init__(self, diary, model):
+        self.diary, self.model = diary, model
+
+    def predict(self, frame):
+        with self.diary.open("a") as diary:
+            diary.write(json.dumps({"scored": frame["x"].tolist()}) + "\n")
+        return self.model.predict(frame[["x"]])
+
+
+def fails_above_one(data, params):
+    if params["alpha"] > 1:
+        raise ValueError("alpha is too much")
+    return Ridge(alpha=params["alpha"]).fit(data[["x"]], data["y"])

@@ -1,0 +1,282 @@
+"""A search for hyperparameters: its folds, its budget, its trials and what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from airflow_mlops.core.split import salted
+from airflow_mlops.core.train import merge_params
+from airflow_mlops.core.values import Value, digest_of
+from airflow_mlops.errors import DataError, SpecError, TrainingError, bounded, did_you_mean
+from airflow_mlops.specs.train import TrainingSpec
+from airflow_mlops.specs.tune import TuningSpec
+
+__all__ = [
+    "Fold",
+    "Trial",
+    "TuningResult",
+    "best_of",
+    "check_space",
+    "counted",
+    "has_budget",
+    "hashed_folds",
+    "keep_chosen",
+    "remaining_s",
+    "seconds_of",
+    "summarise",
+    "time_folds",
+    "trial_seed",
+    "tuning_fingerprint",
+]
+
+Fold: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""The places of the rows that a model is fitted to, and of those that it is scored on."""
+
+State = Literal["RUNNING", "FINISHED", "PRUNED", "FAILED", "ABANDONED"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Some hyperparameters, and how well they did.
+
+    :param number: from 0, in the order of their beginning.
+    :param place: the number without those that were abandoned; what is drawn depends on it.
+    :param params: the hyperparameters of the space; the others are those of the training.
+    :param scores: by fold; higher is better.
+    :param state: ``ABANDONED`` when its process died.
+    """
+
+    number: int
+    place: int
+    params: dict[str, Any]
+    state: State = "RUNNING"
+    scores: tuple[float, ...] = ()
+    seconds: float = 0.0
+    worker: str = ""
+    error: str = ""
+
+    @property
+    def score(self) -> float:
+        """The mean of the folds' scores; NaN where there is none."""
+        return float(np.mean(self.scores)) if self.scores else float("nan")
+
+    @property
+    def is_default(self) -> bool:
+        """Whether these are the training's own hyperparameters."""
+        return self.place == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningResult(Value):
+    """What a search found.
+
+    :param fingerprint: of rows, code, parameters and the search itself; the same one is searched once.
+    :param best_params: all hyperparameters to train with: those of the best trial, and the others as they were.
+    :param default_score: of the hyperparameters that the training had; ``None`` when they failed.
+    :param n_folds: that each trial was scored on; 1 where the split has a validation part.
+    :param n_trials: the budget.
+    :param seconds: of all trials together.
+    """
+
+    model_name: str
+    fingerprint: str
+    split_digest: str
+    metric: str
+    best_params: dict[str, Any]
+    best_score: float
+    best_trial: int
+    default_score: float | None
+    n_folds: int
+    n_trials: int
+    n_finished: int
+    n_pruned: int
+    n_failed: int
+    seconds: float
+    run_id: str
+    run_url: str = ""
+    report_uri: str = ""
+
+
+def tuning_fingerprint(training_fingerprint: str, tuning: TuningSpec) -> str:
+    """Return the digest of everything that the result of a search depends on.
+
+    :param training_fingerprint: of rows, code and parameters.
+    """
+    return digest_of([training_fingerprint, tuning.model_dump(mode="json")])
+
+
+def check_space(tuning: TuningSpec, training: TrainingSpec) -> None:
+    """See that what is searched for is a hyperparameter of the training.
+
+    :raises SpecError: when a name is not in ``training.params``, whose values are the first trial.
+    """
+    for name in tuning.space:
+        if name not in training.params:
+            raise SpecError(
+                f"tuning.space.{name}: is not among training.params ({bounded(sorted(training.params))})."
+                f"{did_you_mean(name, training.params)} Nothing was tried. Add it there with the value that is to be "
+                f"tried first."
+            )
+
+
+def keep_chosen(
+    training: TrainingSpec, tuning: TuningSpec, chosen: Mapping[str, Any]
+) -> tuple[TrainingSpec, TuningSpec]:
+    """Return both without a search for the hyperparameters that a person has chosen.
+
+    :param chosen: by name; a value that is the spec's own was not chosen. When nothing is left to search for, one
+        trial scores what was chosen.
+    :raises SpecError: when a name is not one of the training's.
+    """
+    fixed = {name for name, value in chosen.items() if training.params.get(name, value) != value}
+    space = {name: dimension for name, dimension in tuning.space.items() if name not in fixed}
+    budget = {} if space else {"n_trials": 1}
+    return merge_params(training, chosen), tuning.model_copy(update={"space": space, **budget})
+
+
+def trial_seed(seed: int, place: int) -> int:
+    """Return the seed of one trial's draw, so that a search that was interrupted goes on as it would have.
+
+    >>> trial_seed(0, 1) == trial_seed(0, 1) != trial_seed(0, 2)
+    True
+    """
+    return int(np.random.SeedSequence([seed, place]).generate_state(1)[0])
+
+
+# -- folds --------------------------------------------------------------------------------------------------
+
+
+def time_folds(moments: NDArray[np.int64], n_folds: int, *, gap: int = 0) -> list[Fold]:
+    """Make folds by forward chaining: each is scored on what comes after the rows that it learns from.
+
+    The rows are cut into ``n_folds + 1`` stretches of about the same size; rows of one moment stay together. The
+    first stretch is only learnt from (Hyndman and Athanasopoulos 2021, section 5.10).
+
+    :param moments: ``(n_rows,) int64``, in any order.
+    :param gap: rows that lie before a cut, but not by more than this, are left out of its fold.
+    :raises DataError: when a fold would have no rows to learn from or to score.
+
+    >>> [(fit.tolist(), score.tolist()) for fit, score in time_folds(np.arange(6), 2, gap=1)]
+    [([0], [2, 3]), ([0, 1, 2], [4, 5])]
+    """
+    in_order = np.sort(moments)
+    cuts = [int(in_order[len(moments) * part // (n_folds + 1)]) for part in range(1, n_folds + 1)]
+    ends = [*cuts[1:], int(in_order[-1]) + 1]
+    folds = [
+        (np.flatnonzero(moments < cut - gap), np.flatnonzero((moments >= cut) & (moments < end)))
+        for cut, end in zip(cuts, ends, strict=True)
+    ]
+    return _require_rows(folds, len(moments), "different moments, or a smaller gap")
+
+
+def hashed_folds(
+    hashes: NDArray[np.uint64], n_folds: int, *, seed: int, strata: NDArray[np.generic] | None = None
+) -> list[Fold]:
+    """Deal rows out by their hash: equal hashes go to one fold, wherever the rows stand.
+
+    :param hashes: ``(n_rows,) uint64``, of what keeps rows together: a key, a group, all values.
+    :param strata: ``(n_rows,)``: each fold gets the same share of every value.
+    :raises DataError: when a fold would have no rows to learn from or to score.
+    """
+    which = np.zeros(len(hashes), dtype=np.int64)
+    for stratum in [None] if strata is None else np.unique(strata):
+        rows = np.arange(len(hashes)) if stratum is None else np.flatnonzero(strata == stratum)
+        _, dealt = np.unique(salted(hashes[rows], seed), return_inverse=True)
+        which[rows] = dealt % n_folds
+    folds = [(np.flatnonzero(which != fold), np.flatnonzero(which == fold)) for fold in range(n_folds)]
+    return _require_rows(folds, len(hashes), "rows or groups that are different")
+
+
+def _require_rows(folds: list[Fold], n_rows: int, of_what: str) -> list[Fold]:
+    for number, (fit, score) in enumerate(folds, start=1):
+        if not len(fit) or not len(score):
+            raise DataError(
+                f"Fold {number} of {len(folds)} has {len(fit)} rows to learn from and {len(score)} to score, of "
+                f"{n_rows} training rows. Nothing was tried. Lower tuning.n_folds; otherwise it takes more {of_what}."
+            )
+    return folds
+
+
+# -- budget and outcome -------------------------------------------------------------------------------------
+
+
+def counted(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials that take of the budget: all but those whose process died."""
+    return [trial for trial in trials if trial.state != "ABANDONED"]
+
+
+def seconds_of(trials: Sequence[Trial], worker: str) -> float:
+    """Return what a worker has spent so far, over all of its tries."""
+    return sum(trial.seconds for trial in trials if trial.worker == worker)
+
+
+def has_budget(trials: Sequence[Trial], tuning: TuningSpec, *, worker: str) -> bool:
+    """Return whether this worker may begin another trial."""
+    if len(counted(trials)) >= tuning.n_trials:
+        return False
+    return tuning.timeout_s is None or seconds_of(trials, worker) < tuning.timeout_s
+
+
+def remaining_s(trials: Sequence[Trial], tuning: TuningSpec, *, worker: str) -> float:
+    """Estimate how long a worker that is alone has still to go; 0 before the first trial has ended."""
+    ended = [trial.seconds for trial in counted(trials) if trial.state != "RUNNING"]
+    left = (tuning.n_trials - len(ended)) * float(np.mean(ended)) if ended else 0.0
+    return left if tuning.timeout_s is None else max(min(left, tuning.timeout_s - seconds_of(trials, worker)), 0.0)
+
+
+def best_of(trials: Sequence[Trial]) -> Trial | None:
+    """Return the finished trial with the highest score, the earliest of equal ones; ``None`` while there is none."""
+    finished = [trial for trial in trials if trial.state == "FINISHED"]
+    return max(finished, key=lambda trial: (trial.score, -trial.number)) if finished else None
+
+
+def summarise(
+    trials: Sequence[Trial],
+    *,
+    model_name: str,
+    fingerprint: str,
+    split_digest: str,
+    training: TrainingSpec,
+    tuning: TuningSpec,
+    run_id: str,
+    run_url: str,
+    report_uri: str,
+) -> TuningResult:
+    """Say what came of a search.
+
+    :raises TrainingError: when no trial finished.
+    """
+    best = best_of(trials)
+    n_of = {state: sum(trial.state == state for trial in trials) for state in ("FINISHED", "PRUNED", "FAILED")}
+    if best is None:
+        errors = list(dict.fromkeys(trial.error for trial in trials if trial.error))
+        raise TrainingError(
+            f"Tuning of {model_name}: none of {len(counted(trials))} trials finished, {n_of['FAILED']} failed. Nothing "
+            f"was trained and the champion stays. Errors: {bounded(errors, 3)}. Mend training or tuning.space; to "
+            f"try the same again, give another tuning.seed."
+        )
+    default = next((trial.score for trial in trials if trial.is_default and trial.state == "FINISHED"), None)
+    return TuningResult(
+        model_name=model_name,
+        fingerprint=fingerprint,
+        split_digest=split_digest,
+        metric=tuning.metric,
+        best_params={**training.params, **best.params},
+        best_score=best.score,
+        best_trial=best.number,
+        default_score=default,
+        n_folds=len(best.scores),
+        n_trials=tuning.n_trials,
+        n_finished=n_of["FINISHED"],
+        n_pruned=n_of["PRUNED"],
+        n_failed=n_of["FAILED"],
+        seconds=round(sum(trial.seconds for trial in trials), 3),
+        run_id=run_id,
+        run_url=run_url,
+        report_uri=report_uri,
+    )
