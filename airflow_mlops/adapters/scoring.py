@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 
 from airflow_mlops.errors import EvaluationError, SpecError, did_you_mean
@@ -33,7 +34,7 @@ def make_scorer(metric: str) -> Scorer:
 
     def score(model: Any, features: Any, target: Any) -> float:
         try:
-            found = float(scorer(model, features, target))
+            found = float(scorer(_as_estimator(model), features, target))
         except Exception as error:
             raise EvaluationError(f"{metric} can't be computed: {type(error).__name__}: {error}") from error
         if not math.isfinite(found):
@@ -41,3 +42,27 @@ def make_scorer(metric: str) -> Scorer:
         return found
 
     return score
+
+
+def _as_estimator(model: Any) -> Any:
+    """Return what scikit-learn's scorers take; what a user's own function gives may be any object with ``predict``."""
+    if isinstance(model, BaseEstimator):
+        return model
+    return _Classifier(model) if hasattr(model, "predict_proba") else _Model(model)
+
+
+class _Model(BaseEstimator):  # type: ignore[misc]  # scikit-learn's classes are untyped
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def predict(self, features: Any) -> Any:
+        return self.model.predict(features)
+
+
+class _Classifier(ClassifierMixin, _Model):  # type: ignore[misc]
+    @property
+    def classes_(self) -> Any:
+        return self.model.classes_
+
+    def predict_proba(self, features: Any) -> Any:
+        return self.model.predict_proba(features)

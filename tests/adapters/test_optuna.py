@@ -131,11 +131,16 @@ def test_what_a_killed_process_was_at_is_tried_again_and_the_rest_is_drawn_as_if
 
 
 def test_a_process_that_ends_by_an_exception_lets_go_of_its_trial(tmp_path):
-    with pytest.raises(KeyboardInterrupt), opened(tmp_path, tuning()) as study:
-        study.claim()
-        raise KeyboardInterrupt
-    go_on(opened(tmp_path, tuning(n_trials=2)))
-    assert [trial.state for trial in study.trials()] == ["ABANDONED", "FINISHED", "FINISHED"]
+    def be_stopped():
+        with opened(tmp_path, tuning()) as study:
+            study.claim()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        be_stopped()
+    again = opened(tmp_path, tuning(n_trials=2))
+    go_on(again)
+    assert [trial.state for trial in again.trials()] == ["ABANDONED", "FINISHED", "FINISHED"]
 
 
 def test_workers_share_the_budget_and_the_last_ones_wait_for_each_other(tmp_path):
