@@ -24,6 +24,18 @@ SPACE = {
     "layers": {"type": "categorical", "choices": [[8], [8, 4], None]},
 }
 DEFAULTS = {"x": 0.5, "n": 8, "layers": [8, 4], "other": "untouched"}
+GO_ON = """
+import dataclasses, json, sys
+from pathlib import Path
+from airflow_mlops.adapters.optuna import Study
+from airflow_mlops.specs import TuningSpec
+
+folder, tuning, defaults = json.loads(sys.argv[1])
+with Study(Path(folder), TuningSpec.parse(tuning), defaults=defaults, worker=sys.argv[2]) as study:
+    while (trial := study.claim()) is not None:
+        study.settle(dataclasses.replace(trial, state="FINISHED", scores=(trial.params["x"],), seconds=0.01))
+    print(sum(trial.state == "FINISHED" for trial in study.trials()))
+"""
 CLAIM_AND_DIE = """
 import json, os, signal, sys
 from pathlib import Path
@@ -143,16 +155,19 @@ def test_a_process_that_ends_by_an_exception_lets_go_of_its_trial(tmp_path):
     assert [trial.state for trial in again.trials()] == ["ABANDONED", "FINISHED", "FINISHED"]
 
 
-def test_workers_share_the_budget_and_the_last_ones_wait_for_each_other(tmp_path):
-    workers = [threading.Thread(target=go_on, args=(opened(tmp_path, tuning(), worker=str(n)),)) for n in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(timeout=60)
-        assert not worker.is_alive()
-    trials = opened(tmp_path, tuning()).trials()
-    assert [trial.state for trial in trials] == ["FINISHED"] * 16
-    assert [trial.place for trial in trials] == list(range(16))
+def test_workers_in_processes_of_their_own_share_the_budget(tmp_path):
+    spec = tuning(n_trials=30)
+    document = json.dumps([str(tmp_path), spec.model_dump(mode="json"), DEFAULTS])
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    workers = [
+        subprocess.Popen([sys.executable, "-c", GO_ON, document, name], env=environment, stdout=subprocess.PIPE)
+        for name in ("a", "b", "c")
+    ]
+    seen = [worker.communicate(timeout=120)[0] for worker in workers]
+    assert seen == [b"30\n"] * 3  # each of them returned when the last trial had ended
+    trials = opened(tmp_path, spec).trials()
+    assert [(trial.state, trial.place) for trial in trials] == [("FINISHED", place) for place in range(30)]
+    assert {trial.worker for trial in trials} <= {"a", "b", "c"}
 
 
 def test_who_has_nothing_left_to_claim_returns_when_the_last_trial_has_ended(tmp_path):
