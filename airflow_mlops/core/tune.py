@@ -183,11 +183,12 @@ def hashed_folds(
     :param strata: ``(n_rows,)``: each fold gets the same share of every value.
     :raises DataError: when a fold would have no rows to learn from or to score.
     """
-    which = np.zeros(len(hashes), dtype=np.int64)
+    which, n_dealt = np.zeros(len(hashes), dtype=np.int64), 0
     for stratum in [None] if strata is None else np.unique(strata):
         rows = np.arange(len(hashes)) if stratum is None else np.flatnonzero(strata == stratum)
-        _, dealt = np.unique(salted(hashes[rows], seed), return_inverse=True)
-        which[rows] = dealt % n_folds
+        different, dealt = np.unique(salted(hashes[rows], seed), return_inverse=True)
+        which[rows] = (n_dealt + dealt) % n_folds  # goes on, or small strata would all lie in the first folds
+        n_dealt += len(different)
     folds = [(np.flatnonzero(which != fold), np.flatnonzero(which == fold)) for fold in range(n_folds)]
     return _require_rows(folds, len(hashes), "rows or groups that are different")
 

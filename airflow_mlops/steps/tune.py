@@ -10,6 +10,7 @@ from typing import Any
 from airflow_mlops.adapters.mlflow_trials import TrialRuns
 from airflow_mlops.adapters.optuna import Study
 from airflow_mlops.adapters.scoring import make_scorer
+from airflow_mlops.adapters.user_code import make_estimator
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.tune import (
     Trial,
@@ -23,7 +24,7 @@ from airflow_mlops.core.tune import (
     tuning_fingerprint,
 )
 from airflow_mlops.core.values import PipelineRun
-from airflow_mlops.errors import EvaluationError, SpecError, TrainingError
+from airflow_mlops.errors import EvaluationError, MlopsError, SpecError, TrainingError, UnavailableError
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps._examiner import Examiner, read_examiner
@@ -60,13 +61,7 @@ def tune_model(
     :raises DataError: when the folds can't be made.
     :raises TrainingError: when no trial finished.
     """
-    check_space(tuning, training)
-    make_scorer(tuning.metric)
-    if tuning.pruning != "none" and split.validation:
-        raise SpecError(
-            "tuning.pruning compares trials fold by fold, and this split has a validation part in place of folds. "
-            "Nothing was tried. Set tuning.pruning: none, or split.validation_fraction: 0."
-        )
+    _check_settings(split, training, tuning)
     fingerprint = tuning_fingerprint(training_fingerprint(split, training), tuning)
     folder = platform.storage.path("tuning", folder_name(model_name), short(fingerprint))
     runs = TrialRuns(platform.mlflow.tracking_uri, platform.mlflow.headers)
@@ -82,8 +77,27 @@ def tune_model(
             runs=runs,
             run_id=_run_id(study, runs, model_name, fingerprint, split, run),
         )
-        search.go_on()
-        return search.conclude(platform, run)
+        try:
+            search.go_on()
+            return search.conclude(platform, run)
+        except UnavailableError:
+            raise  # the retry goes on
+        except MlopsError:
+            runs.fail_search(search.run_id)
+            raise
+
+
+def _check_settings(split: DatasetSplit, training: TrainingSpec, tuning: TuningSpec) -> None:
+    """Refuse what every trial would fail by."""
+    check_space(tuning, training)
+    make_scorer(tuning.metric)
+    if training.estimator:
+        make_estimator(training)
+    if tuning.pruning != "none" and split.validation:
+        raise SpecError(
+            "tuning.pruning compares trials fold by fold, and this split has a validation part in place of folds. "
+            "Nothing was tried. Set tuning.pruning: none, or split.validation_fraction: 0."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +135,6 @@ class _Search:
                     outcome = {"state": "PRUNED"}
                     break
         except (TrainingError, EvaluationError, SpecError) as error:
-            if trial.is_default and isinstance(error, SpecError):
-                raise  # no other values would mend that
             outcome = {"state": "FAILED", "error": str(error)}
             log.warning("trial failed: trial=%d params=%s error=%s", trial.number, trial.params, error)
         return replace(trial, scores=tuple(scores), seconds=time.perf_counter() - started, **outcome)
@@ -150,21 +162,17 @@ class _Search:
         """Say what came of it, and record it."""
         trials = self.study.trials()
         self._end_runs_of_the_dead(trials)
-        try:
-            result = summarise(
-                trials,
-                model_name=self.model_name,
-                fingerprint=self.fingerprint,
-                split_digest=self.split.digest,
-                training=self.training,
-                tuning=self.tuning,
-                run_id=self.run_id,
-                run_url=self.runs.search_url(self.run_id),
-                report_uri=platform.report_uri(run, _REPORT),
-            )
-        except TrainingError:
-            self.runs.fail_search(self.run_id)
-            raise
+        result = summarise(
+            trials,
+            model_name=self.model_name,
+            fingerprint=self.fingerprint,
+            split_digest=self.split.digest,
+            training=self.training,
+            tuning=self.tuning,
+            run_id=self.run_id,
+            run_url=self.runs.search_url(self.run_id),
+            report_uri=platform.report_uri(run, _REPORT),
+        )
         self.runs.end_search(result)
         platform.record(run, _REPORT, result, tuning_page(result, trials))
         counts = f"n_finished={result.n_finished} n_pruned={result.n_pruned} n_failed={result.n_failed}"

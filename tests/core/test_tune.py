@@ -115,6 +115,11 @@ def test_every_fold_has_the_same_share_of_every_stratum():
         assert np.bincount(strata[score]).tolist() == [18, 2]
 
 
+def test_strata_of_one_row_are_spread_over_the_folds():
+    hashes = np.arange(20, dtype=np.uint64)
+    assert [len(score) for _, score in hashed_folds(hashes, 5, seed=0, strata=hashes)] == [4] * 5
+
+
 def test_fewer_groups_than_folds_are_an_error():
     with pytest.raises(DataError, match="it takes more rows or groups that are different"):
         hashed_folds(np.array([1, 1, 2, 2], dtype=np.uint64), 3, seed=0)

@@ -328,10 +328,11 @@ def test_what_does_not_fit_the_training_is_refused_before_anything_is_tried(deli
     assert not delivered.platform.storage.exists("tuning")
 
 
-def test_parameters_that_the_estimator_does_not_take_end_the_search_at_once(delivered: Bench):
+def test_parameters_that_the_estimator_does_not_take_are_refused_before_anything_is_tried(delivered: Bench):
     training = RIDGE | {"params": {"alpha": 1.0, "depth": 3}}
     with pytest.raises(SpecError, match=r"training\.params don't fit sklearn\.linear_model\.Ridge"):
         tune(delivered, split_of(delivered), tuning(), training)
+    assert not delivered.platform.storage.exists("tuning")
 
 
 def test_a_target_without_values_is_refused(bench: Bench):
@@ -345,6 +346,7 @@ def test_more_folds_than_the_data_has_moments_are_an_error(bench: Bench):
     bench.deliver(small_frame(10))
     with pytest.raises(DataError, match=r"Fold 1 of 20 has 0 rows to learn from.*Lower tuning\.n_folds"):
         tune(bench, split_of(bench), tuning(n_folds=20))
+    assert [run.info.status for run in tracked(bench)] == ["FAILED"]
 
 
 def test_a_server_that_does_not_answer_is_worth_a_retry_which_goes_on(delivered: Bench):
