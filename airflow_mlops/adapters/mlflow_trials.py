@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from airflow_mlops.adapters.mlflow import Mlflow
 from airflow_mlops.core.tune import Trial, TuningResult
@@ -23,22 +24,32 @@ _MAX_OPEN = 1000
 class TrialRuns(Mlflow):
     """The runs of searches, on the same server. A trial costs three requests."""
 
-    def open_search(self, experiment: str, *, name: str, fingerprint: str, tags: Mapping[str, str]) -> str:
-        """Open the run of a search, and return its id. One that was opened and then forgotten is marked as killed."""
+    def open_search(self, experiment: str, *, name: str, fingerprint: str, tags: Mapping[str, str]) -> Run:
+        """Open the run of a search. One that was opened and then forgotten is marked as killed."""
         identity = {"mlops.tuning": fingerprint}
         self.end_abandoned_runs(experiment, identity)
         with self.start_run(experiment, name=name, tags=identity | dict(tags)) as run:
             pass  # that has made the experiment, too
         with self._session() as client:
             client.update_run(run.info.run_id, status="RUNNING")
-        return str(run.info.run_id)
+        return run
 
-    def open_trial(self, search: str, trial: Trial) -> str:
-        """Open the run of a trial, and return its id."""
+    def find_search(self, run_id: str) -> Run | None:
+        """Return the run of a search that was opened before; ``None`` when somebody has deleted it since."""
         with self._session() as client:
-            experiment_id = client.get_run(search).info.experiment_id
-            tags = {"mlflow.parentRunId": search, _NUMBER: str(trial.number), "mlops.worker": trial.worker}
-            run = client.create_run(experiment_id, run_name=f"trial {trial.number}", tags=tags)
+            try:
+                run = client.get_run(run_id)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                return None
+        return run if run.info.lifecycle_stage == "active" else None
+
+    def open_trial(self, search: Run, trial: Trial) -> str:
+        """Open the run of a trial, and return its id."""
+        tags = {"mlflow.parentRunId": search.info.run_id, _NUMBER: str(trial.number), "mlops.worker": trial.worker}
+        with self._session() as client:
+            run = client.create_run(search.info.experiment_id, run_name=f"trial {trial.number}", tags=tags)
         return str(run.info.run_id)
 
     def end_trial(self, run_id: str, trial: Trial) -> None:
@@ -58,12 +69,11 @@ class TrialRuns(Mlflow):
             )
             client.set_terminated(run_id, status=_STATUS[trial.state])
 
-    def open_trials(self, search: str) -> dict[str, int]:
+    def open_trials(self, search: Run) -> dict[str, int]:
         """Return the runs of trials that have not ended, and the trials' numbers."""
+        wanted = f"status = 'RUNNING' and tags.`mlflow.parentRunId` = '{search.info.run_id}'"
         with self._session() as client:
-            experiment_id = client.get_run(search).info.experiment_id
-            wanted = f"status = 'RUNNING' and tags.`mlflow.parentRunId` = '{search}'"
-            found = client.search_runs([experiment_id], wanted, max_results=_MAX_OPEN)
+            found = client.search_runs([search.info.experiment_id], wanted, max_results=_MAX_OPEN)
         return {run.info.run_id: int(run.data.tags[_NUMBER]) for run in found}
 
     def end_search(self, result: TuningResult) -> None:
@@ -83,15 +93,10 @@ class TrialRuns(Mlflow):
             client.log_batch(result.run_id, metrics=metrics, tags=[RunTag(name, value) for name, value in tags.items()])
             client.set_terminated(result.run_id, status="FINISHED")
 
-    def fail_search(self, search: str) -> None:
+    def fail_search(self, search: Run) -> None:
         """End the run of a search that nothing came of."""
         with self._session() as client:
-            client.set_terminated(search, status="FAILED")
-
-    def search_url(self, search: str) -> str:
-        """Return the page of a search; empty where there is no server."""
-        with self._session() as client:
-            return self.run_url(client.get_run(search).info.experiment_id, search)
+            client.set_terminated(search.info.run_id, status="FAILED")
 
 
 def _as_text(value: Any) -> str:

@@ -14,9 +14,9 @@ from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.row_hashes import row_hashes
 from airflow_mlops.adapters.scoring import Scorer, make_scorer
 from airflow_mlops.core.data import Column
+from airflow_mlops.core.folds import Fold, hashed_folds, time_folds
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import choose_features, merge_params
-from airflow_mlops.core.tune import Fold, hashed_folds, time_folds
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec

@@ -75,7 +75,7 @@ def tune_model(
             worker=str(worker),
             study=study,
             runs=runs,
-            run_id=_run_id(study, runs, model_name, fingerprint, split, run),
+            tracked=_tracked(study, runs, model_name, fingerprint, split, run),
         )
         try:
             search.go_on()
@@ -83,7 +83,7 @@ def tune_model(
         except UnavailableError:
             raise  # the retry goes on
         except MlopsError:
-            runs.fail_search(search.run_id)
+            runs.fail_search(search.tracked)
             raise
 
 
@@ -110,14 +110,14 @@ class _Search:
     worker: str
     study: Study
     runs: TrialRuns
-    run_id: str
+    tracked: Any
 
     def go_on(self) -> None:
         """Try until the budget is spent."""
         examiner = None
         while (trial := self.study.claim()) is not None:
             examiner = examiner or read_examiner(self.split, self.training, self.tuning)
-            run_id = self.runs.open_trial(self.run_id, trial)
+            run_id = self.runs.open_trial(self.tracked, trial)
             ended = self._try(trial, examiner)
             self.study.settle(ended)
             self.runs.end_trial(run_id, ended)
@@ -169,8 +169,8 @@ class _Search:
             split_digest=self.split.digest,
             training=self.training,
             tuning=self.tuning,
-            run_id=self.run_id,
-            run_url=self.runs.search_url(self.run_id),
+            run_id=self.tracked.info.run_id,
+            run_url=self.runs.run_url(self.tracked.info.experiment_id, self.tracked.info.run_id),
             report_uri=platform.report_uri(run, _REPORT),
         )
         self.runs.end_search(result)
@@ -188,19 +188,20 @@ class _Search:
     def _end_runs_of_the_dead(self, trials: tuple[Trial, ...]) -> None:
         """End the MLflow runs of trials that have ended, but whose process did not come to say so."""
         ended = {trial.number: trial for trial in trials if trial.state != "RUNNING"}
-        for run_id, number in self.runs.open_trials(self.run_id).items():
+        for run_id, number in self.runs.open_trials(self.tracked).items():
             if number in ended:
                 self.runs.end_trial(run_id, ended[number])
 
 
-def _run_id(
+def _tracked(
     study: Study, runs: TrialRuns, model_name: str, fingerprint: str, split: DatasetSplit, run: PipelineRun
-) -> str:
+) -> Any:
     """Return the MLflow run of the search, which whoever comes first opens."""
     with study.exclusively():
         known = study.note(_RUN_ID)
-        if known:
-            return known
+        found = runs.find_search(known) if known else None
+        if found:
+            return found
         lineage = {
             "mlops.snapshot_digest": split.snapshot_digest,
             "mlops.split_digest": split.digest,
@@ -208,5 +209,5 @@ def _run_id(
             "mlops.pipeline_run": run.run_id,
         }
         opened = runs.open_search(model_name, name=f"tuning {run.run_id}", fingerprint=fingerprint, tags=lineage)
-        study.write_note(_RUN_ID, opened)
+        study.write_note(_RUN_ID, opened.info.run_id)
         return opened

@@ -168,6 +168,16 @@ def test_the_same_search_is_made_once_and_another_seed_is_another_search(deliver
     assert len(diary_of(telling)) == 2 * n_fits
 
 
+def test_a_search_whose_run_was_deleted_gets_another_one(delivered: Bench):
+    split = split_of(delivered)
+    first = tune(delivered, split, tuning(n_trials=1))
+    MlflowClient(delivered.platform.mlflow.tracking_uri).delete_run(first.run_id)
+    again = tune(delivered, split, tuning(n_trials=1))
+    assert again.run_id != first.run_id
+    assert again.best_score == first.best_score
+    assert [run.info.status for run in tracked(delivered, mlops__tuning=first.fingerprint)] == ["FINISHED"]
+
+
 # -- what it looks at ---------------------------------------------------------------------------------------
 
 
@@ -416,7 +426,6 @@ def test_a_trial_that_ended_before_the_kill_has_its_scores_in_mlflow_afterwards(
 def test_a_kill_before_the_first_trial_leaves_one_search(delivered: Bench):
     split, spec = split_of(delivered), tuning()
     _kill(delivered, split, spec, RIDGE, kill_before="write_note")
-    _kill(delivered, split, spec, RIDGE, kill_before="open_trial")
     result = tune(delivered, split, spec)
     assert result.n_finished == 5
     assert len(tracked(delivered, mlflow__parentRunId=result.run_id)) == 5
