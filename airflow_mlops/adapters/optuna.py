@@ -19,7 +19,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from airflow_mlops.core.tune import Trial, counted, has_budget, trial_seed
+from airflow_mlops.core.tune import Trial, has_budget, next_place, trial_seed
 from airflow_mlops.errors import IntegrityError, UnavailableError
 from airflow_mlops.specs.tune import Choices, FloatRange, SpaceSpec, TuningSpec
 
@@ -101,7 +101,7 @@ class Study:
                 self._abandon_dead_trials()
                 trials = self.trials()
                 if has_budget(trials, self._tuning, worker=self._worker):
-                    return self._ask(place=len(counted(trials)))
+                    return self._ask(place=next_place(trials))
             running = [trial for trial in trials if trial.state == "RUNNING"]
             if not running:
                 return None

@@ -22,6 +22,7 @@ __all__ = [
     "counted",
     "has_budget",
     "keep_chosen",
+    "next_place",
     "remaining_s",
     "seconds_of",
     "summarise",
@@ -37,7 +38,7 @@ class Trial:
     """Some hyperparameters, and how well they did.
 
     :param number: from 0, in the order of their beginning.
-    :param place: the number without those that were abandoned; what is drawn depends on it.
+    :param place: in the budget, from 0; that of an abandoned trial is taken again. What is drawn depends on it.
     :param params: the hyperparameters of the space; the others are those of the training.
     :param scores: by fold; higher is better.
     :param state: ``ABANDONED`` when its process died.
@@ -146,6 +147,12 @@ def trial_seed(seed: int, place: int) -> int:
 def counted(trials: Sequence[Trial]) -> list[Trial]:
     """Return the trials that take of the budget: all but those whose process died."""
     return [trial for trial in trials if trial.state != "ABANDONED"]
+
+
+def next_place(trials: Sequence[Trial]) -> int:
+    """Return the place of the next trial: the first that is free, such as that of one whose process died."""
+    taken = {trial.place for trial in counted(trials)}
+    return next(place for place in range(len(taken) + 1) if place not in taken)
 
 
 def seconds_of(trials: Sequence[Trial], worker: str) -> float:

@@ -196,6 +196,16 @@ def test_who_waits_takes_over_when_the_other_one_dies(tmp_path):
     assert [(trial.number, trial.place, trial.params) for trial in claimed] == [(1, 0, first.params)]
 
 
+def test_the_defaults_are_tried_by_another_worker_when_the_first_one_dies(tmp_path):
+    dying, working = opened(tmp_path, tuning(), worker="a"), opened(tmp_path, tuning(), worker="b")
+    with dying:
+        first = dying.claim()
+        second = working.claim()
+    working.settle(ended(second))
+    third = working.claim()
+    assert (third.place, third.params) == (0, first.params)
+
+
 def test_time_that_a_worker_has_spent_is_spent(tmp_path):
     go_on(opened(tmp_path, tuning(timeout_s=3)))
     go_on(opened(tmp_path, tuning(timeout_s=3)))

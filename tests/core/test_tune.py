@@ -10,6 +10,7 @@ from airflow_mlops.core.tune import (
     counted,
     has_budget,
     keep_chosen,
+    next_place,
     remaining_s,
     summarise,
     tuning_fingerprint,
@@ -78,6 +79,13 @@ def test_failed_and_running_trials_take_of_the_budget_and_abandoned_ones_do_not(
     assert [each.number for each in counted(trials)] == [0, 2]
     assert has_budget(trials, TUNING, worker="a")
     assert not has_budget([*trials, trial(3, "PRUNED")], TUNING, worker="a")
+
+
+def test_the_place_of_a_trial_whose_process_died_is_taken_again():
+    trials = [trial(0, "ABANDONED"), trial(1, "RUNNING"), trial(2, "FINISHED")]
+    assert next_place([]) == 0
+    assert next_place(trials) == 0
+    assert next_place([*trials, trial(3, "RUNNING", place=0)]) == 3
 
 
 def test_time_is_counted_for_each_worker_over_all_of_its_tries():
