@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airflow_mlops.specs import (
         AthenaSpec,
         BudgetRules,
+        Choices,
         CommandRunner,
         CsvSpec,
         DatasetSpec,
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
         ExportSpec,
         FairnessRules,
         FeatureTable,
+        FloatRange,
         GateSpec,
+        IntRange,
         LeakageSpec,
         MonitoringSpec,
         NewDataTrigger,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
         SplitSpec,
         Thresholds,
         TrainingSpec,
+        TuningSpec,
         ValidationSpec,
     )
 
@@ -40,6 +44,7 @@ _LAZY = {
     "AthenaSpec": "airflow_mlops.specs",
     "BudgetRules": "airflow_mlops.specs",
     "CommandRunner": "airflow_mlops.specs",
+    "Choices": "airflow_mlops.specs",
     "ContinuousTraining": "airflow_mlops.pipelines.continuous_training",
     "CsvSpec": "airflow_mlops.specs",
     "DatasetSpec": "airflow_mlops.specs",
@@ -47,7 +52,9 @@ _LAZY = {
     "ExportSpec": "airflow_mlops.specs",
     "EarlyStoppingSpec": "airflow_mlops.specs",
     "FeatureTable": "airflow_mlops.specs",
+    "FloatRange": "airflow_mlops.specs",
     "GateSpec": "airflow_mlops.specs",
+    "IntRange": "airflow_mlops.specs",
     "LeakageSpec": "airflow_mlops.specs",
     "MonitoringSpec": "airflow_mlops.specs",
     "NewDataTrigger": "airflow_mlops.specs",
@@ -61,12 +68,14 @@ _LAZY = {
     "SplitSpec": "airflow_mlops.specs",
     "Thresholds": "airflow_mlops.specs",
     "TrainingSpec": "airflow_mlops.specs",
+    "TuningSpec": "airflow_mlops.specs",
     "ValidationSpec": "airflow_mlops.specs",
 }
 
 __all__ = [
     "AthenaSpec",
     "BudgetRules",
+    "Choices",
     "CommandRunner",
     "ContinuousTraining",
     "CsvSpec",
@@ -75,7 +84,9 @@ __all__ = [
     "ExportSpec",
     "FairnessRules",
     "FeatureTable",
+    "FloatRange",
     "GateSpec",
+    "IntRange",
     "LeakageSpec",
     "MonitoringSpec",
     "NewDataTrigger",
@@ -89,6 +100,7 @@ __all__ = [
     "SplitSpec",
     "Thresholds",
     "TrainingSpec",
+    "TuningSpec",
     "ValidationSpec",
     "__version__",
 ]

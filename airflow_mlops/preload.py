@@ -33,6 +33,7 @@ HEAVY_MODULES = (
     *AUTHORING_MODULES,
     "airflow_mlops.steps.pipeline",
     "airflow_mlops.steps.runner",
+    "airflow_mlops.steps.tune",
     "airflow_mlops.adapters.evidently",
     "airflow_mlops.adapters.great_expectations.run",
     "airflow_mlops.adapters.leakage",

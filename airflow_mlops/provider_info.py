@@ -23,6 +23,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"airflow_mlops.operators.{stage}"
                     for stage in ("data", "validate", "split", "monitor", "train", "evaluate", "export", "promote")
                     for stage in ("data", "validate", "split", "monitor", "train", "evaluate", "serving", "promote")
+                    for stage in ("data", "validate", "split", "monitor", "tune", "train", "evaluate", "promote")
                 ],
             }
         ],

@@ -100,6 +100,7 @@ class DatasetSplit(Value):
     :param n_groups: how many groups each part has, by its name; empty where no group is named.
     :param n_strata: how many strata there are; 0 where nothing was stratified.
     :param strata: the largest strata, at most 50 of them.
+    :param stratify: the column of which every value is a stratum.
     :param feature_digests: what was joined to the rows, by the feature table's name.
     :param recipe: how it was made; ``None`` where that was not noted yet.
     """
@@ -120,6 +121,7 @@ class DatasetSplit(Value):
     n_groups: Mapping[str, int] = field(default_factory=dict)
     n_strata: int = 0
     strata: tuple[Stratum, ...] = ()
+    stratify: str | None = None
     feature_digests: dict[str, str] = field(default_factory=dict)
     recipe: SplitRecipe | None = None
 

@@ -10,6 +10,7 @@ from airflow_mlops.operators.promote import PromoteModelOperator, RegisterModelO
 from airflow_mlops.operators.serving import ValidateServingOperator
 from airflow_mlops.operators.split import CheckLeakageOperator, SplitDatasetOperator
 from airflow_mlops.operators.train import TrainModelOperator
+from airflow_mlops.operators.tune import TuneModelOperator
 from airflow_mlops.operators.validate import ValidateDataOperator
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "SnapshotDatasetOperator",
     "SplitDatasetOperator",
     "TrainModelOperator",
+    "TuneModelOperator",
     "ValidateDataOperator",
     "ValidateServingOperator",
 ]

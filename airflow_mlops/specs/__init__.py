@@ -13,11 +13,13 @@ from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRun
 from airflow_mlops.specs.serving import ServingCheckSpec
 from airflow_mlops.specs.split import LeakageSpec, SplitSpec
 from airflow_mlops.specs.train import EarlyStoppingSpec, TrainingSpec
+from airflow_mlops.specs.tune import Choices, FloatRange, IntRange, TuningSpec
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
     "AthenaSpec",
     "BudgetRules",
+    "Choices",
     "CommandRunner",
     "CsvSpec",
     "DatasetSpec",
@@ -25,8 +27,10 @@ __all__ = [
     "ExportSpec",
     "FairnessRules",
     "FeatureTable",
+    "FloatRange",
     "GateSpec",
     "InProcessRunner",
+    "IntRange",
     "LeakageSpec",
     "MonitoringSpec",
     "NewDataTrigger",
@@ -41,5 +45,6 @@ __all__ = [
     "SplitSpec",
     "Thresholds",
     "TrainingSpec",
+    "TuningSpec",
     "ValidationSpec",
 ]

@@ -54,7 +54,7 @@ class SplitSpec(Spec):
         ``stratified`` draws the same share of every stratum, for which a few rows change sides when the data grows.
     :param test_fraction: fraction of the rows (of the groups, for ``group``) that is held back, in (0, 1).
     :param validation_fraction: fraction that is held back for tuning, in [0, 1): by time, the rows before the
-        held-back ones. 0: none. It is for steps of your own; the package's train on the rest.
+        held-back ones. 0: none.
     :param gap: by time only, an ISO 8601 duration (``P7D``): rows that lie within it before a cut are left out, since
         what they know reaches beyond the cut (purging; López de Prado 2018, chapter 7).
     :param key: the columns that identify a row. ``random`` and ``stratified`` draw by them in place of all

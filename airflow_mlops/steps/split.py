@@ -134,6 +134,7 @@ def _part(
         n_groups=groups,
         n_strata=len(sides.strata),
         strata=sides.strata[:_MAX_STRATA],
+        stratify=split.stratify,
     )
 
 

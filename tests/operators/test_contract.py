@@ -10,7 +10,20 @@ import pytest
 from airflow.sdk import BaseOperator
 
 from airflow_mlops import operators, sensors
-from airflow_mlops.core import data, evaluate, export, gate, leakage, monitor, promote, serving, split, train, validate
+from airflow_mlops.core import (
+    data,
+    evaluate,
+    export,
+    gate,
+    leakage,
+    monitor,
+    promote,
+    serving,
+    split,
+    train,
+    tune,
+    validate,
+)
 from airflow_mlops.operators._base import StepOperator
 
 pytestmark = pytest.mark.airflow
@@ -19,7 +32,7 @@ CLASSES = [
     *(getattr(operators, name) for name in operators.__all__),
     *(getattr(sensors, name) for name in sensors.__all__),
 ]
-STAGES = (data, validate, split, leakage, train, evaluate, export, serving, gate, promote, monitor)
+STAGES = (data, validate, split, leakage, tune, train, evaluate, export, serving, gate, promote, monitor)
 TYPED = {"poke_interval": 7.0}
 
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)

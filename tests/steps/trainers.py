@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 from sklearn.dummy import DummyRegressor
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, Ridge
 
 KILL_IN_TRAINING = "TESTS_KILL_IN_TRAINING"
 
@@ -121,3 +122,32 @@ class HoldsAFunction(LinearRegression):
 def draws_without_a_seed(data, params):
     rows = data.sample(frac=0.5)
     return least_squares(rows, params)
+
+
+KILL_AFTER = "TESTS_KILL_AFTER"
+
+
+def ridge_that_tells(data, params):
+    """Write down what it learnt from and with which parameter, and die after as many times as is asked for."""
+    seen = Path(params["diary"])
+    with seen.open("a") as diary:
+        diary.write(json.dumps({"alpha": params["alpha"], "x": data["x"].tolist()}) + "\n")
+    if os.environ.get(KILL_AFTER) == str(len(seen.read_text().splitlines())):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return RidgeThatTells(seen, Ridge(alpha=params["alpha"]).fit(data[["x"]], data["y"]))
+
+
+class RidgeThatTells:
+    def __init__(self, diary, model):
+        self.diary, self.model = diary, model
+
+    def predict(self, frame):
+        with self.diary.open("a") as diary:
+            diary.write(json.dumps({"scored": frame["x"].tolist()}) + "\n")
+        return self.model.predict(frame[["x"]])
+
+
+def fails_above_one(data, params):
+    if params["alpha"] > 1:
+        raise ValueError("alpha is too much")
+    return Ridge(alpha=params["alpha"]).fit(data[["x"]], data["y"])
