@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
     from airflow_mlops.specs import (
         AthenaSpec,
-        BudgetRules,
         Choices,
         CommandRunner,
         CsvSpec,
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "AthenaSpec": "airflow_mlops.specs",
-    "BudgetRules": "airflow_mlops.specs",
     "CommandRunner": "airflow_mlops.specs",
     "Choices": "airflow_mlops.specs",
     "ContinuousTraining": "airflow_mlops.pipelines.continuous_training",
@@ -74,7 +72,6 @@ _LAZY = {
 
 __all__ = [
     "AthenaSpec",
-    "BudgetRules",
     "Choices",
     "CommandRunner",
     "ContinuousTraining",

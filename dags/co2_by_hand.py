@@ -26,6 +26,7 @@ gate = {
     "baseline": "column",
     "baseline_column": "co2",
     "cold_start": True,
+    "on_rejection": "fail",
 }
 
 with DAG(
@@ -49,9 +50,7 @@ with DAG(
     split = operators.SplitDatasetOperator(task_id="split", snapshot=validate.output["snapshot"], data=data)
     train = operators.TrainModelOperator(task_id="train", model_name=MODEL, split=split.output, training=training)
     evaluate = operators.EvaluateModelOperator(task_id="evaluate", model=train.output, split=split.output, gate=gate)
-    bless = operators.BlessModelOperator(
-        task_id="bless", evaluation=evaluate.output, model=train.output, gate=gate, on_rejection="fail"
-    )
+    bless = operators.BlessModelOperator(task_id="bless", evaluation=evaluate.output, model=train.output, gate=gate)
     register = operators.RegisterModelOperator(task_id="register", model=train.output, blessing=bless.output)
     promote = operators.PromoteModelOperator(task_id="promote", version=register.output, blessing=bless.output)
 

@@ -163,6 +163,12 @@ class Mlflow:
             for key, value in tags.items():
                 client.set_tag(run_id, key, value)
 
+    def tags_of_run(self, run_id: str, names: Sequence[str]) -> dict[str, str]:
+        """Return those of the tags that a run has."""
+        with self._session() as client:
+            tags = client.get_run(run_id).data.tags
+        return {name: tags[name] for name in names if name in tags}
+
     def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
         """Add metrics to a run, whether it is open or not."""
         with self._session() as client:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,9 +11,10 @@ from enum import StrEnum
 from airflow_mlops.core.evaluate import EvaluationReport, MetricComparison, SliceComparison
 from airflow_mlops.core.metrics import worsening
 from airflow_mlops.core.resample import Interval
+from airflow_mlops.core.serving import ServingReport
 from airflow_mlops.core.values import Value, digest_of
 from airflow_mlops.errors import bounded
-from airflow_mlops.specs.evaluate import GateSpec, SliceRules, Thresholds
+from airflow_mlops.specs.evaluate import FairnessRules, GateSpec, SliceRules, Thresholds
 from airflow_mlops.specs.metrics import Direction
 
 __all__ = ["Blessing", "BlessingVerdict", "GateDecision", "Reason", "bless", "digest_of_gate"]
@@ -57,6 +58,7 @@ class Blessing(Value):
     """The recorded verdict of the gate.
 
     :param evidence_digest: of the evaluation report that was judged.
+    :param serving_digest: of the report of the serving check; empty where the model was not tried.
     :param champion_version: the champion that a promotion may replace.
     """
 
@@ -66,6 +68,7 @@ class Blessing(Value):
     model_digest: str
     champion_version: int | None
     evidence_digest: str
+    serving_digest: str = ""
     report_uri: str = ""
 
     @property
@@ -82,18 +85,24 @@ def digest_of_gate(gate: GateSpec) -> str:
     return digest_of(gate.model_dump(mode="json"))
 
 
-def bless(report: EvaluationReport, gate: GateSpec, *, more: Iterable[Reason] = (), report_uri: str = "") -> Blessing:
-    """Judge an evaluation by the gate's rules.
+def bless(
+    report: EvaluationReport, gate: GateSpec, *, serving: ServingReport | None = None, report_uri: str = ""
+) -> Blessing:
+    """Judge an evaluation, and how the model serves, by the gate's rules.
 
     Every rule gives a reason with its numbers. One rule that is broken rejects; otherwise one that could
     not be decided makes the whole inconclusive; otherwise the challenger is blessed.
 
-    :param more: what rules about other evidence say.
+    :param serving: what the serving check found; ``None``: the model was not tried, and that decides nothing.
     :returns: the blessing, bound to the report by its digest.
     """
-    reasons = [*_judge_circumstances(report, gate), *_judge_metrics(report, gate), *more]
+    reasons = [*_judge_circumstances(report, gate), *_judge_metrics(report, gate)]
     if gate.slices:
         reasons += _judge_slices(report, gate.slices)
+    if gate.fairness:
+        reasons += _judge_fairness(report, gate.fairness)
+    if serving:
+        reasons += _judge_serving(serving)
     verdicts = {verdict for verdict, _ in reasons}
     verdict = REJECTED if REJECTED in verdicts else INCONCLUSIVE if verdicts != {BLESSED} else BLESSED
     return Blessing(
@@ -103,6 +112,7 @@ def bless(report: EvaluationReport, gate: GateSpec, *, more: Iterable[Reason] = 
         model_digest=report.challenger_digest,
         champion_version=report.champion_version,
         evidence_digest=report.content_digest,
+        serving_digest=serving.content_digest if serving else "",
         report_uri=report_uri,
     )
 
@@ -243,6 +253,42 @@ def _asked_of_slices(rules: SliceRules) -> str:
 def _listed(parts: list[SliceComparison]) -> str:
     shown = [f"{part.name} ({part.against_champion}, n={part.n_rows})" for part in parts]
     return bounded(shown, 3)
+
+
+def _judge_fairness(report: EvaluationReport, rules: FairnessRules) -> Iterator[Reason]:
+    """Hold the measures of each attribute against their limits."""
+    found = {each.attribute: each for each in report.fairness}
+    for attribute in rules.attributes:
+        for measure, limit in rules.limits.items():
+            asked = f"gate.fairness.limits.{measure} {limit:.4g}"
+            fairness = found.get(attribute)
+            if fairness is None or measure not in fairness.measures:
+                text = f"{measure} by {attribute} was not measured, {asked}. It is of another kind of target."
+                yield INCONCLUSIVE, text
+                continue
+            value = fairness.measures[measure]
+            text = f"{measure} by {attribute} is {value:.4g}, {asked}"
+            if math.isnan(value):
+                needs = f"it needs two groups of at least {fairness.min_rows} rows, with rows of each class"
+                yield INCONCLUSIVE, f"{text}: {needs}."
+            else:
+                yield (BLESSED if fairness.is_within(measure, limit) else REJECTED), f"{text}."
+
+
+def _judge_serving(serving: ServingReport) -> Iterator[Reason]:
+    if serving.is_ok:
+        found = serving.footprint
+        measured = (
+            ("p95 latency", found.latency_p95_ms, "ms"),
+            ("memory", found.memory_mb, "MB"),
+            ("start", found.start_s, "s"),
+        )
+        shown = ", ".join(f"{name} {value:.4g} {unit}" for name, value, unit in measured if value is not None)
+        yield BLESSED, f"The packaged model serves as it predicts, in {len(serving.checks)} checks ({shown})."
+    for reason in serving.reasons:
+        yield REJECTED, f"Served, {reason}"
+    if not serving.is_ok and not serving.reasons:
+        yield REJECTED, "The serving check has no golden rows, so nothing shows that the packaged model serves."
 
 
 def _fraction(fraction: float, of: float) -> float | None:

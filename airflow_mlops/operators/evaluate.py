@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.errors import NotBlessedError
 from airflow_mlops.operators._base import Document, ReportLink, Runner, StepOperator
@@ -78,10 +78,11 @@ class BlessModelOperator(StepOperator):
     :param evaluation: what :class:`EvaluateModelOperator` gave. (templated)
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
     :param gate: a :class:`~airflow_mlops.specs.GateSpec`, or its settings. (templated)
-    :param on_rejection: ``skip`` what comes after, or ``fail`` the task.
+    :param serving: what :class:`~airflow_mlops.operators.ValidateServingOperator` gave, where the model was tried.
+        (templated)
     """
 
-    template_fields = ("evaluation", "model", "gate", *StepOperator.template_fields)
+    template_fields = ("evaluation", "model", "gate", "serving", *StepOperator.template_fields)
     operator_extra_links = (ReportLink(),)
 
     def __init__(
@@ -90,18 +91,19 @@ class BlessModelOperator(StepOperator):
         evaluation: Document,
         model: Document,
         gate: GateSpec | Mapping[str, Any],
-        on_rejection: Literal["skip", "fail"] = "skip",
+        serving: Document | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.evaluation = evaluation
         self.model = model
         self.gate = gate
-        self.on_rejection = on_rejection
+        self.serving = serving
 
     def call_step(self, run: PipelineRun) -> Blessing:
         """Judge."""
         from airflow_mlops.core.evaluate import EvaluationReport
+        from airflow_mlops.core.serving import ServingReport
         from airflow_mlops.core.train import TrainedModel
         from airflow_mlops.steps.gate import bless_model
 
@@ -109,6 +111,7 @@ class BlessModelOperator(StepOperator):
             EvaluationReport.from_dict(self.evaluation),
             GateSpec.parse(self.gate),
             TrainedModel.from_dict(self.model),
+            serving=ServingReport.from_dict(self.serving) if self.serving else None,
             platform=self.platform(),
             run=run,
         )
@@ -117,6 +120,6 @@ class BlessModelOperator(StepOperator):
         """Skip the rest, or fail, when the challenger is not blessed."""
         if value.is_blessed:
             return
-        if self.on_rejection == "fail":
+        if GateSpec.parse(self.gate).on_rejection == "fail":
             raise NotBlessedError(str(value))
         self.skip_the_rest(context, str(value))

@@ -9,6 +9,7 @@ from airflow_mlops.operators._base import Document, ReportLink, StepOperator, pa
 from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.specs.train import TrainingSpec
+from airflow_mlops.specs.tune import TuningSpec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -74,6 +75,8 @@ class DecideRetrainOperator(StepOperator):
     :param drift: what :class:`DriftCheckOperator` gave, for the reasons. (templated)
     :param gate: a :class:`~airflow_mlops.specs.GateSpec`, or its settings: what another gate rejected is worth
         training again. (templated)
+    :param tuning: a :class:`~airflow_mlops.specs.TuningSpec`, or its settings, where a search comes before the
+        training. (templated)
     :param force: train in any case; ``true`` or ``false``, also as text. (templated)
     """
 
@@ -85,6 +88,7 @@ class DecideRetrainOperator(StepOperator):
         "validation",
         "drift",
         "gate",
+        "tuning",
         "force",
         *StepOperator.template_fields,
     )
@@ -99,6 +103,7 @@ class DecideRetrainOperator(StepOperator):
         validation: Document | None = None,
         drift: Document | None = None,
         gate: GateSpec | Mapping[str, Any] | None = None,
+        tuning: TuningSpec | Mapping[str, Any] | None = None,
         force: bool | str = False,
         **kwargs: Any,
     ) -> None:
@@ -110,6 +115,7 @@ class DecideRetrainOperator(StepOperator):
         self.validation = validation
         self.drift = drift
         self.gate = gate
+        self.tuning = tuning
         self.force = force
 
     def call_step(self, run: PipelineRun) -> RetrainDecision:
@@ -117,17 +123,24 @@ class DecideRetrainOperator(StepOperator):
         from airflow_mlops.core.monitor import DriftReport
         from airflow_mlops.core.split import DatasetSplit
         from airflow_mlops.core.train import merge_params
+        from airflow_mlops.core.tune import keep_chosen
         from airflow_mlops.core.validate import ValidationReport
         from airflow_mlops.steps.monitor import decide_retrain
 
-        overrides = parse_json(self.hyperparameters, "hyperparameters")
+        chosen = parse_json(self.hyperparameters, "hyperparameters")
+        training, tuning = TrainingSpec.parse(self.training), TuningSpec.parse(self.tuning) if self.tuning else None
+        if tuning:
+            training, tuning = keep_chosen(training, tuning, chosen)
+        else:
+            training = merge_params(training, chosen)
         return decide_retrain(
             DatasetSplit.from_dict(self.split),
-            merge_params(TrainingSpec.parse(self.training), overrides),
+            training,
             model_name=self.model_name,
             validation=ValidationReport.from_dict(self.validation) if self.validation else None,
             drift=DriftReport.from_dict(self.drift) if self.drift else None,
             gate=GateSpec.parse(self.gate) if self.gate else None,
+            tuning=tuning,
             force=str(self.force).lower() == "true",
             platform=self.platform(),
             run=run,

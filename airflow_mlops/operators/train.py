@@ -24,11 +24,21 @@ class TrainModelOperator(StepOperator):
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
     :param training: a :class:`~airflow_mlops.specs.TrainingSpec`, or its settings. (templated)
     :param hyperparameters: values that replace the spec's, as a mapping or as JSON. (templated)
+    :param tuning: what :class:`~airflow_mlops.operators.TuneModelOperator` gave, whose best hyperparameters replace the
+        spec's. (templated)
     :param runner: where it runs: a :class:`~airflow_mlops.specs.PythonRunner` or a
         :class:`~airflow_mlops.specs.CommandRunner`, or its settings; by default in the task's process. (templated)
     """
 
-    template_fields = ("model_name", "split", "training", "hyperparameters", "runner", *StepOperator.template_fields)
+    template_fields = (
+        "model_name",
+        "split",
+        "training",
+        "hyperparameters",
+        "tuning",
+        "runner",
+        *StepOperator.template_fields,
+    )
     operator_extra_links = (MlflowLink(),)
 
     def __init__(
@@ -38,6 +48,7 @@ class TrainModelOperator(StepOperator):
         split: Document,
         training: TrainingSpec | Mapping[str, Any],
         hyperparameters: Mapping[str, Any] | str | None = None,
+        tuning: Document | None = None,
         runner: Runner | None = None,
         **kwargs: Any,
     ) -> None:
@@ -46,12 +57,14 @@ class TrainModelOperator(StepOperator):
         self.split = split
         self.training = training
         self.hyperparameters = hyperparameters
+        self.tuning = tuning
         self.runner = runner
 
     def call_step(self, run: PipelineRun) -> TrainedModel:
         """Train."""
         from airflow_mlops.core.split import DatasetSplit
         from airflow_mlops.core.train import TrainedModel, merge_params
+        from airflow_mlops.core.tune import TuningResult
 
         overrides = parse_json(self.hyperparameters, "hyperparameters")
         return self.run_step(
@@ -62,4 +75,5 @@ class TrainModelOperator(StepOperator):
             split=DatasetSplit.from_dict(self.split),
             training=merge_params(TrainingSpec.parse(self.training), overrides),
             model_name=self.model_name,
+            tuning=TuningResult.from_dict(self.tuning) if self.tuning else None,
         )

@@ -10,8 +10,6 @@ from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from airflow_mlops.core.tune import TuningResult
     from airflow_mlops.core.values import PipelineRun
 
@@ -21,9 +19,9 @@ __all__ = ["TuneModelOperator"]
 class TuneModelOperator(StepOperator):
     """Search for hyperparameters; the test part of the split is not looked at.
 
-    Gives a :class:`~airflow_mlops.core.tune.TuningResult`. Its best parameters are an XCom of their own, for the
-    training: ``TrainModelOperator(hyperparameters=tune.output["best_params"])``. A retry goes on from the trials that
-    have ended. With ``partial(...).expand(worker=[0, 1, 2])`` three tasks share one search and one budget of trials.
+    Gives a :class:`~airflow_mlops.core.tune.TuningResult`, for ``TrainModelOperator(tuning=tune.output)``. A retry goes
+    on from the trials that have ended. With ``partial(...).expand(worker=[0, 1, 2])`` three tasks share one search
+    and one budget of trials.
     See :func:`~airflow_mlops.steps.tune.tune_model`.
 
     :param model_name: the MLflow experiment. (templated)
@@ -82,7 +80,3 @@ class TuneModelOperator(StepOperator):
             run=run,
             worker=self.worker,
         )
-
-    def conclude(self, value: TuningResult, context: Context) -> None:
-        """Leave the best hyperparameters where the training takes them from."""
-        context["ti"].xcom_push(key="best_params", value=value.to_dict()["best_params"])

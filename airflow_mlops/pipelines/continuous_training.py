@@ -74,7 +74,7 @@ class ContinuousTraining(PipelineSpec):
             "default_args": _default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
         }
         spec = self.model_dump(mode="json")
-        training, gate = spec["training"], spec["gate"]
+        training, gate, runner = spec["training"], spec["gate"], spec["runner"]
         window = {name: f"{{{{ params.{name} or '' }}}}" for name, _, _ in self._window_fields()}
         chosen = ", ".join(f"{name!r}: params[{name!r}]" for name in self.training.params)
         hyperparameters = f"{{{{ {{{chosen}}} | tojson }}}}"
@@ -119,24 +119,30 @@ class ContinuousTraining(PipelineSpec):
                     validation=validate.output,
                     drift=check_drift.output,
                     gate=gate,
+                    tuning=spec["tuning"],
                     force="{{ params.force }}",
                 )
                 check_leakage >> decide
             with TaskGroup("training", prefix_group_id=False, tooltip="Train a challenger, compare it, judge it"):
-                train = operators.TrainModelOperator(
-                    task_id="train",
-                    model_name=self.model_name,
-                    split=split.output,
-                    training=training,
-                    hyperparameters=hyperparameters,
-                )
-                evaluate = operators.EvaluateModelOperator(
-                    task_id="evaluate", model=train.output, split=split.output, gate=gate
-                )
-                bless = operators.BlessModelOperator(
-                    task_id="bless", evaluation=evaluate.output, model=train.output, gate=gate
-                )
+                learnt = {"model_name": self.model_name, "split": split.output, "training": training}
+                params: dict[str, Any] = {"hyperparameters": hyperparameters}
+                if self.tuning:
+                    tune = operators.TuneModelOperator(task_id="tune", tuning=spec["tuning"], **learnt, **params)
+                    params = {"tuning": tune.output}
+                    decide >> tune
+                train = operators.TrainModelOperator(task_id="train", runner=runner, **learnt, **params)
+                made = {"model": train.output, "split": split.output}
+                evaluate = operators.EvaluateModelOperator(task_id="evaluate", gate=gate, runner=runner, **made)
+                judged: dict[str, Any] = {"model": train.output, "evaluation": evaluate.output}
+                if self.serving:
+                    serve = operators.ValidateServingOperator(
+                        task_id="validate_serving", serving=spec["serving"], on_failure="report", **made
+                    )
+                    judged["serving"] = serve.output
+                bless = operators.BlessModelOperator(task_id="bless", gate=gate, **judged)
                 decide >> train
+                if self.export:
+                    operators.ExportModelOperator(task_id="export", export=spec["export"], **made) >> bless
             with TaskGroup("promotion", prefix_group_id=False, tooltip="Register it, make it champion"):
                 register = operators.RegisterModelOperator(
                     task_id="register", model=train.output, blessing=bless.output

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_mlops.specs.data import AthenaSpec, CsvSpec, DatasetSpec
-from airflow_mlops.specs.evaluate import BudgetRules, FairnessRules, GateSpec, SliceRules, Thresholds
+from airflow_mlops.specs.evaluate import FairnessRules, GateSpec, SliceRules, Thresholds
 from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
@@ -18,7 +18,6 @@ from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
     "AthenaSpec",
-    "BudgetRules",
     "Choices",
     "CommandRunner",
     "CsvSpec",

@@ -12,7 +12,7 @@ from airflow_mlops.errors import did_you_mean
 from airflow_mlops.specs._base import Spec
 from airflow_mlops.specs.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, Direction
 
-__all__ = ["BudgetRules", "FairnessRules", "GateSpec", "SliceRules", "Thresholds"]
+__all__ = ["FairnessRules", "GateSpec", "SliceRules", "Thresholds"]
 
 FairnessMeasure = Literal[
     "demographic_parity_difference",
@@ -123,21 +123,6 @@ class FairnessRules(Spec):
         return limits
 
 
-class BudgetRules(Spec):
-    """What serving the model may cost, as the serving check measures it.
-
-    :param p95_latency_ms: of requests for one row.
-    :param memory_mb: of the server's processes.
-    :param start_s: until the server answers.
-    :param size_mb: of the stored model.
-    """
-
-    p95_latency_ms: float | None = Field(default=None, gt=0)
-    memory_mb: float | None = Field(default=None, gt=0)
-    start_s: float | None = Field(default=None, gt=0)
-    size_mb: float | None = Field(default=None, gt=0)
-
-
 class GateSpec(Spec):
     """The rules by which a challenger is blessed, rejected or found undecidable.
 
@@ -152,7 +137,6 @@ class GateSpec(Spec):
         their order.
     :param slices: what no slice may lose. By default the worst five are looked for, and shown; ``None``: none.
     :param fairness: how different the model may be to groups of people.
-    :param budgets: what serving it may cost.
     :param cold_start: whether a first version may be blessed when there is no champion to compare with.
     :param allow_signature_change: whether a challenger may ask for columns, or types of them, that the champion does
         not ask for, which breaks whoever calls it.
@@ -165,8 +149,6 @@ class GateSpec(Spec):
     :param stratified: whether classes keep their shares in every replicate.
     :param seed: of the bootstrap.
     :param on_rejection: ``skip``: a normal end of the run, with the reasons; ``fail``: the task fails.
-    :param on_inconclusive: ``keep_champion``: as a rejection; ``hold``: the version is registered and a person
-        promotes it, or does not.
     """
 
     metrics: dict[str, Thresholds] = Field(min_length=1)
@@ -175,7 +157,6 @@ class GateSpec(Spec):
     positive_class: str | int | bool | None = None
     slices: SliceRules | None = Field(default_factory=SliceRules)
     fairness: FairnessRules | None = None
-    budgets: BudgetRules | None = None
     cold_start: bool = False
     allow_signature_change: bool = False
     min_rows: int = Field(default=50, ge=2)
@@ -186,7 +167,6 @@ class GateSpec(Spec):
     stratified: bool = False
     seed: int = 0
     on_rejection: Literal["skip", "fail"] = "skip"
-    on_inconclusive: Literal["keep_champion", "hold"] = "keep_champion"
 
     @field_validator("metrics")
     @classmethod

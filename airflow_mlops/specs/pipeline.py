@@ -9,10 +9,14 @@ from pydantic import Field, model_validator
 from airflow_mlops.specs._base import Spec
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.evaluate import GateSpec
+from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.monitor import MonitoringSpec, TriggerSpec
 from airflow_mlops.specs.promote import PromotionSpec
+from airflow_mlops.specs.runner import InProcessRunner, RunnerSpec
+from airflow_mlops.specs.serving import ServingCheckSpec
 from airflow_mlops.specs.split import SplitSpec
 from airflow_mlops.specs.train import TrainingSpec
+from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.specs.validate import ValidationSpec
 
 __all__ = ["PipelineSpec"]
@@ -22,6 +26,10 @@ class PipelineSpec(Spec):
     """Everything that continuous training of one model needs to know.
 
     :param model_name: name of the registered model, of the MLflow experiment and of the DAG.
+    :param tuning: which hyperparameters are searched for before the training; ``None``: none.
+    :param runner: where training and evaluation run.
+    :param serving: how the packaged model is tried in a server before the gate judges it; ``None``: it is not tried.
+    :param export: another format that the model is exported to, if it answers alike in it; ``None``: none.
     """
 
     model_name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)
@@ -30,10 +38,21 @@ class PipelineSpec(Spec):
     validation: ValidationSpec
     split: SplitSpec = Field(default_factory=SplitSpec)
     training: TrainingSpec
+    tuning: TuningSpec | None = None
+    runner: RunnerSpec = Field(default_factory=InProcessRunner)
     gate: GateSpec
+    serving: ServingCheckSpec | None = Field(default_factory=ServingCheckSpec)
+    export: ExportSpec | None = None
     promotion: PromotionSpec = Field(default_factory=PromotionSpec)
     monitoring: MonitoringSpec = Field(default_factory=MonitoringSpec)
     triggers: tuple[TriggerSpec, ...] = ()
+
+    @model_validator(mode="after")
+    def _can_be_tuned(self) -> Self:
+        for name in self.tuning.space if self.tuning else ():
+            if name not in self.training.params:
+                raise ValueError(f"tuning.space.{name} is not in training.params; add it with the value to try first")
+        return self
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.gate import Blessing, GateDecision, bless, digest_of_gate
+from airflow_mlops.core.serving import ServingReport
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError
@@ -24,22 +25,34 @@ _REPORT = "blessing"
 
 
 def bless_model(
-    report: EvaluationReport, gate: GateSpec, model: TrainedModel, *, platform: Platform, run: PipelineRun
+    report: EvaluationReport,
+    gate: GateSpec,
+    model: TrainedModel,
+    *,
+    serving: ServingReport | None = None,
+    platform: Platform,
+    run: PipelineRun,
 ) -> Blessing:
     """Let the gate judge an evaluation, and record what it says.
 
-    :raises IntegrityError: when the report is about another model.
+    :param serving: what the serving check found, where the model was tried.
+    :raises IntegrityError: when a report is about another model.
     """
+    if serving and serving.model_digest != model.model_digest:
+        raise IntegrityError(f"The serving check is of another model than {model.model_uri}. Nothing was blessed.")
     if report.challenger_digest != model.model_digest:
         raise IntegrityError(
             f"The evaluation is of a model with digest {report.challenger_digest[:19]}…, not of {model.model_uri} "
             f"({model.model_digest[:19]}…). Nothing was blessed."
         )
-    blessing = bless(report, gate, report_uri=platform.report_uri(run, _REPORT))
-    platform.storage.create_json(
-        report.to_dict(), "evidence", folder_name(model.model_name), f"{short(blessing.evidence_digest)}.json"
-    )
-    platform.record(run, _REPORT, blessing, blessing_page(blessing, report))
+    blessing = bless(report, gate, serving=serving, report_uri=platform.report_uri(run, _REPORT))
+    for evidence in (report, serving):
+        if evidence:
+            name = f"{short(evidence.content_digest)}.json"
+            platform.storage.create_json(evidence.to_dict(), "evidence", folder_name(model.model_name), name)
+    page = blessing_page(blessing, report)
+    platform.record(run, _REPORT, blessing, page)
+    platform.mlflow.log_texts(model.run_id, {f"evaluation/{_REPORT}.html": page})
     tags = {
         "mlops.blessing": blessing.verdict,
         "mlops.evidence_digest": blessing.evidence_digest,

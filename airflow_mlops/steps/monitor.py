@@ -13,12 +13,14 @@ from airflow_mlops.core.gate import digest_of_gate
 from airflow_mlops.core.monitor import DriftReport, DriftStatus, RetrainDecision, decide_retraining, judge_drift
 from airflow_mlops.core.profile import DatasetProfile, is_numeric
 from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.tune import tuning_fingerprint
 from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataError, bounded
 from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.specs.train import TrainingSpec
+from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps import pages
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.data import check_snapshot, load_profile, load_snapshot
@@ -97,6 +99,7 @@ def decide_retrain(
     validation: ValidationReport | None = None,
     drift: DriftReport | None = None,
     gate: GateSpec | None = None,
+    tuning: TuningSpec | None = None,
     force: bool = False,
     platform: Platform,
     run: PipelineRun,
@@ -109,8 +112,11 @@ def decide_retrain(
     :param validation: what a validation found; a shift in values stands among the reasons.
     :param drift: what a drift check found; it stands among the reasons.
     :param gate: the gate of this run: what another gate rejected is worth training again.
+    :param tuning: the search for hyperparameters that comes before the training, if there is one.
     """
-    fingerprint = training_fingerprint(split, training)
+    fingerprint, tag = training_fingerprint(split, training), "mlops.fingerprint"
+    if tuning:
+        fingerprint, tag = tuning_fingerprint(fingerprint, tuning), "mlops.tuning_fingerprint"
     earlier = [entry for entry in read_decisions(model_name, storage=platform.storage) if entry.run_id == run.run_id]
     if earlier and earlier[-1].fingerprint == fingerprint:
         return earlier[-1]
@@ -118,7 +124,7 @@ def decide_retrain(
     should_retrain, reasons = decide_retraining(
         force=force,
         champion_version=champion.model_version if champion else None,
-        concluded=_concluded(model_name, fingerprint, gate, platform),
+        concluded=_concluded(model_name, {tag: fingerprint}, gate, platform),
         shifts=(*(validation.retrain_reasons if validation else ()), *(drift.reasons if drift else ())),
     )
     decision = RetrainDecision(
@@ -140,9 +146,9 @@ def decide_retrain(
     return decision
 
 
-def _concluded(model_name: str, fingerprint: str, gate: GateSpec | None, platform: Platform) -> str | None:
-    """Say how an earlier run with this fingerprint ended, if it came to an end; by this gate, if it was judged."""
-    for found in platform.mlflow.find_runs(model_name, {"mlops.fingerprint": fingerprint}):
+def _concluded(model_name: str, identity: dict[str, str], gate: GateSpec | None, platform: Platform) -> str | None:
+    """Say how an earlier run of this identity ended, if it came to an end; by this gate, if it was judged."""
+    for found in platform.mlflow.find_runs(model_name, identity):
         tags = found.data.tags
         outcome = tags.get("mlops.outcome")
         is_judged = outcome in ("REJECTED", "INCONCLUSIVE")

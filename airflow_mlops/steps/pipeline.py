@@ -8,26 +8,31 @@ from typing import Any
 
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.export import ExportReport
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.leakage import LeakageReport
 from airflow_mlops.core.monitor import DriftReport, RetrainDecision
 from airflow_mlops.core.promote import ModelVersion, PromotionRecord
+from airflow_mlops.core.serving import ServingReport
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel, choose_features, merge_params
+from airflow_mlops.core.tune import TuningResult, keep_chosen
 from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.connections import Connections
 from airflow_mlops.steps.data import snapshot_dataset
-from airflow_mlops.steps.evaluate import evaluate_model
+from airflow_mlops.steps.export import export_model
 from airflow_mlops.steps.features import feature_source
 from airflow_mlops.steps.gate import bless_model
 from airflow_mlops.steps.leakage import check_leakage
 from airflow_mlops.steps.monitor import check_drift, decide_retrain
 from airflow_mlops.steps.promote import promote_model, register_model
+from airflow_mlops.steps.runner import run_step
+from airflow_mlops.steps.serving import validate_serving
 from airflow_mlops.steps.split import split_dataset
-from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.tune import tune_model
 from airflow_mlops.steps.validate import validate_dataset
 
 __all__ = ["PipelineResult", "run_pipeline"]
@@ -43,8 +48,11 @@ class PipelineResult:
     leakage: LeakageReport
     drift: DriftReport
     decision: RetrainDecision
+    tuning: TuningResult | None = None
     model: TrainedModel | None = None
     evaluation: EvaluationReport | None = None
+    serving: ServingReport | None = None
+    export: ExportReport | None = None
     blessing: Blessing | None = None
     version: ModelVersion | None = None
     promotion: PromotionRecord | None = None
@@ -87,6 +95,9 @@ def run_pipeline(
         run=run,
     )
     leakage.require_clean()
+    tuning = spec.tuning
+    if tuning:
+        training, tuning = keep_chosen(spec.training, tuning, params or {})
     drift = check_drift(trusted, spec.monitoring, model_name=name, platform=platform, run=run)
     decision = decide_retrain(
         split,
@@ -95,6 +106,7 @@ def run_pipeline(
         validation=validation,
         drift=drift,
         gate=spec.gate,
+        tuning=tuning,
         force=force,
         platform=platform,
         run=run,
@@ -104,10 +116,16 @@ def run_pipeline(
     )
     if not decision.should_retrain:
         return result
-    model = train_model(split, training, model_name=name, platform=platform, run=run)
-    evaluation = evaluate_model(model, split, spec.gate, platform=platform, run=run)
-    blessing = bless_model(evaluation, spec.gate, model, platform=platform, run=run)
-    result = replace(result, model=model, evaluation=evaluation, blessing=blessing)
+    at: dict[str, Any] = {"runner": spec.runner, "platform": platform, "run": run}
+    tuned = tune_model(split, training, tuning, model_name=name, platform=platform, run=run) if tuning else None
+    model = run_step("train", TrainedModel, split=split, training=training, tuning=tuned, model_name=name, **at)
+    evaluation = run_step("evaluate", EvaluationReport, model=model, split=split, gate=spec.gate, **at)
+    serving = validate_serving(model, split, spec.serving, platform=platform, run=run) if spec.serving else None
+    export = export_model(model, split, spec.export, platform=platform, run=run) if spec.export else None
+    blessing = bless_model(evaluation, spec.gate, model, serving=serving, platform=platform, run=run)
+    result = replace(
+        result, tuning=tuned, model=model, evaluation=evaluation, serving=serving, export=export, blessing=blessing
+    )
     if not blessing.is_blessed:
         return result
     version = register_model(model, blessing, platform=platform)

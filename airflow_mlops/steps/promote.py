@@ -28,6 +28,9 @@ __all__ = ["current_champion", "promote_model", "read_journal", "register_model"
 
 log = logging.getLogger(__name__)
 
+_CARRIED = ("mlops.formats", "mlops.onnx_digest")
+"""Tags of the training's run that its version gets too."""
+
 Plan = Callable[[list[PromotionRecord]], tuple[int, str]]
 """From the journal to the version that is to serve, and why; it raises to refuse."""
 
@@ -53,6 +56,7 @@ def register_model(model: TrainedModel, blessing: Blessing, *, platform: Platfor
         "mlops.fingerprint": model.fingerprint,
         "mlops.evidence_digest": blessing.evidence_digest,
         **({RECORD_TAG: model.record_digest} if model.record_digest else {}),
+        **platform.mlflow.tags_of_run(model.run_id, _CARRIED),
     }
     version = platform.mlflow.create_version(model, tags, description="\n".join(f"- {r}" for r in blessing.reasons))
     log.info("registered: model_name=%s model_version=%d", version.model_name, version.model_version)

@@ -32,7 +32,13 @@ STEPS = {
 }
 """The steps that may run elsewhere, and their functions."""
 
-_PLATFORM = {"storage_root": str, "tracking_uri": str, "headers": Mapping, "trusted_types": list}
+_PLATFORM = {
+    "storage_root": str,
+    "tracking_uri": str,
+    "headers": Mapping,
+    "trusted_types": list,
+    "allow_pickle": bool,
+}
 
 V = TypeVar("V", bound=Value)
 
@@ -101,7 +107,7 @@ def open_platform(document: object) -> Platform:
     """Return the platform that a document describes; its values may be secret and are in no message.
 
     :param document: ``storage_root``, ``tracking_uri``, and optionally ``headers`` (sent with each of MLflow's
-        requests) and ``trusted_types``.
+        requests), ``trusted_types`` and ``allow_pickle``.
     :raises SpecError: when a setting is missing, unknown or of the wrong type.
     """
     if not isinstance(document, Mapping):
@@ -112,12 +118,13 @@ def open_platform(document: object) -> Platform:
             raise SpecError(
                 f"The platform has an unknown setting {name!r}.{did_you_mean(name, _PLATFORM)} Known: {known}."
             )
-    found = {"headers": {}, "trusted_types": [], **document}
+    found = {"headers": {}, "trusted_types": [], "allow_pickle": False, **document}
     for name, kind in _PLATFORM.items():
         if not isinstance(found.get(name), kind) or found[name] == "":
             raise SpecError(f"The platform's {name} is missing or of the wrong type. Nothing was run.")
     mlflow = Mlflow(found["tracking_uri"], dict(found["headers"]))
-    return Platform(Storage(found["storage_root"]), mlflow, tuple(found["trusted_types"]))
+    storage, trusted_types = Storage(found["storage_root"]), tuple(found["trusted_types"])
+    return Platform(storage, mlflow, trusted_types, allow_pickle=found["allow_pickle"])
 
 
 def _describe_platform(platform: Platform) -> dict[str, Any]:
@@ -127,6 +134,7 @@ def _describe_platform(platform: Platform) -> dict[str, Any]:
         "tracking_uri": platform.mlflow.tracking_uri,
         "headers": dict(platform.mlflow.headers),
         "trusted_types": list(platform.trusted_types),
+        "allow_pickle": platform.allow_pickle,
     }
 
 

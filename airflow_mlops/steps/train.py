@@ -21,7 +21,8 @@ from airflow_mlops.core.evaluate import check_predictions
 from airflow_mlops.core.fit import check_target, reason_of
 from airflow_mlops.core.lineage import RECORD_TAG
 from airflow_mlops.core.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel, feature_columns, fingerprint
+from airflow_mlops.core.train import TrainedModel, feature_columns, fingerprint, merge_params
+from airflow_mlops.core.tune import TuningResult
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import SpecError, TrainingError, UntrustedModelError
 from airflow_mlops.specs.train import TrainingSpec
@@ -53,6 +54,7 @@ def train_model(
     training: TrainingSpec,
     *,
     model_name: str,
+    tuning: TuningResult | None = None,
     platform: Platform,
     run: PipelineRun,
 ) -> TrainedModel:
@@ -61,9 +63,12 @@ def train_model(
     A retry in the same run finds what an earlier try finished, and marks what one left open as killed.
 
     :param model_name: the MLflow experiment, and the name that the model is registered under later.
+    :param tuning: the search whose best hyperparameters it is trained with.
     :raises TrainingError: when the estimator or the user's function fails.
     :raises UntrustedModelError: when the model holds a type that the platform does not trust.
     """
+    if tuning:
+        training = merge_params(training, tuning.best_params)
     identity = training_fingerprint(split, training)
     key = run.step_key("train", identity)
     document = ("models", folder_name(model_name), f"{short(key)}.json")
@@ -89,6 +94,7 @@ def train_model(
         "mlops.fingerprint": identity,
         "mlops.snapshot_digest": split.snapshot_digest,
         **({"mlops.feature_digests": json.dumps(split.feature_digests)} if split.feature_digests else {}),
+        **({"mlops.tuning_fingerprint": tuning.fingerprint, "mlops.tuning_run": tuning.run_id} if tuning else {}),
         "mlops.pipeline": run.pipeline,
         "mlops.pipeline_run": run.run_id,
     }

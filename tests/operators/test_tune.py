@@ -39,7 +39,7 @@ def _dag(house: House) -> DAG:
             model_name="small",
             split=split.output,
             training=training,
-            hyperparameters=tune.output["best_params"],
+            tuning=tune.output,
         )
         TuneModelOperator(task_id="chosen", hyperparameters='{"alpha": 7.0}', **settings)
         workers >> tune
@@ -52,7 +52,7 @@ def test_workers_share_a_search_whose_best_hyperparameters_are_trained_with(hous
     found = ended.result("tune")
     assert (found["n_finished"], found["n_failed"]) == (4, 0)
     assert found["best_score"] > found["default_score"]
-    assert ended.result("train")["params"] == found["best_params"] == ended.xcoms["tune", "best_params"]
+    assert ended.result("train")["params"] == found["best_params"]
     assert ended.result("workers")["fingerprint"] == found["fingerprint"]
     assert len(house.platform.storage.names("tuning", "small")) == 2  # the one of `chosen` is another search
     chosen = ended.result("chosen")
