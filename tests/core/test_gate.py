@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.core.evaluate import EvaluationReport, MetricComparison, SliceComparison
+from airflow_mlops.core.fairness import FairnessReport, GroupFairness
 from airflow_mlops.core.gate import BlessingVerdict, bless
 from airflow_mlops.core.metrics import METRICS, Predicted
 from airflow_mlops.core.resample import Interval, Units
 from airflow_mlops.core.score import score_models
+from airflow_mlops.core.serving import ServingCheck, ServingFootprint, ServingReport
 from airflow_mlops.specs import GateSpec
 
 BLESSED, REJECTED, INCONCLUSIVE = BlessingVerdict.BLESSED, BlessingVerdict.REJECTED, BlessingVerdict.INCONCLUSIVE
@@ -355,11 +357,70 @@ def test_a_challenger_that_breaks_the_callers_of_the_champion_is_rejected_unless
     assert bless(report, _gate(allow_signature_change=True)).verdict is BLESSED
 
 
-def test_other_evidence_counts_as_the_rules_own():
-    assert (
-        bless(_report(), _gate(), more=[(REJECTED, "The server crashed.")]).reasons[0] == "Failed: The server crashed."
+# -- fairness -------------------------------------------------------------------------------------------------------
+
+
+def _fairness(value: float, *, attribute: str = "sex") -> FairnessReport:
+    group = GroupFairness(name="sex=f", n_rows=150, is_judged=True, scores={"selection_rate": 0.4})
+    return FairnessReport(
+        attribute=attribute, min_rows=100, groups=(group,), measures={"demographic_parity_difference": value}
     )
-    assert bless(_report(), _gate(), more=[(INCONCLUSIVE, "It was not measured.")]).verdict is INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"), [(0.05, BLESSED), (0.1, BLESSED), (0.2, REJECTED), (float("nan"), INCONCLUSIVE)]
+)
+def test_a_measure_of_fairness_must_respect_its_limit_and_nan_never_does(value, verdict):
+    gate = _gate(fairness={"attributes": "sex", "limits": {"demographic_parity_difference": 0.1}})
+    blessing = bless(_report(fairness=(_fairness(value),)), gate)
+    assert blessing.verdict is verdict
+    assert any("demographic_parity_difference by sex is" in reason for reason in blessing.reasons)
+
+
+@pytest.mark.parametrize("found", [(), (_fairness(0.0, attribute="race"),)])
+def test_fairness_that_was_not_measured_is_not_passed_over(found):
+    gate = _gate(fairness={"attributes": "sex", "limits": {"demographic_parity_difference": 0.1}})
+    blessing = bless(_report(fairness=found), gate)
+    assert blessing.verdict is INCONCLUSIVE
+    assert "demographic_parity_difference by sex was not measured" in blessing.reasons[0]
+
+
+# -- serving --------------------------------------------------------------------------------------------------------
+
+
+def _served(*checks: ServingCheck) -> ServingReport:
+    return ServingReport(
+        model_name="churn",
+        model_uri="models:/m-1",
+        model_digest="sha256:2",
+        split_digest="sha256:3",
+        settings_digest="sha256:9",
+        env_manager="local",
+        n_golden_rows=50,
+        checks=checks,
+        footprint=ServingFootprint(latency_p95_ms=12.0),
+    )
+
+
+GOLDEN = ServingCheck(name="golden_rows", passed=True, observed="50 of 50 alike", expected="all alike")
+
+
+def test_a_model_that_serves_as_it_predicts_has_a_reason_more():
+    blessing = bless(_report(), _gate(), serving=_served(GOLDEN))
+    assert blessing.verdict is BLESSED
+    assert "Passed: The packaged model serves as it predicts, in 1 checks (p95 latency 12 ms)." in blessing.reasons
+    assert blessing.serving_digest == _served(GOLDEN).content_digest
+
+
+def test_a_model_that_serves_otherwise_is_rejected_with_what_was_found():
+    wrong = ServingCheck(name="latency_p95_ms", passed=False, observed="80 ms", expected="at most 50 ms")
+    blessing = bless(_report(), _gate(), serving=_served(GOLDEN, wrong))
+    assert blessing.verdict is REJECTED
+    assert blessing.reasons[0] == "Failed: Served, latency_p95_ms: found 80 ms, expected at most 50 ms."
+
+
+def test_a_serving_check_without_golden_rows_is_never_a_pass():
+    assert bless(_report(), _gate(), serving=_served()).verdict is REJECTED
 
 
 def test_without_any_rule_that_says_something_nothing_is_blessed():

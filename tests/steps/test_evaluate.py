@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -199,3 +200,72 @@ def test_what_the_gate_said_is_in_the_ledger_once_and_in_the_runs_note(delivered
     assert (judged.verdict, judged.reasons) == (BlessingVerdict.REJECTED, result.blessing.reasons)
     note = MlflowClient(delivered.platform.mlflow.tracking_uri).get_run(result.model.run_id).data.tags
     assert note["mlflow.note.content"].startswith("**REJECTED**\n\n- Failed: mean_absolute_error 0.")
+
+
+# -- what stands beside the metrics ---------------------------------------------------------------------------------
+
+
+def test_slices_fairness_time_importance_and_calibration_stand_beside_the_metrics(bench: Bench):
+    bench.deliver(buyers(1500))
+    gate = PROBABILITY | {"slices": {"columns": ["region"], "min_rows": 50}, "fairness": {"attributes": "region"}}
+    result = bench.run("first", of_buyers(bench, gate))
+    report = result.evaluation
+    named = {part.name: part.n_rows for part in report.slices if not part.is_found}
+    assert set(named) == {"region=north", "region=south", "region=west"}
+    assert sum(named.values()) == report.n_rows
+    (fairness,) = report.fairness
+    rates = {group.name: group.scores["selection_rate"] for group in fairness.groups}
+    assert rates["region=north"] == max(rates.values())
+    assert report.timeline.step == "1 day"
+    assert max(report.importance, key=lambda each: each.importance).feature == "age"
+    assert 0 < report.calibration_errors["challenger"] < 0.2
+
+
+def test_the_pictures_are_on_the_page_and_with_the_run(bench: Bench):
+    bench.deliver(buyers(1500))
+    result = bench.run("first", of_buyers(bench, PROBABILITY | {"slices": {"columns": "region", "min_rows": 50}}))
+    page = bench.platform.storage.path(*result.evaluation.report_uri.split("/")).read_text()
+    kept = {
+        file.path
+        for file in MlflowClient(bench.platform.mlflow.tracking_uri).list_artifacts(result.model.run_id, "evaluation")
+    }
+    for name in ("calibration", "confusion_matrix", "errors_by_time", "importance", "score_curves", "slices"):
+        assert f"evaluation/{name}.svg" in kept
+    assert {"evaluation/evaluation.html", "evaluation/blessing.html"} <= kept
+    assert page.count("<svg") == 6
+    assert "<script" not in page
+
+
+def test_a_regression_has_residuals_and_what_changed_since_the_champion(serving: Bench):
+    frame = small_frame()
+    frame["z"] = frame["y"] + np.random.default_rng(3).normal(0, 0.1, len(frame))
+    serving.deliver(frame)
+    spec = serving.spec(
+        validation={"policy": {"rules": {"column_new": "PROCEED"}}},
+        gate={"metrics": {"mean_absolute_error": {}}, "allow_signature_change": True},
+    )
+    report = serving.run("second", spec).evaluation
+    assert [(change.feature, change.kind) for change in report.importance_changes] == [("x", "fell"), ("z", "new")] or (
+        [(change.feature, change.kind) for change in report.importance_changes] == [("z", "new"), ("x", "fell")]
+    )
+
+
+def test_a_slice_that_got_worse_is_rejected_though_the_whole_is_better(bench: Bench):
+    trusted = ("tests.steps.trainers.SlopeByPart",)
+    bench = Bench(dataclasses.replace(bench.platform, trusted_types=trusted), bench.inbox)
+    rng = np.random.default_rng(0)
+    n = 4000
+    x, part = rng.normal(size=n), rng.choice(["big", "small"], n, p=[0.8, 0.2])
+    frame = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=n, freq="h"), "x": x, "part": part})
+    frame["y"] = np.where(part == "small", 3 * x, x) + rng.normal(scale=0.1, size=n)
+    bench.deliver(frame)
+    gate = {"metrics": {"mean_absolute_error": {"change_threshold": None, "value_threshold": 9.0}}, "cold_start": True}
+    champion = {"function": "tests.steps.trainers:knows_the_small", "estimator": None, "params": {}}
+    challenger = {"function": "tests.steps.trainers:knows_the_big", "estimator": None, "params": {}}
+    assert bench.run("first", bench.spec(training=champion, gate=gate)).promotion is not None
+    rules = {"columns": "part", "min_rows": 100, "relative_change_threshold": 0.05}
+    rejected = bench.run("second", bench.spec(training=challenger, gate=gate | {"slices": rules}))
+    assert rejected.evaluation.comparisons[0].against_champion.high < 0
+    assert rejected.blessing.verdict is BlessingVerdict.REJECTED
+    assert "mean_absolute_error is worse than allowed in 'part=small (" in rejected.blessing.reasons[0]
+    assert left_by(bench.platform).versions == (1,)
