@@ -21,7 +21,7 @@ __all__ = [
     "check_losses",
     "code_categories",
     "code_numbers",
-    "score_slices",
+    "score_slice",
 ]
 
 Floats = NDArray[np.float64]
@@ -184,38 +184,36 @@ def _without_empty(name: str, conditions: Sequence[str], codes: NDArray[np.integ
     return SlicedColumn(name=name, conditions=kept, codes=place[codes])
 
 
-def score_slices(column: SlicedColumn, *, challenger: Floats, champion: Floats | None = None) -> tuple[SliceScore, ...]:
-    """Return the mean losses in each of a column's slices, with the standard errors that intervals are made of.
+def score_slice(
+    part: Slice, rows: NDArray[np.integer], *, challenger: Floats, champion: Floats | None = None
+) -> SliceScore:
+    """Return the mean losses in a slice, with their standard errors.
 
-    :param challenger: ``(n_rows,) float64``, the loss per row.
+    :param rows: ``(n_rows_of_slice,)``, the places of its rows; at least one.
+    :param challenger: ``(n_rows,) float64``, the loss of every row.
     :param champion: of the same rows in the same order.
-    :raises EvaluationError: when a loss is NaN or infinite, or their number is wrong.
+
+    >>> both = Slice(columns=(), conditions=("all",), n_rows=2)
+    >>> score = score_slice(both, np.arange(2), challenger=np.array([1.0, 3.0]))
+    >>> score.challenger, score.challenger_error
+    (2.0, 1.0)
     """
-    mean, error = _means(column, check_losses(challenger, len(column.codes)))
+    loss = challenger[rows]
     if champion is None:
-        found = zip(column.slices, mean.tolist(), error.tolist(), strict=True)
-        return tuple(SliceScore(slice=each, challenger=m, challenger_error=e) for each, m, e in found)
-    difference, difference_error = _means(column, challenger - check_losses(champion, len(column.codes)))
-    return tuple(
-        SliceScore(
-            slice=each,
-            challenger=float(mean[place]),
-            challenger_error=float(error[place]),
-            champion=float(mean[place] - difference[place]),
-            difference=float(difference[place]),
-            difference_error=float(difference_error[place]),
-        )
-        for place, each in enumerate(column.slices)
+        return SliceScore(slice=part, challenger=float(loss.mean()), challenger_error=_error_of_mean(loss))
+    difference = loss - champion[rows]
+    return SliceScore(
+        slice=part,
+        challenger=float(loss.mean()),
+        challenger_error=_error_of_mean(loss),
+        champion=float(champion[rows].mean()),
+        difference=float(difference.mean()),
+        difference_error=_error_of_mean(difference),
     )
 
 
-def _means(column: SlicedColumn, values: Floats) -> tuple[Floats, Floats]:
-    """Return each slice's mean and the mean's standard error."""
-    counts = np.bincount(column.codes)
-    means = np.bincount(column.codes, weights=values) / counts
-    squares = np.bincount(column.codes, weights=np.square(values - means[column.codes]))
-    with np.errstate(invalid="ignore", divide="ignore"):  # a single row has no standard error
-        return means, np.sqrt(squares / (counts - 1) / counts)
+def _error_of_mean(values: Floats) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
 def check_losses(loss: Floats, n_rows: int) -> Floats:

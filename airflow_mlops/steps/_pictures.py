@@ -7,7 +7,7 @@ import numpy as np
 from airflow_mlops.adapters import plots
 from airflow_mlops.adapters.plots import Who
 from airflow_mlops.core.curves import score_curves
-from airflow_mlops.core.slices import Slice, SliceScore
+from airflow_mlops.core.slices import Slice, SliceScore, score_slice
 from airflow_mlops.steps._evidence import Evidence
 from airflow_mlops.steps._predictions import Predictions
 
@@ -70,20 +70,14 @@ def _of_classes(predictions: Predictions, evidence: Evidence) -> dict[str, str]:
 
 
 def _slice_scores(evidence: Evidence) -> list[SliceScore]:
-    """Return the mean losses in each slice, with their standard errors."""
-    ours, theirs = evidence.losses.by_model["challenger"], evidence.losses.by_model.get("champion")
-    scores = []
-    for part in evidence.slices:
-        loss, error_of = ours[part.rows], 1 / np.sqrt(len(part.rows))
-        before = None if theirs is None else theirs[part.rows]
-        scores.append(
-            SliceScore(
-                slice=Slice(columns=(), conditions=(part.name,), n_rows=len(part.rows)),
-                challenger=float(loss.mean()),
-                challenger_error=float(loss.std() * error_of),
-                champion=None if before is None else float(before.mean()),
-                difference=None if before is None else float((loss - before).mean()),
-                difference_error=None if before is None else float((loss - before).std() * error_of),
-            )
+    """Return the mean losses in each slice."""
+    losses = evidence.losses.by_model
+    return [
+        score_slice(
+            Slice(columns=(), conditions=(part.name,), n_rows=len(part.rows)),
+            part.rows,
+            challenger=losses["challenger"],
+            champion=losses.get("champion"),
         )
-    return scores
+        for part in evidence.slices
+    ]

@@ -21,9 +21,10 @@ from airflow_mlops.adapters.plots import (
 from airflow_mlops.adapters.plots._canvas import plain
 from airflow_mlops.core.calibration import measure_calibration
 from airflow_mlops.core.curves import score_curves
-from airflow_mlops.core.slices import Slice, SliceScore, code_categories, score_slices
+from airflow_mlops.core.slices import Slice, SliceScore, code_categories
 from airflow_mlops.core.timeline import ErrorTimeline, errors_by_time
 from airflow_mlops.errors import EvaluationError
+from tests.core.cases import score_slices
 
 EVIL = "<script>alert('$1')</script>$x_{&\x00]]>"
 LIMIT = 300_000

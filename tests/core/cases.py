@@ -1,0 +1,17 @@
+"""What several tests of the core put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from airflow_mlops.core.slices import SlicedColumn, SliceScore, score_slice
+
+
+def score_slices(column: SlicedColumn, *, challenger: Any, champion: Any = None) -> list[SliceScore]:
+    """Return the scores of all slices of a column."""
+    return [
+        score_slice(part, np.flatnonzero(column.codes == code), challenger=challenger, champion=champion)
+        for code, part in enumerate(column.slices)
+    ]
