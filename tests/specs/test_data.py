@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -122,10 +122,28 @@ def test_a_dataset_has_one_source_and_one_window(settings, said):
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("setting", [{"trailing": 30}, {"window_start": 20240101}, {"window_end": 1.5}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"trailing": 30},
+        {"window_start": 20240101},
+        {"window_end": 1.5},
+        {"trailing": "30"},
+        {"window_start": "20260131"},
+        {"window_end": " 2026 "},
+        {"window_end": "-1.5e3"},
+    ],
+)
 def test_a_bare_number_is_no_time(setting):
     with pytest.raises(SpecError, match="not as a number"):
         DatasetSpec(path="x", timestamp="at", **setting)
+
+
+@pytest.mark.parametrize("length", ["P1M", "P1Y", "p1y2m3d", "P1MT2H"])
+def test_months_and_years_are_no_length(length):
+    with pytest.raises(SpecError, match="months and years differ in length: write days, such as P30D or P365D"):
+        DatasetSpec(path="x", timestamp="at", trailing=length)
+    assert DatasetSpec(path="x", timestamp="at", trailing="P1DT5M").trailing == timedelta(days=1, minutes=5)
 
 
 @pytest.mark.parametrize(
