@@ -402,3 +402,12 @@ def test_an_engine_has_the_memory_limit_that_it_is_given(tmp_path):
     with contextlib.closing(open_engine(str(tmp_path), "512MB")) as engine:
         ((limit,),) = engine.execute("SELECT current_setting('memory_limit')").fetchall()
     assert limit == "488.2 MiB"
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
+def test_a_window_cuts_timestamps_of_every_unit(tmp_path, unit, zone):
+    at = pa.array([_day(number) for number in range(1, 11)], pa.timestamp(unit, zone or "UTC"))
+    file = _parquet(tmp_path / "1.parquet", at=at.cast(pa.timestamp(unit, zone)), n=range(1, 11))
+    window = {"window_start": "2026-01-05", "window_end": "2026-01-08"}
+    assert [row["n"] for row in _rows([file], timestamp="at", **window)] == [5, 6, 7]

@@ -190,8 +190,9 @@ def _condition(relation: duckdb.DuckDBPyRelation, data: DatasetSpec, window: Win
     if window.is_open:
         return None
     column = name(data.timestamp)
-    if str(relation.types[relation.columns.index(data.timestamp)]) == "VARCHAR":
-        column = f"TRY_CAST({column} AS TIMESTAMPTZ)"  # a cast to TIMESTAMP would drop the zone
+    if str(relation.types[relation.columns.index(data.timestamp)]) in ("VARCHAR", "TIMESTAMPTZ_NS"):
+        # A cast to TIMESTAMP would drop the zone of a text, and there is none of nanoseconds with a zone.
+        column = f"TRY_CAST({column} AS TIMESTAMPTZ)"
     moment = f"TRY_CAST({column} AS TIMESTAMP)"
     bounds = [f"{moment} >= {literal(window.start)}"] if window.start else []
     bounds += [f"{moment} < {literal(window.end)}"] if window.end else []
