@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import random
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -411,3 +412,31 @@ def test_a_window_cuts_timestamps_of_every_unit(tmp_path, unit, zone):
     file = _parquet(tmp_path / "1.parquet", at=at.cast(pa.timestamp(unit, zone)), n=range(1, 11))
     window = {"window_start": "2026-01-05", "window_end": "2026-01-08"}
     assert [row["n"] for row in _rows([file], timestamp="at", **window)] == [5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (["1", '"x"'], ["1", "x"]),
+        (["true", '"x"', "null", '"1"'], ["true", "x", None, "1"]),
+        (['{"b": 1}', '"x"', "[1, 2]"], ['{"b":1}', "x", "[1,2]"]),
+    ],
+)
+def test_values_of_several_types_in_json_lines_are_text_without_the_quotes_of_json(write, values, texts):
+    lines = "".join(f'{{"a": {value}, "in": {{"l": [{value}]}}}}\n' for value in values)
+    found = _rows([write("1.jsonl", lines)])
+    assert [row["a"] for row in found] == texts
+    assert [row["in"]["l"][0] for row in found] == texts
+
+
+def test_an_object_in_json_lines_has_columns_however_many_keys_it_has(write):
+    row = {f"k{number}": number for number in range(300)}
+    assert _rows([write("1.jsonl", json.dumps({**row, "in": row}) + "\n")]) == [{**row, "in": row}]
+
+
+@pytest.mark.parametrize("lines", ['[{"a": 1}, {"a": 2}]\n', "5\n", '{"a": 1}\n5\n', "{}\n{}\n", '"a"\n'])
+def test_json_lines_that_are_no_objects_are_refused(write, lines):
+    with pytest.raises(DataError) as caught:
+        _rows([write("1.jsonl", lines)])
+    assert "'the path' have a line that is no JSON object, or no key in any of them" in str(caught.value)
+    assert "Write one object of columns and values on each line." in str(caught.value)
