@@ -86,7 +86,6 @@ def test_a_split_is_by_time_unless_said_otherwise():
     ("settings", "said"),
     [
         ({"header": False}, "without a header the columns have no names: give `columns`"),
-        ({"columns": ["a"]}, "set `header: false`, or leave `columns` out"),
         ({"header": False, "columns": ["a", "a"]}, "`columns` has a name twice"),
         ({"encoding": "klingon"}, "csv.encoding: Python knows no such encoding"),
         ({"decimal": ",", "delimiter": ","}, "can't be the decimal sign and the delimiter"),
