@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -440,3 +441,49 @@ def test_json_lines_that_are_no_objects_are_refused(write, lines):
         _rows([write("1.jsonl", lines)])
     assert "'the path' have a line that is no JSON object, or no key in any of them" in str(caught.value)
     assert "Write one object of columns and values on each line." in str(caught.value)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_a_duration_in_parquet_stays_one(tmp_path, unit):
+    spent = pa.array([1, None], pa.duration(unit))
+    files = [_parquet(tmp_path / "1.parquet", spent=spent, n=[1, 2]), _parquet(tmp_path / "2.parquet", n=[3])]
+    with scan_source(DatasetSpec(path="x"), files) as reader:
+        assert reader.read_all()["spent"].combine_chunks().equals(pa.array([1, None, None], pa.duration(unit)))
+
+
+def test_durations_in_two_units_are_refused(tmp_path):
+    files = [_parquet(tmp_path / f"{unit}.parquet", spent=pa.array([1], pa.duration(unit))) for unit in ("s", "ms")]
+    with pytest.raises(DataError, match=r"Column 'spent' is duration\[ms\] in .* and duration\[s\] in"):
+        _rows(files)
+
+
+def test_an_index_of_whole_numbers_without_a_name_is_left_out(tmp_path):
+    frame = pd.DataFrame({"x": [1, 2, 3]})
+    frame.to_parquet(tmp_path / "1.parquet")
+    frame[frame["x"] > 1].to_parquet(tmp_path / "2.parquet")
+    rows = _rows([tmp_path / "1.parquet", tmp_path / "2.parquet"])
+    assert rows == [{"x": n} for n in (1, 2, 3, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "index", [["a", "b"], pd.to_datetime(["2026-01-01", "2026-01-02"]), pd.MultiIndex.from_product([[1], [2, 3]])]
+)
+def test_an_index_without_a_name_that_may_say_something_is_refused(tmp_path, index):
+    pd.DataFrame({"x": [1, 2]}, index=index).to_parquet(tmp_path / "1.parquet")
+    with pytest.raises(DataError, match=r"(?s)'__index_level_0__ .*frame.rename_axis\('moment'\).*index=False"):
+        _rows([tmp_path / "1.parquet"])
+
+
+def test_an_index_with_a_name_is_a_column(tmp_path):
+    pd.DataFrame({"x": [1]}, index=pd.Index([7], name="i")).to_parquet(tmp_path / "1.parquet")
+    assert _rows([tmp_path / "1.parquet"]) == [{"x": 1, "i": 7}]
+
+
+def test_an_arrow_schema_that_can_not_be_read_is_bad_data(tmp_path):
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "1.parquet", store_schema=False)
+    with pq.ParquetWriter(tmp_path / "2.parquet", pa.schema({"x": pa.int64()}), store_schema=False) as writer:
+        writer.write_table(pa.table({"x": [1]}))
+        writer.add_key_value_metadata({"ARROW:schema": "none"})
+    assert _rows([tmp_path / "1.parquet"]) == [{"x": 1}]
+    with pytest.raises(DataError, match=r"2\.parquet"):
+        _rows([tmp_path / "2.parquet"])
