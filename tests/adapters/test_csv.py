@@ -253,6 +253,10 @@ def test_of_a_file_in_another_encoding_that_is_what_is_said(write, encoding):
     assert "Set csv.encoding to what the file is written in, such as" in message
 
 
+def test_a_zero_byte_in_a_value_is_a_value(write):
+    assert _table(write("a,b\n1,x\0y\n"))["b"].to_pylist() == ["x\0y"]
+
+
 def test_a_last_line_without_an_end_is_seen_in_another_encoding_too(write):
     assert "1.csv: line 2, the last one, has no end" in _message(write("a,b\n1,2".encode("utf-16")), encoding="utf-16")
 

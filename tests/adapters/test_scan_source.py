@@ -435,12 +435,12 @@ def test_an_object_in_json_lines_has_columns_however_many_keys_it_has(write):
     assert _rows([write("1.jsonl", json.dumps({**row, "in": row}) + "\n")]) == [{**row, "in": row}]
 
 
-@pytest.mark.parametrize("lines", ['[{"a": 1}, {"a": 2}]\n', "5\n", '{"a": 1}\n5\n', "{}\n{}\n", '"a"\n'])
+@pytest.mark.parametrize("lines", ['[{"a": 1}, {"a": 2}]\n', "5\n", '{"a": 1}\n5\n', "{}\n{}\n", '"a"\n', '{"": 1}\n'])
 def test_json_lines_that_are_no_objects_are_refused(write, lines):
     with pytest.raises(DataError) as caught:
         _rows([write("1.jsonl", lines)])
-    assert "'the path' have a line that is no JSON object, or no key in any of them" in str(caught.value)
-    assert "Write one object of columns and values on each line." in str(caught.value)
+    assert "'the path' have a line that is no JSON object, a value without a name, or no value" in str(caught.value)
+    assert "Write on each line one object of columns and values." in str(caught.value)
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])

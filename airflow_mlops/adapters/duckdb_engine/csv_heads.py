@@ -138,7 +138,7 @@ def _first_lines(filesystem: Any, file: str) -> list[str]:
         text = head[:end].decode("utf-8-sig")
     except UnicodeDecodeError:
         raise (bad_byte(filesystem, file, "utf-8") or DataError(f"{file} is not in UTF-8.")) from None
-    if "\0" in text:
+    if "\0" in text[:4]:  # valid UTF-8, but no name begins so
         raise DataError(
             f"{file} has zero bytes, as UTF-16 has them between letters. Nothing was kept. Set csv.encoding to what "
             f"the file is written in, such as utf-16-le."

@@ -23,7 +23,6 @@ _ABOUT_DATA = (
     "Out of Range Error",
     "Not implemented Error: Duplicate name",  # keys in an object of JSON that differ in case only
 )
-_NO_OBJECT = ("json_read expected records", "Expected OBJECT, but got")
 _DAMAGED = ("GZIP", "No magic bytes", "magic number", "corrupt", "Corrupt", "TProtocolException", "ZSTD", "Snappy")
 
 
@@ -61,10 +60,10 @@ def engine_fault(
             f"{file[1]}: its line ends are mixed, or a quote is out of place. Nothing was kept. Write one kind of line "
             f"end, and quotes only around whole fields."
         )
-    if any(mark in message for mark in _NO_OBJECT):
+    if "json_read expected records" in message:
         return DataError(
-            f"{data.subject} have a line that is no JSON object, or no key in any of them: {said.splitlines()[0]}. "
-            f"Nothing was kept. Write one object of columns and values on each line."
+            f"{data.subject} have a line that is no JSON object, a value without a name, or no value at all. Nothing "
+            f"was kept. Write on each line one object of columns and values."
         )
     return DataError(f"{data.subject} can't be read: {said}\nNothing was kept. Deliver them again.")
 
