@@ -155,7 +155,7 @@ def test_a_number_that_a_double_would_change_is_refused_with_what_to_write(postg
     message = _fails(DataError, postgres, f"SELECT {expression.replace(' FROM', ' AS n FROM')}")
     assert "(Decimal)" in message
     assert "the column is double." in message
-    assert "CAST the column in data.query" in message
+    assert message.endswith("or CAST the column AS text, which keeps each digit, in data.query.")
 
 
 def test_numbers_that_a_double_holds_are_doubles_however_large_they_are(postgres: sa.Engine):
