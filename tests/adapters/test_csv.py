@@ -206,6 +206,11 @@ def test_a_ragged_row_of_the_second_file_is_named_by_it(write):
     assert "2.csv: line 3 has 1 field(s)" in message
 
 
+def test_a_header_of_a_file_in_another_encoding_is_named_by_the_file_and_not_by_its_copy(write, tmp_path):
+    message = _message(write("1,2\n".encode("utf-16")), encoding="utf-16")
+    assert message.startswith(f"{tmp_path}/1.csv: the header on line 1 has names that are values")
+
+
 def test_a_line_of_a_file_in_another_encoding_is_named_by_the_file_and_not_by_its_copy(write, tmp_path):
     file = write("a,b\n1,ä\n1\n".encode("cp1252"))
     assert f"{file}: line 3 has 1 field(s)" in _message(file, encoding="cp1252")
