@@ -109,7 +109,7 @@ class DatasetSpec(Spec):
         ``None``: no lower bound.
     :param window_end: first moment that does not belong any more; ``None``: no upper bound.
     :param trailing: length of a window that ends at ``window_end``, or at the moment of the run, as an ISO 8601
-        duration (``P30D``).
+        duration (``P30D``) without months and years, which differ in length.
     :param since_last_snapshot: take only rows that are later than all that a validation accepted. What it halted, or
         what never came to it, is taken again; where nothing is ever validated, everything is taken each time. A
         moment that lay in the future when it was taken does not count as accepted. Rows without a timestamp are
