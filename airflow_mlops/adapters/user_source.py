@@ -185,6 +185,8 @@ def _from_pandas(frame: pd.DataFrame, call: _Call) -> pa.Table:
     if odd:
         raise DataError(f"{call.subject} gave columns whose names are no text: {bounded(odd)}. Nothing was kept.")
     _require_unique(list(frame.columns), call)
+    for name, column in frame.items():
+        _require_moments(str(name), column, call)
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
@@ -192,6 +194,22 @@ def _from_pandas(frame: pd.DataFrame, call: _Call) -> pa.Table:
             f"{call.subject} gave a column with values of several types: {call.said(error)}. Nothing was "
             f"kept. Give the column one type."
         ) from error
+
+
+def _require_moments(name: str, column: pd.Series, call: _Call) -> None:
+    """Refuse what Arrow would take for other moments, or for numbers."""
+    if isinstance(column.dtype, pd.PeriodDtype):
+        raise DataError(
+            f"{call.subject} gave column {name!r} as periods ({column.dtype}), which are no moments. Nothing was kept. "
+            f"Give their beginnings: frame[{name!r}].dt.to_timestamp()."
+        )
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "datetime":
+        zoned = {moment.tzinfo is not None for moment in column.dropna()}
+        if len(zoned) > 1:
+            raise DataError(
+                f"{call.subject} gave column {name!r} with moments that have a time zone and others that have none, so "
+                f"it is not known which moments those mean. Nothing was kept. Give one form, best in UTC."
+            )
 
 
 def _schema_of(first: pa.Table, call: _Call, timestamp: str | None, window: Window) -> pa.Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -10,6 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from airflow_mlops.errors import SpecError, did_you_mean
 
 __all__ = ["Spec", "import_path_of", "time_setting"]
+
+
+_NUMBER = re.compile(r"[+-]?(\d+[.]?\d*|[.]\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_MONTHS = re.compile(r"[+-]?P[^T]*[MY]", re.IGNORECASE)
 
 
 class Spec(BaseModel):
@@ -104,8 +109,12 @@ def import_path_of(value: Any) -> Any:
 def time_setting(value: Any) -> Any:
     """Return a moment or a duration as it was given, and nothing for the empty text of a template.
 
-    :raises ValueError: when it is a bare number, of which nobody sees the unit.
+    :raises ValueError: when it is a bare number, also as text, of which nobody sees the unit, or a duration in months
+        or years, which differ in length.
     """
-    if isinstance(value, int | float):
+    text = value.strip() if isinstance(value, str) else ""
+    if isinstance(value, int | float) or _NUMBER.fullmatch(text):
         raise ValueError("write a duration as P30D or PT6H and a moment as 2026-01-31, not as a number")
+    if _MONTHS.match(text):
+        raise ValueError("months and years differ in length: write days, such as P30D or P365D")
     return value or None

@@ -26,7 +26,8 @@ class CsvSpec(Spec):
     :param encoding: any that Python knows. A byte order mark is skipped.
     :param missing_values: texts that stand for a missing value.
     :param header: whether the first line of each file names the columns.
-    :param columns: the names of the columns where there is no header.
+    :param columns: the names of the columns where there is no header. With one, the names that it may hold, in any
+        order: then they may look like values, as ``2024`` does.
     :param types: DuckDB types by column, such as ``{"zip": "VARCHAR"}``. The others are found from all rows.
     :param timestamp_format: how dates and times are written, in the directives of ``strptime``; ``None``:
         ISO 8601. Text in another form stays text, because 01/02/2026 may be either of two days.
@@ -57,8 +58,6 @@ class CsvSpec(Spec):
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:
-        if self.header and self.columns is not None:
-            raise ValueError("`columns` names what has no header: set `header: false`, or leave `columns` out")
         if not self.header and not self.columns:
             raise ValueError("without a header the columns have no names: give `columns`")
         if self.columns and len(set(self.columns)) != len(self.columns):
@@ -110,7 +109,7 @@ class DatasetSpec(Spec):
         ``None``: no lower bound.
     :param window_end: first moment that does not belong any more; ``None``: no upper bound.
     :param trailing: length of a window that ends at ``window_end``, or at the moment of the run, as an ISO 8601
-        duration (``P30D``).
+        duration (``P30D``) without months and years, which differ in length.
     :param since_last_snapshot: take only rows that are later than all that a validation accepted. What it halted, or
         what never came to it, is taken again; where nothing is ever validated, everything is taken each time. A
         moment that lay in the future when it was taken does not count as accepted. Rows without a timestamp are

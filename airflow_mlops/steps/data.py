@@ -71,7 +71,8 @@ def snapshot_dataset(
     """Copy the source's rows into a Parquet file that is named by their digest.
 
     The rows are streamed. Rows that are there already make no second copy: the snapshot that holds them is
-    returned as it is, with the source and the author that it had.
+    returned as it is, with the source and the author that it had. Where its file was changed or is gone, it is
+    made anew.
 
     :param dataset: the name that snapshots of the same source are kept under.
     :param connections: opens the connections that the spec names; ``None``: there are none.
@@ -190,7 +191,7 @@ def _store(
         known = _read_if_there(storage, *parts)
         if known is not None:
             log.info("snapshot unchanged: digest=%s n_rows=%d", known.digest, known.n_rows)
-            return _with_timestamp(known, origin.timestamp)
+            return _with_timestamp(_mended(known, parquet, writer.file_digest, storage), origin.timestamp)
         low, high = _time_range(parquet, origin.timestamp)
         snapshot = DatasetSnapshot(
             dataset=origin.dataset,
@@ -213,6 +214,22 @@ def _store(
         storage.publish(staged, *parts)
     log.info("snapshot made: digest=%s n_rows=%d", snapshot.digest, snapshot.n_rows)
     return snapshot
+
+
+def _mended(known: DatasetSnapshot, parquet: Path, digest: str, storage: Storage) -> DatasetSnapshot:
+    """Return a snapshot that is there; where its file was changed or is gone, the new one takes its place.
+
+    :param parquet: the same rows, written anew.
+    :param digest: of that file's bytes, which another version of the writing library may have made others.
+    """
+    try:
+        check_snapshot(known)
+    except IntegrityError as damage:
+        log.warning("snapshot mended: digest=%s damage=%s", known.digest, damage)
+        parquet.replace(known.data_uri)
+        known = dataclasses.replace(known, file_digest=digest)
+        storage.write_json(known.to_dict(), *snapshot_folder(known.dataset, known.digest), _MANIFEST)
+    return known
 
 
 def _profile(parquet: Path, snapshot: DatasetSnapshot, writer: arrow.ParquetDigestWriter) -> DatasetProfile:

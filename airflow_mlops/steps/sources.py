@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -196,7 +197,7 @@ def _found(data: DatasetSpec, window: Window, place: _Place, *, while_read: bool
     """Return the files that may have rows of the window."""
     from airflow_mlops.adapters.duckdb_engine import files_in_window
 
-    there = place.files()
+    there = sorted(place.files(), key=_place_in_order)
     meant = files_in_window(there, data.timestamp, window) if data.partitioned else there
     if while_read:
         return meant
@@ -214,6 +215,13 @@ def _found(data: DatasetSpec, window: Window, place: _Place, *, while_read: bool
             f"read and the champion stays. Deliver them again, or remove them."
         )
     return meant
+
+
+def _place_in_order(file: SourceFile) -> tuple[list[str | int], str]:
+    """Put part-2 before part-10, as whoever numbers files means it."""
+    parts: list[str | int] = [*re.split(r"(\d+)", file.path)]
+    parts[1::2] = map(int, parts[1::2])  # text and digits take turns, so like is compared with like
+    return parts, file.path
 
 
 def _changed(data: DatasetSpec) -> DataError:

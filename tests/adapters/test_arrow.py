@@ -84,6 +84,12 @@ def test_staged_rows_are_read_back_as_they_were(tmp_path):
     assert schema_of(path) == table.schema
 
 
+def test_staged_rows_have_the_types_of_a_snapshot(tmp_path):
+    table = pa.table({"at": pa.array([1_000], pa.timestamp("ns", "UTC")), "s": pa.array(["a"], pa.large_string())})
+    path = stage_rows(table.to_reader(), tmp_path / "staged.parquet")
+    assert schema_of(path).types == [pa.timestamp("us", "UTC"), pa.string()]
+
+
 def test_missing_values_are_a_text_of_their_own_and_are_counted():
     block = pa.record_batch({"x": pa.array([1.0, float("nan"), None, 1.0])})
     values, which = texts(block.column("x"))

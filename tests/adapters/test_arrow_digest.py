@@ -158,6 +158,7 @@ def test_a_slice_has_the_digest_of_the_same_rows_alone(place):
         (pa.null(), [None, None]),
         (pa.timestamp("s"), [datetime.fromisoformat("2026-01-02"), None]),
         (pa.timestamp("s", tz="UTC"), [datetime(2026, 1, 2, tzinfo=UTC), None]),
+        (pa.timestamp("ns", tz="UTC"), [datetime(2026, 1, 2, tzinfo=UTC), None]),
         (pa.time32("s"), [time(1, 2), None]),
         (pa.time64("ns"), [time(1, 2), None]),
         (pa.date64(), [date(2026, 1, 2), None]),
@@ -184,6 +185,15 @@ def test_what_was_written_is_vouched_for_when_it_is_read_back(place, kind, value
     check_rows(str(place), writer.digest)
     stored = str(pq.read_schema(place).field("x").type).replace(" ('x')", "")  # of a map, the name of its entries
     assert writer.columns == (Column(name="x", type=stored, n_null=values.count(None)),)
+
+
+def test_nanoseconds_with_a_time_zone_are_kept_as_microseconds_or_not_at_all(place):
+    def write(nanoseconds: int) -> str:
+        return _write(place, pa.table({"at": pa.array([nanoseconds], pa.timestamp("ns", "UTC"))})).columns[0].type
+
+    assert write(1_000) == "timestamp[us, tz=UTC]"
+    with pytest.raises(DataError, match=r"Column 'at' can't be kept as timestamp\[us, tz=UTC\]: .* would lose data: 1"):
+        write(1_001)
 
 
 def test_rows_come_back_as_a_frame_of_all_blocks(place, many):

@@ -94,6 +94,14 @@ def test_two_files_with_different_delimiters_are_refused_by_name(write):
     assert "csv.delimiter" in message
 
 
+def test_a_file_that_two_delimiters_part_equally_well_is_refused_until_one_is_set(write):
+    file = write("a;b,c\n1;2,3\n")
+    message = _message(file)
+    assert "1.csv: ',' and ';' each part its lines into as many fields. Nothing was read" in message
+    assert message.endswith("Set csv.delimiter.")
+    assert _table(file, delimiter=";").to_pylist() == [{"a": 1, "b,c": "2,3"}]
+
+
 def test_decimal_commas_and_thousands_are_read_strictly(write):
     file = write("n;i;t\n1.234,5;1.234;1.5\n-0,25;7;2,5\n")
     table = _table(file, decimal=",", thousands=".")
@@ -158,6 +166,17 @@ def test_a_first_line_that_looks_like_data_is_an_error_that_names_the_settings(w
     assert "`csv.columns`" in message
 
 
+def test_a_header_of_names_that_are_listed_may_look_like_data(write):
+    file = write("2024,store,2023\n3,a,1\n")
+    assert _table(file, columns=["store", "2023", "2024", "2025"]).to_pylist() == [{"2024": 3, "store": "a", "2023": 1}]
+    assert "list all of them there" in _message(file)
+
+
+def test_a_header_of_a_name_that_is_not_listed_is_refused(write):
+    message = _message(write("3,a,1\n4,b,2\n"), columns=["store", "2023", "2024"])
+    assert "the header on line 1 has names that csv.columns does not list: '3', 'a', '1'" in message
+
+
 def test_without_a_header_the_columns_have_the_names_that_are_set(write):
     table = _table(write("1,2\n3,4\n"), header=False, columns=["x", "y"])
     assert table.to_pylist() == [{"x": 1, "y": 2}, {"x": 3, "y": 4}]
@@ -176,9 +195,20 @@ def test_a_ragged_row_is_named_by_file_and_line(write, line, n_fields, n_before)
     assert "csv.delimiter" in message
 
 
+@pytest.mark.parametrize("settings", [{}, {"header": False, "columns": ["x", "y"]}])
+def test_a_delimiter_after_the_last_field_is_a_field_more(write, settings):
+    message = _message(write("x,y\n1,2,\n3,4,\n"), **settings)
+    assert "1.csv: line 2 has 3 field(s), 2 were expected: it ends with a delimiter." in message
+
+
 def test_a_ragged_row_of_the_second_file_is_named_by_it(write):
     message = _message(write("a,b\n1,2\n"), write("a,b\n1,2\n1\n", "2.csv"))
     assert "2.csv: line 3 has 1 field(s)" in message
+
+
+def test_a_header_of_a_file_in_another_encoding_is_named_by_the_file_and_not_by_its_copy(write, tmp_path):
+    message = _message(write("1,2\n".encode("utf-16")), encoding="utf-16")
+    assert message.startswith(f"{tmp_path}/1.csv: the header on line 1 has names that are values")
 
 
 def test_a_line_of_a_file_in_another_encoding_is_named_by_the_file_and_not_by_its_copy(write, tmp_path):
@@ -214,6 +244,22 @@ def test_a_last_line_without_an_end_is_refused_until_it_is_allowed(write):
     assert "1.csv: line 3, the last one, has no end" in message
     assert "`csv.final_newline: optional`" in message
     assert _table(file, final_newline="optional").num_rows == 2
+
+
+def test_a_last_line_without_an_end_is_seen_in_a_compressed_file_too(write):
+    file = write(gzip.compress(b"a,b\n1,2\n3,45"), "1.csv.gz")
+    assert "1.csv.gz: line 3, the last one, has no end" in _message(file)
+    assert _table(file, final_newline="optional").num_rows == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_of_a_file_in_another_encoding_that_is_what_is_said(write, encoding):
+    message = _message(write("a,b\n1,2\n".encode(encoding)))
+    assert "Set csv.encoding to what the file is written in, such as" in message
+
+
+def test_a_zero_byte_in_a_value_is_a_value(write):
+    assert _table(write("a,b\n1,x\0y\n"))["b"].to_pylist() == ["x\0y"]
 
 
 def test_a_last_line_without_an_end_is_seen_in_another_encoding_too(write):

@@ -96,6 +96,30 @@ def test_a_snapshot_that_is_gone_is_lost_and_no_bad_data(tmp_path):
         time_range(str(tmp_path / "gone.parquet"), "at")
 
 
+def _fails(parquet: str, query: str, timestamp: str | None = None) -> str:
+    with pytest.raises(DataError) as caught:
+        _features(parquet, query, timestamp)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("query", ["SELECT nope FROM dataset", "SELEC 1", "SELECT n::INT FROM dataset"])
+def test_a_query_that_fails_is_shown_as_it_was_written_with_what_to_do(tmp_path, query):
+    message = _fails(_parquet(tmp_path, {"n": ["x"]}), query)
+    assert "read_parquet" not in message
+    assert "COLUMNS" not in message
+    assert message.endswith("\nNothing was split. Mend the query, which reads the table dataset.")
+
+
+@pytest.mark.parametrize("query", ["SELECT n, n FROM dataset", "SELECT n, n AS N FROM dataset"])
+def test_a_query_that_gives_a_name_twice_is_refused(tmp_path, query):
+    assert "data.features gives columns of the same name: " in _fails(_parquet(tmp_path, {"n": [1]}), query)
+
+
+@pytest.mark.parametrize("query", ["SELECT 1 AS n; SELECT 2 AS n", "CREATE TABLE t AS SELECT 1 AS n", "-- nothing"])
+def test_features_are_a_single_select(tmp_path, query):
+    assert "a single SELECT over the table dataset is required" in _fails(_parquet(tmp_path, {"n": [1]}), query)
+
+
 def _sum_of_a_snapshot_damaged_at(tmp_path: Path, first: int, length: int) -> None:
     parquet = Path(_parquet(tmp_path, {"n": list(range(50_000)), "s": [f"v{i % 97}" for i in range(50_000)]}))
     content = bytearray(parquet.read_bytes())

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_mlops.adapters.arrow import ParquetDigestWriter
-from airflow_mlops.adapters.duckdb_engine import count_columns, profile_columns
+from airflow_mlops.adapters.duckdb_engine import count_columns, profile_columns, time_range
 from airflow_mlops.core.profile import OTHER, ColumnProfile, bin_labels
 
 
@@ -167,6 +167,19 @@ def test_moments_have_bounds_and_an_order(place):
     assert (found["at"].minimum, found["at"].is_ordered) == ("2026-01-01T00:00:00", True)
     assert found["utc"].minimum == "1970-01-01T00:00:00+00:00"
     assert found["day"].counts == {"null": 1, OTHER: 2}
+
+
+def test_moments_that_no_calendar_of_python_holds_have_bounds(place):
+    columns = {
+        "at": pa.array([0, 10**18], pa.timestamp("us")),
+        "utc": pa.array([0, 10**18], pa.timestamp("us", "UTC")),
+        "day": pa.array([0, 10**8], pa.date32()),
+    }
+    found = _profiles(place, pa.table(columns))
+    assert found["at"].maximum == "33658-09-27T01:46:40"
+    assert found["utc"].maximum == "33658-09-27T01:46:40+00"
+    assert (found["day"].minimum, found["day"].maximum) == ("1970-01-01", "275760-09-13")
+    assert time_range(str(place), "at") == (datetime.fromisoformat("1970-01-01"),) * 2
 
 
 def test_what_has_no_profile_is_counted_by_null_alone(place):

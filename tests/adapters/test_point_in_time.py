@@ -197,7 +197,10 @@ def test_a_table_that_can_not_be_joined_is_refused(change, words):
         ({"key": ("kk",)}, "The dataset: the key column 'kk' is not there.* Did you mean 'k'"),
         ({"columns": ("w",)}, "Feature table 'w': the feature column 'w' is not there"),
         ({"source": {"timestamp": "att"}}, "Feature table 'w': the timestamp column 'att' .* Did you mean 'at'"),
-        ({"source": {"features": "SELECT nope FROM dataset"}}, "Feature table 'w' can't be read: .*nope"),
+        (
+            {"source": {"features": "SELECT nope FROM dataset"}},
+            "(?s)(?!.*read_parquet)Feature table 'w' can't be read: .*nope",
+        ),
     ],
 )
 def test_a_column_that_is_not_there_is_named_with_its_table(settings, words):

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import random
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -402,3 +404,86 @@ def test_an_engine_has_the_memory_limit_that_it_is_given(tmp_path):
     with contextlib.closing(open_engine(str(tmp_path), "512MB")) as engine:
         ((limit,),) = engine.execute("SELECT current_setting('memory_limit')").fetchall()
     assert limit == "488.2 MiB"
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
+def test_a_window_cuts_timestamps_of_every_unit(tmp_path, unit, zone):
+    at = pa.array([_day(number) for number in range(1, 11)], pa.timestamp(unit, zone or "UTC"))
+    file = _parquet(tmp_path / "1.parquet", at=at.cast(pa.timestamp(unit, zone)), n=range(1, 11))
+    window = {"window_start": "2026-01-05", "window_end": "2026-01-08"}
+    assert [row["n"] for row in _rows([file], timestamp="at", **window)] == [5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (["1", '"x"'], ["1", "x"]),
+        (["true", '"x"', "null", '"1"'], ["true", "x", None, "1"]),
+        (['{"b": 1}', '"x"', "[1, 2]"], ['{"b":1}', "x", "[1,2]"]),
+    ],
+)
+def test_values_of_several_types_in_json_lines_are_text_without_the_quotes_of_json(write, values, texts):
+    lines = "".join(f'{{"a": {value}, "in": {{"l": [{value}]}}}}\n' for value in values)
+    found = _rows([write("1.jsonl", lines)])
+    assert [row["a"] for row in found] == texts
+    assert [row["in"]["l"][0] for row in found] == texts
+
+
+def test_an_object_in_json_lines_has_columns_however_many_keys_it_has(write):
+    row = {f"k{number}": number for number in range(300)}
+    assert _rows([write("1.jsonl", json.dumps({**row, "in": row}) + "\n")]) == [{**row, "in": row}]
+
+
+@pytest.mark.parametrize("lines", ['[{"a": 1}, {"a": 2}]\n', "5\n", '{"a": 1}\n5\n', "{}\n{}\n", '"a"\n', '{"": 1}\n'])
+def test_json_lines_that_are_no_objects_are_refused(write, lines):
+    with pytest.raises(DataError) as caught:
+        _rows([write("1.jsonl", lines)])
+    assert "'the path' have a line that is no JSON object, a value without a name, or no value" in str(caught.value)
+    assert "Write on each line one object of columns and values." in str(caught.value)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_a_duration_in_parquet_stays_one(tmp_path, unit):
+    spent = pa.array([1, None], pa.duration(unit))
+    files = [_parquet(tmp_path / "1.parquet", spent=spent, n=[1, 2]), _parquet(tmp_path / "2.parquet", n=[3])]
+    with scan_source(DatasetSpec(path="x"), files) as reader:
+        assert reader.read_all()["spent"].combine_chunks().equals(pa.array([1, None, None], pa.duration(unit)))
+
+
+def test_durations_in_two_units_are_refused(tmp_path):
+    files = [_parquet(tmp_path / f"{unit}.parquet", spent=pa.array([1], pa.duration(unit))) for unit in ("s", "ms")]
+    with pytest.raises(DataError, match=r"Column 'spent' is duration\[ms\] in .* and duration\[s\] in"):
+        _rows(files)
+
+
+def test_an_index_of_whole_numbers_without_a_name_is_left_out(tmp_path):
+    frame = pd.DataFrame({"x": [1, 2, 3]})
+    frame.to_parquet(tmp_path / "1.parquet")
+    frame[frame["x"] > 1].to_parquet(tmp_path / "2.parquet")
+    rows = _rows([tmp_path / "1.parquet", tmp_path / "2.parquet"])
+    assert rows == [{"x": n} for n in (1, 2, 3, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "index", [["a", "b"], pd.to_datetime(["2026-01-01", "2026-01-02"]), pd.MultiIndex.from_product([[1], [2, 3]])]
+)
+def test_an_index_without_a_name_that_may_say_something_is_refused(tmp_path, index):
+    pd.DataFrame({"x": [1, 2]}, index=index).to_parquet(tmp_path / "1.parquet")
+    with pytest.raises(DataError, match=r"(?s)'__index_level_0__ .*frame.rename_axis\('moment'\).*index=False"):
+        _rows([tmp_path / "1.parquet"])
+
+
+def test_an_index_with_a_name_is_a_column(tmp_path):
+    pd.DataFrame({"x": [1]}, index=pd.Index([7], name="i")).to_parquet(tmp_path / "1.parquet")
+    assert _rows([tmp_path / "1.parquet"]) == [{"x": 1, "i": 7}]
+
+
+def test_an_arrow_schema_that_can_not_be_read_is_bad_data(tmp_path):
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "1.parquet", store_schema=False)
+    with pq.ParquetWriter(tmp_path / "2.parquet", pa.schema({"x": pa.int64()}), store_schema=False) as writer:
+        writer.write_table(pa.table({"x": [1]}))
+        writer.add_key_value_metadata({"ARROW:schema": "none"})
+    assert _rows([tmp_path / "1.parquet"]) == [{"x": 1}]
+    with pytest.raises(DataError, match=r"2\.parquet"):
+        _rows([tmp_path / "2.parquet"])

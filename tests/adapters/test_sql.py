@@ -147,6 +147,23 @@ def test_nan_stays_nan_and_null_stays_null(postgres: sa.Engine):
     assert str(table.to_pylist()[0]) == "{'a': nan, 'b': nan, 'c': inf, 'd': None}"
 
 
+@pytest.mark.parametrize(
+    "expression",
+    ["12345678901234567891::numeric(20, 0)", "sum(v) FROM (VALUES (9007199254740993::int8)) t (v)", "1e400::numeric"],
+)
+def test_a_number_that_a_double_would_change_is_refused_with_what_to_write(postgres: sa.Engine, expression: str):
+    message = _fails(DataError, postgres, f"SELECT {expression.replace(' FROM', ' AS n FROM')}")
+    assert "(Decimal)" in message
+    assert "the column is double." in message
+    assert message.endswith("or CAST the column AS text, which keeps each digit, in data.query.")
+
+
+def test_numbers_that_a_double_holds_are_doubles_however_large_they_are(postgres: sa.Engine):
+    numbers = ("12345678901234567168", "9007199254740992", "1e22", "0.1234567890123456789", "'-Infinity'")
+    query = " UNION ALL ".join(f"SELECT {number}::numeric AS n" for number in numbers)
+    assert _read(postgres, query).column("n").to_pylist() == [float(number.strip("'")) for number in numbers]
+
+
 def test_a_whole_numeric_that_is_nan_is_named_with_its_row(postgres: sa.Engine):
     message = _fails(DataError, postgres, "SELECT v::numeric(5, 0) AS n FROM (VALUES ('1'), ('NaN')) t (v)")
     assert "gives Decimal('NaN') (Decimal) in column 'n', row 2; the column is int64." in message

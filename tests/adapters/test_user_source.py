@@ -18,6 +18,7 @@ JANUARY = Window(start=datetime(2026, 1, 1, tzinfo=UTC), end=datetime(2026, 2, 1
 
 CODE = """
 import contextlib
+from datetime import datetime, timedelta, timezone
 import duckdb, pandas as pd, pyarrow as pa
 from airflow_mlops.errors import SpecError
 
@@ -128,6 +129,24 @@ def test_big_frames_come_in_batches():
 
 def test_nan_in_a_data_frame_is_a_missing_value():
     assert _give("pd.DataFrame({'a': [1.5, float('nan')]})").column("a").to_pylist() == [1.5, None]
+
+
+NAIVE_AND_ZONED = "[datetime(2026, 1, 1, 12), None, datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=5)))]"
+
+
+@pytest.mark.parametrize("kind", [NAIVE_AND_ZONED, f"list(map(pd.Timestamp, {NAIVE_AND_ZONED}))"])
+def test_moments_with_and_without_a_zone_are_never_mixed(kind: str):
+    message = _fails(DataError, _give, f"pd.DataFrame({{'at': pd.Series({kind}, dtype=object)}})")
+    assert "gave column 'at' with moments that have a time zone and others that have none" in message
+    assert _give("pd.DataFrame({'at': [datetime(2026, 1, 1), None]})").column("at").to_pylist()[0].year == 2026
+
+
+@pytest.mark.parametrize("frame", ["pd.DataFrame({'at': days})", "pd.DataFrame({'n': 1}, index=days.rename('at'))"])
+def test_periods_are_no_numbers(frame: str):
+    days = "pd.period_range('2026-01-01', periods=2, freq='D')"
+    message = _fails(DataError, _give, frame.replace("days", days))
+    assert "gave column 'at' as periods (period[D])" in message
+    assert "frame['at'].dt.to_timestamp()" in message
 
 
 def test_an_index_of_numbers_is_left_out_and_a_named_one_is_a_column():

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -86,7 +86,6 @@ def test_a_split_is_by_time_unless_said_otherwise():
     ("settings", "said"),
     [
         ({"header": False}, "without a header the columns have no names: give `columns`"),
-        ({"columns": ["a"]}, "set `header: false`, or leave `columns` out"),
         ({"header": False, "columns": ["a", "a"]}, "`columns` has a name twice"),
         ({"encoding": "klingon"}, "csv.encoding: Python knows no such encoding"),
         ({"decimal": ",", "delimiter": ","}, "can't be the decimal sign and the delimiter"),
@@ -122,10 +121,28 @@ def test_a_dataset_has_one_source_and_one_window(settings, said):
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("setting", [{"trailing": 30}, {"window_start": 20240101}, {"window_end": 1.5}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"trailing": 30},
+        {"window_start": 20240101},
+        {"window_end": 1.5},
+        {"trailing": "30"},
+        {"window_start": "20260131"},
+        {"window_end": " 2026 "},
+        {"window_end": "-1.5e3"},
+    ],
+)
 def test_a_bare_number_is_no_time(setting):
     with pytest.raises(SpecError, match="not as a number"):
         DatasetSpec(path="x", timestamp="at", **setting)
+
+
+@pytest.mark.parametrize("length", ["P1M", "P1Y", "p1y2m3d", "P1MT2H"])
+def test_months_and_years_are_no_length(length):
+    with pytest.raises(SpecError, match="months and years differ in length: write days, such as P30D or P365D"):
+        DatasetSpec(path="x", timestamp="at", trailing=length)
+    assert DatasetSpec(path="x", timestamp="at", trailing="P1DT5M").trailing == timedelta(days=1, minutes=5)
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,18 @@ from airflow_mlops.adapters.arrow import check_rows
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.errors import DataError, IntegrityError
-from airflow_mlops.specs import DatasetSpec
+from airflow_mlops.specs import DatasetSpec, SplitSpec
+from airflow_mlops.steps._snapshot_notes import accepted_marks
 from airflow_mlops.steps.data import (
     check_snapshot,
     list_snapshots,
     load_profile,
     load_snapshot,
+    note_verdict,
     snapshot_dataset,
     store_rows,
 )
+from airflow_mlops.steps.split import split_dataset
 from tests.steps.cases import run_named, small_frame
 
 
@@ -103,6 +106,27 @@ def test_a_file_of_a_snapshot_is_checked_by_its_bytes_and_without_their_digest_b
     for vouched in (taken, replace(taken, file_digest="")):
         with pytest.raises(IntegrityError):
             check_snapshot(vouched)
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_bytes(b"x"), lambda file: file.write_bytes(b"")])
+def test_a_snapshot_whose_file_was_harmed_is_made_anew_with_what_was_noted_of_it(inbox, storage, harm):
+    _deliver(inbox, "2020-01-01", "a.csv")
+    taken = _take(inbox, storage, "first")
+    note_verdict(storage, taken, is_accepted=True, report_uri="reports/1.html")
+    harm(Path(taken.data_uri))
+    assert _take(inbox, storage, "second") == taken
+    check_snapshot(taken)
+    assert list(accepted_marks(storage, "small")) == ["day"]
+
+
+def test_a_time_in_nanoseconds_with_a_zone_is_cut_split_and_counted_as_any_other(inbox, storage):
+    frame = small_frame(10, start="2026-01-01")
+    frame.assign(day=frame["day"].dt.tz_localize("UTC").dt.as_unit("ns")).to_parquet(inbox / "a.parquet")
+    data = DatasetSpec(path=str(inbox), timestamp="day", window_start="2026-01-05", window_end="2026-01-08")
+    taken = snapshot_dataset(data, dataset="small", storage=storage)
+    assert (taken.n_rows, taken.window_end) == (3, datetime.fromisoformat("2026-01-07"))
+    parts = split_dataset(taken, data, SplitSpec(test_fraction=0.3), storage=storage)
+    assert parts.train.n_rows == 2
 
 
 def test_rows_that_were_made_of_a_snapshot_are_kept_as_one(inbox, storage):

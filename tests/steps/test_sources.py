@@ -267,3 +267,10 @@ def test_what_athena_unloads_is_read_and_the_lineage_has_the_query(s3, read, tmp
     assert [row["n"] for row in rows] == [1, 2]
     assert lineage["query"] == places.queries[0] == "SELECT n FROM t"
     assert lineage["unloaded"]["n_files"] == 1
+
+
+def test_numbered_files_are_read_in_the_order_of_their_numbers(tmp_path):
+    for number in (1, 2, 10, 9):
+        (tmp_path / f"part-{number}.csv").write_text(f"n\n{number}\n")
+    rows = copy_source(DatasetSpec(path=str(tmp_path)), OPEN, _rows, connections=NoConnections(), scratch=tmp_path)
+    assert [row["n"] for row in rows] == [1, 2, 9, 10]

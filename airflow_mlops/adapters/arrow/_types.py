@@ -43,8 +43,8 @@ def kept_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
             columns.append(values if values.type == field.type else values.cast(field.type))
         except pa.ArrowException as error:
             raise DataError(
-                f"Column {field.name!r} can't be kept as {field.type}: {error}. Nothing was kept. Cast it where it is "
-                f"read, or leave it out."
+                f"Column {field.name!r} can't be kept as {field.type}: {error}. Nothing was kept. Cast it where it "
+                f"comes from, or leave it out."
             ) from error
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
@@ -62,6 +62,8 @@ def _kept_type(kind: pa.DataType) -> pa.DataType | None:
         return pa.binary()
     if of.is_timestamp(kind) and kind.unit == "s":
         return pa.timestamp("ms", tz=kind.tz)
+    if of.is_timestamp(kind) and kind.unit == "ns" and kind.tz:
+        return pa.timestamp("us", tz=kind.tz)  # the engine can't compare nanoseconds that have a time zone
     if of.is_time32(kind):
         return pa.time32("ms")
     if of.is_date64(kind):

@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from airflow_mlops.adapters.arrow._types import kept_batch, kept_schema
+
 __all__ = ["After", "part_rows", "read_blocks", "sample_frame", "schema_of", "stage_rows"]
 
 After = tuple[str, datetime]
@@ -22,10 +24,15 @@ _MAX_BLOCK_ROWS = 131_072
 
 
 def stage_rows(rows: pa.RecordBatchReader, path: Path) -> str:
-    """Write rows to a Parquet file that more than one look is needed at, and return its path."""
-    with pq.ParquetWriter(path, rows.schema, compression="lz4", use_compliant_nested_type=False) as writer:
+    """Write rows to a Parquet file that more than one look is needed at, in the types of a snapshot's.
+
+    :returns: its path.
+    :raises DataError: when a value can't be kept.
+    """
+    schema = kept_schema(rows.schema)
+    with pq.ParquetWriter(path, schema, compression="lz4", use_compliant_nested_type=False) as writer:
         for batch in rows:
-            writer.write_batch(batch)
+            writer.write_batch(kept_batch(batch, schema))
     return str(path)
 
 

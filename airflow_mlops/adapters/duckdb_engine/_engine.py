@@ -13,11 +13,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from airflow_mlops.errors import DataError, IntegrityError, MlopsError, UnavailableError, bounded, did_you_mean
+from airflow_mlops.errors import DataError, IntegrityError, MlopsError, UnavailableError
 
-__all__ = ["connect", "literal", "name", "one_row", "open_engine", "paths", "stored", "stream"]
+__all__ = ["BATCH_ROWS", "connect", "literal", "name", "one_row", "open_engine", "paths", "stored", "stream"]
 
-_BATCH_ROWS = 65_536
+BATCH_ROWS = 65_536
 _MEMORY_LIMIT = "2GB"
 
 _LOST = (
@@ -49,10 +49,11 @@ def open_engine(overflow: str, memory_limit: str) -> duckdb.DuckDBPyConnection:
 
 
 @contextlib.contextmanager
-def connect(subject: str, *, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(subject: str, *, memory_limit: str | None = None, advice: str = "") -> Iterator[duckdb.DuckDBPyConnection]:
     """Give an engine of its own, with bounded memory and a folder for what does not fit, and say what fails.
 
     :param memory_limit: how much memory it takes before it goes to disk; ``None``: 2 GB.
+    :param advice: what state things are left in, and what to do, where the data is bad.
     :raises DataError: when what it reads can't be computed.
     :raises IntegrityError: when a file of ours is damaged.
     :raises UnavailableError: when a file or the engine is lost, or memory or disk do not suffice.
@@ -67,23 +68,17 @@ def connect(subject: str, *, memory_limit: str | None = None) -> Iterator[duckdb
         try:
             yield connection
         except (duckdb.Error, pa.ArrowException) as error:
-            raise _meaning(subject, error, limit) from error
+            raise _meaning(subject, error, limit, advice) from error
         except OSError as error:
             if error.errno is None and re.match(r"[A-Za-z ]+ Error: ", str(error)):
-                raise _meaning(subject, error, limit) from error  # the engine's, passed on by Arrow
+                raise _meaning(subject, error, limit, advice) from error  # the engine's, passed on by Arrow
             raise  # of whoever uses the connection
 
 
 @contextlib.contextmanager
-def stream(sql: str, then: str = "", *, subject: str, timestamp: str | None = None) -> Iterator[pa.RecordBatchReader]:
+def stream(sql: str, *, subject: str) -> Iterator[pa.RecordBatchReader]:
     with connect(subject) as connection:
-        try:
-            relation = connection.sql(sql + then)
-        except duckdb.BinderException:
-            _require_column(connection.sql(sql).columns, timestamp, subject)
-            raise
-        _require_column(relation.columns, timestamp, subject)
-        yield relation.to_arrow_reader(_BATCH_ROWS)
+        yield connection.sql(sql).to_arrow_reader(BATCH_ROWS)
 
 
 def stored(parquet: str | Sequence[str]) -> str:
@@ -101,14 +96,6 @@ def one_row(parquet: str, expressions: str) -> tuple[Any, ...]:
         rows = connection.execute(f"SELECT {expressions} FROM {stored(parquet)}").fetchall()
     row: tuple[Any, ...] = rows[0]  # an aggregate without GROUP BY gives exactly one
     return row
-
-
-def _require_column(columns: Sequence[str], timestamp: str | None, subject: str) -> None:
-    if timestamp and timestamp not in columns:
-        raise DataError(
-            f"{subject}: the timestamp column {timestamp!r} is not in the data. Columns: "
-            f"{bounded(columns, 20)}.{did_you_mean(timestamp, columns)}"
-        )
 
 
 def name(column: str) -> str:
@@ -129,7 +116,7 @@ def paths(files: Sequence[str]) -> str:
     return literal([file if "://" in file else glob.escape(file) for file in files])
 
 
-def _meaning(subject: str, error: Exception, limit: str) -> MlopsError:
+def _meaning(subject: str, error: Exception, limit: str, advice: str) -> MlopsError:
     """Return what an error of the engine says: a file of ours is damaged, something is lost, or the data is bad."""
     message = str(error)
     if _DAMAGE.search(message):
@@ -139,7 +126,7 @@ def _meaning(subject: str, error: Exception, limit: str) -> MlopsError:
         )
     if isinstance(error, (*_LOST, MemoryError)) or message.startswith(_LOST_SAID):
         return _lost(subject, error, limit)
-    return DataError(f"{subject} can't be read: {_first_lines(error)}")
+    return DataError(f"{subject} can't be read: {_first_lines(error)}" + (f"\n{advice}" if advice else ""))
 
 
 def _lost(subject: str, error: Exception, limit: str) -> UnavailableError:

@@ -150,7 +150,10 @@ class CsvSource:
         if not as_utf8(filesystem, file, self._settings, copy):
             return read_head(filesystem, file, self._settings)
         self.originals[str(copy)] = file
-        return replace(read_head(fsspec.filesystem("file"), str(copy), self._settings), file=str(copy))
+        try:
+            return read_head(fsspec.filesystem("file"), str(copy), self._settings)
+        except DataError as error:
+            raise DataError(str(error).replace(str(copy), file)) from error
 
     def _value(self, column: str) -> str:
         """Return SQL for a column's text."""

@@ -20,6 +20,7 @@ __all__ = ["CsvHead", "as_utf8", "bad_byte", "delimiter_of", "read_head"]
 
 _DELIMITERS = (",", ";", "\t", "|")
 _BLOCK = 1 << 20
+_ENDS = (b"\n", b"\r")
 _MAX_HEAD = 1 << 24
 _UTF8 = ("utf-8", "utf-8-sig", "ascii")
 _NUMBER = r"[+-]?\d+([.,]\d+)*(e[+-]?\d+)?"
@@ -42,17 +43,19 @@ class CsvHead:
 def read_head(filesystem: Any, file: str, settings: CsvSpec) -> CsvHead:
     """Look at a UTF-8 file's first lines and its last byte.
 
-    :raises DataError: when it has no usable header, or was cut off.
+    :raises DataError: when it has no usable header, may be delimited in two ways, or was cut off.
     """
-    if settings.final_newline == "required" and not _is_compressed(file):
-        _require_final_newline(filesystem, file)
     lines = _first_lines(filesystem, file)
-    delimiter = settings.delimiter or _sniffed(lines, settings)
-    first = next(_records(lines, delimiter or ",", settings), [])
-    if not settings.header:
-        return CsvHead(file=file, delimiter=delimiter, names=settings.columns or ())
-    _require_header(file, first, delimiter)
-    return CsvHead(file=file, delimiter=delimiter, names=tuple(first))
+    if settings.final_newline == "required":
+        _require_final_newline(filesystem, file)
+    delimiter = settings.delimiter or _sniffed(file, lines, settings)
+    records = list(_records(lines, delimiter or ",", settings))
+    names = settings.columns or ()
+    if settings.header:
+        names = tuple(records[0]) if records else ()
+        _require_header(file, names, delimiter, settings.columns)
+    _require_no_field_more(file, records, len(names))
+    return CsvHead(file=file, delimiter=delimiter, names=names)
 
 
 def delimiter_of(heads: Sequence[CsvHead]) -> str:
@@ -135,11 +138,19 @@ def _first_lines(filesystem: Any, file: str) -> list[str]:
         text = head[:end].decode("utf-8-sig")
     except UnicodeDecodeError:
         raise (bad_byte(filesystem, file, "utf-8") or DataError(f"{file} is not in UTF-8.")) from None
+    if "\0" in text[:4]:  # valid UTF-8, but no name begins so
+        raise DataError(
+            f"{file} has zero bytes, as UTF-16 has them between letters. Nothing was kept. Set csv.encoding to what "
+            f"the file is written in, such as utf-16-le."
+        )
     return text.splitlines(keepends=True)
 
 
-def _sniffed(lines: list[str], settings: CsvSpec) -> str | None:
-    """Return the delimiter that parts the most fields, as many on every line if there is such a one."""
+def _sniffed(file: str, lines: list[str], settings: CsvSpec) -> str | None:
+    """Return the delimiter that parts the most fields, as many on every line if there is such a one.
+
+    :raises DataError: when two of them do that equally well.
+    """
     found = []
     for delimiter in _DELIMITERS:
         if delimiter in (settings.decimal, settings.thousands) and settings.decimal != ".":
@@ -147,8 +158,14 @@ def _sniffed(lines: list[str], settings: CsvSpec) -> str | None:
         counts = [len(fields) for _, fields in zip(range(20), _records(lines, delimiter, settings), strict=False)]
         if counts and max(counts) > 1:
             is_regular = len(set(counts)) == 1
-            found.append((is_regular, counts[0], delimiter))
-    return max(found, key=lambda each: each[:2])[2] if found else None
+            found.append((delimiter, (is_regular, counts[0])))
+    best = [delimiter for delimiter, rank in found if rank == max(rank for _, rank in found)]
+    if len(best) > 1:
+        raise DataError(
+            f"{file}: {' and '.join(map(repr, best))} each part its lines into as many fields. Nothing was read, "
+            f"because one of them would be wrong. Set csv.delimiter."
+        )
+    return best[0] if best else None
 
 
 def _records(lines: list[str], delimiter: str, settings: CsvSpec) -> Iterator[list[str]]:
@@ -167,9 +184,11 @@ def _records(lines: list[str], delimiter: str, settings: CsvSpec) -> Iterator[li
         return  # the engine says what is wrong, and on which line
 
 
-def _require_header(file: str, names: list[str], delimiter: str | None) -> None:
+def _require_header(file: str, names: Sequence[str], delimiter: str | None, known: Sequence[str] | None) -> None:
+    """Refuse a first line that is no header: of names that are known, or else of such that do not look like values."""
     folded = [name.casefold() for name in names]
-    like_data = [name for name in names if _DATA.fullmatch(name.strip())]
+    like_data = [name for name in names if known is None and _DATA.fullmatch(name.strip())]
+    unknown = [name for name in names if known is not None and name not in known]
     repeated = sorted({name for name in names if folded.count(name.casefold()) > 1})
     wrong = (
         f"has names that are values: {bounded(like_data, 3)}"
@@ -178,12 +197,15 @@ def _require_header(file: str, names: list[str], delimiter: str | None) -> None:
         if not all(name.strip() for name in names) or not names
         else f"has a name twice: {bounded(repeated, 3)}"
         if repeated
+        else f"has names that csv.columns does not list: {bounded(unknown, 3)}"
+        if unknown
         else None
     )
     if wrong:
         raise DataError(
             f"{file}: the header on line 1 {wrong}. Nothing was read. If the file has no header, set "
-            f"`csv.header: false` and name the columns in `csv.columns`; otherwise mend the header."
+            f"`csv.header: false` and name the columns in `csv.columns`; if these are its names, list all of them "
+            f"there; otherwise mend the header."
         )
     others = [other for other in _DELIMITERS if other != delimiter and other in names[0]]
     if len(names) == 1 and others:
@@ -193,15 +215,32 @@ def _require_header(file: str, names: list[str], delimiter: str | None) -> None:
         )
 
 
+def _require_no_field_more(file: str, records: Sequence[Sequence[str]], n_fields: int) -> None:
+    """Refuse a delimiter after the last field, which the engine would pass over; it refuses all other ragged rows."""
+    for line, fields in enumerate(records, start=1):
+        if len(fields) == n_fields + 1 and not fields[-1]:
+            raise DataError(
+                f"{file}: line {line} has {len(fields)} field(s), {n_fields} were expected: it ends with a delimiter. "
+                f"Nothing was kept. Mend the lines, or name the last column too."
+            )
+
+
 def _require_final_newline(filesystem: Any, file: str) -> None:
+    if not _is_compressed(file) and _last_byte(filesystem, file) in _ENDS:
+        return
+    n_lines, last = 1, b""
+    with _open(filesystem, file) as stream:
+        for block in iter(lambda: stream.read(_BLOCK), b""):
+            n_lines, last = n_lines + block.count(b"\n"), block[-1:]
+    if last not in _ENDS:
+        raise _cut_off(file, n_lines)
+
+
+def _last_byte(filesystem: Any, file: str) -> bytes:
     with filesystem.open(file, "rb") as stream:
         size = stream.seek(0, io.SEEK_END)
         stream.seek(max(0, size - 1))
-        if stream.read(1) in (b"\n", b"\r"):
-            return
-        stream.seek(0)
-        n_lines = 1 + sum(block.count(b"\n") for block in iter(lambda: stream.read(_BLOCK), b""))
-    raise _cut_off(file, n_lines)
+        return bytes(stream.read(1))
 
 
 def _cut_off(file: str, line: int) -> DataError:

@@ -60,6 +60,11 @@ def engine_fault(
             f"{file[1]}: its line ends are mixed, or a quote is out of place. Nothing was kept. Write one kind of line "
             f"end, and quotes only around whole fields."
         )
+    if "json_read expected records" in message:
+        return DataError(
+            f"{data.subject} have a line that is no JSON object, a value without a name, or no value at all. Nothing "
+            f"was kept. Write on each line one object of columns and values."
+        )
     return DataError(f"{data.subject} can't be read: {said}\nNothing was kept. Deliver them again.")
 
 

@@ -17,7 +17,7 @@ from airflow_mlops.adapters.duckdb_engine._engine import literal, name, open_eng
 from airflow_mlops.adapters.duckdb_engine.csv import CsvSource
 from airflow_mlops.adapters.duckdb_engine.faults import engine_fault
 from airflow_mlops.adapters.duckdb_engine.json_lines import json_lines_sql
-from airflow_mlops.adapters.duckdb_engine.parquet_kinds import require_same_kinds
+from airflow_mlops.adapters.duckdb_engine.parquet_kinds import require_same_kinds, unnamed_index
 from airflow_mlops.adapters.duckdb_engine.partitions import partition_types, require_apart
 from airflow_mlops.adapters.duckdb_engine.text_types import misfit_column
 from airflow_mlops.core.data import Window, resolve_window
@@ -29,6 +29,7 @@ __all__ = ["TypesWidenedError", "format_of", "scan_source"]
 _BATCH_ROWS = 65_536
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
+_DURATIONS = {str(kind): kind for kind in map(pa.duration, ("s", "ms", "us", "ns"))}
 _MEMORY_LIMIT = "512MB"  # rows only pass through
 
 
@@ -87,6 +88,7 @@ class _Scan:
         self._csv: CsvSource | None = None
         self._explain: Callable[[str], Exception | None] = lambda _: None
         self._parquet: Sequence[str] = ()
+        self._durations: dict[str, pa.DataType] = {}
         self.connection = open_engine(str(scratch), _MEMORY_LIMIT)
         self.connection.execute("SET autoinstall_known_extensions = false")
         if "file" not in _protocols(filesystem):
@@ -100,9 +102,11 @@ class _Scan:
             reader = (meant.order("ALL") if is_sorted else meant).to_arrow_reader(_BATCH_ROWS)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             self._fail(error)
-        return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
+        fields = [field.with_type(self._durations.get(field.name, field.type)) for field in reader.schema]
+        schema = pa.schema(fields)
+        return pa.RecordBatchReader.from_batches(schema, self._batches(reader, schema))
 
-    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    def _batches(self, reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Give the batches; what fails while they are read is no error of whom they are given to."""
         while True:
             try:
@@ -111,7 +115,7 @@ class _Scan:
                 return
             except (duckdb.Error, pa.ArrowException, OSError) as error:
                 self._fail(error)
-            yield batch
+            yield batch.cast(schema) if self._durations else batch
 
     def _sql(self, *, exact_types: bool) -> str:
         kind = format_of(self._data, self._files)
@@ -122,9 +126,12 @@ class _Scan:
         if kind == "jsonl":
             return json_lines_sql(self.connection, self._data, self._files, options, partitions)
         self._parquet = self._files
-        columns = require_same_kinds(self.connection, self._files, self._data.subject)
-        require_apart(columns, partitions, self._data.subject)
-        return f"SELECT * FROM read_parquet({paths(self._files)}, union_by_name = true, {options})"
+        kinds = require_same_kinds(self.connection, self._files, self._data.subject)
+        require_apart(kinds, partitions, self._data.subject)
+        self._durations = {column: _DURATIONS[kind] for column, kind in kinds.items() if kind in _DURATIONS}
+        index = unnamed_index(kinds, self._data.subject)
+        meant = f"* EXCLUDE ({name(index)})" if index else "*"
+        return f"SELECT {meant} FROM read_parquet({paths(self._files)}, union_by_name = true, {options})"
 
     def _csv_sql(self, *, exact_types: bool) -> str:
         source = CsvSource(self._data, self._files, filesystem=self._filesystem, scratch=self._scratch)
@@ -190,8 +197,9 @@ def _condition(relation: duckdb.DuckDBPyRelation, data: DatasetSpec, window: Win
     if window.is_open:
         return None
     column = name(data.timestamp)
-    if str(relation.types[relation.columns.index(data.timestamp)]) == "VARCHAR":
-        column = f"TRY_CAST({column} AS TIMESTAMPTZ)"  # a cast to TIMESTAMP would drop the zone
+    if str(relation.types[relation.columns.index(data.timestamp)]) in ("VARCHAR", "TIMESTAMPTZ_NS"):
+        # A cast to TIMESTAMP would drop the zone of a text, and there is none of nanoseconds with a zone.
+        column = f"TRY_CAST({column} AS TIMESTAMPTZ)"
     moment = f"TRY_CAST({column} AS TIMESTAMP)"
     bounds = [f"{moment} >= {literal(window.start)}"] if window.start else []
     bounds += [f"{moment} < {literal(window.end)}"] if window.end else []

@@ -15,6 +15,7 @@ from airflow_mlops.specs.data import CsvSpec, DatasetSpec
 __all__ = ["json_lines_sql"]
 
 _TEXTS = ("VARCHAR", "DATE", "TIME", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
+_ANY = re.compile(r"(?<![\w\"])JSON(?=[\[),]|$)")  # the engine's type of mixed values, also within another type
 
 
 def json_lines_sql(
@@ -26,16 +27,18 @@ def json_lines_sql(
 ) -> str:
     """Return a query for the rows. The types of the columns are those of all rows.
 
-    A column is text where a double would change a number of it: digits of a key, or one that is too large.
+    A column is text where a double would change a number of it: digits of a key, or one that is too large. It is text
+    too where it has values of several types, as in CSV. Objects are structs, however many keys they have.
 
     :param options: the engine's, for the partitions.
     :raises DataError: when the timestamp column mixes moments with and without a time zone, or names differ in upper
         and lower case only.
     """
     found = connection.sql(
-        f"SELECT * FROM read_ndjson({paths(files)}, union_by_name = true, hive_partitioning = false, sample_size = -1)"
+        f"SELECT * FROM read_ndjson({paths(files)}, union_by_name = true, hive_partitioning = false, sample_size = -1, "
+        f"records = true, map_inference_threshold = -1)"
     )
-    kinds = dict(zip(found.columns, map(str, found.types), strict=True))
+    kinds = {column: _ANY.sub("VARCHAR", str(kind)) for column, kind in zip(found.columns, found.types, strict=True)}
     _require_distinct(connection, data, files, list(kinds))
     require_apart(kinds, partitions, data.subject)
     looked_at = [column for column, kind in kinds.items() if kind in (*_TEXTS, "DOUBLE")]
@@ -52,7 +55,7 @@ def json_lines_sql(
 
 def _rows(files: Sequence[str], kinds: dict[str, str], options: str) -> str:
     types = ", ".join(f"{literal(column)}: {literal(kind)}" for column, kind in kinds.items())
-    return f"read_ndjson({paths(files)}, {options}, columns = {{{types}}})"
+    return f"read_ndjson({paths(files)}, {options}, records = true, columns = {{{types}}})"
 
 
 def _readings(

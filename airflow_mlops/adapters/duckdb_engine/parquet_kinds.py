@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import duckdb
+import pyarrow as pa
 
 from airflow_mlops.adapters.duckdb_engine._engine import name, paths
 from airflow_mlops.adapters.duckdb_engine.partitions import require_one_case
 from airflow_mlops.errors import DataError, bounded
 
-__all__ = ["require_same_kinds"]
+__all__ = ["require_same_kinds", "unnamed_index"]
 
 _NOTHING = ("NULL", '"NULL"')  # of which kind a column without any value may be written
+_INDEX = re.compile(r"__index_level_\d+__")
 _NUMBER = re.compile(r"\b(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(\d+,\s*\d+\))")
 _CHANGES = {"DOUBLE": re.compile(r"BIGINT|HUGEINT|DECIMAL"), "FLOAT": re.compile(r"INTEGER|BIGINT|HUGEINT|DECIMAL")}
 
@@ -21,13 +24,13 @@ _Kinds = dict[str, list[str]]
 """The files that have a column, by the kind that they have it as."""
 
 
-def require_same_kinds(connection: duckdb.DuckDBPyConnection, files: Sequence[str], subject: str) -> list[str]:
+def require_same_kinds(connection: duckdb.DuckDBPyConnection, files: Sequence[str], subject: str) -> dict[str, str]:
     """Refuse files that have a column as different kinds, which the engine would turn into a third one.
 
     Numbers of any width are one kind, as long as no value has to change; moments with a time zone and without one
     are two.
 
-    :returns: the names of all columns.
+    :returns: a kind that each column has: the engine's name of it or, of a duration, Arrow's.
     :raises DataError: naming the column, and a file for each of two kinds.
     """
     found: dict[str, _Kinds] = {}
@@ -44,13 +47,31 @@ def require_same_kinds(connection: duckdb.DuckDBPyConnection, files: Sequence[st
         common = dict(zip(rows.columns, map(str, rows.types), strict=True))
         for column, kinds in differing.items():
             _require_unchanged(connection, column, kinds, common[column])
-    return list(found)
+    return {column: next(iter(kinds), "NULL") for column, kinds in found.items()}
+
+
+def unnamed_index(kinds: Mapping[str, str], subject: str) -> str | None:
+    """Return the column that is a data frame's index of whole numbers without a name, which says nothing.
+
+    :param kinds: of all columns, from :func:`require_same_kinds`.
+    :raises DataError: when such an index may say something: it has other values, or several levels.
+    """
+    levels = [column for column in kinds if _INDEX.fullmatch(column)]
+    if len(levels) > 1 or any(not re.fullmatch("U?(TINY|SMALL|BIG)?INT(EGER)?|NULL", kinds[level]) for level in levels):
+        raise DataError(
+            f"{subject} have the index of a data frame, which has no name and is more than a number of the row: "
+            f"{bounded(f'{level} ({kinds[level]})' for level in levels)}. Nothing was read. Write the files "
+            f"with an index that has a name (frame.rename_axis('moment')) to have it as a column, or without one "
+            f"(index=False)."
+        )
+    return next(iter(levels), None)
 
 
 def _columns(
     connection: duckdb.DuckDBPyConnection, files: Sequence[str], subject: str
 ) -> Iterator[tuple[str, str, str]]:
     """Give file, name and kind of each column; parts of nested columns are in the kind."""
+    durations = _durations(connection, files)
     rows = iter(
         connection.execute(
             f"SELECT file_name, name, duckdb_type, coalesce(num_children, 0) FROM parquet_schema({paths(files)})"
@@ -65,7 +86,27 @@ def _columns(
             if column in seen:
                 raise DataError(f"{subject}: {file} has two columns {column!r}. Nothing was read. Name them apart.")
             seen.add(column)
-            yield file, column, kind
+            yield file, column, durations.get((file, column), kind)
+
+
+def _durations(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> dict[tuple[str, str], str]:
+    """Return the columns that Arrow wrote as durations: Parquet has none, and calls them integers."""
+    schemas = connection.execute(
+        f"SELECT file_name, value FROM parquet_kv_metadata({paths(files)}) WHERE key = 'ARROW:schema'"
+    ).fetchall()
+    return {
+        (file, column.name): str(column.type)
+        for file, schema in schemas
+        for column in _arrow_schema(file, schema)
+        if pa.types.is_duration(column.type)
+    }
+
+
+def _arrow_schema(file: str, encoded: bytes) -> pa.Schema:
+    try:
+        return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(encoded)))
+    except (ValueError, pa.ArrowException) as error:
+        raise pa.ArrowInvalid(f"{file}: its Arrow schema is corrupt: {error}") from error
 
 
 def _require_one_family(column: str, kinds: _Kinds) -> None:

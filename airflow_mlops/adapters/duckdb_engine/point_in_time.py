@@ -238,5 +238,7 @@ def _about(subject: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        lines = "\n".join(str(error).splitlines()[:6])
-        raise DataError(f"{subject} can't be read: {lines}. Nothing was joined.") from error
+        said = str(error).partition("\n\nLINE ")[0]  # what follows is our SQL
+        raise DataError(
+            f"{subject} can't be read: {said}. Nothing was joined. Mend the source, or its `features`."
+        ) from error

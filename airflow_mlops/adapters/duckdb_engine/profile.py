@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -143,8 +143,12 @@ def _many(scan: Scan, columns: Sequence[Column]) -> dict[str, dict[str, Any]]:
 
 
 def _moment(profile: ColumnProfile, extremes: tuple[Any, Any], is_ordered: bool | None) -> ColumnProfile:
-    low, high = (None if moment is None else str(moment.isoformat()) for moment in extremes)
-    return replace(profile, minimum=low, maximum=high, is_ordered=is_ordered)
+    return replace(profile, minimum=_iso(extremes[0]), maximum=_iso(extremes[1]), is_ordered=is_ordered)
+
+
+def _iso(moment: date | str | None) -> str | None:
+    """Write a moment, which is text already where it lies beyond the years from 1 to 9999."""
+    return moment.isoformat() if isinstance(moment, date) else moment and moment.replace(" ", "T")
 
 
 def _frequent(scan: Scan, column: str) -> list[str]:
@@ -167,9 +171,10 @@ def _category(profile: ColumnProfile, column: Column, groups: Groups, n_rows: in
 
 
 def time_range(parquet: str, column: str) -> tuple[datetime | None, datetime | None]:
-    """Return the smallest and the largest timestamp; ``None`` where no value is a timestamp."""
+    """Return the smallest and the largest timestamp of the years from 1 to 9999; ``None`` where there is none."""
     moment = f"TRY_CAST({name(column)} AS TIMESTAMP)"
-    low, high = one_row(parquet, f"min({moment}), max({moment})")
+    held = f"FILTER (year({moment}) BETWEEN 1 AND 9999)"  # Python has no others
+    low, high = one_row(parquet, f"min({moment}) {held}, max({moment}) {held}")
     return low, high
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -82,7 +83,8 @@ def value_kind(values: Sequence[Any]) -> ColumnKind | None:
 def postgres_kind(type_code: int, precision: int | None, scale: int | None) -> ColumnKind | None:
     """Return what a column of PostgreSQL is read as, by its type's OID; ``None``: it can't be read.
 
-    ``numeric`` becomes float64, or int64 where it is declared without decimals and with at most 18 digits.
+    ``numeric`` becomes float64, or int64 where it is declared without decimals and with at most 18 digits. An
+    integer that a double would change is a misfit then.
     What is no number, time or array of such (JSON, UUID, enumerations, networks, geometries) becomes text.
     """
     if type_code == _NUMERIC and scale == 0 and precision is not None and precision <= _INT64_DIGITS:
@@ -113,6 +115,14 @@ def _whole(value: Decimal) -> int:
     if value != value.to_integral_value():
         raise ValueError(value)
     return int(value)  # NaN and infinity raise
+
+
+def _double(value: float | Decimal) -> float:
+    """Return the double of a number, as long as it has room for it and an integer does not become another one."""
+    made = float(value)
+    if abs(made) >= _INEXACT and made != value and (math.isinf(made) or value == int(value)):
+        raise ValueError(value)
+    return made
 
 
 def _without_zone(value: datetime) -> datetime:
@@ -150,6 +160,7 @@ def _plain(kind: pa.DataType, *types: type) -> ColumnKind:
     return ColumnKind(type=kind, accepts=frozenset(types), native=frozenset(types))
 
 
+_INEXACT = 2**53  # below it a double holds every integer
 _UNFIT = (pa.ArrowException, ArithmeticError, MisfitError, TypeError, ValueError)
 
 _TEXT = ColumnKind(type=pa.string(), accepts=None, native=frozenset({str}), convert=_text)
@@ -157,7 +168,7 @@ _TEXT = ColumnKind(type=pa.string(), accepts=None, native=frozenset({str}), conv
 _BOOL = _plain(pa.bool_(), bool)
 _INT64 = _plain(pa.int64(), int)
 _FLOAT64 = ColumnKind(
-    type=pa.float64(), accepts=frozenset({int, float, Decimal}), native=frozenset({float}), convert=float
+    type=pa.float64(), accepts=frozenset({int, float, Decimal}), native=frozenset({float}), convert=_double
 )
 _WHOLE_NUMERIC = ColumnKind(type=pa.int64(), accepts=frozenset({Decimal}), native=frozenset(), convert=_whole)
 _BINARY = _plain(pa.binary(), bytes, bytearray, memoryview)

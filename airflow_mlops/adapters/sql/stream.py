@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -189,10 +190,12 @@ class _Reader:
         shown = repr(value)
         shown = shown if len(shown) <= 80 else f"{shown[:80]}…"
         expected = f"the column is {required}" if required else "a column is of numbers, text, bytes, moments or days"
+        is_exact = required == pa.float64() and isinstance(value, int | Decimal)
+        cast = " AS text, which keeps each digit," if is_exact else ""
         return DataError(
             f"{self._subject} gives {shown} ({type(value).__name__}) in column {self._names[at]!r}, row {row + 1}; "
-            f"{expected}. Nothing was kept and the champion stays. Mend that row, or CAST the column "
-            f"in data.query."
+            f"{expected}. Nothing was kept and the champion stays. Mend that row, or CAST the column"
+            f"{cast} in data.query."
         )
 
 
