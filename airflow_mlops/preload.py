@@ -31,8 +31,10 @@ AUTHORING_MODULES = ("airflow_mlops.pipelines", "airflow_mlops.operators", "airf
 
 HEAVY_MODULES = (
     *AUTHORING_MODULES,
+    "airflow_mlops.steps.evaluate",
     "airflow_mlops.steps.pipeline",
     "airflow_mlops.steps.runner",
+    "airflow_mlops.steps.train",
     "airflow_mlops.steps.tune",
     "airflow_mlops.adapters.evidently",
     "airflow_mlops.adapters.fairness",

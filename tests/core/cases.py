@@ -9,9 +9,9 @@ import numpy as np
 from airflow_mlops.core.slices import SlicedColumn, SliceScore, score_slice
 
 
-def score_slices(column: SlicedColumn, *, challenger: Any, champion: Any = None) -> list[SliceScore]:
+def score_slices(column: SlicedColumn, *, challenger: Any, champion: Any = None) -> tuple[SliceScore, ...]:
     """Return the scores of all slices of a column."""
-    return [
+    return tuple(
         score_slice(part, np.flatnonzero(column.codes == code), challenger=challenger, champion=champion)
         for code, part in enumerate(column.slices)
-    ]
+    )
