@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from airflow_mlops.core.data import Column, DatasetSnapshot
 from airflow_mlops.core.evaluate import EvaluationReport, SliceComparison
+from airflow_mlops.core.export import ExportReport
 from airflow_mlops.core.lineage import TrainingRecord
 from airflow_mlops.core.metrics import worsening
 from airflow_mlops.core.monitor import DriftReport, DriftStatus
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.serving import ServingReport
 from airflow_mlops.core.train import choose_features
+from airflow_mlops.core.tune import TuningResult
 from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.errors import bounded
 
@@ -60,7 +62,9 @@ class ModelCard:
     snapshot: DatasetSnapshot | None = None
     validation: ValidationReport | None = None
     drift: DriftReport | None = None
+    tuning: TuningResult | None = None
     serving: ServingReport | None = None
+    export: ExportReport | None = None
 
     @property
     def source(self) -> str:

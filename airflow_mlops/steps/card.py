@@ -9,11 +9,13 @@ from airflow_mlops.adapters import markdown
 from airflow_mlops.core.card import ModelCard
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.export import ExportReport
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.lineage import TrainingRecord
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.promote import CARD_TAG, ModelVersion
 from airflow_mlops.core.serving import ServingReport
+from airflow_mlops.core.tune import TuningResult
 from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.core.values import PipelineRun, Value
 from airflow_mlops.errors import IntegrityError
@@ -76,9 +78,8 @@ def _gather(version: ModelVersion, blessing: Blessing, description: str, platfor
     """Read what the steps before have recorded."""
     record, _ = load_record(version, platform=platform)
     evidence = ("evidence", folder_name(version.model_name), f"{short(version.evidence_digest)}.json")
-    validation = _report(ValidationReport, "validation", record.run, platform)
-    drift = _report(DriftReport, "drift", record.run, platform)
     serving = _report(ServingReport, "serving", record.run, platform)
+    export = _report(ExportReport, "export", record.run, platform)
     return ModelCard(
         version=version,
         description=description,
@@ -86,9 +87,11 @@ def _gather(version: ModelVersion, blessing: Blessing, description: str, platfor
         evaluation=EvaluationReport.from_dict(platform.storage.read_json(*evidence)),
         reasons=blessing.reasons,
         snapshot=_snapshot(record, platform),
-        validation=validation,
-        drift=drift,
+        validation=_report(ValidationReport, "validation", record.run, platform),
+        drift=_report(DriftReport, "drift", record.run, platform),
+        tuning=_report(TuningResult, "tuning", record.run, platform),
         serving=serving if serving and serving.model_digest == version.model_digest else None,
+        export=export if export and export.model_digest == version.model_digest else None,
     )
 
 

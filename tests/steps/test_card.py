@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from airflow_mlops.core.export import ExportReport
 from airflow_mlops.core.lineage import RECORD_TAG
 from airflow_mlops.core.promote import CARD_TAG, ModelVersion
-from airflow_mlops.core.serving import ServingCheck, ServingFootprint, ServingReport
+from airflow_mlops.core.serving import ServingReport
+from airflow_mlops.core.tune import TuningResult
 from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.steps.card import read_card, write_card
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import register_model
+from tests.core.test_values import EXAMPLES
 from tests.steps.cases import Bench, left_by, run_named
 from tests.steps.test_evaluate import buyers, of_buyers
 
@@ -189,28 +192,29 @@ def test_the_card_is_in_mlflow_and_in_the_storage_and_the_version_names_it(first
     assert (folder / "model_card.html").read_text() == _page(bench, result.version)
 
 
-def test_what_the_server_took_is_in_the_card_where_the_run_asked_it(first: Any):
+def test_what_was_tuned_served_and_exported_is_in_the_card_where_the_run_did_it(first: Any):
     bench, result = first
-    report = ServingReport(
-        model_name="small",
-        model_uri=result.model.model_uri,
-        model_digest=result.model.model_digest,
-        split_digest=result.split.digest,
-        settings_digest="sha256:1",
-        env_manager="local",
-        n_golden_rows=61,
-        checks=(ServingCheck(name="golden_rows", passed=True, observed="alike", expected="alike"),),
-        footprint=ServingFootprint(latency_p95_ms=12.5),
-    )
-    bench.platform.record(run_named("first"), "serving", report, "")
+    digest = result.model.model_digest
+    found = [each for each in EXAMPLES if isinstance(each, (ServingReport, ExportReport, TuningResult))]
+    for name, report in zip(("serving", "export", "tuning"), found, strict=True):
+        ours = report if name == "tuning" else replace(report, model_digest=digest)
+        bench.platform.record(run_named("first"), name, ours, "")
     write_card(result.version, result.blessing, platform=bench.platform)
     serving = _section(_card(bench), "Serving")
-    assert "- It serves: 1 checks over HTTP, 61 rows predicted alike" in serving
+    assert "- It serves: 1 checks over HTTP, 3 rows predicted alike" in serving
     assert "- Milliseconds for one row, 95 of 100: 12.5" in serving
+    assert "- As onnx: REFUSED. other labels" in serving
+    assert "- Tuned: 5 of 8 trials finished, the best with r2 0.75 over 3 fold(s)" in _section(_card(bench), "Training")
     assert "How it serves" not in _card(bench)
-    bench.platform.record(run_named("first"), "serving", replace(report, model_digest="sha256:9"), "")
+
+
+def test_reports_of_another_model_of_the_run_do_not_count(first: Any):
+    bench, result = first
+    for name, cls in (("serving", ServingReport), ("export", ExportReport)):
+        bench.platform.record(run_named("first"), name, next(e for e in EXAMPLES if isinstance(e, cls)), "")
     write_card(result.version, result.blessing, platform=bench.platform)
     assert "How it serves: the run had no serving check." in _card(bench)
+    assert "## Serving" not in _card(bench)
 
 
 def test_a_card_that_can_not_be_written_does_not_lose_the_version_and_the_next_try_writes_the_same(
