@@ -106,6 +106,18 @@ def _reproduce(arguments: argparse.Namespace) -> Iterator[str]:
     report.require_reproduced()
 
 
+def _card(arguments: argparse.Namespace) -> Iterator[str]:
+    from airflow_mlops.adapters.mlflow import Mlflow
+    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.steps import Platform
+    from airflow_mlops.steps.card import read_card
+
+    root = os.path.abspath(arguments.storage_root)
+    platform = Platform(Storage(root), Mlflow(arguments.tracking_uri or f"sqlite:///{root}/mlflow.db"))
+    platform.mlflow.check()
+    yield read_card(arguments.model_uri, platform=platform).rstrip("\n")
+
+
 def _prune(arguments: argparse.Namespace) -> Iterator[str]:
     from datetime import UTC, datetime, timedelta
 
@@ -218,6 +230,10 @@ def _parser() -> argparse.ArgumentParser:
         help="of predictions, in parts of their size, where it was trained with several threads (default: 1e-6)",
     )
     reproduce.set_defaults(command=_reproduce)
+
+    card = commands.add_parser("card", parents=[root, tracking], help="print the model card of a version, as Markdown")
+    card.add_argument("model_uri", metavar="MODEL_URI", help="models:/name/7, or models:/name@champion")
+    card.set_defaults(command=_card)
 
     power = commands.add_parser("power", parents=[root], help="say how large a difference the gate can see")
     power.add_argument("model", metavar="MODEL")

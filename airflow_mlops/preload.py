@@ -32,6 +32,7 @@ AUTHORING_MODULES = ("airflow_mlops.pipelines", "airflow_mlops.operators", "airf
 HEAVY_MODULES = (
     *AUTHORING_MODULES,
     "airflow_mlops.steps.evaluate",
+    "airflow_mlops.steps.card",
     "airflow_mlops.steps.pipeline",
     "airflow_mlops.steps.runner",
     "airflow_mlops.steps.train",

@@ -249,6 +249,14 @@ def test_pruning_by_a_registry_that_knows_no_snapshot_is_refused(shell: Shell):
     assert "Nothing was pruned." in err
 
 
+def test_the_model_card_of_a_version_is_printed(shell: Shell):
+    shell.run()
+    status, out, _ = shell.on_mlflow("card", "models:/small/1")
+    assert status == 0
+    assert out.startswith("# Model card: small, version 1\n\n**What it is for:**")
+    assert shell.on_mlflow("card", "models:/small/2")[0] == 1
+
+
 def test_a_version_is_reproduced_with_status_0(shell: Shell):
     shell.run()
     status, out, err = shell.on_mlflow("reproduce", "models:/small/1")

@@ -32,7 +32,7 @@ from mlflow.models import Model, infer_signature
 
 from airflow_mlops.adapters.mlflow_auth import sending
 from airflow_mlops.adapters.mlflow_source import FileSource
-from airflow_mlops.core.promote import CHAMPION, ModelVersion
+from airflow_mlops.core.promote import CARD_TAG, CHAMPION, ModelVersion
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.errors import IntegrityError, MlopsError, UnavailableError
 
@@ -273,6 +273,12 @@ class Mlflow:
             )
         return self._version(version)
 
+    def set_version_tag(self, version: ModelVersion, key: str, value: str) -> ModelVersion:
+        """Set a tag on a version, and return the version with it."""
+        with self._session() as client:
+            client.set_model_version_tag(version.model_name, str(version.model_version), key, value)
+        return self.get_version(version.model_name, version.model_version)
+
     def snapshot_digests(self) -> tuple[frozenset[str], frozenset[tuple[str, int]]]:
         """Return the snapshots that any run or any version refers to, and all versions by name and number.
 
@@ -353,6 +359,7 @@ class Mlflow:
             evidence_digest=tags.get("mlops.evidence_digest", ""),
             tags=tags,
             url=self.version_url(version.name, int(version.version)),
+            report_uri=tags.get(CARD_TAG, ""),
         )
 
     @contextlib.contextmanager

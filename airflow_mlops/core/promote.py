@@ -11,6 +11,7 @@ from airflow_mlops.core.values import Value
 from airflow_mlops.errors import IntegrityError, PromotionConflictError
 
 __all__ = [
+    "CARD_TAG",
     "CHAMPION",
     "ModelVersion",
     "PromotionRecord",
@@ -22,11 +23,16 @@ __all__ = [
 ]
 
 CHAMPION = "champion"
+CARD_TAG = "mlops.card"
+"""The tag of a version that says where its card lies, below the storage root."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelVersion(Value):
-    """A version in the registry, with what it can be traced by."""
+    """A version in the registry, with what it can be traced by.
+
+    :param report_uri: its model card, below the storage root; empty where there is none.
+    """
 
     model_name: str
     model_version: int
@@ -36,6 +42,7 @@ class ModelVersion(Value):
     evidence_digest: str
     tags: dict[str, str] = field(default_factory=dict)
     url: str = ""
+    report_uri: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

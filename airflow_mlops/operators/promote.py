@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.errors import SpecError
-from airflow_mlops.operators._base import Document, MlflowLink, StepOperator
+from airflow_mlops.operators._base import Document, MlflowLink, ReportLink, StepOperator
 from airflow_mlops.specs.promote import PromotionSpec
 
 if TYPE_CHECKING:
@@ -16,22 +16,24 @@ __all__ = ["PromoteModelOperator", "RegisterModelOperator", "RollbackModelOperat
 
 
 class RegisterModelOperator(StepOperator):
-    """Register a blessed model as a version; the same model is the same version.
+    """Register a blessed model as a version, and write its card; the same model is the same version.
 
-    Gives a :class:`~airflow_mlops.core.promote.ModelVersion`. See
+    Gives a :class:`~airflow_mlops.core.promote.ModelVersion`; *Report* leads to the card. See
     :func:`~airflow_mlops.steps.promote.register_model`.
 
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
     :param blessing: what :class:`~airflow_mlops.operators.BlessModelOperator` gave. (templated)
+    :param description: what the model is for, for its card. (templated)
     """
 
-    template_fields = ("model", "blessing", *StepOperator.template_fields)
-    operator_extra_links = (MlflowLink(),)
+    template_fields = ("model", "blessing", "description", *StepOperator.template_fields)
+    operator_extra_links = (ReportLink(), MlflowLink())
 
-    def __init__(self, *, model: Document, blessing: Document, **kwargs: Any) -> None:
+    def __init__(self, *, model: Document, blessing: Document, description: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.model = model
         self.blessing = blessing
+        self.description = description
 
     def call_step(self, run: PipelineRun) -> ModelVersion:
         """Register."""
@@ -40,7 +42,10 @@ class RegisterModelOperator(StepOperator):
         from airflow_mlops.steps.promote import register_model
 
         return register_model(
-            TrainedModel.from_dict(self.model), Blessing.from_dict(self.blessing), platform=self.platform()
+            TrainedModel.from_dict(self.model),
+            Blessing.from_dict(self.blessing),
+            description=self.description,
+            platform=self.platform(),
         )
 
 

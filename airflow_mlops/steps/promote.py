@@ -35,9 +35,15 @@ Plan = Callable[[list[PromotionRecord]], tuple[int, str]]
 """From the journal to the version that is to serve, and why; it raises to refuse."""
 
 
-def register_model(model: TrainedModel, blessing: Blessing, *, platform: Platform) -> ModelVersion:
-    """Register a blessed model as a version. The same model is the same version, however often it is asked for.
+def register_model(
+    model: TrainedModel, blessing: Blessing, *, description: str = "", platform: Platform
+) -> ModelVersion:
+    """Register a blessed model as a version, and write its card.
 
+    The same model is the same version, however often it is asked for. A card that can't be written is no reason to
+    lose the version: it is left out with a warning, and the next try writes it.
+
+    :param description: what the model is for, for its card.
     :raises NotBlessedError: when the gate did not bless it.
     :raises IntegrityError: when the blessing is another model's.
     """
@@ -45,10 +51,17 @@ def register_model(model: TrainedModel, blessing: Blessing, *, platform: Platfor
         raise IntegrityError(f"The blessing is not of {model.model_uri}. Nothing was registered.")
     if not blessing.is_blessed:
         raise NotBlessedError(f"{blessing} Nothing was registered and the champion stays.")
-    found = platform.mlflow.find_version(model.model_name, model.model_digest)
-    if found:
-        log.info("version found from an earlier try: model_version=%d", found.model_version)
-        return found
+    from airflow_mlops.steps.card import write_card  # which reads the training's record, and that the journal, here
+
+    version = platform.mlflow.find_version(model.model_name, model.model_digest)
+    if version:
+        log.info("version found from an earlier try: model_version=%d", version.model_version)
+    else:
+        version = _create_version(model, blessing, platform)
+    return version if version.report_uri else write_card(version, blessing, description=description, platform=platform)
+
+
+def _create_version(model: TrainedModel, blessing: Blessing, platform: Platform) -> ModelVersion:
     tags = {
         "mlops.model_digest": model.model_digest,
         "mlops.snapshot_digest": model.snapshot_digest,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import tempfile
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from airflow_mlops.adapters import arrow, code_version, threads, user_code
 from airflow_mlops.adapters.environment import describe_environment
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.lineage import TrainingRecord
-from airflow_mlops.core.promote import CHAMPION, ModelVersion
+from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.reproduce import (
     Agreement,
     Difference,
@@ -35,6 +34,7 @@ from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.steps._models import LoadedModel, load_model
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._refit import outputs_of, params_of, refit
+from airflow_mlops.steps._versions import find_version
 from airflow_mlops.steps.data import check_snapshot, load_snapshot
 from airflow_mlops.steps.features import SnapshotFeatures
 from airflow_mlops.steps.lineage import describe_code, load_record
@@ -43,8 +43,6 @@ from airflow_mlops.steps.split import split_dataset
 __all__ = ["reproduce_version"]
 
 log = logging.getLogger(__name__)
-
-_URI = re.compile(r"models:/(?P<name>[^/@]+)(/(?P<version>[0-9]+)|@(?P<alias>[^/@]+))")
 
 
 def reproduce_version(model_uri: str, *, platform: Platform, tolerance: float = 1e-6) -> ReproductionReport:
@@ -62,7 +60,7 @@ def reproduce_version(model_uri: str, *, platform: Platform, tolerance: float = 
         vouched for.
     :raises UnavailableError: when MLflow or the storage does not answer.
     """
-    version = _find_version(model_uri, platform)
+    version = find_version(model_uri, platform=platform)
     record, packages = load_record(version, platform=platform)
     differences = [*_compare_code(record), *_compare_environment(record, packages)]
     required = 0.0 if record.n_threads == 1 else tolerance
@@ -87,18 +85,6 @@ def reproduce_version(model_uri: str, *, platform: Platform, tolerance: float = 
     )
     log.info("reproduction: is_reproduced=%s n_differences=%d", report.is_reproduced, len(report.differences))
     return report
-
-
-def _find_version(model_uri: str, platform: Platform) -> ModelVersion:
-    parts = _URI.fullmatch(model_uri)
-    if not parts or parts["alias"] not in (None, CHAMPION):
-        raise SpecError(
-            f"{model_uri!r} names no version. Write models:/name/7, or models:/name@{CHAMPION}. Nothing was trained."
-        )
-    number = platform.mlflow.get_alias(parts["name"]) if parts["alias"] else int(parts["version"])
-    if number is None:
-        raise SpecError(f"{model_uri}: no version of {parts['name']!r} is {CHAMPION}. Name one by its number.")
-    return platform.mlflow.get_version(parts["name"], number)
 
 
 def _compare_code(record: TrainingRecord) -> list[Difference]:

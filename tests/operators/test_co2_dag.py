@@ -88,6 +88,7 @@ def test_tasks_link_to_the_report_that_they_stored(house: House):
         ("evaluate", "evaluation"),
         ("validate_serving", "serving"),
         ("bless", "blessing"),
+        ("register", "model_card"),
     ):
         link = ended.xcoms[task, "_link_ReportLink"]
         path = ended.result(task)["report_uri"]
