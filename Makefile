@@ -21,7 +21,7 @@ lint: .venv/installed  ## Check style, types and floors
 	$(BIN)/lint-imports --no-cache
 
 unit: .venv/installed  ## Run what needs no server
-	$(BIN)/python -m pytest -m "not standalone"
+	$(BIN)/python -m pytest -m "not standalone" --numprocesses 2 --dist loadfile
 
 integration: .venv/installed  ## Run what starts Airflow and MLflow, the demo among it
 	$(BIN)/python -m pytest -m standalone
