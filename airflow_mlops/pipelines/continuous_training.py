@@ -145,7 +145,10 @@ class ContinuousTraining(PipelineSpec):
                     operators.ExportModelOperator(task_id="export", export=spec["export"], **made) >> bless
             with TaskGroup("promotion", prefix_group_id=False, tooltip="Register it, make it champion"):
                 register = operators.RegisterModelOperator(
-                    task_id="register", model=train.output, blessing=bless.output
+                    task_id="register",
+                    model=train.output,
+                    blessing=bless.output,
+                    description=_as_written(self.description),
                 )
                 operators.PromoteModelOperator(
                     task_id="promote",

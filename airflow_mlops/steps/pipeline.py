@@ -128,6 +128,6 @@ def run_pipeline(
     )
     if not blessing.is_blessed:
         return result
-    version = register_model(model, blessing, platform=platform)
+    version = register_model(model, blessing, description=spec.description, platform=platform)
     promotion = promote_model(version, blessing, platform=platform, run=run, policy=spec.promotion.policy)
     return replace(result, version=version, promotion=promotion)
