@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -22,11 +23,14 @@ __all__ = [
     "has_profile",
     "is_moment",
     "is_numeric",
+    "may_be_key",
 ]
 
 OTHER = "(other)"
 MAX_CATEGORIES = 100
 N_TOP_VALUES = 20
+
+_ABOUT_ALL = 0.9  # different values are counted within a few percent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +146,32 @@ def is_numeric(arrow_type: str) -> bool:
 def is_moment(arrow_type: str) -> bool:
     """Return whether a column's type, as text, is a date or a timestamp."""
     return arrow_type.startswith(("timestamp", "date"))
+
+
+def may_be_key(profile: ColumnProfile) -> bool:
+    """Return whether every row may have a value of its own, as keys and running numbers have.
+
+    Numbers may be different by chance. If ``n`` of them were drawn from as many as lie between the smallest and the
+    largest, :math:`n (n - 1) / 2 r` pairs would be equal, and none with a probability of about ``exp`` of minus that
+    (the birthday problem; Feller, 1968, II.3): they are a key where that is less than one in a hundred.
+
+    >>> may_be_key(ColumnProfile(name="id", edges=(), counts={"all": 300}, n_distinct=300, minimum=1, maximum=300))
+    True
+    >>> may_be_key(ColumnProfile(name="fee", edges=(), counts={"all": 300}, n_distinct=300, minimum=1, maximum=10**6))
+    False
+    """
+    n_values = profile.n_rows - profile.n_null - profile.n_nan
+    if n_values < 2 or (profile.n_distinct or 0) < _ABOUT_ALL * n_values:
+        return False
+    if profile.edges is None:
+        return True
+    low, high = profile.minimum, profile.maximum
+    if not isinstance(low, float | int) or not isinstance(high, float | int):
+        return False
+    values = (low, high, *(float(text) for text, _ in profile.top_values))
+    if not all(float(value).is_integer() for value in values):  # a measurement
+        return False
+    return n_values * (n_values - 1) / (2 * (high - low + 1)) > math.log(100)
 
 
 def has_profile(arrow_type: str) -> bool:

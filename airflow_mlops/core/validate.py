@@ -24,6 +24,7 @@ __all__ = [
     "check_verdicts",
     "decide_action",
     "findings_of",
+    "make_finding",
     "reach_verdict",
 ]
 
@@ -174,7 +175,8 @@ class ValidationReport(Value):
         )
 
 
-_SHIFTS = ("category_new", "serving_category_new", "serving_skew")
+_MAX_EXAMPLES = 3
+_SHIFTS = ("category_new", "serving_category_new", "serving_skew", "timestamp_order", "value_range")
 
 
 def decide_action(
@@ -200,6 +202,27 @@ def action_of(check: Check, expectation: Mapping[str, Any], policy: PolicySpec) 
         severity=check.severity,
         policy=policy,
         on_failure=(expectation.get("meta") or {}).get("on_failure"),
+    )
+
+
+def make_finding(
+    rule: str,
+    column: str | None,
+    observed: str,
+    expected: str,
+    policy: PolicySpec,
+    severity: Severity = Severity.CRITICAL,
+    examples: Sequence[str] = (),
+) -> Finding:
+    """Return a finding that is made beside the suite, with a few of its examples and with what it leads to."""
+    return Finding(
+        rule=rule,
+        severity=severity,
+        column=column,
+        observed=observed,
+        expected=expected,
+        examples=tuple(text[:80] for text in examples[:_MAX_EXAMPLES]),
+        action=decide_action(rule=rule, column=column, severity=severity, policy=policy),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from airflow_mlops.adapters import arrow, duckdb_engine, great_expectations, ibis_rules, user_code
 from airflow_mlops.core.compare import (
     BUILT_IN_RULES,
+    check_order,
     check_timestamp,
     compare_with_reference,
     compare_with_serving,
@@ -18,6 +19,7 @@ from airflow_mlops.core.compare import (
     no_requests,
     nothing_checked,
 )
+from airflow_mlops.core.compare_values import bins_to_count
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.profile import DatasetProfile
 from airflow_mlops.core.validate import (
@@ -208,19 +210,30 @@ def _look(
     if not expectations and reference is None:
         findings += (nothing_checked(validation.policy),)
     if reference:
-        findings += compare_with_reference(
-            reference=reference.snapshot,
-            reference_profile=reference.profile,
-            current=snapshot,
-            current_profile=profile,
-            validation=validation,
-        )
+        findings += _compare(snapshot, profile, validation, reference)
+    else:
+        findings += check_order(snapshot, profile, validation.policy)
     named = [name for entry in expectations for name in ibis_rules.columns_of(entry)]
     findings += missing_columns(named, findings, snapshot, validation.policy)
     findings += empty_columns(_with_values(expectations), findings, profile, validation.policy)
     checks = _run_suite(snapshot, expectations)
     findings += findings_of(checks, expectations, validation.policy)
     return checks, tuple(_with_examples(finding, snapshot) for finding in findings)
+
+
+def _compare(
+    snapshot: DatasetSnapshot, profile: DatasetProfile, validation: ValidationSpec, reference: _Reference
+) -> tuple[Finding, ...]:
+    """Compare with the champion's data; rows are read only where the profiles leave open how many are new."""
+    bins = bins_to_count(reference=reference.profile, current=profile, validation=validation)
+    return compare_with_reference(
+        reference=reference.snapshot,
+        reference_profile=reference.profile,
+        current=snapshot,
+        current_profile=profile,
+        counted=duckdb_engine.count_columns(snapshot.data_uri, bins)[1] if bins else (),
+        validation=validation,
+    )
 
 
 def _with_values(expectations: Expectations) -> list[str]:

@@ -158,6 +158,16 @@ def test_a_rule_that_no_single_row_breaks_can_not_lead_to_quarantine(bench: Benc
         validate(bench, frame, expectations=[MEAN], policy={"rules": {MEAN["type"]: "QUARANTINE"}})
 
 
+def test_a_first_batch_out_of_order_is_no_pass(bench: Bench):
+    frame = people().assign(at=pd.date_range("2026-01-01", periods=200, freq="D")[::-1].astype(str))
+    bench.deliver(frame)
+    data = DatasetSpec(path=str(bench.inbox), timestamp="at")
+    snapshot = snapshot_dataset(data, dataset="people", storage=bench.platform.storage)
+    report = validate_dataset(snapshot, ValidationSpec(expectations=[AGE]), platform=bench.platform, run=run_named("r"))
+    assert report.verdict is Verdict.RETRAIN
+    assert [finding.rule for finding in report.findings] == ["timestamp_order"]
+
+
 def test_an_expectation_may_say_itself_what_it_leads_to(bench: Bench):
     entry = {**AGE, "meta": {"on_failure": "RETRAIN"}}
     report = validate(bench, with_bad_rows(people()), expectations=[entry])
@@ -217,6 +227,13 @@ def test_an_inferred_suite_is_met_by_its_own_data_and_names_keys_domains_and_ran
     report = validate(bench, people(), expectations=suite["expectations"])
     assert {check.outcome for check in report.checks} == {Outcome.MET}
     assert infer_suite(snapshot, storage=bench.platform.storage) == suite
+
+
+def test_amounts_that_happen_to_differ_are_no_key_and_running_numbers_are(bench: Bench):
+    frame = people(300).assign(fee=np.random.default_rng(3).choice(1_000_000, 300, replace=False))
+    suite = infer_suite(snapshot_of(bench, frame), storage=bench.platform.storage)
+    keys = [e["kwargs"]["column"] for e in suite["expectations"] if e["type"] == "expect_column_values_to_be_unique"]
+    assert keys == ["id"]
 
 
 def test_rows_that_come_twice_break_an_inferred_suite_also_where_no_column_is_a_key(bench: Bench):
