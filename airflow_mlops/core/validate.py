@@ -13,6 +13,7 @@ from airflow_mlops.errors import DataError, DataHaltedError, SpecError, bounded,
 from airflow_mlops.specs.validate import PolicySpec
 
 __all__ = [
+    "IN_THE_REST",
     "Check",
     "Finding",
     "Outcome",
@@ -51,6 +52,9 @@ class Verdict(StrEnum):
     UNDECIDED = "UNDECIDED"
     HALT = "HALT"
 
+
+IN_THE_REST = " (in the rest)"
+"""Stands after the rule of what is found in the rows that a quarantine left."""
 
 _GRAVITY = {verdict: rank for rank, verdict in enumerate(Verdict)}
 
@@ -147,7 +151,10 @@ class ValidationReport(Value):
         """What a shift in values gives the retrain decision; nothing when the data halted."""
         if self.accepted is None:
             return ()
-        return tuple(str(finding) for finding in self.findings if finding.action is Verdict.RETRAIN)
+        found = [finding for finding in self.findings if finding.action is Verdict.RETRAIN]
+        if self.verdict is Verdict.QUARANTINE:  # what only the rows that were set aside showed is gone
+            found = [finding for finding in found if finding.rule.endswith(IN_THE_REST) or finding.rule in _OF_REQUESTS]
+        return tuple(map(str, found))
 
     def require_accepted(self) -> DatasetSnapshot:
         """Return the snapshot that may be learnt from, or stop the pipeline.
@@ -176,7 +183,9 @@ class ValidationReport(Value):
 
 
 _MAX_EXAMPLES = 3
-_SHIFTS = ("category_new", "serving_category_new", "serving_skew", "timestamp_order", "value_range")
+
+_OF_REQUESTS = ("serving_category_new", "serving_skew")
+_SHIFTS = ("category_new", "timestamp_order", "value_range", *_OF_REQUESTS)
 
 
 def decide_action(

@@ -34,6 +34,7 @@ def good_frame(n_rows: int = 400, *, first: int = 0) -> pd.DataFrame:
             "city": rng.choice(CITIES, n_rows),
             "spent": (age * 2 + rng.normal(0, 5, n_rows)).round(2),
             "rooms": rng.integers(1, 6, n_rows),
+            "is_known": True,
         }
     )
 
@@ -231,6 +232,33 @@ def test_values_that_no_rule_is_about_are_held_against_those_of_the_champion(
     assert report.verdict is Verdict.RETRAIN
     (reason,) = report.retrain_reasons
     assert reason.startswith(text)
+
+
+def _another_answer(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(is_known=frame.index != 4)
+
+
+QUARANTINED = {
+    "a number": (_absurd, "value_range"),
+    "a code": (lambda frame: frame.assign(rooms=frame["rooms"].where(frame.index != 4, 7)), "category_new"),
+    "a text": (lambda frame: frame.assign(city=frame["city"].where(frame.index != 4, "Cork")), "category_new"),
+    "a truth": (_another_answer, "category_new"),
+}
+
+
+@pytest.mark.parametrize("fault", QUARANTINED)
+def test_rows_with_values_that_the_champion_never_saw_can_be_set_aside(fault: str, serving: Bench, tmp_path: Path):
+    change, rule = QUARANTINED[fault]
+    exists = {"type": "expect_column_to_exist", "kwargs": {"column": "id"}}
+    validation = ValidationSpec(expectations=(exists,), policy={"rules": {rule: "QUARANTINE"}})
+    report = look(serving, batch_of(change(good_frame(first=1000)), tmp_path / fault), validation)
+    assert (report.verdict, report.require_accepted().n_rows) == (Verdict.QUARANTINE, 399)
+
+
+def test_a_column_that_is_gone_may_be_let_through_by_name(serving: Bench, tmp_path: Path):
+    validation = ValidationSpec(inferred=True, policy={"rules": {"column_missing:income": "PROCEED"}})
+    report = look(serving, batch_of(_vanish(good_frame(first=1000)), tmp_path / "gone"), validation)
+    assert [str(f.action) for f in report.findings if f.rule == "column_missing"] == ["PROCEED"]
 
 
 def test_the_champion_and_its_data_are_as_they_were(serving: Bench):
