@@ -203,7 +203,8 @@ def _judge_type(
         severity = Severity.WARNING
     profile = profiles.get(name)
     examples = _some_values(profile) if profile else ()
-    where = "; data.csv.types can say so where the values don't" if _is_csv(current) else ""
+    is_unsaid = _is_csv(current) and not finding.observed.endswith("string")  # such values may be of either type
+    where = "; data.csv.types can say so where the values don't" if is_unsaid else ""
     expected = finding.expected + where
     return [make_finding(finding.rule, name, finding.observed, expected, policy, severity, examples)]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_mlops.core.data import Column, DatasetSnapshot
 from airflow_mlops.core.profile import OTHER, ColumnProfile, DatasetProfile, is_moment, may_be_key
+from airflow_mlops.errors import SpecError
 
 __all__ = ["Tolerances", "propose_suite"]
 
@@ -29,12 +30,20 @@ class Tolerances:
         that has none stays without.
     :param new_category_fraction: of the rows, which may have a value that is not in the domain.
     :param size_factor: how many times more rows, or fewer.
+    :raises SpecError: when a fraction is below 0, the factor is below 1, or one of them is not finite.
     """
 
     range_fraction: float = 0.5
     missing_fraction: float = 0.05
     new_category_fraction: float = 0.05
     size_factor: float = 10.0
+
+    def __post_init__(self) -> None:
+        fractions = (self.range_fraction, self.missing_fraction, self.new_category_fraction)
+        if not all(math.isfinite(fraction) and fraction >= 0 for fraction in fractions):
+            raise SpecError(f"A tolerance must be a number from 0 on, found {self}. Nothing was inferred.")
+        if not (math.isfinite(self.size_factor) and self.size_factor >= 1):
+            raise SpecError(f"size_factor must be a number from 1 on, found {self.size_factor}. Nothing was inferred.")
 
 
 def propose_suite(

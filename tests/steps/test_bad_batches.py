@@ -89,6 +89,10 @@ def test_a_good_batch_proceeds(serving: Bench, tmp_path: Path):
     assert report.reference_digest
 
 
+def test_a_small_batch_of_new_rows_is_as_good_as_the_spec_says(serving: Bench, tmp_path: Path):
+    assert look(serving, batch_of(good_frame(30, first=1000), tmp_path / "small")).verdict is Verdict.PROCEED
+
+
 def _vanish(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop(columns="income")
 
