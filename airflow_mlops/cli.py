@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from airflow_mlops._version import __version__
-from airflow_mlops.errors import MlopsError
+from airflow_mlops.errors import MlopsError, SpecError
 
 __all__ = ["main"]
 
@@ -154,20 +154,23 @@ def _suite(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.steps.data import snapshot_dataset
     from airflow_mlops.steps.suite import infer_suite
 
+    tolerances = Tolerances(range_fraction=arguments.range_fraction, size_factor=arguments.size_factor)
     spec = ContinuousTraining.from_yaml(arguments.spec)
     storage = Storage(os.path.abspath(arguments.storage_root))
     data = spec.data.model_copy(update={"since_last_snapshot": False})  # a suite is to fit all rows, also those of old
     snapshot = snapshot_dataset(
         data, dataset=spec.model_name, storage=storage, connections=AirflowConnections(), actor="airflow-mlops"
     )
-    tolerances = Tolerances(range_fraction=arguments.range_fraction, size_factor=arguments.size_factor)
     suite = infer_suite(snapshot, storage=storage, tolerances=tolerances)
     is_yaml = arguments.out is not None and Path(arguments.out).suffix in (".yaml", ".yml")
     text = yaml.safe_dump(suite, sort_keys=False, width=120) if is_yaml else json.dumps(suite, indent=2) + "\n"
     if arguments.out is None:
         yield text.rstrip("\n")
     else:
-        Path(arguments.out).write_text(text)
+        try:
+            Path(arguments.out).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise SpecError(f"--out {arguments.out}: can't be written: {error.strerror}. Name a file.") from error
         yield f"{arguments.out}: {len(suite['expectations'])} expectations, inferred from {snapshot.n_rows} rows."
 
 

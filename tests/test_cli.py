@@ -188,6 +188,33 @@ def test_a_suite_without_a_file_goes_to_standard_output_as_json(shell: Shell):
     assert json.loads(out)["expectations"][1]["kwargs"] == {"min_value": 150, "max_value": 600}
 
 
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("--out", "no/such/folder/suite.yaml"), "can't be written: No such file or directory"),
+        (("--out", "inbox"), "can't be written: Is a directory"),
+        (("--size-factor", "0"), "size_factor must be a number from 1 on, found 0.0"),
+        (("--size-factor", "0.5"), "size_factor must be a number from 1 on, found 0.5"),
+        (("--range-fraction", "nan"), "A tolerance must be a number from 0 on"),
+        (("--range-fraction", "-1"), "A tolerance must be a number from 0 on"),
+    ],
+)
+def test_a_suite_that_can_not_be_inferred_or_written_is_refused_in_words(
+    argv: tuple[str, str], message: str, shell: Shell
+):
+    status, out, err = shell.on_storage("suite", str(shell.folder / "small.yaml"), *argv)
+    assert (status, out) == (1, "")
+    assert message in err
+
+
+def test_a_spec_that_is_no_text_is_refused_in_words(shell: Shell):
+    file = shell.write(description="für alle")
+    file.write_bytes("model_name: größe\n".encode("latin-1"))
+    status, _, err = shell.on_storage("suite", str(file))
+    assert status == 1
+    assert f"{file}: is not" in err
+
+
 def test_what_is_logged_does_not_get_into_what_is_printed(shell: Shell):
     (shell.folder / "loads_of_mine.py").write_text(
         "import airflow.sdk\nimport pandas as pd\n\n"

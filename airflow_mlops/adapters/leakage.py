@@ -29,6 +29,9 @@ _SMOOTH = 0.01
 
 _MIN_ROWS = 40
 _MAX_CLASSES = 50
+_MIN_PER_CLASS = 20
+"""Rows of a class on average, where there are more of them."""
+
 _MAX_COMBINED = 400
 _MIN_OF_OTHER_CLASSES = 10
 _MIN_PARSED_FRACTION = 0.9
@@ -68,10 +71,10 @@ def find_reproductions(
         return [], 0, [f"{len(sample)} rows with a target: too few to tell whether a feature reproduces it"]
     if answer.nunique() < 2:
         return [], 0, [f"the target {target!r} has one value only, which every feature would reproduce"]
-    numbers = _as_numbers(answer)
-    classes = _as_classes(answer)
-    columns = {name: _as_numbers(sample[name]) for name in features}
     notes: list[str] = []
+    numbers = _as_numbers(answer)
+    classes = _as_classes(answer, notes)
+    columns = {name: _as_numbers(sample[name]) for name in features}
     ordered = _ranks_to_compare(numbers, target, notes)
     found: list[Reproduction] = []
     for name in features:
@@ -83,6 +86,8 @@ def find_reproductions(
     rest = {name: values for name, values in columns.items() if values is not None and name not in named}
     if numbers is not None and rest:
         found += _judge_combination(rest, numbers, notes)
+    elif classes is not None and rest:
+        found += _judge_indicators(rest, classes, notes)
     return found, len(features) + bool(rest), notes
 
 
@@ -116,10 +121,23 @@ def _numbers_among_objects(column: Any) -> Any:
     return None
 
 
-def _as_classes(answer: Any) -> NDArray[np.int64] | None:
+def _as_classes(answer: Any, notes: list[str]) -> NDArray[np.int64] | None:
     """Return the classes as codes; ``None`` when there are too many to be classes."""
     codes, values = pd.factorize(answer.astype(str) if answer.dtype == object else answer)
-    return np.asarray(codes, dtype=np.int64) if len(values) <= _MAX_CLASSES else None
+    n_other = len(codes) - int(np.bincount(codes).max())
+    if n_other < _MIN_OF_OTHER_CLASSES:
+        notes.append(
+            f"{n_other} of {len(codes)} rows have another value of the target than the most frequent one: too few to "
+            f"tell whether a feature reproduces it"
+        )
+    if len(values) <= max(_MAX_CLASSES, len(codes) // _MIN_PER_CLASS):
+        return np.asarray(codes, dtype=np.int64)
+    if _as_numbers(answer) is None:
+        notes.append(
+            f"the target has {len(values)} values in {len(codes)} rows: too many to tell whether a feature stands for "
+            f"one of them each"
+        )
+    return None
 
 
 def _ranks_to_compare(answer: NDArray[np.float64] | None, target: str, notes: list[str]) -> NDArray[np.float64] | None:
@@ -150,9 +168,12 @@ def _judge_order(
     if values is None or answer is None:
         return None
     both = np.isfinite(values) & np.isfinite(answer)
-    if both.sum() < max(_MIN_ROWS, len(values) // 2) or np.ptp(values[both]) == 0 or not _is_varied(answer[both]):
+    if both.sum() < _MIN_ROWS or np.ptp(values[both]) == 0 or not _is_varied(answer[both]):
         return None
-    correlation = float(np.corrcoef(_ranks(values[both]), _ranks(answer[both]))[0, 1])
+    ranks = _ranks(answer[both])
+    if _step_variance(ranks) < _SMOOTH * ranks.var():  # where the feature is, the target happens to be a trend
+        return None
+    correlation = float(np.corrcoef(_ranks(values[both]), ranks)[0, 1])
     if 1 - abs(correlation) >= _TOLERANCE:
         return None
     order = "in the same order" if correlation > 0 else "in the opposite order"
@@ -246,10 +267,32 @@ def _n_told(codes: NDArray[np.int64], classes: NDArray[np.int64]) -> int:
 def _judge_combination(
     columns: dict[str, NDArray[np.float64]], answer: NDArray[np.float64], notes: list[str]
 ) -> list[Reproduction]:
-    """Fit the target by a weighted sum of all numeric features on one half, and judge it on the other."""
+    """Look for a weighted sum of numeric features that is the target."""
     chosen, table = _complete_rows(columns, answer, notes)
+    return _judge_sum(chosen, table) if chosen else []
+
+
+def _judge_indicators(
+    columns: dict[str, NDArray[np.float64]], classes: NDArray[np.int64], notes: list[str]
+) -> list[Reproduction]:
+    """Look for weighted sums of numeric features that tell each class from the others, as flags by class do."""
+    chosen, table = _complete_rows(columns, classes.astype(np.float64), notes)
     if not chosen:
         return []
+    codes, counts = np.unique(table[:, -1], return_counts=True)
+    sums: list[Reproduction] = []
+    for code in codes[counts >= _MIN_OF_OTHER_CLASSES].tolist():
+        found = _judge_sum(chosen, np.column_stack([table[:, :-1], table[:, -1] == code]))
+        if not found:
+            return []
+        sums += found
+    named = tuple(dict.fromkeys(name for each in sums for name in each.columns))
+    observed = f"{len(sums)} classes, each of which a weighted sum tells from the others: {sums[0].observed}"
+    return [Reproduction(rule="combination_reproduces_target", columns=named, observed=observed)]
+
+
+def _judge_sum(chosen: list[str], table: NDArray[np.float64]) -> list[Reproduction]:
+    """Fit the last column by a weighted sum of the others on one half of the rows, and judge it on the other."""
     weights, open_fraction, is_close = _fit(table)
     if not (open_fraction < _TOLERANCE and is_close):
         return []

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from airflow_mlops.core.compare_values import compare_values, is_all_missing, new_categories
 from airflow_mlops.core.data import Column, DatasetSnapshot
 from airflow_mlops.core.monitor import population_stability_index
-from airflow_mlops.core.profile import OTHER, ColumnProfile, DatasetProfile
-from airflow_mlops.core.validate import Finding, Severity, decide_action
+from airflow_mlops.core.profile import ColumnProfile, DatasetProfile, is_moment
+from airflow_mlops.core.validate import Finding, Severity, make_finding
 from airflow_mlops.errors import bounded, did_you_mean
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
     "BUILT_IN_RULES",
+    "check_order",
     "check_timestamp",
     "compare_schemas",
     "compare_with_reference",
@@ -40,10 +41,9 @@ BUILT_IN_RULES = (
     "timestamp_null",
     "timestamp_order",
     "timestamp_type",
+    "value_range",
 )
 """What is found beside the suite, by the names that a policy knows it by."""
-
-_MAX_EXAMPLES = 3
 
 
 def check_timestamp(snapshot: DatasetSnapshot, policy: PolicySpec) -> tuple[Finding, ...]:
@@ -52,10 +52,10 @@ def check_timestamp(snapshot: DatasetSnapshot, policy: PolicySpec) -> tuple[Find
     if found is None:
         return ()
     if not found.type.startswith(("timestamp", "date")):
-        return (_finding("timestamp_type", found.name, f"type {found.type}", "a date or a timestamp", policy),)
+        return (make_finding("timestamp_type", found.name, f"type {found.type}", "a date or a timestamp", policy),)
     if found.n_null:
         observed = f"{found.n_null} of {snapshot.n_rows} rows null"
-        return (_finding("timestamp_null", found.name, observed, "none", policy),)
+        return (make_finding("timestamp_null", found.name, observed, "none", policy),)
     return ()
 
 
@@ -70,7 +70,7 @@ def missing_columns(
     present = [column.name for column in snapshot.columns]
     reported = {finding.column for finding in found}
     return tuple(
-        _finding(
+        make_finding(
             "column_missing",
             name,
             f"no such column{_perhaps(name, present)}",
@@ -91,23 +91,43 @@ def empty_columns(
     :param found: earlier findings; a column that one of them is about is not reported twice.
     """
     reported = {finding.column for finding in found}
-    empty = {column.name for column in profile.columns if _n_missing(column) == column.n_rows}
+    empty = {column.name for column in profile.columns if is_all_missing(column)}
     return tuple(
-        _finding("column_empty", name, f"all {profile.n_rows} values missing", "values for the suite to check", policy)
+        make_finding(
+            "column_empty", name, f"all {profile.n_rows} values missing", "values for the suite to check", policy
+        )
         for name in dict.fromkeys(wanted)
         if name in empty and name not in reported
+    )
+
+
+def check_order(snapshot: DatasetSnapshot, profile: DatasetProfile, policy: PolicySpec) -> tuple[Finding, ...]:
+    """Find timestamps that go back where no champion's data says that they may."""
+    return tuple(
+        make_finding(
+            "timestamp_order",
+            column.name,
+            "moments that go back from one row to the next",
+            "rows in order, as long as no champion has learnt from others",
+            policy,
+            Severity.WARNING,
+        )
+        for column in profile.columns
+        if column.name == snapshot.timestamp and column.is_ordered is False
     )
 
 
 def nothing_checked(policy: PolicySpec) -> Finding:
     """Say that there was neither a suite nor a champion's data to compare with."""
     observed = "no expectation and no champion's data to infer one from"
-    return _finding("nothing_checked", None, observed, "something to hold the data against", policy, Severity.WARNING)
+    return make_finding(
+        "nothing_checked", None, observed, "something to hold the data against", policy, Severity.WARNING
+    )
 
 
 def no_requests(spec: ServingSpec, policy: PolicySpec) -> Finding:
     """Say that there is nothing yet that the model was asked."""
-    return _finding("serving_rows", None, "0 requests", f"at least {spec.min_rows}", policy, Severity.WARNING)
+    return make_finding("serving_rows", None, "0 requests", f"at least {spec.min_rows}", policy, Severity.WARNING)
 
 
 def compare_schemas(
@@ -116,8 +136,7 @@ def compare_schemas(
     """Compare the columns of a batch with those that the champion learnt from.
 
     A column that is gone, new or of another type is critical: models read columns by name, and a new
-    name next to a missing one is how a rename looks. Integers where floats were are but noted: that is how a small
-    batch looks in which all numbers happen to be whole.
+    name next to a missing one is how a rename looks. How grave another type is says :func:`_change_of_type`.
 
     :returns: the findings, in the order of the reference, new columns last.
     """
@@ -128,12 +147,11 @@ def compare_schemas(
     for column in reference:
         if column.name not in found:
             observed = f"no such column{_perhaps(column.name, new)}"
-            findings.append(_finding("column_missing", column.name, observed, f"type {column.type}", policy))
-        elif found[column.name].type != column.type:
-            observed, is_whole = f"type {found[column.name].type}", _is_whole(column, found[column.name])
-            severity = Severity.INFO if is_whole else Severity.CRITICAL
-            findings.append(_finding("column_retyped", column.name, observed, f"type {column.type}", policy, severity))
-    findings += [_finding("column_new", name, f"type {found[name].type}", "no such column", policy) for name in new]
+            findings.append(make_finding("column_missing", column.name, observed, f"type {column.type}", policy))
+        elif severity := _change_of_type(column.type, found[column.name].type):
+            observed, expected = f"type {found[column.name].type}", f"type {column.type}"
+            findings.append(make_finding("column_retyped", column.name, observed, expected, policy, severity))
+    findings += [make_finding("column_new", name, f"type {found[name].type}", "no such column", policy) for name in new]
     return tuple(findings)
 
 
@@ -143,48 +161,96 @@ def compare_with_reference(
     reference_profile: DatasetProfile,
     current: DatasetSnapshot,
     current_profile: DatasetProfile,
+    counted: Sequence[ColumnProfile] = (),
     validation: ValidationSpec,
 ) -> tuple[Finding, ...]:
-    """Compare a batch with what the champion learnt from: columns, size, columns that are empty, categories."""
+    """Compare a batch with what the champion learnt from: columns, size, columns that are empty, values.
+
+    :param counted: the batch in the bins of :func:`~airflow_mlops.core.compare_values.bins_to_count`.
+    """
     policy = validation.policy
-    findings = [
-        finding
-        for finding in compare_schemas(reference=reference.columns, current=current.columns, policy=policy)
-        if not (finding.rule == "column_retyped" and _is_emptied(finding.column, reference, current))
-    ]
+    was = {column.name: column for column in reference_profile.columns}
+    now = {column.name: column for column in current_profile.columns}
+    findings = []
+    for finding in compare_schemas(reference=reference.columns, current=current.columns, policy=policy):
+        findings += _judge_type(finding, reference, current, now, policy)
     factor = validation.max_size_factor
     if not reference.n_rows / factor <= current.n_rows <= reference.n_rows * factor:
         expected = f"at most {factor:g} times more or fewer than the champion's {reference.n_rows}"
-        findings.append(_finding("row_count", None, f"{current.n_rows} rows", expected, policy))
+        findings.append(make_finding("row_count", None, f"{current.n_rows} rows", expected, policy))
     retyped = {finding.column for finding in findings if finding.severity is Severity.CRITICAL}
-    now = {column.name: column for column in current_profile.columns if column.name not in retyped}
-    for column in reference_profile.columns:
-        if column.name in now:
-            findings += _compare_values(column, now[column.name], validation)
+    in_bins = {column.name: column for column in counted}
+    for name, column in was.items():
+        if name in now and name not in retyped:
+            findings += compare_values(column, now[name], in_bins.get(name), validation)
     return tuple(findings)
 
 
-def _is_emptied(name: str | None, reference: DatasetSnapshot, current: DatasetSnapshot) -> bool:
-    """Return whether a column had values and has none now: then its type, in text formats, says nothing."""
-    had_values = any(column.name == name and column.n_null < reference.n_rows for column in reference.columns)
-    return had_values and any(column.name == name and column.n_null == current.n_rows for column in current.columns)
+def _judge_type(
+    finding: Finding,
+    reference: DatasetSnapshot,
+    current: DatasetSnapshot,
+    profiles: Mapping[str, ColumnProfile],
+    policy: PolicySpec,
+) -> list[Finding]:
+    """Weigh another type by whether there were values: where there are none, a text format says nothing of types."""
+    if finding.rule != "column_retyped":
+        return [finding]
+    name, severity = str(finding.column), finding.severity
+    if _is_all_null(name, current) and not _is_all_null(name, reference):
+        return []  # it is empty now, which is what is said
+    if _is_all_null(name, reference):
+        severity = Severity.WARNING
+    profile = profiles.get(name)
+    examples = _some_values(profile) if profile else ()
+    is_unsaid = _is_csv(current) and not finding.observed.endswith("string")  # such values may be of either type
+    where = "; data.csv.types can say so where the values don't" if is_unsaid else ""
+    expected = finding.expected + where
+    return [make_finding(finding.rule, name, finding.observed, expected, policy, severity, examples)]
 
 
-def _compare_values(reference: ColumnProfile, current: ColumnProfile, validation: ValidationSpec) -> list[Finding]:
-    if _n_missing(current) == current.n_rows and _n_missing(reference) < reference.n_rows:
-        observed = f"all {current.n_rows} values missing"
-        expected = f"values, as {reference.n_rows - _n_missing(reference)} of the champion's rows have"
-        return [_finding("column_empty", reference.name, observed, expected, validation.policy)]
-    if reference.is_ordered and current.is_ordered is False:
-        observed, expected = "moments that go back from one row to the next", "rows in order, as the champion's are"
-        return [_finding("timestamp_order", reference.name, observed, expected, validation.policy)]
-    return _new_categories(
-        "category_new",
-        reference,
-        current,
-        max_fraction=validation.max_new_category_fraction,
-        policy=validation.policy,
-    )
+def _change_of_type(reference: str, current: str) -> Severity | None:
+    """Return how grave it is that a column has another type; ``None`` when it has the same.
+
+    Widths, units and whole numbers where floats were are but noted: the first two are how a file was written, and the
+    last is how a small batch looks in which all numbers happen to be whole. So is a column without any value, which
+    has no type. A date where moments were is worth a warning.
+    """
+    if reference == current:
+        return None
+    kinds = was, now = _kind(reference), _kind(current)
+    if was == now or "null" in kinds or kinds == ("float", "whole"):
+        return Severity.INFO
+    is_date_or_moment = "date" in kinds and is_moment(reference) and is_moment(current)
+    return Severity.WARNING if is_date_or_moment else Severity.CRITICAL
+
+
+def _kind(arrow_type: str) -> str:
+    """Return what a type is, whatever its width and unit."""
+    kinds = {
+        "whole": ("int", "uint"),
+        "float": ("float", "double", "half"),
+        "decimal": ("decimal",),
+        "text": ("string", "large_string"),
+        "date": ("date",),
+        "timestamp with zone": ("timestamp",) if "tz=" in arrow_type else (),
+        "timestamp": ("timestamp",),
+    }
+    return next((kind for kind, begins in kinds.items() if arrow_type.startswith(begins)), arrow_type)
+
+
+def _some_values(profile: ColumnProfile) -> Sequence[str]:
+    extremes = [str(value) for value in (profile.minimum, profile.maximum) if value is not None]
+    return [value for value, _ in profile.top_values] or list(dict.fromkeys(extremes))
+
+
+def _is_csv(snapshot: DatasetSnapshot) -> bool:
+    names = [str(file.get("name")) for file in snapshot.source.get("files", ())]
+    return any(kind in name for name in names for kind in (".csv", ".tsv"))
+
+
+def _is_all_null(name: str, snapshot: DatasetSnapshot) -> bool:
+    return any(column.name == name and column.n_null == snapshot.n_rows for column in snapshot.columns)
 
 
 def compare_with_serving(
@@ -209,20 +275,23 @@ def compare_with_serving(
     findings = []
     if not wanted:
         observed = f"{bounded(asked, 5)}"
-        findings.append(_finding("serving_column_missing", None, observed, "a column that is learnt from", policy))
+        findings.append(make_finding("serving_column_missing", None, observed, "a column that is learnt from", policy))
     for name in wanted:
         for place, columns, others in (("training data", learnt, asked), ("requests", asked, learnt)):
             if name not in columns:
                 observed = f"not in the {place}{_perhaps(name, [n for n in columns if n not in others])}"
-                findings.append(_finding("serving_column_missing", name, observed, "in both", policy))
-        if name in learnt and name in asked and learnt[name].type != asked[name].type:
+                findings.append(make_finding("serving_column_missing", name, observed, "in both", policy))
+        severity = _change_of_type(learnt[name].type, asked[name].type) if name in learnt and name in asked else None
+        if severity:
             observed, expected = f"type {asked[name].type} in the requests", f"type {learnt[name].type}"
-            findings.append(_finding("serving_column_retyped", name, observed, expected, policy))
+            findings.append(make_finding("serving_column_retyped", name, observed, expected, policy, severity))
     if serving.n_rows < spec.min_rows:
         observed = f"{serving.n_rows} requests"
-        findings.append(_finding("serving_rows", None, observed, f"at least {spec.min_rows}", policy, Severity.WARNING))
+        findings.append(
+            make_finding("serving_rows", None, observed, f"at least {spec.min_rows}", policy, Severity.WARNING)
+        )
         return tuple(findings)
-    broken = {finding.column for finding in findings}
+    broken = {finding.column for finding in findings if finding.severity is Severity.CRITICAL}
     now = {column.name: column for column in serving_profile.columns}
     counted = {column.name: column.counts for column in serving_counts}
     for column in training_profile.columns:
@@ -238,65 +307,17 @@ def _skew(
     spec: ServingSpec,
     validation: ValidationSpec,
 ) -> list[Finding]:
-    findings = _new_categories(
-        "serving_category_new",
-        training,
-        serving,
-        max_fraction=validation.max_new_category_fraction,
-        policy=validation.policy,
-    )
+    findings = new_categories("serving_category_new", training, serving, counts=counts, validation=validation)
     psi = population_stability_index(reference=training.counts, current=counts)
     if not findings and psi >= spec.psi_threshold:
         observed, expected = f"PSI {psi:.3g}", f"below {spec.psi_threshold:g}"
         findings.append(
-            _finding("serving_skew", training.name, observed, expected, validation.policy, Severity.WARNING)
+            make_finding("serving_skew", training.name, observed, expected, validation.policy, Severity.WARNING)
         )
     return findings
-
-
-def _new_categories(
-    rule: str, reference: ColumnProfile, current: ColumnProfile, *, max_fraction: float, policy: PolicySpec
-) -> list[Finding]:
-    """Find values of a categorical column that the reference does not have, if all of its values are known."""
-    if reference.edges is not None or current.edges is not None or OTHER in reference.counts:
-        return []
-    new = {name: n for name, n in current.counts.items() if name not in reference.counts and name != "null"}
-    n_new = sum(new.values())
-    if not n_new or not current.n_rows:
-        return []
-    severity = Severity.CRITICAL if n_new > max_fraction * current.n_rows else Severity.WARNING
-    known = [name.removeprefix("=") for name in reference.counts if name != "null"]
-    examples = [name.removeprefix("=") for name in sorted(new, key=lambda name: -new[name]) if name != OTHER]
-    observed = f"{n_new} of {current.n_rows} rows ({n_new / current.n_rows:.2%}) with categories that are new"
-    finding = _finding(rule, reference.name, observed, f"one of {bounded(known, 5)}", policy, severity)
-    return [_with_examples(finding, examples)]
-
-
-def _with_examples(finding: Finding, examples: Sequence[str]) -> Finding:
-    return dataclasses.replace(finding, examples=tuple(text[:80] for text in examples[:_MAX_EXAMPLES]))
 
 
 def _perhaps(name: str, known: Iterable[str]) -> str:
     """Return a guess at what a missing column is called now, to stand inside of a sentence."""
     guess = did_you_mean(name, known).strip()
     return f" ({guess})" if guess else ""
-
-
-def _is_whole(reference: Column, current: Column) -> bool:
-    return reference.type in ("double", "float") and current.type.startswith(("int", "uint"))
-
-
-def _n_missing(column: ColumnProfile) -> int:
-    return column.n_null + column.n_nan
-
-
-def _finding(
-    rule: str,
-    column: str | None,
-    observed: str,
-    expected: str,
-    policy: PolicySpec,
-    severity: Severity = Severity.CRITICAL,
-) -> Finding:
-    action = decide_action(rule=rule, column=column, severity=severity, policy=policy)
-    return Finding(rule=rule, severity=severity, column=column, observed=observed, expected=expected, action=action)

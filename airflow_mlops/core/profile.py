@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,6 +15,7 @@ __all__ = [
     "MAX_CATEGORIES",
     "N_TOP_VALUES",
     "OTHER",
+    "QUANTILES",
     "ColumnProfile",
     "DatasetProfile",
     "Spread",
@@ -22,11 +24,16 @@ __all__ = [
     "has_profile",
     "is_moment",
     "is_numeric",
+    "may_be_key",
+    "quantiles_of",
 ]
 
 OTHER = "(other)"
 MAX_CATEGORIES = 100
 N_TOP_VALUES = 20
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+_ABOUT_ALL = 0.9  # different values are counted within a few percent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +54,9 @@ class ColumnProfile:
     :param top_values: the most frequent values as text with their counts, most frequent first, where there are
         few values; of a column with many, the most frequent ones of a sample, with counts from all rows.
     :param is_ordered: whether dates or timestamps never go back from one row to the next.
+    :param quantiles: shares of the finite values, each with the smallest value that at least this share is not above:
+        exact where there are few values or whole numbers that lie close together, else of cells that are several times
+        as fine as the bins, or of a sample.
     """
 
     name: str
@@ -61,6 +71,7 @@ class ColumnProfile:
     max_length: int | None = None
     top_values: tuple[tuple[str, int], ...] = ()
     is_ordered: bool | None = None
+    quantiles: tuple[tuple[float, float], ...] = ()
 
     @property
     def n_rows(self) -> int:
@@ -76,24 +87,6 @@ class ColumnProfile:
     def n_nan(self) -> int:
         """Number of rows that are NaN, which is a value and not null."""
         return self.counts.get("nan", 0)
-
-    def quantile(self, share: float) -> float | None:
-        """Return about the value that this share of the finite values is below.
-
-        At the edges of the bins it is exact; between them it is on a straight line, so that its rank is off by less
-        than the bin's share, which is about a twentieth where there are many different values.
-
-        :param share: in [0, 1].
-        :returns: ``None`` when no value is finite.
-
-        >>> bins = {"[0, 1)": 1, "[1, 3)": 3}
-        >>> ColumnProfile(name="x", edges=(0.0, 1.0, 3.0), counts=bins).quantile(0.25)
-        1.0
-        """
-        ranks = np.cumsum([0, *(self.counts.get(label, 0) for label in bin_labels(self.edges or ()))])
-        if not self.edges or not ranks[-1]:
-            return None
-        return float(np.interp(share * ranks[-1], ranks, self.edges))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +109,24 @@ class DatasetProfile(Value):
 def bin_labels(edges: Sequence[float]) -> tuple[str, ...]:
     """Return the names of the bins between the edges, in order."""
     return tuple(f"[{low:.17g}, {high:.17g})" for low, high in pairwise(edges))
+
+
+def quantiles_of(found: Sequence[tuple[float, int]]) -> tuple[tuple[float, float], ...]:
+    """Return the quantiles of values with their numbers of rows: the inverse of the distribution function.
+
+    Definition 1 of Hyndman and Fan, *Sample Quantiles in Statistical Packages* (1996).
+
+    :param found: values, ascending.
+
+    >>> quantiles_of([(0.0, 92), (5000.0, 8)])[3:]
+    ((0.5, 0.0), (0.75, 0.0), (0.95, 5000.0), (0.99, 5000.0))
+    """
+    if not found:
+        return ()
+    values, n_rows = zip(*found, strict=True)
+    ranks = np.cumsum(n_rows)
+    places = np.searchsorted(ranks, np.array(QUANTILES) * ranks[-1] * (1 - 1e-12))
+    return tuple((share, float(values[place])) for share, place in zip(QUANTILES, places.tolist(), strict=True))
 
 
 def fold_rare(counts: Mapping[str, int], n_null: int, n_rows: int, *, known: Mapping[str, int]) -> dict[str, int]:
@@ -142,6 +153,32 @@ def is_numeric(arrow_type: str) -> bool:
 def is_moment(arrow_type: str) -> bool:
     """Return whether a column's type, as text, is a date or a timestamp."""
     return arrow_type.startswith(("timestamp", "date"))
+
+
+def may_be_key(profile: ColumnProfile) -> bool:
+    """Return whether every row may have a value of its own, as keys and running numbers have.
+
+    Numbers may be different by chance. If ``n`` of them were drawn from as many as lie between the smallest and the
+    largest, :math:`n (n - 1) / 2 r` pairs would be equal, and none with a probability of about ``exp`` of minus that
+    (the birthday problem; Feller, 1968, II.3): they are a key where that is less than one in a hundred.
+
+    >>> may_be_key(ColumnProfile(name="id", edges=(), counts={"all": 300}, n_distinct=300, minimum=1, maximum=300))
+    True
+    >>> may_be_key(ColumnProfile(name="fee", edges=(), counts={"all": 300}, n_distinct=300, minimum=1, maximum=10**6))
+    False
+    """
+    n_values = profile.n_rows - profile.n_null - profile.n_nan
+    if n_values < 2 or (profile.n_distinct or 0) < _ABOUT_ALL * n_values:
+        return False
+    if profile.edges is None:
+        return True
+    low, high = profile.minimum, profile.maximum
+    if not isinstance(low, float | int) or not isinstance(high, float | int):
+        return False
+    values = (low, high, *(float(text) for text, _ in profile.top_values))
+    if not all(float(value).is_integer() for value in values):  # a measurement
+        return False
+    return n_values * (n_values - 1) / (2 * (high - low + 1)) > math.log(100)
 
 
 def has_profile(arrow_type: str) -> bool:

@@ -9,7 +9,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from airflow_mlops.core.data import Column, DatasetSnapshot
-from airflow_mlops.core.profile import OTHER, ColumnProfile, DatasetProfile, is_moment
+from airflow_mlops.core.profile import OTHER, ColumnProfile, DatasetProfile, is_moment, may_be_key
+from airflow_mlops.errors import SpecError
 
 __all__ = ["Tolerances", "propose_suite"]
 
@@ -17,8 +18,6 @@ MAX_DOMAIN = 50
 """A text column with more values than this has no domain that a person would read."""
 
 UNIQUE = "expect_column_values_to_be_unique"
-
-_ABOUT_ALL = 0.9  # different values are counted within a few percent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +30,20 @@ class Tolerances:
         that has none stays without.
     :param new_category_fraction: of the rows, which may have a value that is not in the domain.
     :param size_factor: how many times more rows, or fewer.
+    :raises SpecError: when a fraction is below 0, the factor is below 1, or one of them is not finite.
     """
 
     range_fraction: float = 0.5
     missing_fraction: float = 0.05
     new_category_fraction: float = 0.05
     size_factor: float = 10.0
+
+    def __post_init__(self) -> None:
+        fractions = (self.range_fraction, self.missing_fraction, self.new_category_fraction)
+        if not all(math.isfinite(fraction) and fraction >= 0 for fraction in fractions):
+            raise SpecError(f"A tolerance must be a number from 0 on, found {self}. Nothing was inferred.")
+        if not (math.isfinite(self.size_factor) and self.size_factor >= 1):
+            raise SpecError(f"size_factor must be a number from 1 on, found {self.size_factor}. Nothing was inferred.")
 
 
 def propose_suite(
@@ -86,7 +93,7 @@ def _of_column(
         yield _expect(
             "expect_column_values_to_not_be_null", column=column.name, mostly=_readable(Decimal(mostly), ROUND_FLOOR)
         )
-    is_key = _may_be_key(profile, column, n_rows)
+    is_key = _is_key(profile, column)
     if is_key:
         yield _expect(UNIQUE, column=column.name)
     if profile.edges is not None and not is_key:
@@ -95,11 +102,10 @@ def _of_column(
         yield from _domain(profile, is_key, allowed)
 
 
-def _may_be_key(profile: ColumnProfile, column: Column, n_rows: int) -> bool:
+def _is_key(profile: ColumnProfile, column: Column) -> bool:
     """Return whether every row may have a value of its own that is no measurement."""
     is_measured = column.type.startswith(("float", "double", "half", "decimal"))
-    has_all = profile.n_null == 0 and n_rows > 1
-    return has_all and not is_measured and (profile.n_distinct or 0) >= _ABOUT_ALL * n_rows
+    return profile.n_null == 0 and not is_measured and may_be_key(profile)
 
 
 def _range(profile: ColumnProfile, allowed: Tolerances) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ from airflow_mlops.errors import DataError, DataHaltedError, SpecError, bounded,
 from airflow_mlops.specs.validate import PolicySpec
 
 __all__ = [
+    "IN_THE_REST",
     "Check",
     "Finding",
     "Outcome",
@@ -24,6 +25,7 @@ __all__ = [
     "check_verdicts",
     "decide_action",
     "findings_of",
+    "make_finding",
     "reach_verdict",
 ]
 
@@ -50,6 +52,9 @@ class Verdict(StrEnum):
     UNDECIDED = "UNDECIDED"
     HALT = "HALT"
 
+
+IN_THE_REST = " (in the rest)"
+"""Stands after the rule of what is found in the rows that a quarantine left."""
 
 _GRAVITY = {verdict: rank for rank, verdict in enumerate(Verdict)}
 
@@ -146,7 +151,10 @@ class ValidationReport(Value):
         """What a shift in values gives the retrain decision; nothing when the data halted."""
         if self.accepted is None:
             return ()
-        return tuple(str(finding) for finding in self.findings if finding.action is Verdict.RETRAIN)
+        found = [finding for finding in self.findings if finding.action is Verdict.RETRAIN]
+        if self.verdict is Verdict.QUARANTINE:  # what only the rows that were set aside showed is gone
+            found = [finding for finding in found if finding.rule.endswith(IN_THE_REST) or finding.rule in _OF_REQUESTS]
+        return tuple(map(str, found))
 
     def require_accepted(self) -> DatasetSnapshot:
         """Return the snapshot that may be learnt from, or stop the pipeline.
@@ -174,7 +182,10 @@ class ValidationReport(Value):
         )
 
 
-_SHIFTS = ("category_new", "serving_category_new", "serving_skew")
+_MAX_EXAMPLES = 3
+
+_OF_REQUESTS = ("serving_category_new", "serving_skew")
+_SHIFTS = ("category_new", "timestamp_order", "value_range", *_OF_REQUESTS)
 
 
 def decide_action(
@@ -200,6 +211,27 @@ def action_of(check: Check, expectation: Mapping[str, Any], policy: PolicySpec) 
         severity=check.severity,
         policy=policy,
         on_failure=(expectation.get("meta") or {}).get("on_failure"),
+    )
+
+
+def make_finding(
+    rule: str,
+    column: str | None,
+    observed: str,
+    expected: str,
+    policy: PolicySpec,
+    severity: Severity = Severity.CRITICAL,
+    examples: Sequence[str] = (),
+) -> Finding:
+    """Return a finding that is made beside the suite, with a few of its examples and with what it leads to."""
+    return Finding(
+        rule=rule,
+        severity=severity,
+        column=column,
+        observed=observed,
+        expected=expected,
+        examples=tuple(text[:80] for text in examples[:_MAX_EXAMPLES]),
+        action=decide_action(rule=rule, column=column, severity=severity, policy=policy),
     )
 
 

@@ -39,7 +39,7 @@ class ContinuousTraining(PipelineSpec):
         import yaml
 
         try:
-            document = yaml.safe_load(Path(path).read_text())
+            document = yaml.safe_load(Path(path).read_bytes())  # bytes, so that what is no UTF-8 is an error of YAML
         except OSError as error:
             raise SpecError(f"{path}: can't be read: {error.strerror}.") from error
         except yaml.YAMLError as error:

@@ -52,6 +52,13 @@ class FeatureTable(Spec):
             raise ValueError("has a name twice")
         return names
 
+    @field_validator("name")
+    @classmethod
+    def _is_free(cls, name: str) -> str:
+        if name == "serving":
+            raise ValueError("is the name that requests are kept under; choose another")
+        return name
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if not self.source.timestamp:

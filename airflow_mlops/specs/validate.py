@@ -22,8 +22,9 @@ class PolicySpec(Spec):
     An expectation may also say it itself, by ``"meta": {"on_failure": "QUARANTINE"}`` in the suite.
 
     :param critical: for findings of this severity.
-    :param warning: for findings of this severity; a shift in values (``category_new``, ``serving_skew``,
-        ``serving_category_new``) leads to RETRAIN all the same, unless ``rules`` says otherwise.
+    :param warning: for findings of this severity; what is about values (``category_new``, ``value_range``,
+        ``timestamp_order``, ``serving_skew``, ``serving_category_new``) leads to RETRAIN all the same, unless ``rules``
+        says otherwise.
     :param info: for findings of this severity.
     :param rules: by rule, or by ``rule:column``, such as
         ``{"expect_column_values_to_be_between:age": "QUARANTINE"}``.
@@ -62,7 +63,8 @@ class ValidationSpec(Spec):
     """What must be true of a snapshot before anything is learnt from it.
 
     Give one or more of the first four. Whatever is given, the columns are compared with those that the champion
-    learnt from: missing, new and retyped ones, columns that are empty now, categories that it never saw.
+    learnt from: missing, new and retyped ones, columns that are empty now, categories that it never
+    saw, numbers far out of its range.
 
     :param suite: path of a Great Expectations suite in JSON or YAML (``{"name": …, "expectations": […]}``);
         environment variables are expanded.
@@ -76,6 +78,9 @@ class ValidationSpec(Spec):
     :param max_size_factor: how many times larger or smaller than the champion's data a snapshot may be.
     :param max_new_category_fraction: rows with categories that the champion never saw, of all rows; more are
         critical, fewer a warning that leads to RETRAIN.
+    :param max_range_factor: numbers that lie out of the champion's range by more than its width are a warning that
+        leads to RETRAIN; by more than so many widths, in more than ``max_new_category_fraction`` of the rows, they are
+        critical.
     :param serving: what the model is asked where it serves.
     """
 
@@ -86,6 +91,7 @@ class ValidationSpec(Spec):
     policy: PolicySpec = Field(default_factory=PolicySpec)
     max_size_factor: float = Field(default=100.0, gt=1)
     max_new_category_fraction: float = Field(default=0.05, ge=0, le=1)
+    max_range_factor: float = Field(default=10.0, ge=1)
     serving: ServingSpec | None = None
 
     @field_validator("suite")

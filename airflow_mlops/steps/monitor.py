@@ -50,7 +50,7 @@ def check_drift(
     The reference itself is not read for this: its profile was counted when its snapshot was made.
 
     :param draw: whether Evidently draws a picture of samples beside the report, when something drifted.
-    :raises DataError: when a column of the reference is missing.
+    :raises DataError: when no column of the reference is left to compare.
     :raises IntegrityError: when the snapshot's rows are not those that it is named by.
     """
     champion = current_champion(model_name, platform=platform)
@@ -65,8 +65,7 @@ def check_drift(
         )
     else:
         reference = load_snapshot(platform.storage, snapshot.dataset, champion.snapshot_digest)
-        profile = _reference_profile(reference, snapshot, platform)
-        _require_columns(profile, snapshot)
+        profile, unmeasured = _comparable(_reference_profile(reference, snapshot, platform), snapshot)
         check_snapshot(snapshot)
         after = _new_rows(reference, snapshot)
         n_rows, counted = duckdb_engine.count_columns(snapshot.data_uri, profile.columns, after=after)
@@ -75,7 +74,7 @@ def check_drift(
         report = DriftReport(
             model_name=model_name,
             status=status,
-            reasons=reasons,
+            reasons=(*reasons, *unmeasured),
             champion_version=champion.model_version,
             reference_digest=reference.digest,
             current_digest=snapshot.digest,
@@ -170,15 +169,27 @@ def _reference_profile(reference: DatasetSnapshot, snapshot: DatasetSnapshot, pl
     return replace(profile, columns=tuple(c for c in profile.columns if c.name not in timestamps))
 
 
-def _require_columns(profile: DatasetProfile, snapshot: DatasetSnapshot) -> None:
+def _comparable(profile: DatasetProfile, snapshot: DatasetSnapshot) -> tuple[DatasetProfile, tuple[str, ...]]:
+    """Return the columns that can be compared, and what is to be said of the others.
+
+    Whether a batch may lack columns is the validation's to say, so drift is measured on the rest.
+
+    :raises DataError: when nothing is left to compare.
+    """
     present = {column.name: column.type for column in snapshot.columns}
     missing = [column.name for column in profile.columns if column.name not in present]
     retyped = [c.name for c in profile.columns if c.edges is not None and not is_numeric(present.get(c.name, "int"))]
-    if missing or retyped:
+    if not missing and not retyped:
+        return profile, ()
+    text = f"columns of the champion's data are missing ({bounded(missing)}) or are no numbers any more"
+    text = f"{text} ({bounded(retyped)})"
+    rest = tuple(column for column in profile.columns if column.name not in {*missing, *retyped})
+    if not rest:
         raise DataError(
-            f"Drift can't be measured: columns of the champion's data are missing ({bounded(missing)}) or are no "
-            f"numbers any more ({bounded(retyped)}). That is a broken batch, not drift; validate it first."
+            f"Drift can't be measured: {text}, and no other is left. That is a broken batch, not drift; validate it "
+            f"first."
         )
+    return replace(profile, columns=rest), (f"Not measured: {text}.",)
 
 
 def _draw(

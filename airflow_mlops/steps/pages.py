@@ -11,6 +11,9 @@ from airflow_mlops.errors import bounded
 
 __all__ = ["drift_page", "validation_page"]
 
+_SHOWN = (0.05, 0.25, 0.5, 0.75, 0.95)
+_SPREAD = ("Smallest", *(f"{share:.0%}" for share in _SHOWN), "Largest")
+
 
 def validation_page(report: ValidationReport, snapshot: DatasetSnapshot, profile: DatasetProfile) -> str:
     """Draw what a validation found, beside what the columns hold."""
@@ -49,7 +52,7 @@ def validation_page(report: ValidationReport, snapshot: DatasetSnapshot, profile
                 checks,
             ),
             "Columns": (
-                [("Name", "Type", "Null", "NaN", "Different, about", "Smallest", "Mean", "Largest", "Most frequent")],
+                [("Name", "Type", "Null", "NaN", "Different, about", "Mean", *_SPREAD, "Most frequent")],
                 _column_rows(snapshot, profile),
             ),
         },
@@ -62,10 +65,12 @@ def _column_rows(snapshot: DatasetSnapshot, profile: DatasetProfile) -> list[tup
     for column in snapshot.columns:
         known = found.get(column.name)
         if known is None:
-            rows.append((column.name, column.type, column.n_null, *[""] * 6))
+            rows.append((column.name, column.type, column.n_null, *[""] * (4 + len(_SPREAD))))
             continue
         frequent = ", ".join(f"{value[:30]} ({n})" for value, n in known.top_values[:3])
-        numbers = (known.n_distinct, known.minimum, known.mean, known.maximum)
+        quantiles = dict(known.quantiles)
+        spread = (known.minimum, *(quantiles.get(share) for share in _SHOWN), known.maximum)
+        numbers = (known.n_distinct, known.mean, *spread)
         rows.append((column.name, column.type, column.n_null, known.n_nan, *map(_number, numbers), frequent))
     return rows
 

@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_mlops.adapters import arrow, ibis_rules
 from airflow_mlops.adapters.storage import Storage, write_document
-from airflow_mlops.core.data import DatasetSnapshot
-from airflow_mlops.core.profile import DatasetProfile
+from airflow_mlops.core.compare_values import known_values, near_range
+from airflow_mlops.core.data import Column, DatasetSnapshot
+from airflow_mlops.core.profile import OTHER, DatasetProfile
 from airflow_mlops.core.validate import Check, Finding, Outcome, Quarantine, Severity, Verdict, action_of
 from airflow_mlops.core.values import PipelineRun, digest_of
-from airflow_mlops.errors import SpecError, bounded
+from airflow_mlops.errors import DataError
 from airflow_mlops.specs.validate import PolicySpec
 from airflow_mlops.steps._platform import folder_name, short
+from airflow_mlops.steps._policy import ROW_RULES
 from airflow_mlops.steps.data import store_rows
 
-__all__ = ["rules_to_part_by", "set_aside", "useless_quarantine"]
+__all__ = ["halt_without_rows", "impossible_quarantine", "rules_to_part_by", "set_aside", "useless_quarantine"]
 
 Expectations = Sequence[Mapping[str, Any]]
+
+
+def halt_without_rows(
+    findings: Sequence[Finding],
+    expectations: Expectations,
+    *,
+    columns: Sequence[Column],
+    reference: DatasetProfile | None,
+) -> tuple[Finding, ...]:
+    """Return the findings, of which those halt that are to lead to quarantine and have no rows to set aside.
+
+    :param columns: of the batch.
+    :param reference: the profile of what the champion learnt from, by which values are new.
+    """
+    row_wise = {(e["type"], ibis_rules.column_of(e)) for e in expectations if ibis_rules.is_row_wise(e)}
+    return tuple(
+        finding
+        if finding.action is not Verdict.QUARANTINE
+        or (finding.rule, finding.column) in row_wise
+        or _as_expectation(finding, columns, reference)
+        else dataclasses.replace(
+            finding, action=Verdict.HALT, observed=f"{finding.observed}, which no row can be told by"
+        )
+        for finding in findings
+    )
 
 
 def rules_to_part_by(
@@ -26,52 +54,47 @@ def rules_to_part_by(
     expectations: Expectations,
     findings: Sequence[Finding],
     policy: PolicySpec,
+    *,
+    columns: Sequence[Column],
     reference: DatasetProfile | None,
 ) -> Expectations:
     """Return the rules whose bad rows are to be set aside: the broken ones that lead to QUARANTINE.
 
     :param expectations: the suite that the checks were made by, in the same order.
     :param findings: what was found beside the suite may lead to it as well, where it is about single rows.
-    :param reference: the profile of what the champion learnt from, by which a category is new.
-    :raises SpecError: when something that is to lead to quarantine is not about single rows.
+    :param columns: of the batch.
+    :param reference: the profile of what the champion learnt from, by which values are new.
     """
     rules = [
         expectation
         for check, expectation in zip(checks, expectations, strict=True)
-        if check.outcome is Outcome.BROKEN and action_of(check, expectation, policy) is Verdict.QUARANTINE
+        if check.outcome is Outcome.BROKEN
+        and action_of(check, expectation, policy) is Verdict.QUARANTINE
+        and ibis_rules.is_row_wise(expectation)
     ]
-    unfit = [_name(rule["type"], ibis_rules.column_of(rule)) for rule in rules if not ibis_rules.is_row_wise(rule)]
-    for finding in findings:
-        if finding.action is not Verdict.QUARANTINE or finding.rule.startswith("expect_"):
-            continue
-        made = _as_expectation(finding, reference)
-        if made is None:
-            unfit.append(_name(finding.rule, finding.column))
-        else:
-            rules.append(made)
-    if unfit:
-        raise SpecError(
-            f"validation.policy: {bounded(unfit)} can't lead to QUARANTINE: no single row breaks it, or no engine can "
-            f"tell which. Choose HALT, RETRAIN or PROCEED for it. Nothing was set aside."
-        )
-    return rules
+    made = (_as_expectation(f, columns, reference) for f in findings if f.action is Verdict.QUARANTINE)
+    return [*rules, *(rule for rule in made if rule)]
 
 
-def _as_expectation(finding: Finding, reference: DatasetProfile | None) -> Mapping[str, Any] | None:
+def _as_expectation(
+    finding: Finding, columns: Sequence[Column], reference: DatasetProfile | None
+) -> Mapping[str, Any] | None:
     """Return the rule that the rows of a finding break, in Great Expectations' words; ``None`` where there is none."""
     if finding.rule == "timestamp_null":
         return {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": finding.column}}
-    columns = reference.columns if reference and finding.rule == "category_new" else ()
-    for column in columns:
-        if column.name == finding.column:
-            known = [name.removeprefix("=") for name in column.counts if name.startswith("=")]
-            kwargs = {"column": column.name, "value_set": known}
-            return {"type": "expect_column_values_to_be_in_set", "kwargs": kwargs}
-    return None
-
-
-def _name(rule: str, column: str | None) -> str:
-    return f"{rule}:{column}" if column else rule
+    was = next((c for c in reference.columns if c.name == finding.column), None) if reference else None
+    if was is None or finding.rule not in ROW_RULES:
+        return None
+    if finding.rule == "value_range":
+        low, high = near_range(was) or (None, None)
+        kwargs = {"column": was.name, "min_value": low, "max_value": high}
+        return {"type": "expect_column_values_to_be_between", "kwargs": kwargs}
+    if OTHER in was.counts:
+        return None
+    is_boolean = any(column.name == was.name and column.type == "bool" for column in columns)
+    known = [name.removeprefix("=") for name in was.counts if name.startswith("=")]
+    values = known_values(was) or ([name == "true" for name in known] if is_boolean else known)
+    return {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": was.name, "value_set": list(values)}}
 
 
 def set_aside(
@@ -107,6 +130,12 @@ def set_aside(
             run=run,
         )
     return quarantine, rest
+
+
+def impossible_quarantine(error: DataError) -> Finding:
+    """Say that the engine can't tell the bad rows from the good ones."""
+    expected = "rows that can be set aside"
+    return Finding(rule="quarantine", severity=Severity.CRITICAL, observed=str(error)[:300], expected=expected)
 
 
 def useless_quarantine(quarantine: Quarantine, snapshot: DatasetSnapshot, max_fraction: float) -> Finding:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from airflow_mlops.adapters import arrow, duckdb_engine, great_expectations, ibis_rules, user_code
 from airflow_mlops.core.compare import (
-    BUILT_IN_RULES,
+    check_order,
     check_timestamp,
     compare_with_reference,
     compare_with_serving,
@@ -18,9 +18,12 @@ from airflow_mlops.core.compare import (
     no_requests,
     nothing_checked,
 )
+from airflow_mlops.core.compare_values import bins_to_count
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.profile import DatasetProfile
+from airflow_mlops.core.suite import Tolerances
 from airflow_mlops.core.validate import (
+    IN_THE_REST,
     Check,
     Finding,
     Quarantine,
@@ -30,10 +33,11 @@ from airflow_mlops.core.validate import (
     reach_verdict,
 )
 from airflow_mlops.core.values import PipelineRun
-from airflow_mlops.errors import NoRowsError, SpecError, bounded, did_you_mean
-from airflow_mlops.specs.validate import Action, PolicySpec, ValidationSpec
+from airflow_mlops.errors import DataError, NoRowsError, SpecError
+from airflow_mlops.specs.validate import ValidationSpec
 from airflow_mlops.steps import pages
 from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps._policy import check_policy
 from airflow_mlops.steps.connections import Connections
 from airflow_mlops.steps.data import (
     check_snapshot,
@@ -43,7 +47,13 @@ from airflow_mlops.steps.data import (
     snapshot_dataset,
 )
 from airflow_mlops.steps.promote import current_champion
-from airflow_mlops.steps.quarantine import rules_to_part_by, set_aside, useless_quarantine
+from airflow_mlops.steps.quarantine import (
+    halt_without_rows,
+    impossible_quarantine,
+    rules_to_part_by,
+    set_aside,
+    useless_quarantine,
+)
 from airflow_mlops.steps.suite import infer_suite
 
 __all__ = ["validate_dataset"]
@@ -83,7 +93,8 @@ def validate_dataset(
     check_snapshot(snapshot)
     reference = _reference(snapshot, model_name, platform)
     expectations = _suite(validation, reference, platform)
-    _check_policy(validation.policy, snapshot, expectations)
+    known = (*snapshot.columns, *(reference.snapshot.columns if reference else ()))
+    check_policy(validation.policy, (column.name for column in known), expectations)
     checks, findings = _look(snapshot, expectations, validation, reference, platform)
     findings += _compare_with_requests(snapshot, validation, connections, platform, run)
     verdict = reach_verdict(findings, checks)
@@ -121,20 +132,30 @@ def _part(
     reference: _Reference | None,
     platform: Platform,
     run: PipelineRun,
-) -> tuple[DatasetSnapshot, Quarantine, tuple[Finding, ...]]:
+) -> tuple[DatasetSnapshot, Quarantine | None, tuple[Finding, ...]]:
     """Set the bad rows aside, and look at the rest as at a batch of its own.
 
     :returns: the rest, what was set aside, and what was found in the rest; or that there is no rest to go on with.
     """
     policy = validation.policy
-    rules = rules_to_part_by(checks, expectations, findings, policy, reference.profile if reference else None)
-    quarantine, rest = set_aside(
-        snapshot, rules, max_fraction=policy.max_quarantined_fraction, storage=platform.storage, run=run
+    rules = rules_to_part_by(
+        checks,
+        expectations,
+        findings,
+        policy,
+        columns=snapshot.columns,
+        reference=reference.profile if reference else None,
     )
+    try:
+        quarantine, rest = set_aside(
+            snapshot, rules, max_fraction=policy.max_quarantined_fraction, storage=platform.storage, run=run
+        )
+    except DataError as error:  # the verdict is recorded all the same
+        return snapshot, None, (impossible_quarantine(error),)
     if rest is None:
         return snapshot, quarantine, (useless_quarantine(quarantine, snapshot, policy.max_quarantined_fraction),)
     _, found = _look(rest, expectations, validation, reference, platform)
-    more = tuple(dataclasses.replace(finding, rule=f"{finding.rule} (in the rest)") for finding in found)
+    more = tuple(dataclasses.replace(finding, rule=finding.rule + IN_THE_REST) for finding in found)
     return rest, quarantine, more
 
 
@@ -154,35 +175,10 @@ def _suite(validation: ValidationSpec, reference: _Reference | None, platform: P
     if validation.function:
         expectations += great_expectations.suite_of(_call(validation.function), validation.function)
     if validation.inferred and reference:
-        expectations += infer_suite(reference.snapshot, storage=platform.storage)["expectations"]
+        allowed = Tolerances(size_factor=validation.max_size_factor)
+        expectations += infer_suite(reference.snapshot, storage=platform.storage, tolerances=allowed)["expectations"]
     great_expectations.check_suite(expectations)
     return expectations
-
-
-def _check_policy(policy: PolicySpec, snapshot: DatasetSnapshot, expectations: Expectations) -> None:
-    """See that what findings are to lead to is said in words that mean something here.
-
-    :raises SpecError: when a rule, a column or an action is not known: it would be a setting that does nothing.
-    """
-    rules = {*BUILT_IN_RULES, *(entry["type"] for entry in expectations)}
-    columns = {column.name for column in snapshot.columns}
-    columns |= {str(ibis_rules.column_of(entry)) for entry in expectations}
-    for index, entry in enumerate(expectations):
-        said = (entry.get("meta") or {}).get("on_failure")
-        if said is not None and said not in get_args(Action):
-            raise SpecError(
-                f"validation: expectations[{index}].meta.on_failure is {said!r}."
-                f"{did_you_mean(str(said), get_args(Action))} Nothing was checked. It may be one of: "
-                f"{bounded(get_args(Action))}."
-            )
-    for key in policy.rules:
-        rule, _, column = key.partition(":")
-        known, name = (rules, rule) if rule not in rules else (columns, column)
-        if name and name not in known:
-            raise SpecError(
-                f"validation.policy.rules: {key!r}: there is no {'rule' if known is rules else 'column'} {name!r} here."
-                f"{did_you_mean(name, known)} Nothing was checked. Known: {bounded(sorted(known), 30)}."
-            )
 
 
 def _call(function: str) -> Any:
@@ -208,19 +204,33 @@ def _look(
     if not expectations and reference is None:
         findings += (nothing_checked(validation.policy),)
     if reference:
-        findings += compare_with_reference(
-            reference=reference.snapshot,
-            reference_profile=reference.profile,
-            current=snapshot,
-            current_profile=profile,
-            validation=validation,
-        )
+        findings += _compare(snapshot, profile, validation, reference)
+    else:
+        findings += check_order(snapshot, profile, validation.policy)
     named = [name for entry in expectations for name in ibis_rules.columns_of(entry)]
     findings += missing_columns(named, findings, snapshot, validation.policy)
     findings += empty_columns(_with_values(expectations), findings, profile, validation.policy)
     checks = _run_suite(snapshot, expectations)
     findings += findings_of(checks, expectations, validation.policy)
+    findings = halt_without_rows(
+        findings, expectations, columns=snapshot.columns, reference=reference.profile if reference else None
+    )
     return checks, tuple(_with_examples(finding, snapshot) for finding in findings)
+
+
+def _compare(
+    snapshot: DatasetSnapshot, profile: DatasetProfile, validation: ValidationSpec, reference: _Reference
+) -> tuple[Finding, ...]:
+    """Compare with the champion's data; rows are read only where the profiles leave open how many are new."""
+    bins = bins_to_count(reference=reference.profile, current=profile, validation=validation)
+    return compare_with_reference(
+        reference=reference.snapshot,
+        reference_profile=reference.profile,
+        current=snapshot,
+        current_profile=profile,
+        counted=duckdb_engine.count_columns(snapshot.data_uri, bins)[1] if bins else (),
+        validation=validation,
+    )
 
 
 def _with_values(expectations: Expectations) -> list[str]:

@@ -93,10 +93,21 @@ def test_many_numbers_are_counted_as_numpy_counts_them(place, seed):
     assert profile.std == pytest.approx(finite.std(), rel=1e-6)
     _, (again,) = count_columns(str(place), [profile])
     assert again.counts == profile.counts
-    for share in (0.05, 0.5, 0.95):
-        found = profile.quantile(share)
-        largest = max(profile.counts[label] for label in bin_labels(profile.edges or ())) / len(finite)
+    largest = max(profile.counts[label] for label in bin_labels(profile.edges or ())) / len(finite)
+    for share, found in profile.quantiles:
         assert (finite < found).mean() - largest <= share <= (finite <= found).mean() + largest
+
+
+@pytest.mark.parametrize("kind", ["gains", "hours"])
+def test_the_quantiles_of_whole_numbers_are_exact(place, kind):
+    rng = np.random.default_rng(0)
+    hours = np.where(rng.random(50_000) < 0.5, 40, rng.integers(1, 99, 50_000))
+    gains = np.where(rng.random(50_000) < 0.9, 0, rng.integers(100, 20_000, 50_000))
+    values = {"gains": gains, "hours": hours}[kind]
+    profile = _profile(place, pa.array(values))
+    for share, found in profile.quantiles:
+        expected = np.quantile(values, share, method="inverted_cdf")
+        assert found == expected or (kind == "gains" and share > 0.9 and abs((values <= found).mean() - share) < 0.005)
 
 
 @pytest.mark.parametrize("kind", [pa.int8(), pa.uint64(), pa.float32(), pa.decimal128(25, 3)])

@@ -107,6 +107,7 @@ def test_the_expectations_and_arguments_are_those_of_the_installed_great_expecta
         ({"type": NOT_NULL, "kwargs": 3}, "kwargs must be a mapping"),
         ({"type": NOT_NULL, "kwargs": {"column": "n"}, "mostly": 0.9}, "unknown setting 'mostly'"),
         (_check("expect_column_values_to_be_in_set", column="n", value_set=[]), "'value_set' is empty"),
+        (_check("expect_column_values_to_be_in_set", column="s", value_set="Bonn"), "must be a list, found 'Bonn'"),
     ],
 )
 def test_an_expectation_that_can_not_be_used_is_an_error_and_never_left_out(broken, words):
@@ -114,6 +115,17 @@ def test_an_expectation_that_can_not_be_used_is_an_error_and_never_left_out(brok
         check_suite([_check(NOT_NULL, column="n"), broken])
     assert "expectations[1]" in str(caught.value)
     assert words in str(caught.value)
+
+
+def test_what_great_expectations_does_not_take_is_said_without_the_words_of_its_library():
+    with pytest.raises(SpecError) as caught:
+        run_suite(FRAME, [_check(BETWEEN, column="n")])
+    assert str(caught.value) == (
+        f"validation: Great Expectations can't use {BETWEEN} with {{'column': 'n'}}: min_value and max_value cannot "
+        "both be None. Nothing was trained. Mend the suite."
+    )
+    with pytest.raises(SpecError, match="column: "):
+        run_suite(FRAME, [_check(BETWEEN, column=["n"], min_value=0)])
 
 
 def test_suites_are_read_and_checked_without_importing_great_expectations():

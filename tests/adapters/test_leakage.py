@@ -238,6 +238,66 @@ def test_a_leak_among_booleans_dates_and_decimals_is_found():
     ]
 
 
+@pytest.mark.parametrize("answer_is_text", [True, False])
+def test_the_name_of_each_of_many_classes_is_a_leak(answer_is_text):
+    code = RNG.permutation(np.repeat(np.arange(60), 30))
+    text = pd.Series([f"class {(7 * number) % 60}" for number in code])
+    y, leak = (text, code) if answer_is_text else (code, text)
+    frame = pd.DataFrame({"y": y, "leak": leak, "x": RNG.normal(size=len(code)), "row": np.arange(len(code))})
+    assert _judge(frame) == [("determines_class", ("leak",))]
+
+
+def test_more_classes_than_can_be_judged_are_said():
+    frame = pd.DataFrame({"y": [f"name {i % 300}" for i in range(N)], "leak": np.arange(N) % 300})
+    found, _, notes = find_reproductions(frame, target="y", features=["leak"])
+    assert found == []
+    assert notes == [
+        "the target has 300 values in 600 rows: too many to tell whether a feature stands for one of them each"
+    ]
+
+
+@pytest.mark.parametrize("names", ["ab", "abc", "abcdefgh"])
+def test_a_flag_for_each_class_is_a_leak(names):
+    y = RNG.choice(list(names), N)
+    flags = {f"is_{name}": (y == name) * 1 for name in names[1:]}
+    frame = pd.DataFrame({"y": y, **flags, "x": RNG.normal(size=N)})
+    if len(names) == 2:
+        assert _judge(frame) == [("determines_class", ("is_b",))]
+        return
+    ((rule, columns),) = _judge(frame)
+    assert (rule, set(columns)) == ("combination_reproduces_target", set(flags))
+
+
+def test_flags_that_leave_two_classes_open_are_honest():
+    y = RNG.choice(list("abcd"), N)
+    assert _judge(pd.DataFrame({"y": y, "is_a": (y == "a") * 1, "is_b": (y == "b") * 1})) == []
+
+
+def test_a_copy_of_the_target_with_many_gaps_is_a_leak():
+    y = _noise()
+    assert _judge(pd.DataFrame({"y": y, "leak": np.where(RNG.random(N) < 0.6, np.nan, y)})) == [
+        ("reproduces_target", ("leak",))
+    ]
+
+
+def test_a_feature_of_a_few_rows_in_which_the_target_happens_to_grow_is_honest():
+    y = _noise()
+    y[:100] = np.sort(y[:100])
+    late = np.where(np.arange(N) < 100, np.arange(N), np.nan)
+    assert _judge(pd.DataFrame({"y": y, "since": late})) == []
+
+
+def test_a_class_that_is_too_rare_to_be_judged_is_said():
+    y = np.zeros(4000, dtype=int)
+    y[::900] = 1
+    found, _, notes = find_reproductions(pd.DataFrame({"y": y, "copy": y}), target="y", features=["copy"])
+    assert found == []
+    assert notes[0] == (
+        "5 of 4000 rows have another value of the target than the most frequent one: too few to tell whether a feature "
+        "reproduces it"
+    )
+
+
 @pytest.mark.parametrize("y", [[1.0] * 100, list(range(10)), [None] * 100])
 def test_what_can_not_be_judged_is_said(y):
     found, n_checks, notes = find_reproductions(pd.DataFrame({"y": y, "x": y}), target="y", features=["x"])

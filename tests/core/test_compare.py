@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from airflow_mlops.core.compare import (
     BUILT_IN_RULES,
+    check_order,
     check_timestamp,
     compare_schemas,
     compare_with_reference,
@@ -211,3 +214,77 @@ def test_a_policy_can_name_every_built_in_rule():
     assert list(BUILT_IN_RULES) == sorted(BUILT_IN_RULES)
     assert nothing_checked(POLICY).rule in BUILT_IN_RULES
     assert no_requests(SERVING, POLICY).rule in BUILT_IN_RULES
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "severity"),
+    [
+        ("int64", "int32", Severity.INFO),
+        ("double", "float", Severity.INFO),
+        ("timestamp[us]", "timestamp[ns]", Severity.INFO),
+        ("timestamp[us, tz=UTC]", "timestamp[ns, tz=Europe/Rome]", Severity.INFO),
+        ("decimal128(9, 2)", "decimal128(12, 2)", Severity.INFO),
+        ("string", "null", Severity.INFO),
+        ("timestamp[us]", "date32[day]", Severity.WARNING),
+        ("date32[day]", "timestamp[us]", Severity.WARNING),
+        ("timestamp[us]", "timestamp[us, tz=UTC]", Severity.CRITICAL),
+        ("bool", "int64", Severity.CRITICAL),
+        ("int64", "string", Severity.CRITICAL),
+        ("date32[day]", "string", Severity.CRITICAL),
+    ],
+)
+def test_another_type_is_as_grave_as_what_it_means(was, now, severity):
+    reference, current = Column(name="x", type=was), Column(name="x", type=now)
+    (finding,) = compare_schemas(reference=(reference,), current=(current,), policy=POLICY)
+    assert (finding.rule, finding.severity) == ("column_retyped", severity)
+    asked = compare_with_serving(
+        training=_snapshot(reference),
+        training_profile=_profile(),
+        serving=_snapshot(current),
+        serving_profile=_profile(),
+        serving_counts=(),
+        spec=SERVING,
+        validation=SPEC,
+    )
+    assert [(finding.rule, finding.severity) for finding in asked] == [("serving_column_retyped", severity)]
+
+
+def _retyped(reference: Column, current: Column, name: str = "a.parquet", **values: int):
+    snapshot = dataclasses.replace(_snapshot(current), source={"files": [{"name": name}]})
+    return compare_with_reference(
+        reference=_snapshot(reference),
+        reference_profile=_profile(),
+        current=snapshot,
+        current_profile=DatasetProfile(
+            snapshot_digest="sha256:1",
+            n_rows=100,
+            columns=(ColumnProfile(name="x", counts={"all": 100}, top_values=tuple(values.items())),),
+        ),
+        validation=SPEC,
+    )
+
+
+def test_a_column_without_a_value_had_no_type_so_that_another_one_does_not_halt():
+    never, whole = Column(name="x", type="string", n_null=100), Column(name="x", type="int64")
+    (finding,) = _retyped(never, whole)
+    assert (finding.rule, finding.action) == ("column_retyped", Verdict.PROCEED)
+    assert _retyped(Column(name="x", type="int64"), never) == ()
+
+
+def test_a_column_that_is_text_no_more_shows_values_and_for_csv_where_types_are_set():
+    text, whole = Column(name="x", type="string"), Column(name="x", type="int64")
+    (finding,) = _retyped(text, whole, "in/a.csv.gz", **{"1000": 99, "7": 1})
+    assert str(finding) == (
+        "x: column_retyped: found type int64, expected type string; data.csv.types can say so where the values don't "
+        "(for example '1000', '7')"
+    )
+    (finding,) = _retyped(text, whole)
+    assert finding.expected == "type string"
+
+
+def test_without_a_champion_moments_that_go_back_are_no_pass():
+    columns = (ColumnProfile(name="date", is_ordered=False), ColumnProfile(name="born", is_ordered=False))
+    profile = DatasetProfile(snapshot_digest="sha256:1", n_rows=100, columns=columns)
+    (finding,) = check_order(_snapshot(DATE, timestamp="date"), profile, POLICY)
+    assert (finding.rule, finding.column, finding.action) == ("timestamp_order", "date", Verdict.RETRAIN)
+    assert check_order(_snapshot(DATE), profile, POLICY) == ()

@@ -11,6 +11,7 @@ from airflow_mlops.core.bins import bin_counts, outer_edges, plan_bins
 from airflow_mlops.core.profile import (
     MAX_CATEGORIES,
     OTHER,
+    QUANTILES,
     ColumnProfile,
     DatasetProfile,
     bin_labels,
@@ -18,6 +19,7 @@ from airflow_mlops.core.profile import (
     has_profile,
     is_moment,
     is_numeric,
+    quantiles_of,
 )
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -90,20 +92,15 @@ def test_no_value_is_lost_between_the_outer_edges(values):
         assert counts[label] == sum(low <= value < high or (last and value == high) for value in values)
 
 
-@given(many, st.floats(0, 1))
-def test_a_quantile_has_the_rank_that_was_asked_for_within_its_bin(values, share):
-    edges = outer_edges(plan_bins(np.array(values)).edges, min(values), max(values))
-    profile = ColumnProfile(name="x", edges=edges, counts=bin_counts(edges, [(value, 1) for value in values]))
-    found = profile.quantile(share)
-    largest_bin = max(profile.counts.values()) / len(values)
-    below = np.mean(np.array(values) < found)
-    up_to = np.mean(np.array(values) <= found)
-    assert below - largest_bin - 1e-9 <= share <= up_to + largest_bin + 1e-9
+@given(st.lists(finite, min_size=1, max_size=120))
+def test_a_quantile_is_the_smallest_value_that_its_share_is_not_above(values):
+    found = quantiles_of([(value, 1) for value in sorted(values)])
+    expected = np.quantile(np.array(values), QUANTILES, method="inverted_cdf").tolist()
+    assert found == tuple(zip(QUANTILES, expected, strict=True))
 
 
 def test_without_values_there_are_no_quantiles():
-    assert ColumnProfile(name="x", edges=(), counts={"null": 3}).quantile(0.5) is None
-    assert ColumnProfile(name="x", counts={"=a": 3}).quantile(0.5) is None
+    assert quantiles_of([]) == ()
 
 
 def test_bins_that_lie_close_together_have_different_names():

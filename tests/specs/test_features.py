@@ -65,3 +65,8 @@ def test_features_are_joined_as_of_a_moment_which_the_dataset_has_to_name():
 def test_two_tables_do_not_share_a_name():
     with pytest.raises(SpecError, match="`feature_tables` has a name twice"):
         _dataset(WEATHER, {**WEATHER, "name": "Weather"})
+
+
+def test_a_table_can_not_have_the_name_that_requests_are_kept_under():
+    with pytest.raises(SpecError, match=r"feature_tables\.0\.name: is the name that requests are kept under"):
+        _dataset({**WEATHER, "name": "serving"})

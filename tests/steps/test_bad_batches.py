@@ -12,7 +12,7 @@ import pytest
 
 from airflow_mlops.core.validate import ValidationReport, Verdict
 from airflow_mlops.errors import DataError, DataHaltedError
-from airflow_mlops.specs import DatasetSpec, PipelineSpec
+from airflow_mlops.specs import DatasetSpec, PipelineSpec, ValidationSpec
 from airflow_mlops.steps.data import snapshot_dataset
 from airflow_mlops.steps.validate import validate_dataset
 from tests.steps.cases import Bench, left_by, run_named
@@ -33,6 +33,8 @@ def good_frame(n_rows: int = 400, *, first: int = 0) -> pd.DataFrame:
             "income": rng.normal(3000, 500, n_rows).round(2),
             "city": rng.choice(CITIES, n_rows),
             "spent": (age * 2 + rng.normal(0, 5, n_rows)).round(2),
+            "rooms": rng.integers(1, 6, n_rows),
+            "is_known": True,
         }
     )
 
@@ -64,13 +66,13 @@ def spec(bench: Bench) -> PipelineSpec:
     )
 
 
-def look(bench: Bench, batch: Path, **data: object) -> ValidationReport:
+def look(bench: Bench, batch: Path, validation: ValidationSpec | None = None) -> ValidationReport:
     """Snapshot and validate a batch, as the pipeline does."""
-    pipeline = spec(bench)
-    settings = DatasetSpec.parse({"path": str(batch), "timestamp": "at", **data})
+    validation = validation or spec(bench).validation
+    settings = DatasetSpec.parse({"path": str(batch), "timestamp": "at"})
     run = run_named(batch.name)
     snapshot = snapshot_dataset(settings, dataset="small", storage=bench.platform.storage, run=run)
-    return validate_dataset(snapshot, pipeline.validation, model_name="small", platform=bench.platform, run=run)
+    return validate_dataset(snapshot, validation, model_name="small", platform=bench.platform, run=run)
 
 
 def batch_of(frame: pd.DataFrame, folder: Path) -> Path:
@@ -86,6 +88,10 @@ def test_a_good_batch_proceeds(serving: Bench, tmp_path: Path):
     assert report.accepted is not None
     assert len(report.checks) > 10
     assert report.reference_digest
+
+
+def test_a_small_batch_of_new_rows_is_as_good_as_the_spec_says(serving: Bench, tmp_path: Path):
+    assert look(serving, batch_of(good_frame(30, first=1000), tmp_path / "small")).verdict is Verdict.PROCEED
 
 
 def _vanish(frame: pd.DataFrame) -> pd.DataFrame:
@@ -211,6 +217,53 @@ def test_a_category_that_was_never_seen_is_a_reason_to_retrain(serving: Bench, t
     assert report.verdict is Verdict.RETRAIN
     assert report.retrain_reasons == (str(finding),)
     assert report.accepted is not None
+
+
+UNSEEN: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
+    "negative": (_negative, "age: value_range: found 1 of 400 rows (0.25%) below 0 or above 160"),
+    "absurd": (_absurd, "income: value_range: found 1 of 400 rows (0.25%) below "),
+    "another code": (lambda frame: frame.assign(rooms=7), "rooms: category_new: found 400 of 400 rows"),
+}
+
+
+@pytest.mark.parametrize("fault", UNSEEN)
+def test_values_that_no_rule_is_about_are_held_against_those_of_the_champion(
+    fault: str, serving: Bench, tmp_path: Path
+):
+    change, text = UNSEEN[fault]
+    rule = {"type": "expect_column_to_exist", "kwargs": {"column": "id"}}
+    batch = batch_of(change(good_frame(first=1000)), tmp_path / fault)
+    report = look(serving, batch, ValidationSpec(expectations=(rule,)))
+    assert report.verdict is Verdict.RETRAIN
+    (reason,) = report.retrain_reasons
+    assert reason.startswith(text)
+
+
+def _another_answer(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(is_known=frame.index != 4)
+
+
+QUARANTINED = {
+    "a number": (_absurd, "value_range"),
+    "a code": (lambda frame: frame.assign(rooms=frame["rooms"].where(frame.index != 4, 7)), "category_new"),
+    "a text": (lambda frame: frame.assign(city=frame["city"].where(frame.index != 4, "Cork")), "category_new"),
+    "a truth": (_another_answer, "category_new"),
+}
+
+
+@pytest.mark.parametrize("fault", QUARANTINED)
+def test_rows_with_values_that_the_champion_never_saw_can_be_set_aside(fault: str, serving: Bench, tmp_path: Path):
+    change, rule = QUARANTINED[fault]
+    exists = {"type": "expect_column_to_exist", "kwargs": {"column": "id"}}
+    validation = ValidationSpec(expectations=(exists,), policy={"rules": {rule: "QUARANTINE"}})
+    report = look(serving, batch_of(change(good_frame(first=1000)), tmp_path / fault), validation)
+    assert (report.verdict, report.require_accepted().n_rows) == (Verdict.QUARANTINE, 399)
+
+
+def test_a_column_that_is_gone_may_be_let_through_by_name(serving: Bench, tmp_path: Path):
+    validation = ValidationSpec(inferred=True, policy={"rules": {"column_missing:income": "PROCEED"}})
+    report = look(serving, batch_of(_vanish(good_frame(first=1000)), tmp_path / "gone"), validation)
+    assert [str(f.action) for f in report.findings if f.rule == "column_missing"] == ["PROCEED"]
 
 
 def test_the_champion_and_its_data_are_as_they_were(serving: Bench):

@@ -158,6 +158,75 @@ def test_a_rule_that_no_single_row_breaks_can_not_lead_to_quarantine(bench: Benc
         validate(bench, frame, expectations=[MEAN], policy={"rules": {MEAN["type"]: "QUARANTINE"}})
 
 
+def test_a_first_batch_out_of_order_is_no_pass(bench: Bench):
+    frame = people().assign(at=pd.date_range("2026-01-01", periods=200, freq="D")[::-1].astype(str))
+    bench.deliver(frame)
+    data = DatasetSpec(path=str(bench.inbox), timestamp="at")
+    snapshot = snapshot_dataset(data, dataset="people", storage=bench.platform.storage)
+    report = validate_dataset(snapshot, ValidationSpec(expectations=[AGE]), platform=bench.platform, run=run_named("r"))
+    assert report.verdict is Verdict.RETRAIN
+    assert [finding.rule for finding in report.findings] == ["timestamp_order"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"policy": {"rules": {"row_count": "QUARANTINE"}}}, "'row_count'"),
+        ({"expectations": [{**MEAN, "meta": {"on_failure": "QUARANTINE"}}]}, "'expect_column_mean_to_be_between:age'"),
+        (
+            {
+                "expectations": [
+                    {
+                        "type": AGE["type"],
+                        "kwargs": {**AGE["kwargs"], "row_condition": "id > 3", "condition_parser": "pandas"},
+                        "meta": {"on_failure": "QUARANTINE"},
+                    }
+                ]
+            },
+            f"'{AGE['type']}:age'",
+        ),
+    ],
+)
+def test_a_quarantine_that_can_not_be_is_refused_before_anything_is_checked(
+    settings: dict[str, Any], name: str, bench: Bench
+):
+    with pytest.raises(SpecError, match=f"{name} can't lead to QUARANTINE.*Nothing was checked"):
+        validate(bench, people(), **{"expectations": [AGE], **settings})
+
+
+@pytest.mark.parametrize("rule", [MEAN, {"type": "expect_column_to_exist", "kwargs": {"column": "years"}}])
+def test_what_leads_to_quarantine_by_its_severity_and_has_no_bad_rows_halts(rule: dict[str, Any], bench: Bench):
+    report = validate(bench, people().assign(age=90), expectations=[AGE, rule], policy={"critical": "QUARANTINE"})
+    assert (report.verdict, report.quarantine) == (Verdict.HALT, None)
+    assert "which no row can be told by" in report.findings[-1].observed
+    assert bench.platform.storage.read_json("reports", "small", "r", "validation.json")["verdict"] == "HALT"
+
+
+def test_rows_that_the_engine_can_not_tell_apart_halt_and_the_verdict_is_recorded(bench: Bench):
+    lengths = {"type": "expect_column_value_lengths_to_be_between", "kwargs": {"column": "id", "max_value": 1}}
+    report = validate(bench, people(), expectations=[lengths], policy={"rules": {lengths["type"]: "QUARANTINE"}})
+    assert report.verdict is Verdict.HALT
+    assert report.findings[-1].rule == "quarantine"
+    assert "can't be told" in report.findings[-1].observed
+    assert bench.platform.storage.read_json("reports", "small", "r", "validation.json")["verdict"] == "HALT"
+
+
+def test_the_policy_may_name_columns_that_are_not_there(bench: Bench):
+    rules = {"column_new:extra": "PROCEED", "column_missing:gone": "PROCEED"}
+    assert validate(bench, people(), expectations=[AGE], policy={"rules": rules}).verdict is Verdict.PROCEED
+
+
+def test_what_only_quarantined_rows_showed_is_no_reason_to_retrain(bench: Bench):
+    city = {**CITY, "meta": {"on_failure": "RETRAIN"}}
+    frame = with_bad_rows(people())
+    policy = {"rules": {AGE["type"]: "QUARANTINE"}}
+    report = validate(bench, frame, expectations=[AGE, city], policy=policy)
+    assert [reason[:40] for reason in report.retrain_reasons] == ["city: expect_column_values_to_be_in_set "]
+    frame.loc[9, "city"] = "Rome"
+    report = validate(bench, frame, expectations=[AGE, city], policy=policy)
+    assert (report.verdict, report.retrain_reasons) == (Verdict.QUARANTINE, ())
+
+
 def test_an_expectation_may_say_itself_what_it_leads_to(bench: Bench):
     entry = {**AGE, "meta": {"on_failure": "RETRAIN"}}
     report = validate(bench, with_bad_rows(people()), expectations=[entry])
@@ -217,6 +286,13 @@ def test_an_inferred_suite_is_met_by_its_own_data_and_names_keys_domains_and_ran
     report = validate(bench, people(), expectations=suite["expectations"])
     assert {check.outcome for check in report.checks} == {Outcome.MET}
     assert infer_suite(snapshot, storage=bench.platform.storage) == suite
+
+
+def test_amounts_that_happen_to_differ_are_no_key_and_running_numbers_are(bench: Bench):
+    frame = people(300).assign(fee=np.random.default_rng(3).choice(1_000_000, 300, replace=False))
+    suite = infer_suite(snapshot_of(bench, frame), storage=bench.platform.storage)
+    keys = [e["kwargs"]["column"] for e in suite["expectations"] if e["type"] == "expect_column_values_to_be_unique"]
+    assert keys == ["id"]
 
 
 def test_rows_that_come_twice_break_an_inferred_suite_also_where_no_column_is_a_key(bench: Bench):

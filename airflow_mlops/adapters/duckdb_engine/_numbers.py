@@ -16,7 +16,7 @@ from airflow_mlops.adapters.duckdb_engine._scan import Groups, Question, Scan
 from airflow_mlops.adapters.duckdb_engine.counts import finite_histogram, number_literals
 from airflow_mlops.core.bins import BinPlan, bin_counts, outer_edges, plan_bins
 from airflow_mlops.core.data import Column
-from airflow_mlops.core.profile import N_TOP_VALUES, ColumnProfile
+from airflow_mlops.core.profile import N_TOP_VALUES, ColumnProfile, quantiles_of
 
 __all__ = ["NumberCounter"]
 
@@ -118,7 +118,18 @@ class NumberCounter:
             minimum=low,
             maximum=high,
             top_values=_top_values(bins) if plan.is_by_value else (),
+            quantiles=self._quantiles(profile.name, groups, bins, low, high),
         )
+
+    def _quantiles(
+        self, column: str, groups: Groups | None, bins: _Bins, low: float, high: float
+    ) -> tuple[tuple[float, float], ...]:
+        """Take them from the cells, or from the sample where the bins are all that was counted."""
+        found = sorted(bins)
+        if groups is None:
+            values = _numbers(self._scan.sample.column(column))
+            found = [(float(value), 1) for value in np.sort(values[np.isfinite(values)])]
+        return tuple((share, min(max(value, low), high)) for share, value in quantiles_of(found))
 
     def _bins(self, column: str, plan: BinPlan, low: float, high: float, groups: Groups | None) -> _Bins:
         if groups is None:

@@ -13,6 +13,7 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
 import great_expectations as gx
+from great_expectations.compatibility.pydantic import ValidationError
 from great_expectations.exceptions import GreatExpectationsError
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
@@ -47,11 +48,26 @@ def run_suite(frame: Any, expectations: Sequence[Mapping[str, Any]]) -> list[Che
 
 
 def _made(expectations: Sequence[Mapping[str, Any]]) -> list[Any]:
+    # Made one by one, because a suite only logs the entries that it can't make, and leaves them out.
+    return [_make(entry) for entry in expectations]
+
+
+def _make(entry: Mapping[str, Any]) -> Any:
     try:
-        # Made one by one, because a suite only logs the entries that it can't make, and leaves them out.
-        return [ExpectationConfiguration(**_normal(entry)).to_domain_obj() for entry in expectations]
+        return ExpectationConfiguration(**_normal(entry)).to_domain_obj()
     except (GreatExpectationsError, ValueError, TypeError) as error:
-        raise SpecError(f"validation: Great Expectations can't use the suite: {error}") from error
+        raise SpecError(
+            f"validation: Great Expectations can't use {entry['type']} with {dict(entry.get('kwargs') or {})}: "
+            f"{_explain(error)}. Nothing was trained. Mend the suite."
+        ) from error
+
+
+def _explain(error: Exception) -> str:
+    """Return what is wrong with which argument, without pydantic's own words around it."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found = {".".join(str(part) for part in each["loc"] if part != "__root__"): each["msg"] for each in error.errors()}
+    return "; ".join(f"{name}: {text}" if name else text for name, text in found.items())
 
 
 def _normal(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -119,6 +119,8 @@ def _faults(entry: Mapping[str, Any]) -> list[str]:
     ]
     faults += [f"the argument {key!r} is required." for key in REQUIRED[kind] if kwargs.get(key) is None]
     faults += ["the argument 'value_set' is empty."] if kwargs.get("value_set") in ([], ()) else []
+    if isinstance(kwargs.get("value_set"), str):
+        faults.append(f"the argument 'value_set' must be a list, found {kwargs['value_set']!r}.")
     faults += _bad_share(kwargs)
     return [f"({kind}): {fault}" for fault in faults]
 
