@@ -128,7 +128,7 @@ def _timeline(losses: Losses, moments: Any) -> ErrorTimeline | None:
     by_model = losses.by_model
     try:
         times = slice_codes.moments_of(moments)
-    except ValueError as error:  # the leakage of a feature into the name of the timestamp, or text
+    except ValueError as error:  # the features may have made text of it
         log.warning("errors by time were left out: error=%s", error)
         return None
     return errors_by_time(times, challenger=by_model["challenger"], champion=by_model.get("champion"))

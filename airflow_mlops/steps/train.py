@@ -87,35 +87,17 @@ def train_model(
     started_at, clock = datetime.now(UTC), _Clock()
     frame = arrow.read_frame(split.train.uri, split.train.digest)
     clock.note("read")
-    columns = feature_columns(training, split)
     target = frame[training.target]
     check_target(target.to_numpy(), int(target.isna().sum()), training.target)
-    tags |= {
-        "mlops.fingerprint": identity,
-        "mlops.snapshot_digest": split.snapshot_digest,
-        **({"mlops.feature_digests": json.dumps(split.feature_digests)} if split.feature_digests else {}),
-        **({"mlops.tuning_fingerprint": tuning.fingerprint, "mlops.tuning_run": tuning.run_id} if tuning else {}),
-        "mlops.pipeline": run.pipeline,
-        "mlops.pipeline_run": run.run_id,
-    }
+    tags |= _tags(split, run, identity, tuning)
     with platform.mlflow.start_run(model_name, name=run.run_id, tags=tags) as tracked:
+        columns = feature_columns(training, split)
         clock.restart()
         model = fit(training, split, frame, columns)
         clock.note("fit")
-        example = _example(frame, columns)
         metrics = {"train_rows": float(len(frame)), **_scores(model, frame, columns, training.target)}
-        trusted_types = _trusted_types(model, training, platform)
         clock.restart()
-        model_uri = platform.mlflow.log_training(
-            model=model,
-            example=example,
-            predictions=_predict(model, example),
-            params=training.params,
-            metrics=metrics,
-            dataset=("train", split.train.uri, split.train.digest),
-            requirements=_requirements(model, is_pickled=trusted_types is None),
-            trusted_types=trusted_types,
-        )
+        model_uri = _store(model, frame, columns, metrics, split, training, platform)
         model_digest = platform.mlflow.digest_of_model(model_uri)
         clock.note("store")
         platform.mlflow.log_metrics(tracked.info.run_id, clock.seconds)
@@ -144,12 +126,45 @@ def train_model(
             run=run,
         )
         trained = dataclasses.replace(trained, record_digest=record_digest)
-        platform.mlflow.set_tags(
-            trained.run_id, {"mlops.model_digest": trained.model_digest, RECORD_TAG: record_digest}
-        )
+        platform.mlflow.set_tags(trained.run_id, {"mlops.model_digest": model_digest, RECORD_TAG: record_digest})
         platform.storage.write_json(trained.to_dict(), *document)
     log.info("trained: model_uri=%s n_rows=%d seconds=%s", model_uri, len(frame), clock.seconds)
     return trained
+
+
+def _tags(split: DatasetSplit, run: PipelineRun, identity: str, tuning: TuningResult | None) -> dict[str, str]:
+    """Return what runs are searched for by; the rest is in the record."""
+    return {
+        "mlops.fingerprint": identity,
+        "mlops.snapshot_digest": split.snapshot_digest,
+        **({"mlops.feature_digests": json.dumps(split.feature_digests)} if split.feature_digests else {}),
+        **({"mlops.tuning_fingerprint": tuning.fingerprint, "mlops.tuning_run": tuning.run_id} if tuning else {}),
+        "mlops.pipeline": run.pipeline,
+        "mlops.pipeline_run": run.run_id,
+    }
+
+
+def _store(
+    model: Any,
+    frame: Any,
+    columns: list[Column],
+    metrics: dict[str, float],
+    split: DatasetSplit,
+    training: TrainingSpec,
+    platform: Platform,
+) -> str:
+    """Log a fitted model into the open run, and return its URI."""
+    example, trusted_types = _example(frame, columns), _trusted_types(model, training, platform)
+    return platform.mlflow.log_training(
+        model=model,
+        example=example,
+        predictions=_predict(model, example),
+        params=training.params,
+        metrics=metrics,
+        dataset=("train", split.train.uri, split.train.digest),
+        requirements=_requirements(model, is_pickled=trusted_types is None),
+        trusted_types=trusted_types,
+    )
 
 
 class _Clock:
