@@ -76,7 +76,9 @@ def run_pipeline(
     :raises LeakageError: when the training part knows what it should not.
     """
     name = spec.model_name
-    training = merge_params(spec.training, params or {})
+    training, tuning = merge_params(spec.training, params or {}), spec.tuning
+    if tuning:
+        training, tuning = keep_chosen(spec.training, tuning, params or {})
     platform.mlflow.check()
     storage = platform.storage
     snapshot = snapshot_dataset(spec.data, dataset=name, storage=storage, connections=connections, run=run)
@@ -95,9 +97,6 @@ def run_pipeline(
         run=run,
     )
     leakage.require_clean()
-    tuning = spec.tuning
-    if tuning:
-        training, tuning = keep_chosen(spec.training, tuning, params or {})
     drift = check_drift(trusted, spec.monitoring, model_name=name, platform=platform, run=run)
     decision = decide_retrain(
         split,
