@@ -21,9 +21,18 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _NAME,
                 "python-modules": [
                     f"airflow_mlops.operators.{stage}"
-                    for stage in ("data", "validate", "split", "monitor", "train", "evaluate", "export", "promote")
-                    for stage in ("data", "validate", "split", "monitor", "train", "evaluate", "serving", "promote")
-                    for stage in ("data", "validate", "split", "monitor", "tune", "train", "evaluate", "promote")
+                    for stage in (
+                        "data",
+                        "validate",
+                        "split",
+                        "monitor",
+                        "tune",
+                        "train",
+                        "evaluate",
+                        "serving",
+                        "export",
+                        "promote",
+                    )
                 ],
             }
         ],

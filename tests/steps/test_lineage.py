@@ -47,7 +47,7 @@ def test_the_record_says_what_a_version_was_made_of_and_where_and_why(second: tu
     assert (record.fingerprint, record.model_digest) == (result.model.fingerprint, result.model.model_digest)
     assert [module.import_path for module in record.code] == ["sklearn.linear_model.Ridge"]
     assert record.code[0].commit == ""
-    assert set(record.durations_s) == {"read", "fit"}
+    assert set(record.durations_s) == {"read", "fit", "store"}
     assert record.n_threads >= 1
     assert record.package_version == __version__
     assert read_packages(packages)["mlflow"]
