@@ -69,6 +69,6 @@ def test_the_readmes_pipeline_builds_its_dag_and_runs(tmp_path: Path) -> None:
 
     printed = run_script(script, tmp_path, str(tmp_path / "mlops"))
 
-    tasks = "bless check_drift check_leakage decide evaluate promote register snapshot split train validate validate_serving"
-    assert f"Tasks: {tasks}" in printed
+    tasks = "bless check_drift check_leakage decide evaluate promote register snapshot split train validate"
+    assert f"Tasks: {tasks} validate_serving" in printed
     assert printed[-1] == "Champion: version 1"
