@@ -72,7 +72,7 @@ def measure(preloaded: str = "preloaded") -> Entry:
             .replace("Path(__file__).parents[1]", f"Path({str(REPOSITORY)!r})")
             .replace("rollback = co2.rollback_dag()", "")
         )
-        (home / "empty" / "empty.py").write_text(EMPTY_DAG.replace("{n_tasks}", "11"))
+        (home / "empty" / "empty.py").write_text(EMPTY_DAG.replace("{n_tasks}", "12"))
         script = PARENT.replace("{heavy!r}", repr(HEAVY)).replace("{repetitions}", str(REPETITIONS))
         found = subprocess.run(
             [sys.executable, "-c", script, str(home / "ours" / "co2.py"), str(home / "empty" / "empty.py"), preloaded],
