@@ -12,8 +12,9 @@ from airflow_mlops.core.fairness import FairnessReport
 from airflow_mlops.core.importance import FeatureImportance, ImportanceChange
 from airflow_mlops.core.resample import Interval
 from airflow_mlops.core.timeline import ErrorTimeline
-from airflow_mlops.core.values import Value
+from airflow_mlops.core.values import Value, digest_of
 from airflow_mlops.errors import EvaluationError
+from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.metrics import Direction
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "SliceComparison",
     "check_predictions",
     "check_scores",
+    "digest_of_question",
     "naive_prediction",
 ]
 
@@ -79,6 +81,7 @@ class EvaluationReport(Value):
 
     :param champion_version: the champion at the time of the evaluation, ``None`` for a cold start.
     :param champion_error: why the champion could not be scored, where it could not.
+    :param question_digest: of what was asked, see :func:`digest_of_question`.
     :param resampled: what was resampled for the intervals, in words.
     :param n_units: how many of them there were.
     :param slices: the gate's first metric by slice, the worst first.
@@ -101,6 +104,7 @@ class EvaluationReport(Value):
     task: Literal["regression", "classification"] = "regression"
     baseline: str
     confidence_level: float
+    question_digest: str = ""
     resampled: str = "rows"
     n_units: int = 0
     comparisons: tuple[MetricComparison, ...]
@@ -113,6 +117,15 @@ class EvaluationReport(Value):
     importance_changes: tuple[ImportanceChange, ...] = ()
     calibration_errors: dict[str, float] = field(default_factory=dict)
     report_uri: str = ""
+
+
+def digest_of_question(gate: GateSpec) -> str:
+    """Return the identity of what an evaluation is asked by a gate; what the answers must be is no part of it."""
+    how = {"baseline", "baseline_column", "positive_class", "confidence_level", "n_resamples", "block_length"}
+    asked = gate.model_dump(mode="json", include=how | {"resample_by", "stratified", "seed"})
+    slices = gate.slices and gate.slices.model_dump(mode="json", include={"columns", "worst", "min_rows"})
+    fairness = gate.fairness and gate.fairness.model_dump(mode="json", include={"attributes", "min_rows"})
+    return digest_of([list(gate.metrics), asked, slices, fairness])
 
 
 def check_predictions(who: str, y_pred: NDArray[np.generic], n_rows: int) -> NDArray[np.generic]:

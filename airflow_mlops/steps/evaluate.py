@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from airflow_mlops.adapters import arrow, labels, user_code
-from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.evaluate import EvaluationReport, digest_of_question
 from airflow_mlops.core.metrics import METRICS, Metric
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.resample import Units
@@ -108,6 +108,7 @@ def _score(
         task=predictions.task,
         baseline=gate.baseline_column or _baseline_name(gate, predictions),
         confidence_level=gate.confidence_level,
+        question_digest=digest_of_question(gate),
         resampled=units.kind,
         n_units=units.n_units,
         comparisons=comparisons,
@@ -169,17 +170,13 @@ def _signature_breaks(predictions: Predictions) -> tuple[str, ...]:
 def _earlier_report(
     model: TrainedModel, gate: GateSpec, champion: ModelVersion | None, platform: Platform, run: PipelineRun
 ) -> EvaluationReport | None:
-    """Return this run's report, if it answers the same question: the same model, gate and champion."""
+    """Return this run's report, if it answers the same question, of the same model and champion."""
     path = platform.report_path(run, f"{_REPORT}.json")
     if not platform.storage.exists(*path):
         return None
     report = EvaluationReport.from_dict(platform.storage.read_json(*path))
-    asked = (model.model_digest, list(gate.metrics), gate.confidence_level)
-    answered = (
-        report.challenger_digest,
-        [comparison.metric for comparison in report.comparisons],
-        report.confidence_level,
-    )
+    asked = (model.model_digest, digest_of_question(gate))
+    answered = (report.challenger_digest, report.question_digest)
     is_promoted = champion is not None and champion.model_digest == model.model_digest
     same_champion = report.champion_version == (champion.model_version if champion else None)
     return report if asked == answered and not report.champion_error and (is_promoted or same_champion) else None

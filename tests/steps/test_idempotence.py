@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from airflow_mlops.errors import SpecError
@@ -167,3 +169,33 @@ def test_an_evaluation_by_another_gate_is_not_taken_from_an_earlier_try(delivere
     gate = delivered.spec(gate={"metrics": {"root_mean_squared_error": {}}, "cold_start": True}).gate
     again = evaluate_model(first.model, first.split, gate, platform=delivered.platform, run=run_named("first"))
     assert [comparison.metric for comparison in again.comparisons] == ["root_mean_squared_error"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"baseline": "median"},
+        {"slices": {"columns": "x", "min_rows": 10}},
+        {"block_length": 4},
+        {"confidence_level": 0.9},
+        {"fairness": {"attributes": "x"}},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_a_retry_whose_gate_asks_something_else_is_evaluated_again(
+    delivered: Bench, first: PipelineResult, other: dict[str, Any]
+):
+    assert first.model is not None
+    assert first.evaluation is not None
+    gate = delivered.spec(gate=other).gate
+    again = evaluate_model(first.model, first.split, gate, platform=delivered.platform, run=run_named("first"))
+    assert again.question_digest != first.evaluation.question_digest
+    assert again != first.evaluation
+
+
+def test_a_retry_whose_gate_only_wants_other_answers_finds_the_evaluation(delivered: Bench, first: PipelineResult):
+    assert first.model is not None
+    changed = {"metrics": {"mean_absolute_error": {"value_threshold": 9.0}}, "min_rows": 10, "on_rejection": "fail"}
+    gate = delivered.spec(gate=changed).gate
+    again = evaluate_model(first.model, first.split, gate, platform=delivered.platform, run=run_named("first"))
+    assert again == first.evaluation
