@@ -50,6 +50,7 @@ __all__ = [
     "UnavailableError",
     "UntrustedModelError",
     "bounded",
+    "bounded_lines",
     "did_you_mean",
 ]
 
@@ -136,6 +137,19 @@ def bounded(items: Iterable[object], limit: int = 10) -> str:
     shown = ", ".join(listed[:limit])
     rest = len(listed) - limit
     return f"{shown} and {rest} more" if rest > 0 else shown or "none"
+
+
+def bounded_lines(items: Iterable[object], limit: int = 10) -> str:
+    """Write the first ``limit`` items for a message, a line each, and say how many more there are.
+
+    >>> print(bounded_lines(["a", "b", "c"], limit=2))
+      - a
+      - b
+      - and 1 more
+    """
+    listed = [f"  - {item}" for item in items]
+    more = [f"  - and {len(listed) - limit} more"] if len(listed) > limit else []
+    return "\n".join(listed[:limit] + more)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.core.values import Value
-from airflow_mlops.errors import LeakageError, bounded
+from airflow_mlops.errors import LeakageError, bounded, bounded_lines
 
 __all__ = ["LeakageFinding", "LeakageReport", "chance_of_equal_rows"]
 
@@ -74,11 +74,9 @@ class LeakageReport(Value):
         """
         if self.is_clean:
             return
-        shown = "\n".join(f"  - {finding}" for finding in self.findings[:10])
-        more = f"\n  - and {len(self.findings) - 10} more" if len(self.findings) > 10 else ""
         raise LeakageError(
             f"Leakage: {len(self.findings)} finding(s) in {self.n_train} training and {self.n_test} held-back rows "
-            f"({self.snapshot_digest[:19]}, target {self.target!r}).\n{shown}{more}\n"
+            f"({self.snapshot_digest[:19]}, target {self.target!r}).\n{bounded_lines(self.findings)}\n"
             f"Nothing was trained and the champion stays. Report: {self.report_uri}"
         )
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from airflow_mlops.core.evaluate import check_predictions
 from airflow_mlops.core.values import Value
-from airflow_mlops.errors import EvaluationError, ServingError
+from airflow_mlops.errors import EvaluationError, ServingError, bounded_lines
 from airflow_mlops.specs.serving import ServingCheckSpec
 
 __all__ = [
@@ -121,11 +121,9 @@ class ServingReport(Value):
         """
         if self.is_ok:
             return
-        shown = "\n".join(f"  - {reason}" for reason in self.reasons[:10])
-        more = f"\n  - and {len(self.reasons) - 10} more" if len(self.reasons) > 10 else ""
         raise ServingError(
             f"{self.model_name}: {self.model_uri} does not serve as it must: {len(self.reasons)} of {len(self.checks)} "
-            f"check(s) failed.\n{shown}{more}\n"
+            f"check(s) failed.\n{bounded_lines(self.reasons)}\n"
             f"The champion stays. Report: {self.report_uri}, the server's log: {self.log_uri}. Mend the model or its "
             f"environment, or the budgets and `allow` of the serving check."
         )

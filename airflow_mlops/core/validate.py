@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.values import Value
-from airflow_mlops.errors import DataError, DataHaltedError, SpecError, bounded, did_you_mean
+from airflow_mlops.errors import DataError, DataHaltedError, SpecError, bounded, bounded_lines, did_you_mean
 from airflow_mlops.specs.validate import PolicySpec
 
 __all__ = [
@@ -173,11 +173,9 @@ class ValidationReport(Value):
                 f"Report: {self.report_uri}"
             )
         grave = [str(finding) for finding in self.findings if finding.action is Verdict.HALT]
-        shown = "\n".join(f"  - {text}" for text in grave[:10])
-        more = f"\n  - and {len(grave) - 10} more" if len(grave) > 10 else ""
         raise DataHaltedError(
             f"Data halted: {len(grave)} finding(s) that halt in {self.n_rows} rows ({self.snapshot_digest[:19]}, "
-            f"{len(self.checks)} expectations).\n{shown}{more}\n"
+            f"{len(self.checks)} expectations).\n{bounded_lines(grave)}\n"
             f"Nothing was trained and the champion stays. Mend the source and run again. Report: {self.report_uri}"
         )
 

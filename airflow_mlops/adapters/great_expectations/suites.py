@@ -12,7 +12,7 @@ import yaml
 
 from airflow_mlops.adapters.great_expectations._known import COMMON, OPTIONAL, REQUIRED
 from airflow_mlops.core.validate import Severity
-from airflow_mlops.errors import SpecError, bounded, did_you_mean
+from airflow_mlops.errors import SpecError, bounded, bounded_lines, did_you_mean
 
 __all__ = ["check_suite", "columns_of", "read_suite", "suite_of"]
 
@@ -94,9 +94,7 @@ def check_suite(expectations: Sequence[Mapping[str, Any]]) -> None:
     """
     problems = [f"expectations[{index}] {text}" for index, entry in enumerate(expectations) for text in _faults(entry)]
     if problems:
-        shown = "\n".join(f"  - {text}" for text in problems[:10])
-        more = f"\n  - and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise SpecError(f"validation: {len(problems)} thing(s) in the suite can't be used.\n{shown}{more}")
+        raise SpecError(f"validation: {len(problems)} thing(s) in the suite can't be used.\n{bounded_lines(problems)}")
 
 
 def _faults(entry: Mapping[str, Any]) -> list[str]:
