@@ -6,6 +6,7 @@ from airflow_mlops.specs.data import AthenaSpec, CsvSpec, DatasetSpec
 from airflow_mlops.specs.evaluate import FairnessRules, GateSpec, SliceRules, Thresholds
 from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.features import FeatureTable
+from airflow_mlops.specs.inference import InferenceLogSpec
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
@@ -29,6 +30,7 @@ __all__ = [
     "FloatRange",
     "GateSpec",
     "InProcessRunner",
+    "InferenceLogSpec",
     "IntRange",
     "LeakageSpec",
     "MonitoringSpec",

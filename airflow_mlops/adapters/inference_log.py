@@ -1,0 +1,136 @@
+"""The inference log's files: Parquet, by day, each of them whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from airflow_mlops.core.inference import InferenceColumn, Role, partition_of
+from airflow_mlops.errors import UnavailableError
+
+__all__ = ["InferenceLog", "log_table"]
+
+_TYPES = {
+    InferenceColumn.ID: pa.string(),
+    InferenceColumn.REQUEST_ID: pa.string(),
+    InferenceColumn.AT: pa.timestamp("us", "UTC"),
+    InferenceColumn.MODEL_VERSION: pa.int64(),
+    InferenceColumn.MODEL_DIGEST: pa.string(),
+    InferenceColumn.ROLE: pa.string(),
+    InferenceColumn.PREDICTION: None,  # the model's own
+    InferenceColumn.SCORE: pa.float64(),
+    InferenceColumn.LATENCY_MS: pa.float64(),
+    InferenceColumn.ERROR: pa.string(),
+}
+
+
+def log_table(
+    features: pa.Table,
+    *,
+    ids: Sequence[str] | pa.Array | pa.ChunkedArray,
+    request_id: str,
+    at: datetime,
+    model_version: int,
+    model_digest: str,
+    role: Role,
+    predictions: Any = None,
+    scores: Any = None,
+    latency_ms: float | None = None,
+    error: str | None = None,
+    redact: Sequence[str] = (),
+) -> pa.Table:
+    """Return rows of the log: its own columns, then the features.
+
+    :param features: ``(n_rows, n_features)``.
+    :param ids: ``(n_rows,)``.
+    :param predictions: ``(n_rows,)``; ``None`` where the model failed.
+    :param scores: ``(n_rows,)``, ``None`` where the model gives none.
+    :param redact: features whose values are not kept.
+    """
+    own: Mapping[InferenceColumn, Any] = {
+        InferenceColumn.ID: ids,
+        InferenceColumn.REQUEST_ID: request_id,
+        InferenceColumn.AT: at.astimezone(UTC),
+        InferenceColumn.MODEL_VERSION: model_version,
+        InferenceColumn.MODEL_DIGEST: model_digest,
+        InferenceColumn.ROLE: role.value,
+        InferenceColumn.PREDICTION: predictions,
+        InferenceColumn.SCORE: scores,
+        InferenceColumn.LATENCY_MS: latency_ms,
+        InferenceColumn.ERROR: error,
+    }
+    n_rows = features.num_rows
+    columns = {name.value: _column(value, _TYPES[name], n_rows) for name, value in own.items()}
+    for name in features.column_names:
+        kept = features.column(name)
+        columns[name] = pa.nulls(n_rows, kept.type) if name in redact else kept
+    return pa.table(columns)
+
+
+def _column(value: Any, kind: pa.DataType | None, n_rows: int) -> pa.Array | pa.ChunkedArray:
+    if value is None:
+        return pa.nulls(n_rows, kind or pa.null())
+    if isinstance(value, str | int | float | datetime):
+        return pa.repeat(pa.scalar(value, kind), n_rows)
+    found = value if isinstance(value, pa.Array | pa.ChunkedArray) else pa.array(value)
+    return found if kind is None or found.type == kind else found.cast(kind)
+
+
+class InferenceLog:
+    """A model's log below a folder: ``date=2026-01-31/<writer>-000001.parquet``.
+
+    :param folder: of this model's log; it is made when the first rows come.
+    :param writer: tells processes apart that write at the same time; by default a name that nobody else has.
+    """
+
+    def __init__(self, folder: Path, *, writer: str | None = None) -> None:
+        self.folder = folder
+        self._writer = writer or uuid.uuid4().hex[:12]
+        self._numbers = itertools.count(1)
+
+    def write(self, table: pa.Table, *, at: datetime) -> Path:
+        """Add rows as a file of the day that they were scored on, and return its path.
+
+        The file of a writer that was given a name and writes it again, as a retry does, replaces the first one.
+
+        :raises UnavailableError: when the storage can't be written.
+        """
+        name = f"{self._writer}-{next(self._numbers):06d}.parquet"
+        path = self.folder / partition_of(at.astimezone(UTC).date()) / name
+        staged = path.with_name(f".{name}.{uuid.uuid4().hex[:8]}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, staged, compression="zstd")
+            os.replace(staged, path)
+        except OSError as error:
+            raise UnavailableError(
+                f"The inference log at {path} can't be written: {error.strerror or error}. Check [mlops] storage_root, "
+                f"its permissions and its free space."
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                staged.unlink(missing_ok=True)
+        return path
+
+    def trim(self, max_bytes: int) -> list[str]:
+        """Remove the oldest days until the log is no larger than this, and return which; the newest day stays."""
+        days = sorted(path for path in self.folder.glob("date=*") if path.is_dir())
+        sizes = [sum(file.stat().st_size for file in day.glob("*.parquet")) for day in days]
+        removed = []
+        for day, size in zip(days[:-1], sizes[:-1], strict=True):
+            if sum(sizes) <= max_bytes:
+                break
+            shutil.rmtree(day, ignore_errors=True)
+            sizes.remove(size)
+            removed.append(day.name)
+        return removed

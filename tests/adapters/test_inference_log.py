@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta, timezone
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pytest
+
+from airflow_mlops.adapters.inference_log import InferenceLog, log_table
+from airflow_mlops.core.inference import InferenceColumn, Role
+from airflow_mlops.errors import UnavailableError
+
+AT = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
+FEATURES = pa.table({"age": [31, 52], "name": ["Ada", "Bo"]})
+
+
+def rows(**settings):
+    known = {"ids": ["a", "b"], "request_id": "r1", "at": AT, "model_version": 3, "model_digest": "sha256:d"}
+    return log_table(FEATURES, **{**known, "role": Role.CHAMPION, "predictions": [0.5, 0.7], **settings})
+
+
+def test_a_row_of_the_log_holds_its_own_columns_and_then_the_features():
+    table = rows(latency_ms=1.5)
+    assert table.column_names == [*InferenceColumn, "age", "name"]
+    assert table.to_pylist()[1] == {
+        "mlops_id": "b",
+        "mlops_request_id": "r1",
+        "mlops_at": AT,
+        "mlops_model_version": 3,
+        "mlops_model_digest": "sha256:d",
+        "mlops_role": "champion",
+        "mlops_prediction": 0.7,
+        "mlops_score": None,
+        "mlops_latency_ms": 1.5,
+        "mlops_error": None,
+        "age": 52,
+        "name": "Bo",
+    }
+
+
+def test_a_failed_request_has_no_prediction_and_says_why():
+    row = rows(predictions=None, error="the column 'age' is missing").to_pylist()[0]
+    assert (row["mlops_prediction"], row["mlops_error"]) == (None, "the column 'age' is missing")
+
+
+def test_a_redacted_column_keeps_its_type_and_no_value():
+    table = rows(redact=("name",))
+    assert table.column("name").to_pylist() == [None, None]
+    assert table.schema.field("name").type == pa.string()
+
+
+def test_a_file_lies_in_the_day_of_its_rows_in_utc(tmp_path):
+    late = datetime(2026, 2, 1, 0, 30, tzinfo=timezone(timedelta(hours=1)))
+    path = InferenceLog(tmp_path, writer="w").write(rows(), at=late)
+    assert path == tmp_path / "date=2026-01-31" / "w-000001.parquet"
+
+
+def test_a_writer_of_the_same_name_replaces_what_it_wrote_before(tmp_path):
+    for _ in range(2):
+        InferenceLog(tmp_path, writer="batch-1").write(rows(), at=AT)
+    assert ds.dataset(tmp_path, partitioning="hive").count_rows() == 2
+    for _ in range(2):
+        InferenceLog(tmp_path).write(rows(), at=AT)
+    assert ds.dataset(tmp_path, partitioning="hive").count_rows() == 6
+
+
+def test_the_oldest_days_go_when_the_log_is_too_large_and_the_newest_stays(tmp_path):
+    log = InferenceLog(tmp_path)
+    sizes = [log.write(rows(), at=AT + timedelta(days=day)).stat().st_size for day in range(3)]
+    assert log.trim(sum(sizes)) == []
+    assert log.trim(sum(sizes) - 1) == ["date=2026-01-31"]
+    assert log.trim(1) == ["date=2026-02-01"]
+    assert log.trim(1) == []
+
+
+def test_a_storage_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "log").write_text("no folder")
+    with pytest.raises(UnavailableError, match=r"The inference log at .* can't be written"):
+        InferenceLog(tmp_path / "log").write(rows(), at=AT)
+    assert os.listdir(tmp_path) == ["log"]
