@@ -65,15 +65,18 @@ def _history(arguments: argparse.Namespace) -> Iterator[str]:
 
 def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.core.gate import GateDecision
     from airflow_mlops.core.monitor import RetrainDecision
     from airflow_mlops.steps.ledger import read_ledger
 
     for entry in read_ledger(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root))):
         if isinstance(entry, RetrainDecision):
-            verdict, by = "retrain" if entry.should_retrain else "no", entry.trigger
+            verdict, by, why = "retrain" if entry.should_retrain else "no", entry.trigger, " ".join(entry.reasons)
+        elif isinstance(entry, GateDecision):
+            verdict, by, why = entry.verdict, "gate", " ".join(entry.reasons)
         else:
-            verdict, by = entry.verdict, "gate"
-        yield f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<12}  {by}  {' '.join(entry.reasons)}"
+            verdict, by, why = entry.verdict, entry.by or "nobody", entry.note or f"version {entry.model_version}"
+        yield f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<12}  {by}  {why}"
 
 
 def _power(arguments: argparse.Namespace) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_mlops.operators.approve import ApprovePromotionOperator
 from airflow_mlops.operators.data import PruneSnapshotsOperator, SnapshotDatasetOperator
 from airflow_mlops.operators.evaluate import BlessModelOperator, EvaluateModelOperator
 from airflow_mlops.operators.export import ExportModelOperator
@@ -14,6 +15,7 @@ from airflow_mlops.operators.tune import TuneModelOperator
 from airflow_mlops.operators.validate import ValidateDataOperator
 
 __all__ = [
+    "ApprovePromotionOperator",
     "BlessModelOperator",
     "CheckLeakageOperator",
     "DecideRetrainOperator",

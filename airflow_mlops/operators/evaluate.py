@@ -72,7 +72,7 @@ class BlessModelOperator(StepOperator):
     """Let the gate judge an evaluation.
 
     Gives a :class:`~airflow_mlops.core.gate.Blessing`. A challenger that is not blessed is a normal end
-    of the run: what comes after is skipped, and the champion stays. See
+    of the run: what comes after is skipped, and the champion stays; unless a person is to be asked. See
     :func:`~airflow_mlops.steps.gate.bless_model`.
 
     :param evaluation: what :class:`EvaluateModelOperator` gave. (templated)
@@ -117,8 +117,8 @@ class BlessModelOperator(StepOperator):
         )
 
     def conclude(self, value: Blessing, context: Context) -> None:
-        """Skip the rest, or fail, when the challenger is not blessed."""
-        if value.is_blessed:
+        """Skip the rest, or fail, when the challenger is not blessed and nobody is to be asked."""
+        if not value.is_over:
             return
         if GateSpec.parse(self.gate).on_rejection == "fail":
             raise NotBlessedError(str(value))

@@ -58,18 +58,32 @@ class PromoteModelOperator(StepOperator):
     :param version: what :class:`RegisterModelOperator` gave. (templated)
     :param blessing: what :class:`~airflow_mlops.operators.BlessModelOperator` gave. (templated)
     :param policy: ``automatic`` promotes, ``hold`` leaves the version registered. (templated)
+    :param approval: what :class:`~airflow_mlops.operators.ApprovePromotionOperator` gave. (templated)
+    :param needs_approval: whether nothing is promoted without an approval.
     """
 
-    template_fields = ("version", "blessing", "policy", *StepOperator.template_fields)
+    template_fields = ("version", "blessing", "policy", "approval", *StepOperator.template_fields)
 
-    def __init__(self, *, version: Document, blessing: Document, policy: str = "automatic", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        version: Document,
+        blessing: Document,
+        policy: str = "automatic",
+        approval: Document | None = None,
+        needs_approval: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.version = version
         self.blessing = blessing
         self.policy = policy
+        self.approval = approval
+        self.needs_approval = needs_approval
 
     def call_step(self, run: PipelineRun) -> PromotionRecord | None:
         """Promote."""
+        from airflow_mlops.core.approve import Approval
         from airflow_mlops.core.gate import Blessing
         from airflow_mlops.core.promote import ModelVersion
         from airflow_mlops.steps.promote import promote_model
@@ -78,6 +92,8 @@ class PromoteModelOperator(StepOperator):
             ModelVersion.from_dict(self.version),
             Blessing.from_dict(self.blessing),
             policy=PromotionSpec.parse({"policy": self.policy}).policy,
+            approval=Approval.from_dict(self.approval) if self.approval else None,
+            needs_approval=self.needs_approval,
             platform=self.platform(),
             run=run,
         )

@@ -150,12 +150,23 @@ class ContinuousTraining(PipelineSpec):
                     blessing=bless.output,
                     description=_as_written(self.description),
                 )
-                operators.PromoteModelOperator(
-                    task_id="promote",
-                    version=register.output,
-                    blessing=bless.output,
-                    policy="{{ params.promotion }}",
-                )
+                candidate: dict[str, Any] = {
+                    "version": register.output,
+                    "blessing": bless.output,
+                    "policy": "{{ params.promotion }}",
+                }
+                approval: dict[str, Any] = {}
+                if self.asks_a_person:
+                    needs_approval = self.promotion.approval == "required"
+                    approve = operators.ApprovePromotionOperator(
+                        task_id="approve",
+                        only_undecided=not needs_approval,
+                        approvers=self.promotion.approvers,
+                        response_timeout=self.promotion.approval_timeout,
+                        **candidate,
+                    )
+                    approval = {"approval": approve.output, "needs_approval": needs_approval}
+                operators.PromoteModelOperator(task_id="promote", **candidate, **approval)
         dag.params = form  # not before: every operator would copy the whole form, which is a third of the parse
         return dag
 

@@ -67,3 +67,8 @@ class PipelineSpec(Spec):
         if len(kinds) != len(set(kinds)):
             raise ValueError("triggers: give at most one of a kind")
         return self
+
+    @property
+    def asks_a_person(self) -> bool:
+        """Whether there are promotions that a person has to approve."""
+        return self.promotion.approval == "required" or self.gate.on_inconclusive == "ask"

@@ -67,7 +67,7 @@ def run_pipeline(
     force: bool = False,
     params: Mapping[str, Any] | None = None,
 ) -> PipelineResult:
-    """Run the pipeline from the source to the promotion.
+    """Run the pipeline from the source to the promotion; what a person has to approve is held.
 
     :param connections: opens the connections that the spec names; ``None``: there are none.
     :param force: train even if data, code and parameters are those of an earlier run.
@@ -125,8 +125,10 @@ def run_pipeline(
     result = replace(
         result, tuning=tuned, model=model, evaluation=evaluation, serving=serving, export=export, blessing=blessing
     )
-    if not blessing.is_blessed:
+    if blessing.is_over:
         return result
     version = register_model(model, blessing, description=spec.description, platform=platform)
-    promotion = promote_model(version, blessing, platform=platform, run=run, policy=spec.promotion.policy)
+    needs_person = spec.promotion.approval == "required" or not blessing.is_blessed
+    policy = "hold" if needs_person else spec.promotion.policy
+    promotion = promote_model(version, blessing, platform=platform, run=run, policy=policy)
     return replace(result, version=version, promotion=promotion)

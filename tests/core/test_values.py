@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.core import (
+    approve,
     data,
     evaluate,
     export,
@@ -253,6 +254,18 @@ EXAMPLES: list[Value] = [
         to_version=3,
         reason="blessed",
         actor="ada",
+        run_id="r",
+        at=AT,
+        key="sha256:7",
+    ),
+    approve.Approval(
+        model_name="m",
+        model_version=3,
+        blessing_digest="sha256:8",
+        champion_version=2,
+        is_approved=True,
+        by="ada",
+        note="as agreed",
         run_id="r",
         at=AT,
         key="sha256:7",

@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_mlops import operators, sensors
 from airflow_mlops.core import (
+    approve,
     data,
     evaluate,
     export,
@@ -32,7 +33,7 @@ CLASSES = [
     *(getattr(operators, name) for name in operators.__all__),
     *(getattr(sensors, name) for name in sensors.__all__),
 ]
-STAGES = (data, validate, split, leakage, tune, train, evaluate, export, serving, gate, promote, monitor)
+STAGES = (data, validate, split, leakage, tune, train, evaluate, export, serving, gate, approve, promote, monitor)
 TYPED = {"poke_interval": 7.0}
 
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
