@@ -10,6 +10,7 @@ from airflow.sdk import Param
 
 from airflow_mlops.hooks.platform import report_url
 from airflow_mlops.operators._base import Document, StepOperator, failures_for_airflow, pipeline_run
+from airflow_mlops.operators._notify import Notifying
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ApprovePromotionOperator"]
 
 
-class ApprovePromotionOperator(StepOperator, ApprovalOperator):
+class ApprovePromotionOperator(Notifying, StepOperator, ApprovalOperator):
     """Ask a person whether a version may become champion, where one is to be asked.
 
     The task waits as Airflow's *required action* and takes no worker. It gives an
@@ -30,13 +31,15 @@ class ApprovePromotionOperator(StepOperator, ApprovalOperator):
     answer to something that has changed in the meantime fails the task. See :mod:`airflow_mlops.steps.approve`.
 
     Takes what :class:`~airflow.providers.standard.operators.hitl.ApprovalOperator` takes, such as ``response_timeout``
-    (then nobody has answered, and the version is declined) and ``notifiers``.
+    (then nobody has answered, and the version is declined).
 
     :param version: what :class:`~airflow_mlops.operators.RegisterModelOperator` gave. (templated)
     :param blessing: what :class:`~airflow_mlops.operators.BlessModelOperator` gave. (templated)
     :param policy: with ``hold`` nothing is promoted, so nobody is asked. (templated)
     :param only_undecided: whether a person is asked only of what the gate could not decide.
     :param approvers: names of the Airflow users who may answer; empty: whoever may run the DAG.
+    :param notifications: who is told that a person is waited for, or has declined: each a
+        :class:`~airflow_mlops.specs.NotificationSpec`, or its settings.
     """
 
     template_fields: tuple[str, ...] = ("version", "blessing", "policy", *StepOperator.template_fields)
@@ -66,6 +69,7 @@ class ApprovePromotionOperator(StepOperator, ApprovalOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Ask, and wait; unless nobody has to be asked, or an earlier try was answered."""
+        from airflow_mlops.core.notify import tell_request
         from airflow_mlops.steps.approve import find_approval, request_approval
 
         with failures_for_airflow():
@@ -84,6 +88,9 @@ class ApprovePromotionOperator(StepOperator, ApprovalOperator):
             shown = {title: url for title, url in links.items() if url}
             request = request_approval(version, blessing, links=shown, platform=platform)
         self.subject, self.body = request.subject, request.body
+        until = f"within {self.response_timeout}" if self.response_timeout else ""
+        url = HITLOperator.generate_link_to_ui_from_context(context=context)
+        self.notify(tell_request(request, blessing, until=until, url=url), context)
         HITLOperator.execute(self, context)  # which does not return: the task waits
         return None
 
@@ -108,7 +115,10 @@ class ApprovePromotionOperator(StepOperator, ApprovalOperator):
 
     def conclude(self, value: Approval, context: Context) -> None:
         """Skip the rest when it was declined."""
+        from airflow_mlops.core.notify import tell_answer
+
         if not value.is_approved:
+            self.notify(tell_answer(value), context)
             self.skip_the_rest(context, str(value))
 
     def _conclude(self, approval: Approval, context: Context) -> dict[str, Any]:

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.errors import SpecError
 from airflow_mlops.operators._base import Document, MlflowLink, ReportLink, StepOperator
+from airflow_mlops.operators._notify import Notifying
 from airflow_mlops.specs.promote import PromotionSpec
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from airflow_mlops.core.promote import ModelVersion, PromotionRecord
     from airflow_mlops.core.values import PipelineRun
 
@@ -49,7 +52,7 @@ class RegisterModelOperator(StepOperator):
         )
 
 
-class PromoteModelOperator(StepOperator):
+class PromoteModelOperator(Notifying, StepOperator):
     """Make a version champion, if the champion is still the one that it was compared with.
 
     Gives a :class:`~airflow_mlops.core.promote.PromotionRecord`, the entry in the journal, or nothing when
@@ -60,6 +63,8 @@ class PromoteModelOperator(StepOperator):
     :param policy: ``automatic`` promotes, ``hold`` leaves the version registered. (templated)
     :param approval: what :class:`~airflow_mlops.operators.ApprovePromotionOperator` gave. (templated)
     :param needs_approval: whether nothing is promoted without an approval.
+    :param notifications: who is told of the promotion: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
+        settings.
     """
 
     template_fields = ("version", "blessing", "policy", "approval", *StepOperator.template_fields)
@@ -98,8 +103,14 @@ class PromoteModelOperator(StepOperator):
             run=run,
         )
 
+    def conclude(self, value: PromotionRecord, context: Context) -> None:
+        """Tell that there is a new champion."""
+        from airflow_mlops.core.notify import tell_journal
 
-class RollbackModelOperator(StepOperator):
+        self.notify(tell_journal(value), context)
+
+
+class RollbackModelOperator(Notifying, StepOperator):
     """Make the last healthy champion champion again, or an earlier one by name.
 
     Gives a :class:`~airflow_mlops.core.promote.PromotionRecord`, the entry in the journal. See
@@ -111,6 +122,7 @@ class RollbackModelOperator(StepOperator):
         now. (templated)
     :param to_version: a version that was champion before, also as text; empty for the last healthy
         one. (templated)
+    :param notifications: who is told of it: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its settings.
     """
 
     template_fields = ("model_name", "reason", "from_version", "to_version", *StepOperator.template_fields)
@@ -142,6 +154,12 @@ class RollbackModelOperator(StepOperator):
             platform=self.platform(),
             run=run,
         )
+
+    def conclude(self, value: PromotionRecord, context: Context) -> None:
+        """Tell that another version serves."""
+        from airflow_mlops.core.notify import tell_journal
+
+        self.notify(tell_journal(value), context)
 
 
 def _version_number(name: str, setting: int | str | None) -> int | None:

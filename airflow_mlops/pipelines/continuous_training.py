@@ -73,7 +73,7 @@ class ContinuousTraining(PipelineSpec):
             "default_args": _default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
         }
         spec = self.model_dump(mode="json")
-        training, gate, runner = spec["training"], spec["gate"], spec["runner"]
+        training, gate, runner, told = spec["training"], spec["gate"], spec["runner"], spec["notifications"]
         window = {name: f"{{{{ params.{name} or '' }}}}" for name, _, _ in self._window_fields()}
         chosen = ", ".join(f"{name!r}: params[{name!r}]" for name in self.training.params)
         hyperparameters = f"{{{{ {{{chosen}}} | tojson }}}}"
@@ -139,7 +139,7 @@ class ContinuousTraining(PipelineSpec):
                         task_id="validate_serving", serving=spec["serving"], on_failure="report", **made
                     )
                     judged["serving"] = serve.output
-                bless = operators.BlessModelOperator(task_id="bless", gate=gate, **judged)
+                bless = operators.BlessModelOperator(task_id="bless", gate=gate, notifications=told, **judged)
                 decide >> train
                 if self.export:
                     operators.ExportModelOperator(task_id="export", export=spec["export"], **made) >> bless
@@ -154,6 +154,7 @@ class ContinuousTraining(PipelineSpec):
                     "version": register.output,
                     "blessing": bless.output,
                     "policy": "{{ params.promotion }}",
+                    "notifications": told,
                 }
                 approval: dict[str, Any] = {}
                 if self.asks_a_person:
@@ -213,6 +214,7 @@ class ContinuousTraining(PipelineSpec):
                 reason="{{ params.reason }}",
                 from_version="{{ params.from_version or '' }}",
                 to_version="{{ params.to_version or '' }}",
+                notifications=self.notifications,
             )
         return dag
 

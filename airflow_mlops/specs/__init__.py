@@ -8,6 +8,7 @@ from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.inference import InferenceLogSpec
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
+from airflow_mlops.specs.notify import NotificationSpec
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
 from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
@@ -35,6 +36,7 @@ __all__ = [
     "LeakageSpec",
     "MonitoringSpec",
     "NewDataTrigger",
+    "NotificationSpec",
     "PipelineSpec",
     "PolicySpec",
     "PromotionSpec",

@@ -11,6 +11,7 @@ from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.monitor import MonitoringSpec, TriggerSpec
+from airflow_mlops.specs.notify import NotificationSpec
 from airflow_mlops.specs.promote import PromotionSpec
 from airflow_mlops.specs.runner import InProcessRunner, RunnerSpec
 from airflow_mlops.specs.serving import ServingCheckSpec
@@ -30,6 +31,7 @@ class PipelineSpec(Spec):
     :param runner: where training and evaluation run.
     :param serving: how the packaged model is tried in a server before the gate judges it; ``None``: it is not tried.
     :param export: another format that the model is exported to, if it answers alike in it; ``None``: none.
+    :param notifications: who is told of promotions, rejections, rollbacks, and approvals that are waited for.
     """
 
     model_name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)
@@ -46,6 +48,7 @@ class PipelineSpec(Spec):
     promotion: PromotionSpec = Field(default_factory=PromotionSpec)
     monitoring: MonitoringSpec = Field(default_factory=MonitoringSpec)
     triggers: tuple[TriggerSpec, ...] = ()
+    notifications: tuple[NotificationSpec, ...] = ()
 
     @model_validator(mode="after")
     def _can_be_tuned(self) -> Self:

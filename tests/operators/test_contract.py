@@ -26,6 +26,7 @@ from airflow_mlops.core import (
     validate,
 )
 from airflow_mlops.operators._base import StepOperator
+from airflow_mlops.operators._notify import Notifying
 
 pytestmark = pytest.mark.airflow
 
@@ -42,7 +43,7 @@ every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name
 def _own_parameters(cls: type[BaseOperator]) -> list[inspect.Parameter]:
     kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     parameters = {}
-    for base in (cls, StepOperator) if issubclass(cls, StepOperator) else (cls,):
+    for base in [cls, *(each for each in (Notifying, StepOperator) if issubclass(cls, each))]:
         parameters |= {
             name: each for name, each in inspect.signature(base.__init__).parameters.items() if name != "self"
         }
