@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from airflow_mlops.core import (
     approve,
     data,
+    deploy,
     evaluate,
     export,
     gate,
@@ -77,6 +78,16 @@ SPLIT = split.DatasetSplit(
 
 EXAMPLES: list[Value] = [
     PipelineRun(pipeline="p", run_id="r", trigger="scheduled", actor="ada"),
+    deploy.Deployment(
+        model_name="m",
+        champion_version=3,
+        challenger_version=4,
+        mode=deploy.DeploymentMode.CANARY,
+        share=0.1,
+        salt="autumn",
+        since=AT,
+        key="sha256:1",
+    ),
     data.DatasetSnapshot(
         dataset="d",
         uri="/snapshots/1",
