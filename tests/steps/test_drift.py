@@ -8,7 +8,7 @@ import pytest
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.errors import DataError
 from airflow_mlops.steps.data import snapshot_dataset
-from airflow_mlops.steps.monitor import check_drift
+from airflow_mlops.steps.drift import check_drift
 from tests.steps.cases import Bench, run_named, small_frame
 
 
@@ -26,11 +26,11 @@ def test_without_a_column_of_the_champion_the_others_are_measured_and_it_is_said
     assert (report.n_reference, report.n_current) == (300, 300)
     assert [column.name for column in report.columns] == ["y"]
     assert report.reasons[-1] == (
-        "Not measured: columns of the champion's data are missing ('x') or are no numbers any more (none)."
+        "Not measured: columns of the champion's data are missing ('x') or are of another type (none)."
     )
 
 
 def test_without_any_column_of_the_champion_there_is_no_drift_to_measure(serving: Bench):
     frame = small_frame(300, start="2021-01-01", seed=1).assign(y="high").drop(columns="x")
-    with pytest.raises(DataError, match=r"missing \('x'\) or are no numbers any more \('y'\), and no other is left"):
+    with pytest.raises(DataError, match=r"missing \('x'\) or are of another type \('y'\), and no other is left"):
         drift_of(serving, frame)

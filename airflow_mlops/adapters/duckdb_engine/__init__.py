@@ -7,6 +7,7 @@ from airflow_mlops.adapters.duckdb_engine.features import feature_rows
 from airflow_mlops.adapters.duckdb_engine.files import TypesWidenedError, format_of, scan_source
 from airflow_mlops.adapters.duckdb_engine.partitions import files_in_window
 from airflow_mlops.adapters.duckdb_engine.profile import examples_that_are_not, profile_columns, time_range
+from airflow_mlops.adapters.duckdb_engine.samples import numeric_columns, sample_rows
 
 __all__ = [
     "TypesWidenedError",
@@ -15,7 +16,9 @@ __all__ = [
     "feature_rows",
     "files_in_window",
     "format_of",
+    "numeric_columns",
     "profile_columns",
+    "sample_rows",
     "scan_source",
     "time_range",
 ]
