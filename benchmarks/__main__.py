@@ -6,11 +6,15 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import evaluate, gate_errors, parse, profile, run_overhead, snapshot, train, validation
+from benchmarks import drift, evaluate, gate_errors, parse, profile, run_overhead, snapshot, train, validation
 from benchmarks.entry import RESULTS, Entry, write
 
 BENCHMARKS: dict[str, Callable[[], Entry]] = {
     "bootstrap_speedup": evaluate.measure_speedup,
+    "drift_memory": drift.measure_memory,
+    "drift_memory_growth": drift.measure_memory_growth,
+    "drift_over_scan": drift.measure_over_scan,
+    "drift_speedup": drift.measure_speedup,
     "evaluate": evaluate.measure,
     "gate_false_blessing": gate_errors.measure_false_blessing,
     "gate_power": gate_errors.measure_power,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from airflow_mlops.adapters import duckdb_engine
+from airflow_mlops.adapters import duckdb_engine, threads
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.drift import DriftVerdict, admit_gaps, judge_domains, judge_drift, judge_shares
 from airflow_mlops.core.monitor import ColumnKind, DriftReport, DriftStatus
@@ -177,7 +177,9 @@ class _Samples:
 
         known = self.compared.asked
         names = [each.name for each in self.compared.profile.columns]
-        return domain_score(**self.frames([name for name in names if known.kind_of(name) is ColumnKind.FEATURE]))
+        frames = self.frames([name for name in names if known.kind_of(name) is ColumnKind.FEATURE])
+        with threads.limited_threads(1):  # they are small: many threads only wait for each other
+            return domain_score(**frames)
 
 
 def _by_evidently(samples: _Samples, ours: DriftVerdict, monitoring: MonitoringSpec) -> tuple[DriftVerdict, str]:

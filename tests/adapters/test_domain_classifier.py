@@ -5,6 +5,13 @@ import pandas as pd
 import pytest
 
 from airflow_mlops.adapters.domain_classifier import domain_score
+from airflow_mlops.adapters.threads import limited_threads
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    with limited_threads(1):
+        yield
 
 
 def frame(rng: np.random.Generator, n_rows: int, correlation: float) -> pd.DataFrame:
