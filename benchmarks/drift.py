@@ -21,7 +21,7 @@ _OURS = """
 import pickle
 import pyarrow
 from airflow_mlops.adapters.duckdb_engine import count_columns
-from airflow_mlops.core.drift import Asked, judge_drift
+from airflow_mlops.core.drift import ColumnFacts, judge_drift
 from airflow_mlops.core.profile import DatasetProfile
 from airflow_mlops.specs.monitor import MonitoringSpec
 with open(sys.argv[2], "rb") as file:
@@ -30,8 +30,8 @@ with open(sys.argv[2], "rb") as file:
 _CHECK = """
 n_rows, columns = count_columns(sys.argv[1], reference.columns)
 current = DatasetProfile(snapshot_digest="", n_rows=n_rows, columns=columns)
-asked = Asked(kinds={}, importances={})
-verdict = judge_drift(reference=reference, current=current, monitoring=MonitoringSpec(), asked=asked)
+facts = ColumnFacts(kinds={}, importances={})
+verdict = judge_drift(reference=reference, current=current, monitoring=MonitoringSpec(), facts=facts)
 assert verdict.status == "STABLE", verdict
 """
 _EVIDENTLY = """

@@ -23,9 +23,10 @@ from airflow_mlops.specs.monitor import MonitoringSpec
 
 __all__ = [
     "DOMAIN_LIMIT",
-    "Asked",
+    "ColumnFacts",
     "DriftVerdict",
     "admit_gaps",
+    "check_limits",
     "judge_domains",
     "judge_drift",
     "judge_shares",
@@ -41,7 +42,7 @@ DOMAIN_LIMIT = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ColumnFacts:
     """What is known of the columns beside their counts.
 
     :param kinds: of those that are no features.
@@ -73,14 +74,9 @@ class DriftVerdict:
 
 
 def judge_drift(
-    *, reference: DatasetProfile, current: DatasetProfile, monitoring: MonitoringSpec, asked: Asked
+    *, reference: DatasetProfile, current: DatasetProfile, monitoring: MonitoringSpec, facts: ColumnFacts
 ) -> DriftVerdict:
-    """Compare two profiles that were counted in the same bins.
-
-    :raises SpecError: when ``monitoring.features`` has a limit for a column that is not there, or one of a statistic
-        that does not fit the column.
-    """
-    _check_limits(reference, monitoring)
+    """Compare two profiles that were counted in the same bins."""
     counted = {"in the window": current.n_rows}
     if monitoring.reference == "seasonal":
         counted["in the same window a season before"] = reference.n_rows
@@ -89,11 +85,11 @@ def judge_drift(
             text = f"{n_rows or 'No'} row(s) {where}, monitoring.min_rows is {monitoring.min_rows}: too few to tell."
             return DriftVerdict(status=DriftStatus.TOO_FEW_ROWS, reasons=(text,))
     found = {column.name: column for column in current.columns}
-    shares = asked.shares([column.name for column in reference.columns])
+    shares = facts.shares([column.name for column in reference.columns])
     pairs = [(column, found[column.name]) for column in reference.columns]
     measured = [
         replace(
-            measure_column(reference=old, current=new), kind=asked.kind_of(old.name), importance=shares.get(old.name, 0)
+            measure_column(reference=old, current=new), kind=facts.kind_of(old.name), importance=shares.get(old.name, 0)
         )
         for old, new in pairs
     ]
@@ -176,9 +172,13 @@ def _at_least_0(value: float) -> float:
     return value if math.isnan(value) else max(value, 0.0)
 
 
-def _check_limits(reference: DatasetProfile, monitoring: MonitoringSpec) -> None:
-    """See that the limits of single columns are of columns that there are, and of statistics that fit them."""
-    known = {column.name: column for column in reference.columns}
+def check_limits(columns: Sequence[ColumnProfile], monitoring: MonitoringSpec) -> None:
+    """See that the limits of single columns are of columns that there are, and of statistics that fit them.
+
+    :param columns: of the reference.
+    :raises SpecError: when one is not.
+    """
+    known = {column.name: column for column in columns}
     for name, limits in monitoring.features.items():
         if name not in known:
             raise SpecError(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from airflow_mlops.adapters import duckdb_engine
 from airflow_mlops.adapters.inference_window import files_of_window
 from airflow_mlops.core.data import DatasetSnapshot, RowFilter
-from airflow_mlops.core.drift import Asked
+from airflow_mlops.core.drift import ColumnFacts, check_limits
 from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.inference import InferenceColumn, Role
 from airflow_mlops.core.monitor import ColumnKind
@@ -46,7 +46,7 @@ class Compared:
     reference_uri: str
     reference_digest: str
     current_digest: str
-    asked: Asked
+    facts: ColumnFacts
     gaps: tuple[str, ...] = ()
 
 
@@ -62,6 +62,7 @@ def of_snapshot(
     profile = load_profile(platform.storage, reference.dataset, reference.digest)
     left_out = {reference.timestamp, snapshot.timestamp, *record.split.key, *monitoring.ignore}
     columns = [each for each in profile.columns if each.name not in left_out and not may_be_key(each)]
+    check_limits(columns, monitoring)
     numeric = {column.name for column in reference.columns if is_numeric(column.type)}
     present = {
         # A column without a value may be of any type, such as the empty one of a CSV file.
@@ -81,7 +82,7 @@ def of_snapshot(
         reference_uri=reference.data_uri,
         reference_digest=reference.digest,
         current_digest=snapshot.digest,
-        asked=Asked(
+        facts=ColumnFacts(
             kinds={record.training.target: ColumnKind.TARGET},
             importances=_importances(_evaluation(champion, platform)),
         ),
@@ -106,6 +107,7 @@ def of_log(champion: ModelVersion, monitoring: MonitoringSpec, platform: Platfor
         for each in (*(c for c in training.columns if c.name in features), *said)
         if each.name not in monitoring.ignore
     ]
+    check_limits(columns, monitoring)
     gaps: tuple[str, ...] = ()
     if files:
         numeric = {each.name for each in columns if each.edges is not None}
@@ -125,7 +127,7 @@ def of_log(champion: ModelVersion, monitoring: MonitoringSpec, platform: Platfor
         reference_uri=record.split.train.uri,
         reference_digest=record.split.train.digest,
         current_digest="",
-        asked=Asked(
+        facts=ColumnFacts(
             kinds={each.name: ColumnKind.PREDICTION for each in said},
             importances=_importances(evaluation),
         ),

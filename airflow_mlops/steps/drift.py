@@ -14,6 +14,7 @@ from airflow_mlops.core.monitor import ColumnKind, DriftReport, DriftStatus
 from airflow_mlops.core.profile import DatasetProfile
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.errors import DataError
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.steps import pages
 from airflow_mlops.steps._drift_reference import Compared, of_log, of_snapshot, season_before
@@ -109,7 +110,7 @@ def _check(
     if monitoring.reference == "seasonal":
         reference = _count(season_before(compared, monitoring, champion.model_name, platform))
     current = _count(compared)
-    verdict = judge_drift(reference=reference, current=current, monitoring=monitoring, asked=compared.asked)
+    verdict = judge_drift(reference=reference, current=current, monitoring=monitoring, facts=compared.facts)
     page, score = "", None
     if verdict.status is not DriftStatus.TOO_FEW_ROWS:
         samples = _Samples(compared)
@@ -118,8 +119,9 @@ def _check(
         if monitoring.domain_classifier:
             score = samples.domain_score()
             verdict = judge_domains(verdict, score)
-        if draw and not page and verdict.status is DriftStatus.DRIFTED:
-            page = samples.compare([each.name for each in verdict.columns][:_MAX_DRAWN]).page
+        drawn = [each.name for each in verdict.columns if each.kind is not ColumnKind.PREDICTION][:_MAX_DRAWN]
+        if draw and drawn and not page and verdict.status is DriftStatus.DRIFTED:
+            page = samples.compare(drawn).page
         verdict = admit_gaps(verdict, compared.gaps)
     report = DriftReport(
         model_name=champion.model_name,
@@ -154,14 +156,25 @@ class _Samples:
 
     compared: Compared
 
+    def columns(self, *kinds: ColumnKind) -> list[str]:
+        """Return the columns of these kinds."""
+        compared = self.compared
+        return [each.name for each in compared.profile.columns if compared.facts.kind_of(each.name) in kinds]
+
     def frames(self, columns: list[str]) -> dict[str, Any]:
-        """Return a data frame for each side."""
-        known = self.compared.asked
-        wanted = [name for name in columns if known.kind_of(name) is not ColumnKind.PREDICTION]
+        """Return a data frame for each side.
+
+        :raises DataError: when no column is wanted.
+        """
+        if not columns:
+            raise DataError(
+                "There is no feature to take samples of, and predictions have no rows in the reference. Nothing was "
+                "decided. Leave out monitoring.engine and monitoring.domain_classifier."
+            )
         files, only = self.compared.files, self.compared.only
         return {
-            "reference": duckdb_engine.sample_rows(self.compared.reference_uri, wanted, _SAMPLE_ROWS),
-            "current": duckdb_engine.sample_rows(files, wanted, _SAMPLE_ROWS, only=only),
+            "reference": duckdb_engine.sample_rows(self.compared.reference_uri, columns, _SAMPLE_ROWS),
+            "current": duckdb_engine.sample_rows(files, columns, _SAMPLE_ROWS, only=only),
         }
 
     def compare(self, columns: list[str]) -> Any:
@@ -175,9 +188,7 @@ class _Samples:
         """Return how well the features of both can be told apart."""
         from airflow_mlops.adapters.domain_classifier import domain_score
 
-        known = self.compared.asked
-        names = [each.name for each in self.compared.profile.columns]
-        frames = self.frames([name for name in names if known.kind_of(name) is ColumnKind.FEATURE])
+        frames = self.frames(self.columns(ColumnKind.FEATURE))
         with threads.limited_threads(1):  # they are small: many threads only wait for each other
             return domain_score(**frames)
 
@@ -185,7 +196,7 @@ class _Samples:
 def _by_evidently(samples: _Samples, ours: DriftVerdict, monitoring: MonitoringSpec) -> tuple[DriftVerdict, str]:
     """Return Evidently's verdict on each column, and ours on predictions, which it has no rows of."""
     known = {each.name: each for each in ours.columns}
-    comparison = samples.compare(list(known))
+    comparison = samples.compare(samples.columns(ColumnKind.FEATURE, ColumnKind.TARGET))
     judged = {
         each.name: replace(each, kind=known[each.name].kind, importance=known[each.name].importance)
         for each in comparison.columns

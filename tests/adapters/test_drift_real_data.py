@@ -12,7 +12,7 @@ import pytest
 
 from airflow_mlops.adapters.arrow import ParquetDigestWriter
 from airflow_mlops.adapters.duckdb_engine import count_columns, profile_columns
-from airflow_mlops.core.drift import Asked, judge_drift
+from airflow_mlops.core.drift import ColumnFacts, judge_drift
 from airflow_mlops.core.monitor import DriftStatus
 from airflow_mlops.core.profile import DatasetProfile
 from airflow_mlops.specs import MonitoringSpec
@@ -49,9 +49,9 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[DatasetProfil
 
 @pytest.mark.parametrize("limits", [{}, {"numeric": {"kolmogorov_smirnov": 0.05}, "categorical": {"chi_square": 0.05}}])
 def test_halves_of_one_population_raise_no_alarm_and_single_columns_hardly_any(halves, limits):
-    asked, monitoring = Asked(kinds={}, importances={}), MonitoringSpec(**limits)
+    facts, monitoring = ColumnFacts(kinds={}, importances={}), MonitoringSpec(**limits)
     verdicts = [
-        judge_drift(reference=reference, current=current, monitoring=monitoring, asked=asked)
+        judge_drift(reference=reference, current=current, monitoring=monitoring, facts=facts)
         for reference, current in halves
     ]
     assert [verdict.status for verdict in verdicts] == [DriftStatus.STABLE] * N_SEEDS

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from airflow_mlops.core.drift import Asked, admit_gaps, judge_domains, judge_drift, measure_column
+from airflow_mlops.core.drift import ColumnFacts, admit_gaps, check_limits, judge_domains, judge_drift, measure_column
 from airflow_mlops.core.monitor import ColumnKind, DriftStatus
 from airflow_mlops.core.profile import ColumnProfile, DatasetProfile
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs import MonitoringSpec
 from tests.core.drift_cases import counted, numbers, texts
 
-UNKNOWN = Asked(kinds={}, importances={})
+UNKNOWN = ColumnFacts(kinds={}, importances={})
 STILL, MOVED = ["a"] * 180 + ["b"] * 20, ["a"] * 20 + ["b"] * 180
 N = 20_000
 NUMERIC = ("psi", "jensen_shannon", "wasserstein", "kolmogorov_smirnov")
@@ -26,9 +26,9 @@ def dataset(*columns: ColumnProfile) -> DatasetProfile:
     return DatasetProfile(snapshot_digest="s", n_rows=columns[0].n_rows, columns=columns)
 
 
-def judge(pairs: list[tuple[ColumnProfile, ColumnProfile]], asked: Asked = UNKNOWN, **settings: Any):
+def judge(pairs: list[tuple[ColumnProfile, ColumnProfile]], facts: ColumnFacts = UNKNOWN, **settings: Any):
     old, new = (dataset(*side) for side in zip(*pairs, strict=True))
-    return judge_drift(reference=old, current=new, monitoring=MonitoringSpec(**settings), asked=asked)
+    return judge_drift(reference=old, current=new, monitoring=MonitoringSpec(**settings), facts=facts)
 
 
 def pair(old: Any, new: Any, name: str = "x") -> tuple[ColumnProfile, ColumnProfile]:
@@ -124,18 +124,20 @@ def test_a_dataset_has_drifted_when_enough_of_its_features_have(fraction, status
     [({"x": 0.9, "y": 0.1}, DriftStatus.STABLE), ({"x": -0.1, "y": 0.1}, DriftStatus.DRIFTED)],
 )
 def test_features_weigh_what_the_model_makes_of_them(importances, status):
-    verdict = judge([pair(STILL, STILL, "x"), pair(STILL, MOVED, "y")], asked=Asked(kinds={}, importances=importances))
+    verdict = judge(
+        [pair(STILL, STILL, "x"), pair(STILL, MOVED, "y")], facts=ColumnFacts(kinds={}, importances=importances)
+    )
     assert verdict.status is status
 
 
 @pytest.mark.parametrize("kind", [ColumnKind.TARGET, ColumnKind.PREDICTION])
 def test_what_is_no_feature_decides_alone_and_weighs_nothing_beside_the_features(kind):
-    asked = Asked(kinds={"y": kind}, importances={})
-    verdict = judge([pair(STILL, STILL, "x"), pair(STILL, MOVED, "y")], asked=asked)
+    facts = ColumnFacts(kinds={"y": kind}, importances={})
+    verdict = judge([pair(STILL, STILL, "x"), pair(STILL, MOVED, "y")], facts=facts)
     assert verdict.status is DriftStatus.DRIFTED
     assert verdict.reasons[0].startswith("0 of 1 feature(s) drifted")
     assert verdict.reasons[1].startswith(f"{kind.capitalize()} y: PSI")
-    assert judge([pair(STILL, MOVED, "x"), pair(STILL, STILL, "y")], asked=asked).columns[0].importance == 1.0
+    assert judge([pair(STILL, MOVED, "x"), pair(STILL, STILL, "y")], facts=facts).columns[0].importance == 1.0
 
 
 def test_a_column_has_drifted_from_its_limit_on():
@@ -160,15 +162,15 @@ def test_single_columns_have_limits_of_their_own():
     ],
 )
 def test_a_limit_for_nothing_is_an_error(features, words):
-    pairs = [pair(STILL, STILL, "x"), pair(np.arange(200.0), np.arange(200.0), "n")]
+    columns = [texts(STILL, "x"), numbers(np.arange(200.0), "n")]
     with pytest.raises(SpecError, match=words):
-        judge(pairs, features=features)
+        check_limits(columns, MonitoringSpec(features=features))
 
 
 def test_columns_are_matched_by_name_and_not_by_place():
     x, y = pair(STILL, STILL, "x"), pair(MOVED, MOVED, "y")
     old, new = dataset(x[0], y[0]), dataset(y[1], x[1])
-    verdict = judge_drift(reference=old, current=new, monitoring=MonitoringSpec(), asked=UNKNOWN)
+    verdict = judge_drift(reference=old, current=new, monitoring=MonitoringSpec(), facts=UNKNOWN)
     assert verdict.status is DriftStatus.STABLE
 
 
@@ -199,7 +201,7 @@ def test_a_column_that_was_never_null_and_is_null_in_every_row_has_drifted(stati
     verdict = judge([(reference, current)], numeric=limit_of(statistic))
     assert verdict.status is DriftStatus.DRIFTED
     back = judge_drift(
-        reference=dataset(current), current=dataset(reference), monitoring=MonitoringSpec(), asked=UNKNOWN
+        reference=dataset(current), current=dataset(reference), monitoring=MonitoringSpec(), facts=UNKNOWN
     )
     assert back.status is DriftStatus.DRIFTED
 

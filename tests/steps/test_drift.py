@@ -78,6 +78,13 @@ def test_without_any_column_of_the_champion_there_is_no_drift_to_measure(served:
         drift_of(served, later().assign(y="high").drop(columns="x"))
 
 
+def test_a_column_that_is_gone_may_have_a_limit_and_a_typo_may_not(served: Bench):
+    frame = later().drop(columns="x")
+    assert drift_of(served, frame, features={"x": {"psi": 0.1}}).status is DriftStatus.INCOMPLETE
+    with pytest.raises(SpecError, match=r"'xx' is not among the columns that are compared. Did you mean 'x'"):
+        drift_of(served, frame, features={"xx": {"psi": 0.1}})
+
+
 def test_a_column_that_is_new_changes_nothing(served: Bench):
     assert drift_of(served, later().assign(z=1.0)).status is DriftStatus.STABLE
 
