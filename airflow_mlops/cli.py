@@ -121,6 +121,16 @@ def _card(arguments: argparse.Namespace) -> Iterator[str]:
     yield read_card(arguments.model_uri, platform=platform).rstrip("\n")
 
 
+def _end_rollout(arguments: argparse.Namespace) -> Iterator[str]:
+    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.steps._targets import end_rollout
+
+    if end_rollout(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root))):
+        yield f"The champion of {arguments.model} serves alone again."
+    else:
+        yield f"No version of {arguments.model} was being tried. Nothing was changed."
+
+
 def _prune(arguments: argparse.Namespace) -> Iterator[str]:
     from datetime import UTC, datetime, timedelta
 
@@ -240,6 +250,10 @@ def _parser() -> argparse.ArgumentParser:
     card = commands.add_parser("card", parents=[root, tracking], help="print the model card of a version, as Markdown")
     card.add_argument("model_uri", metavar="MODEL_URI", help="models:/name/7, or models:/name@champion")
     card.set_defaults(command=_card)
+
+    rollout = commands.add_parser("end-rollout", parents=[root], help="let the champion serve alone again")
+    rollout.add_argument("model", metavar="MODEL")
+    rollout.set_defaults(command=_end_rollout)
 
     power = commands.add_parser("power", parents=[root], help="say how large a difference the gate can see")
     power.add_argument("model", metavar="MODEL")

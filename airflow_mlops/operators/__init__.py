@@ -8,6 +8,7 @@ from airflow_mlops.operators.evaluate import BlessModelOperator, EvaluateModelOp
 from airflow_mlops.operators.export import ExportModelOperator
 from airflow_mlops.operators.monitor import DecideRetrainOperator, DriftCheckOperator
 from airflow_mlops.operators.promote import PromoteModelOperator, RegisterModelOperator, RollbackModelOperator
+from airflow_mlops.operators.rollout import CanaryAnalysisOperator, DeployModelOperator
 from airflow_mlops.operators.serving import ValidateServingOperator
 from airflow_mlops.operators.split import CheckLeakageOperator, SplitDatasetOperator
 from airflow_mlops.operators.train import TrainModelOperator
@@ -17,8 +18,10 @@ from airflow_mlops.operators.validate import ValidateDataOperator
 __all__ = [
     "ApprovePromotionOperator",
     "BlessModelOperator",
+    "CanaryAnalysisOperator",
     "CheckLeakageOperator",
     "DecideRetrainOperator",
+    "DeployModelOperator",
     "DriftCheckOperator",
     "EvaluateModelOperator",
     "ExportModelOperator",

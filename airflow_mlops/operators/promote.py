@@ -63,11 +63,12 @@ class PromoteModelOperator(Notifying, StepOperator):
     :param policy: ``automatic`` promotes, ``hold`` leaves the version registered. (templated)
     :param approval: what :class:`~airflow_mlops.operators.ApprovePromotionOperator` gave. (templated)
     :param needs_approval: whether nothing is promoted without an approval.
+    :param canary: what :class:`~airflow_mlops.operators.CanaryAnalysisOperator` gave. (templated)
     :param notifications: who is told of the promotion: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
         settings.
     """
 
-    template_fields = ("version", "blessing", "policy", "approval", *StepOperator.template_fields)
+    template_fields = ("version", "blessing", "policy", "approval", "canary", *StepOperator.template_fields)
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class PromoteModelOperator(Notifying, StepOperator):
         policy: str = "automatic",
         approval: Document | None = None,
         needs_approval: bool = False,
+        canary: Document | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -85,12 +87,14 @@ class PromoteModelOperator(Notifying, StepOperator):
         self.policy = policy
         self.approval = approval
         self.needs_approval = needs_approval
+        self.canary = canary
 
     def call_step(self, run: PipelineRun) -> PromotionRecord | None:
         """Promote."""
         from airflow_mlops.core.approve import Approval
         from airflow_mlops.core.gate import Blessing
         from airflow_mlops.core.promote import ModelVersion
+        from airflow_mlops.core.rollout import RolloutReport
         from airflow_mlops.steps.promote import promote_model
 
         return promote_model(
@@ -99,6 +103,7 @@ class PromoteModelOperator(Notifying, StepOperator):
             policy=PromotionSpec.parse({"policy": self.policy}).policy,
             approval=Approval.from_dict(self.approval) if self.approval else None,
             needs_approval=self.needs_approval,
+            canary=RolloutReport.from_dict(self.canary) if self.canary else None,
             platform=self.platform(),
             run=run,
         )

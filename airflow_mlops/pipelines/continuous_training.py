@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -150,26 +150,37 @@ class ContinuousTraining(PipelineSpec):
                     blessing=bless.output,
                     description=_as_written(self.description),
                 )
-                candidate: dict[str, Any] = {
-                    "version": register.output,
-                    "blessing": bless.output,
-                    "policy": "{{ params.promotion }}",
-                    "notifications": told,
-                }
-                approval: dict[str, Any] = {}
-                if self.asks_a_person:
-                    needs_approval = self.promotion.approval == "required"
-                    approve = operators.ApprovePromotionOperator(
-                        task_id="approve",
-                        only_undecided=not needs_approval,
-                        approvers=self.promotion.approvers,
-                        response_timeout=self.promotion.approval_timeout,
-                        **candidate,
-                    )
-                    approval = {"approval": approve.output, "needs_approval": needs_approval}
-                operators.PromoteModelOperator(task_id="promote", **candidate, **approval)
+                candidate = {"version": register.output, "blessing": bless.output, "policy": "{{ params.promotion }}"}
+                self._promotion(operators, candidate, told)
         dag.params = form  # not before: every operator would copy the whole form, which is a third of the parse
         return dag
+
+    def _promotion(self, operators: Any, candidate: dict[str, Any], told: Sequence[Mapping[str, Any]]) -> None:
+        """Wire what comes between a registered version and its promotion: a person, and a trial on live requests."""
+        needs_approval = self.promotion.approval == "required"
+        seen: dict[str, Any] = {}
+        if self.asks_a_person:
+            approve = operators.ApprovePromotionOperator(
+                task_id="approve",
+                only_undecided=not needs_approval,
+                approvers=self.promotion.approvers,
+                response_timeout=self.promotion.approval_timeout,
+                notifications=told,
+                **candidate,
+            )
+            seen = {"approval": approve.output, "needs_approval": needs_approval}
+        if self.rollout:
+            rollout = self.rollout.model_dump(mode="json")
+            deploy = operators.DeployModelOperator(task_id="deploy", rollout=rollout, **candidate, **seen)
+            analyse = operators.CanaryAnalysisOperator(
+                task_id="analyse_canary",
+                deployment=deploy.output,
+                version=candidate["version"],
+                rollout=rollout,
+                notifications=told,
+            )
+            seen["canary"] = analyse.output
+        operators.PromoteModelOperator(task_id="promote", notifications=told, **candidate, **seen)
 
     def rollback_dag(self, *, mlflow_conn_id: str = "mlflow_default", **dag_settings: Any) -> DAG:
         """Return the DAG by which a person goes back to an earlier champion. Its id ends in ``_rollback``.

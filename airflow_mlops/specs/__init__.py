@@ -11,6 +11,7 @@ from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, Schedule
 from airflow_mlops.specs.notify import NotificationSpec
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
+from airflow_mlops.specs.rollout import RolloutSpec
 from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
 from airflow_mlops.specs.serving import ServingCheckSpec
 from airflow_mlops.specs.split import LeakageSpec, SplitSpec
@@ -41,6 +42,7 @@ __all__ = [
     "PolicySpec",
     "PromotionSpec",
     "PythonRunner",
+    "RolloutSpec",
     "ScheduleTrigger",
     "ServingCheckSpec",
     "ServingSpec",

@@ -67,7 +67,7 @@ def run_pipeline(
     force: bool = False,
     params: Mapping[str, Any] | None = None,
 ) -> PipelineResult:
-    """Run the pipeline from the source to the promotion; what a person has to approve is held.
+    """Run the pipeline from the source to the promotion; a version that must be approved, or tried, is held.
 
     :param connections: opens the connections that the spec names; ``None``: there are none.
     :param force: train even if data, code and parameters are those of an earlier run.
@@ -128,7 +128,7 @@ def run_pipeline(
     if blessing.is_over:
         return result
     version = register_model(model, blessing, description=spec.description, platform=platform)
-    needs_person = spec.promotion.approval == "required" or not blessing.is_blessed
-    policy = "hold" if needs_person else spec.promotion.policy
+    must_wait = spec.promotion.approval == "required" or not blessing.is_blessed or spec.rollout is not None
+    policy = "hold" if must_wait else spec.promotion.policy
     promotion = promote_model(version, blessing, platform=platform, run=run, policy=policy)
     return replace(result, version=version, promotion=promotion)

@@ -20,10 +20,12 @@ from airflow_mlops.core.promote import (
     plan_promotion,
     plan_rollback,
 )
+from airflow_mlops.core.rollout import RolloutReport, require_healthy
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError, NotBlessedError, SpecError, bounded
 from airflow_mlops.steps._platform import Platform, folder_name
+from airflow_mlops.steps._targets import end_rollout
 
 __all__ = ["current_champion", "promote_model", "read_journal", "register_model", "rollback_model"]
 
@@ -97,6 +99,7 @@ def promote_model(
     policy: Literal["automatic", "hold"] = "automatic",
     approval: Approval | None = None,
     needs_approval: bool = False,
+    canary: RolloutReport | None = None,
 ) -> PromotionRecord | None:
     """Make a blessed version champion, if the champion is still the one that it was compared with.
 
@@ -105,6 +108,7 @@ def promote_model(
     :param policy: ``hold`` leaves the version registered and the champion in place.
     :param approval: a person's answer; what the gate could not decide needs one.
     :param needs_approval: whether what the gate has blessed needs one, too.
+    :param canary: what was found when it was tried on live requests; it must have been healthy.
     :returns: the journal's entry; ``None`` when it was held.
     :raises NotBlessedError: when it is neither blessed nor approved.
     :raises PromotionConflictError: when the champion changed since the evaluation, or the approval is void.
@@ -117,6 +121,8 @@ def promote_model(
         log.info("held: model_name=%s model_version=%d", version.model_name, version.model_version)
         return None
     approval = require_approval(approval, version=version, blessing=blessing, is_required=needs_approval)
+    if canary:
+        require_healthy(canary, version)
     with platform.mlflow.downloaded(f"models:/{version.model_name}/{version.model_version}", version.model_digest):
         pass  # the files are those that were evaluated, or this raises
     key = run.step_key("promote", version.model_digest)
@@ -128,7 +134,8 @@ def promote_model(
             expected=blessing.champion_version,
             to_version=version.model_version,
         )
-        return version.model_version, " ".join([*([str(approval)] if approval else []), *blessing.reasons])
+        told = [str(each) for each in (approval, canary) if each]
+        return version.model_version, " ".join([*told, *blessing.reasons])
 
     record = _write_entry(
         "promote",
@@ -140,6 +147,7 @@ def promote_model(
         run=run,
     )
     platform.mlflow.set_tags(version.run_id, {"mlops.outcome": "PROMOTED"})
+    end_rollout(version.model_name, challenger_version=version.model_version, storage=platform.storage)
     return record
 
 
