@@ -66,7 +66,7 @@ def _history(arguments: argparse.Namespace) -> Iterator[str]:
 def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.adapters.storage import Storage
     from airflow_mlops.core.gate import GateDecision
-    from airflow_mlops.core.monitor import RetrainDecision
+    from airflow_mlops.core.retrain import RetrainDecision
     from airflow_mlops.steps.ledger import read_ledger
 
     for entry in read_ledger(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root))):

@@ -6,8 +6,9 @@ from airflow_mlops.operators.approve import ApprovePromotionOperator
 from airflow_mlops.operators.data import PruneSnapshotsOperator, SnapshotDatasetOperator
 from airflow_mlops.operators.evaluate import BlessModelOperator, EvaluateModelOperator
 from airflow_mlops.operators.export import ExportModelOperator
-from airflow_mlops.operators.monitor import DecideRetrainOperator, DriftCheckOperator
+from airflow_mlops.operators.monitor import DriftCheckOperator
 from airflow_mlops.operators.promote import PromoteModelOperator, RegisterModelOperator, RollbackModelOperator
+from airflow_mlops.operators.retrain import DecideRetrainOperator
 from airflow_mlops.operators.rollout import CanaryAnalysisOperator, DeployModelOperator
 from airflow_mlops.operators.serving import ValidateServingOperator
 from airflow_mlops.operators.split import CheckLeakageOperator, SplitDatasetOperator

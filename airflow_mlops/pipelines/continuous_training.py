@@ -120,6 +120,7 @@ class ContinuousTraining(PipelineSpec):
                     drift=check_drift.output,
                     gate=gate,
                     tuning=spec["tuning"],
+                    policy=spec["retraining"],
                     force="{{ params.force }}",
                 )
                 check_leakage >> decide

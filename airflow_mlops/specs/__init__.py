@@ -11,6 +11,7 @@ from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, Schedule
 from airflow_mlops.specs.notify import NotificationSpec
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
+from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.specs.rollout import RolloutSpec
 from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
 from airflow_mlops.specs.serving import ServingCheckSpec
@@ -42,6 +43,7 @@ __all__ = [
     "PolicySpec",
     "PromotionSpec",
     "PythonRunner",
+    "RetrainPolicy",
     "RolloutSpec",
     "ScheduleTrigger",
     "ServingCheckSpec",

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
 from airflow_mlops.core.approve import Approval
 from airflow_mlops.core.gate import GateDecision
-from airflow_mlops.core.monitor import RetrainDecision
+from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.steps._platform import folder_name
 
 __all__ = ["Decision", "append_decision", "read_decisions", "read_ledger"]

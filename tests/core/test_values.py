@@ -22,6 +22,7 @@ from airflow_mlops.core import (
     profile,
     promote,
     reproduce,
+    retrain,
     rollout,
     runner,
     serving,
@@ -238,7 +239,7 @@ EXAMPLES: list[Value] = [
         current_digest="sha256:5",
         columns=(monitor.ColumnDrift(name="a", psi=0.3, is_drifted=True),),
     ),
-    monitor.RetrainDecision(
+    retrain.RetrainDecision(
         model_name="m",
         should_retrain=True,
         reasons=("new data",),

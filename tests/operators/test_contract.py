@@ -20,6 +20,7 @@ from airflow_mlops.core import (
     leakage,
     monitor,
     promote,
+    retrain,
     rollout,
     serving,
     split,
@@ -52,6 +53,7 @@ STAGES = (
     rollout,
     promote,
     monitor,
+    retrain,
 )
 TYPED = {"poke_interval": 7.0}
 
