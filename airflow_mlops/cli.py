@@ -9,6 +9,8 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from airflow_mlops._version import __version__
 from airflow_mlops.errors import MlopsError, SpecError
@@ -121,6 +123,26 @@ def _card(arguments: argparse.Namespace) -> Iterator[str]:
     yield read_card(arguments.model_uri, platform=platform).rstrip("\n")
 
 
+def _backtest(arguments: argparse.Namespace) -> Iterator[str]:
+    from pathlib import Path
+
+    from airflow_mlops.hooks.sources import AirflowConnections
+    from airflow_mlops.pipelines.continuous_training import ContinuousTraining
+    from airflow_mlops.steps.backtest import backtest
+
+    report = backtest(
+        ContinuousTraining.from_yaml(arguments.spec),
+        since=arguments.since,
+        until=arguments.until,
+        every=arguments.every,
+        folder=Path(os.path.abspath(arguments.out)),
+        n_jobs=arguments.jobs,
+        connections=AirflowConnections(),
+    )
+    yield from report.table()
+    yield f"{arguments.out}/{report.report_uri}, {arguments.out}/backtest.json"
+
+
 def _end_rollout(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.adapters.storage import Storage
     from airflow_mlops.steps._targets import end_rollout
@@ -132,7 +154,7 @@ def _end_rollout(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _prune(arguments: argparse.Namespace) -> Iterator[str]:
-    from datetime import UTC, datetime, timedelta
+    from datetime import UTC
 
     from airflow_mlops.adapters.mlflow import Mlflow
     from airflow_mlops.adapters.storage import Storage
@@ -193,6 +215,14 @@ def _schema(arguments: argparse.Namespace) -> Iterator[str]:
     yield json.dumps(PipelineSpec.model_json_schema(), indent=arguments.indent)
 
 
+def _duration(text: str) -> timedelta:
+    from pydantic import TypeAdapter
+
+    from airflow_mlops.specs._base import time_setting
+
+    return TypeAdapter(timedelta).validate_python(time_setting(text))
+
+
 def _key_and_value(pair: str) -> tuple[str, object]:
     name, _, text = pair.partition("=")
     try:
@@ -250,6 +280,18 @@ def _parser() -> argparse.ArgumentParser:
     card = commands.add_parser("card", parents=[root, tracking], help="print the model card of a version, as Markdown")
     card.add_argument("model_uri", metavar="MODEL_URI", help="models:/name/7, or models:/name@champion")
     card.set_defaults(command=_card)
+
+    backtest = commands.add_parser(
+        "backtest", help="replay history: what the retrain policy would have done, beside never and always training"
+    )
+    backtest.add_argument("spec", metavar="SPEC.yaml")
+    moment: dict[str, Any] = {"type": datetime.fromisoformat, "required": True, "metavar": "MOMENT"}
+    backtest.add_argument("--from", dest="since", help="the first moment, such as 2012-01-01", **moment)
+    backtest.add_argument("--to", dest="until", help="the end of the last one", **moment)
+    backtest.add_argument("--every", type=_duration, default="P1D", metavar="DURATION", help="default: P1D")
+    backtest.add_argument("--out", default="backtest", help="folder of the results; an interrupted one goes on in it")
+    backtest.add_argument("--jobs", type=int, default=1, help="of the three tracks at a time (default: 1)")
+    backtest.set_defaults(command=_backtest)
 
     rollout = commands.add_parser("end-rollout", parents=[root], help="let the champion serve alone again")
     rollout.add_argument("model", metavar="MODEL")

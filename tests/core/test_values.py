@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_mlops.core import (
     approve,
+    backtest,
     data,
     deploy,
     evaluate,
@@ -270,6 +271,27 @@ EXAMPLES: list[Value] = [
         run_id="r",
         at=AT,
         key="sha256:7",
+    ),
+    backtest.BacktestPoint(
+        track="policy",
+        at=AT,
+        until=AT,
+        error=None,
+        n_rows=0,
+        is_trained=True,
+        is_promoted=False,
+        outcome="REJECTED",
+        serves=AT,
+        seconds=1.5,
+    ),
+    backtest.BacktestReport(
+        model_name="m",
+        metric="accuracy",
+        since=AT,
+        until=AT,
+        every_seconds=60.0,
+        summaries=(backtest.summarise("never", ()),),
+        points=(),
     ),
     rollout.RolloutReport(
         model_name="m",
