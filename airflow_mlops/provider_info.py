@@ -72,6 +72,22 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "/var/lib/mlops",
                         "default": "",
                     },
+                    "journal_root": {
+                        "description": "Where journals and ledgers are kept: s3://bucket/folder, or an absolute path. "
+                        "Empty: the storage root. All else stays in the storage root.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://my-bucket/mlops",
+                        "default": "",
+                    },
+                    "journal_conn_id": {
+                        "description": "The connection of type aws by which journal_root is reached where it is on "
+                        "S3. Empty: aws_default, or what the machine has.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "mlops_journals",
+                        "default": "",
+                    },
                     "trusted_types": {
                         "description": "Import paths, separated by commas, of types that a stored model may hold "
                         "beside those of scikit-learn. Loading a model runs their code.",
