@@ -37,9 +37,23 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
-        "sensors": [{"integration-name": _NAME, "python-modules": ["airflow_mlops.sensors.data"]}],
+        "sensors": [
+            {"integration-name": _NAME, "python-modules": ["airflow_mlops.sensors.data", "airflow_mlops.sensors.model"]}
+        ],
         "hooks": [{"integration-name": _NAME, "python-modules": ["airflow_mlops.hooks.mlflow"]}],
-        "triggers": [{"integration-name": _NAME, "python-modules": ["airflow_mlops.triggers.data"]}],
+        "triggers": [
+            {
+                "integration-name": _NAME,
+                "python-modules": ["airflow_mlops.triggers.data", "airflow_mlops.triggers.model"],
+            }
+        ],
+        "asset-uris": [
+            {
+                "schemes": ["mlmodel"],
+                "handler": "airflow_mlops.assets.sanitize_uri",
+                "to_openlineage_converter": "airflow_mlops.assets.convert_to_openlineage",
+            }
+        ],
         "extra-links": ["airflow_mlops.operators._base.ReportLink", "airflow_mlops.operators._base.MlflowLink"],
         "connection-types": [
             {

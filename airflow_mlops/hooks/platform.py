@@ -13,34 +13,19 @@ if TYPE_CHECKING:
     from airflow_mlops.adapters.storage import Storage, Watermark
     from airflow_mlops.steps import Platform
 
-__all__ = ["get_platform", "get_storage", "get_watermark", "open_storage", "report_url"]
+__all__ = ["get_platform", "get_storage", "get_watermark", "report_url"]
 
 
 def get_storage() -> Storage:
     """Return the storage at ``[mlops] storage_root``, by default ``$AIRFLOW_HOME/mlops``, with its journals."""
+    from airflow_mlops.hooks.storage import open_storage
+
     home = os.environ.get("AIRFLOW_HOME", os.path.expanduser("~/airflow"))
     return open_storage(
         conf.get("mlops", "storage_root", fallback="") or f"{home}/mlops",
         conf.get("mlops", "journal_root", fallback=""),
         conf.get("mlops", "journal_conn_id", fallback=""),
     )
-
-
-def open_storage(root: str, journal_root: str = "", journal_conn_id: str = "") -> Storage:
-    """Return a storage whose journals and ledgers may lie elsewhere.
-
-    :param journal_root: a folder, or ``s3://bucket/folder``; empty: the root.
-    :param journal_conn_id: the Airflow connection of type ``aws`` to reach it with; empty: ``aws_default``, or what
-        the machine has.
-    """
-    from airflow_mlops.adapters.storage import Storage
-
-    if not journal_root.startswith("s3://"):
-        return Storage(root, Storage(journal_root) if journal_root else None)
-    from airflow_mlops.adapters.s3_place import S3Place
-    from airflow_mlops.hooks.sources import AirflowConnections
-
-    return Storage(root, S3Place(AirflowConnections().s3(journal_conn_id or None), journal_root))
 
 
 def get_platform(mlflow_conn_id: str) -> Platform:

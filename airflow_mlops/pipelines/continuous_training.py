@@ -61,6 +61,7 @@ class ContinuousTraining(PipelineSpec):
         from airflow.sdk import DAG, TaskGroup, XComArg
 
         from airflow_mlops import operators
+        from airflow_mlops.assets import model_asset
 
         settings: dict[str, Any] = {
             "dag_id": self.model_name,
@@ -167,7 +168,9 @@ class ContinuousTraining(PipelineSpec):
                         **candidate,
                     )
                     approval = {"approval": approve.output, "needs_approval": needs_approval}
-                operators.PromoteModelOperator(task_id="promote", **candidate, **approval)
+                operators.PromoteModelOperator(
+                    task_id="promote", outlets=[model_asset(self.model_name)], **candidate, **approval
+                )
         dag.params = form  # not before: every operator would copy the whole form, which is a third of the parse
         return dag
 
@@ -180,6 +183,7 @@ class ContinuousTraining(PipelineSpec):
         from airflow.sdk import DAG, Param
 
         from airflow_mlops import operators
+        from airflow_mlops.assets import model_asset
 
         settings: dict[str, Any] = {
             "dag_id": f"{self.model_name}_rollback",
@@ -215,6 +219,7 @@ class ContinuousTraining(PipelineSpec):
                 from_version="{{ params.from_version or '' }}",
                 to_version="{{ params.to_version or '' }}",
                 notifications=self.notifications,
+                outlets=[model_asset(self.model_name)],
             )
         return dag
 
@@ -223,6 +228,7 @@ class ContinuousTraining(PipelineSpec):
         *,
         storage_root: str | os.PathLike[str],
         tracking_uri: str,
+        journal_root: str = "",
         force: bool = False,
         params: Mapping[str, Any] | None = None,
         window_start: datetime | str | None = None,
@@ -235,6 +241,7 @@ class ContinuousTraining(PipelineSpec):
 
         :param storage_root: an absolute folder for snapshots, reports and journals.
         :param tracking_uri: MLflow's, such as ``http://localhost:5000`` or ``sqlite:////path/mlflow.db``.
+        :param journal_root: where journals and ledgers are kept, if not in the storage root.
         :param force: train even if nothing changed.
         :param params: hyperparameters that replace the spec's.
         :param window_start: first moment that belongs, in place of the spec's.
@@ -245,9 +252,9 @@ class ContinuousTraining(PipelineSpec):
         :raises DataHaltedError: when the validation halts.
         """
         from airflow_mlops.adapters.mlflow import Mlflow
-        from airflow_mlops.adapters.storage import Storage
         from airflow_mlops.core.values import PipelineRun
         from airflow_mlops.hooks.sources import AirflowConnections
+        from airflow_mlops.hooks.storage import open_storage
         from airflow_mlops.steps import Platform
         from airflow_mlops.steps.pipeline import run_pipeline
 
@@ -257,7 +264,7 @@ class ContinuousTraining(PipelineSpec):
         settings["promotion"] |= {"policy": promotion} if promotion else {}
         spec = PipelineSpec.parse(settings)
         run = PipelineRun(pipeline=self.model_name, run_id=run_id or f"local__{uuid.uuid4().hex[:12]}")
-        platform = Platform(Storage(os.fspath(storage_root)), Mlflow(tracking_uri), trusted_types)
+        platform = Platform(open_storage(os.fspath(storage_root), journal_root), Mlflow(tracking_uri), trusted_types)
         return run_pipeline(
             spec, platform=platform, run=run, connections=AirflowConnections(), force=force, params=params
         )
