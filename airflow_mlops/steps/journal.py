@@ -138,7 +138,9 @@ def append_entry(
             previous_digest=digests[-1] if digests else "",
         )
         if _log(model_name, platform.storage).append(record.to_dict(), number=record.sequence):
-            _settle(model_name, platform)
+            target = to_version if to_version != champion_of(journal) else None
+            if not _follow(model_name, [*digests, record.content_digest], target, platform):
+                _settle(model_name, platform, moved_to=target)
             log.info("%s: model_name=%s %s", action, model_name, record)
             return record
 
@@ -153,13 +155,17 @@ def settled_journal(model_name: str, platform: Platform) -> list[PromotionRecord
     return _settle(model_name, platform)[0]
 
 
-def _settle(model_name: str, platform: Platform) -> tuple[list[PromotionRecord], list[str]]:
-    """Let the alias and the registry's note of the last entry follow the journal.
+def _settle(
+    model_name: str, platform: Platform, moved_to: int | None = None
+) -> tuple[list[PromotionRecord], list[str]]:
+    """Let the alias and the registry's note of the last entry follow the journal, and return entries and digests.
 
     Somebody may append in the meantime, so it is looked at again after every move. The journal is read before the
     registry: what points beyond its end then shows that it grew.
+
+    :param moved_to: where this process has moved the alias after somebody else's entry.
     """
-    entries_of, moved_to, n_entries, looks = _log(model_name, platform.storage), None, -1, 0
+    n_entries, looks = -1, 0
     while True:
         journal, digests = read_entries(model_name, storage=platform.storage)
         settled = is_settled(model_name, journal, storage=platform.storage)
@@ -178,17 +184,27 @@ def _settle(model_name: str, platform: Platform) -> tuple[list[PromotionRecord],
             n_entries = len(journal)
             time.sleep(_PAUSE_S)
             continue
-        if target is not None:
-            platform.mlflow.set_alias(model_name, target)
-        last = name_last_entry(digests)
-        if known != last:
-            platform.mlflow.set_last_entry(model_name, last)
-        if (target is not None or known != last) and len(entries_of) > len(journal):
-            moved_to = target
-            continue
-        if journal and not settled:
-            entries_of.settle(len(journal))
-        return journal, digests
+        if not journal or (target is None and settled and known == name_last_entry(digests)):
+            return journal, digests
+        if _follow(model_name, digests, target, platform):
+            return journal, digests
+        moved_to = target
+
+
+def _follow(model_name: str, digests: list[str], target: int | None, platform: Platform) -> bool:
+    """Carry out what the last entry says.
+
+    :param target: where the alias has to be moved to; ``None``: it is there.
+    :returns: ``False`` when somebody has appended in the meantime: this may have come after what they did.
+    """
+    if target is not None:
+        platform.mlflow.set_alias(model_name, target)
+    platform.mlflow.set_last_entry(model_name, name_last_entry(digests))
+    log_of_model = _log(model_name, platform.storage)
+    if len(log_of_model) > len(digests):
+        return False
+    log_of_model.settle(len(digests))
+    return True
 
 
 def _log(model_name: str, storage: Storage) -> AppendOnlyLog:
