@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote
 
 from airflow.sdk import Asset
 
 from airflow_mlops.errors import SpecError
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.openlineage.facet import Dataset
-
-__all__ = ["convert_to_openlineage", "model_asset", "sanitize_uri"]
+__all__ = ["model_asset", "sanitize_uri"]
 
 _SCHEME = "mlmodel"
 
@@ -38,10 +34,3 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     if not unquote(uri.netloc).strip() or uri.path not in ("", "/") or uri.query or uri.fragment:
         raise ValueError(f"{uri.geturl()!r} is no asset of a model. Write {_SCHEME}://name, or use model_asset(name).")
     return uri._replace(path="")
-
-
-def convert_to_openlineage(asset: Asset, lineage_context: object) -> Dataset:  # noqa: ARG001  # Airflow gives both
-    """Return the asset as OpenLineage names it."""
-    from airflow.providers.common.compat.openlineage.facet import Dataset
-
-    return Dataset(namespace=_SCHEME, name=unquote(asset.uri.removeprefix(f"{_SCHEME}://")))

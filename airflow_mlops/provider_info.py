@@ -51,7 +51,6 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "schemes": ["mlmodel"],
                 "handler": "airflow_mlops.assets.sanitize_uri",
-                "to_openlineage_converter": "airflow_mlops.assets.convert_to_openlineage",
             }
         ],
         "extra-links": ["airflow_mlops.operators._base.ReportLink", "airflow_mlops.operators._base.MlflowLink"],

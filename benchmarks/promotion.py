@@ -53,7 +53,7 @@ def measure_blind() -> Entry:
 @cache
 def _medians() -> tuple[float, float, float]:
     """Return the seconds of a promotion, of reading the files back, and of the two bare calls."""
-    from mlflow import MlflowClient
+    import mlflow
 
     from airflow_mlops.adapters.mlflow import Mlflow
     from airflow_mlops.adapters.storage import Storage
@@ -62,7 +62,8 @@ def _medians() -> tuple[float, float, float]:
     from airflow_mlops.steps.promote import promote_model
 
     with tempfile.TemporaryDirectory() as folder, _mlflow_server(Path(folder)) as url:
-        platform, client = Platform(Storage(f"{folder}/storage"), Mlflow(url)), MlflowClient(url)
+        platform, client = Platform(Storage(f"{folder}/storage"), Mlflow(url)), mlflow.MlflowClient(url)
+        mlflow.set_tracking_uri(url)
         result = _train(Path(folder), platform)
         model, blessing = result.model, result.blessing
         client.create_registered_model("bare")
@@ -73,19 +74,19 @@ def _medians() -> tuple[float, float, float]:
             run = PipelineRun(pipeline="co2", run_id=str(number))
             ours.append(_seconds(lambda v=version, b=blessing, r=run: promote_model(v, b, platform=platform, run=r)))
             champion = version.model_version
-            read.append(_seconds(lambda v=version: _read_files(url, v)))
+            read.append(_seconds(lambda v=version: _read_files(v)))
             bare.append(_seconds(lambda: _bare_calls(client, model)))
     ours_s, read_s, bare_s = (statistics.median(each[3:]) for each in (ours, read, bare))  # the first ones import
     print(f"promotion {ours_s:.4f} s, reading the files back {read_s:.4f} s, two calls {bare_s:.4f} s")
     return ours_s, read_s, bare_s
 
 
-def _read_files(url: str, version: ModelVersion) -> None:
+def _read_files(version: ModelVersion) -> None:
     import mlflow
 
     uri = f"models:/{version.model_name}/{version.model_version}"
     with tempfile.TemporaryDirectory() as folder:
-        mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=url)
+        mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
 
 
 def _bare_calls(client: MlflowClient, model: TrainedModel) -> None:
