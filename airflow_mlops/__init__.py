@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops._version import __version__
 
 if TYPE_CHECKING:
+    from airflow_mlops.assets import model_asset
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
     from airflow_mlops.specs import (
         AthenaSpec,
@@ -74,6 +75,7 @@ _LAZY = {
     "TrainingSpec": "airflow_mlops.specs",
     "TuningSpec": "airflow_mlops.specs",
     "ValidationSpec": "airflow_mlops.specs",
+    "model_asset": "airflow_mlops.assets",
 }
 
 __all__ = [
@@ -109,6 +111,7 @@ __all__ = [
     "TuningSpec",
     "ValidationSpec",
     "__version__",
+    "model_asset",
 ]
 
 

@@ -284,6 +284,43 @@ def test_the_model_card_of_a_version_is_printed(shell: Shell):
     assert shell.on_mlflow("card", "models:/small/2")[0] == 1
 
 
+def test_a_version_is_marked_verified_and_its_history_says_so(shell: Shell):
+    shell.run("--param", "alpha=50")
+    shell.run()
+    status, out, err = shell.on_mlflow("mark", "small", "1", "--reason", "it leaked")
+    assert (status, out) == (0, "small: v1 is unhealthy, v2 serves.\n"), err
+    status, out, _ = shell.on_mlflow("mark", "small", "2", "--reason", "it leaked, too")
+    assert status == 0
+    assert out.splitlines()[1] == ("It is the champion and serves on. Roll it back: trigger the DAG small_rollback.")
+    status, out, err = shell.on_mlflow("mark", "small", "1", "--reason", "again")
+    assert (status, out) == (1, "")
+    assert "small v1 not marked: it is marked as unhealthy (entry 3: it leaked). Nothing was changed." in err
+    status, out, _ = shell.on_storage("history", "small")
+    assert "  mark      v1 is unhealthy, v2 serves  " in out.splitlines()[2]
+    status, out, err = shell.on_mlflow("verify", "small")
+    assert status == 0, err
+    assert out.splitlines()[0] == ("ok   journal: 4 entries without a gap, each with the digest of the one before.")
+    assert {line[:3] for line in out.splitlines()} == {"ok "}
+    (shell.folder / "storage" / "journals" / "small" / "000004.json").unlink()
+    status, out, err = shell.on_mlflow("verify", "small")
+    assert status == 1
+    (line,) = [line for line in out.splitlines() if not line.startswith("ok ")]
+    assert line.startswith("BAD  last entry: small: the journal has 3 entries, but MLflow knows of entry 4")
+    assert "IntegrityError: small: 1 of 12 checks failed: 'last entry'. Nothing was changed." in err
+
+
+def test_a_journal_may_be_kept_elsewhere(shell: Shell):
+    elsewhere = str(shell.folder / "journals of ours")
+    shell.run("--journal-root", elsewhere)
+    assert not (shell.folder / "storage" / "journals").exists()
+    status, out, _ = shell.on_storage("history", "small", "--journal-root", elsewhere)
+    assert (status, len(out.splitlines())) == (0, 1)
+    assert shell.on_mlflow("verify", "small", "--journal-root", elsewhere)[0] == 0
+    status, out, _ = shell.on_mlflow("verify", "small")
+    assert status == 1
+    assert out.startswith("BAD  journal: There is none for 'small'")
+
+
 def test_a_version_is_reproduced_with_status_0(shell: Shell):
     shell.run()
     status, out, err = shell.on_mlflow("reproduce", "models:/small/1")

@@ -158,6 +158,8 @@ class ContinuousTraining(PipelineSpec):
 
     def _promotion(self, operators: Any, candidate: dict[str, Any], told: Sequence[Mapping[str, Any]]) -> None:
         """Wire what comes between a registered version and its promotion: a person, and a trial on live requests."""
+        from airflow_mlops.assets import model_asset
+
         needs_approval = self.promotion.approval == "required"
         seen: dict[str, Any] = {}
         if self.asks_a_person:
@@ -181,7 +183,9 @@ class ContinuousTraining(PipelineSpec):
                 notifications=told,
             )
             seen["canary"] = analyse.output
-        operators.PromoteModelOperator(task_id="promote", notifications=told, **candidate, **seen)
+        operators.PromoteModelOperator(
+            task_id="promote", outlets=[model_asset(self.model_name)], notifications=told, **candidate, **seen
+        )
 
     def rollback_dag(self, *, mlflow_conn_id: str = "mlflow_default", **dag_settings: Any) -> DAG:
         """Return the DAG by which a person goes back to an earlier champion. Its id ends in ``_rollback``.
@@ -192,6 +196,7 @@ class ContinuousTraining(PipelineSpec):
         from airflow.sdk import DAG, Param
 
         from airflow_mlops import operators
+        from airflow_mlops.assets import model_asset
 
         settings: dict[str, Any] = {
             "dag_id": f"{self.model_name}_rollback",
@@ -227,6 +232,7 @@ class ContinuousTraining(PipelineSpec):
                 from_version="{{ params.from_version or '' }}",
                 to_version="{{ params.to_version or '' }}",
                 notifications=self.notifications,
+                outlets=[model_asset(self.model_name)],
             )
         return dag
 
@@ -235,6 +241,7 @@ class ContinuousTraining(PipelineSpec):
         *,
         storage_root: str | os.PathLike[str],
         tracking_uri: str,
+        journal_root: str = "",
         force: bool = False,
         params: Mapping[str, Any] | None = None,
         window_start: datetime | str | None = None,
@@ -247,6 +254,7 @@ class ContinuousTraining(PipelineSpec):
 
         :param storage_root: an absolute folder for snapshots, reports and journals.
         :param tracking_uri: MLflow's, such as ``http://localhost:5000`` or ``sqlite:////path/mlflow.db``.
+        :param journal_root: where journals and ledgers are kept, if not in the storage root.
         :param force: train even if nothing changed.
         :param params: hyperparameters that replace the spec's.
         :param window_start: first moment that belongs, in place of the spec's.
@@ -257,9 +265,9 @@ class ContinuousTraining(PipelineSpec):
         :raises DataHaltedError: when the validation halts.
         """
         from airflow_mlops.adapters.mlflow import Mlflow
-        from airflow_mlops.adapters.storage import Storage
         from airflow_mlops.core.values import PipelineRun
         from airflow_mlops.hooks.sources import AirflowConnections
+        from airflow_mlops.hooks.storage import open_storage
         from airflow_mlops.steps import Platform
         from airflow_mlops.steps.pipeline import run_pipeline
 
@@ -269,7 +277,7 @@ class ContinuousTraining(PipelineSpec):
         settings["promotion"] |= {"policy": promotion} if promotion else {}
         spec = PipelineSpec.parse(settings)
         run = PipelineRun(pipeline=self.model_name, run_id=run_id or f"local__{uuid.uuid4().hex[:12]}")
-        platform = Platform(Storage(os.fspath(storage_root)), Mlflow(tracking_uri), trusted_types)
+        platform = Platform(open_storage(os.fspath(storage_root), journal_root), Mlflow(tracking_uri), trusted_types)
         return run_pipeline(
             spec, platform=platform, run=run, connections=AirflowConnections(), force=force, params=params
         )

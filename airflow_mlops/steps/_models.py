@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from airflow_mlops.core.evaluate import check_predictions, check_scores
 from airflow_mlops.errors import EvaluationError, MlopsError, UntrustedModelError, bounded
 from airflow_mlops.steps._platform import Platform
 
-__all__ = ["LoadedModel", "load_model"]
+__all__ = ["LoadedModel", "check_loadable", "load_model"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,18 @@ def load_model(who: str, uri: str, digest: str, *, platform: Platform) -> Loaded
         except Exception as error:  # whatever a library says of a file that another version of it wrote
             raise EvaluationError(f"{who} can't be loaded: {type(error).__name__}: {error}") from error
     return LoadedModel(who=who, model=model, columns=tuple(columns))
+
+
+def check_loadable(who: str, folder: Path, digest: str, platform: Platform) -> None:
+    """See that a stored model may be loaded, without loading it.
+
+    :raises UntrustedModelError: when it holds a type that the platform does not trust, or is a pickle and the platform
+        loads none.
+    """
+    if (folder / pickled.FILE).exists():
+        _check_may_unpickle(who, digest, platform)
+    else:
+        skops_store.check_types(folder, platform.trusted_types)
 
 
 def _check_may_unpickle(who: str, digest: str, platform: Platform) -> None:

@@ -22,6 +22,7 @@ from airflow_mlops.core import (
     monitor,
     profile,
     promote,
+    registry,
     reproduce,
     retrain,
     rollout,
@@ -31,6 +32,7 @@ from airflow_mlops.core import (
     train,
     tune,
     validate,
+    verify,
 )
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import IntegrityError
@@ -306,6 +308,32 @@ EXAMPLES: list[Value] = [
         look=1,
         n_looks=4,
         key="sha256:7",
+    ),
+    promote.PromotionRecord(
+        sequence=2,
+        action="mark_unhealthy",
+        model_name="m",
+        from_version=1,
+        to_version=3,
+        reason="it leaked",
+        actor="ada",
+        run_id="r",
+        at=AT,
+        key="sha256:8",
+    ),
+    registry.ChampionChange(
+        model_name="m",
+        model_version=3,
+        from_version=None,
+        action="promote",
+        reason="blessed",
+        sequence=1,
+        model_digest="sha256:2",
+        evidence_digest="sha256:4",
+        metrics={"accuracy": 0.9, "r2": float("-inf")},
+    ),
+    verify.VerificationReport(
+        model_name="m", checks=(verify.Check(subject="alias", is_good=False, found="points to nothing"),)
     ),
     approve.Approval(
         model_name="m",
