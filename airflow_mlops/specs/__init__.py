@@ -9,6 +9,7 @@ from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.inference import InferenceLogSpec
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
 from airflow_mlops.specs.pipeline import PipelineSpec
+from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec, TableOutput
 from airflow_mlops.specs.promote import PromotionSpec
 from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
 from airflow_mlops.specs.serving import ServingCheckSpec
@@ -19,6 +20,7 @@ from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
     "AthenaSpec",
+    "BatchScoringSpec",
     "Choices",
     "CommandRunner",
     "CsvSpec",
@@ -37,6 +39,7 @@ __all__ = [
     "NewDataTrigger",
     "PipelineSpec",
     "PolicySpec",
+    "PredictionSpec",
     "PromotionSpec",
     "PythonRunner",
     "ScheduleTrigger",
@@ -44,6 +47,7 @@ __all__ = [
     "ServingSpec",
     "SliceRules",
     "SplitSpec",
+    "TableOutput",
     "Thresholds",
     "TrainingSpec",
     "TuningSpec",
