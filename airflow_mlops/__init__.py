@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops._version import __version__
 
 if TYPE_CHECKING:
+    from airflow_mlops.pipelines.batch_scoring import BatchScoring
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
     from airflow_mlops.specs import (
         AthenaSpec,
+        BatchScoringSpec,
         Choices,
         CommandRunner,
         CsvSpec,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
         MonitoringSpec,
         NewDataTrigger,
         PolicySpec,
+        PredictionSpec,
         PromotionSpec,
         PythonRunner,
         ScheduleTrigger,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
         ServingSpec,
         SliceRules,
         SplitSpec,
+        TableOutput,
         Thresholds,
         TrainingSpec,
         TuningSpec,
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "AthenaSpec": "airflow_mlops.specs",
+    "BatchScoring": "airflow_mlops.pipelines.batch_scoring",
+    "BatchScoringSpec": "airflow_mlops.specs",
     "CommandRunner": "airflow_mlops.specs",
     "Choices": "airflow_mlops.specs",
     "ContinuousTraining": "airflow_mlops.pipelines.continuous_training",
@@ -57,6 +63,7 @@ _LAZY = {
     "MonitoringSpec": "airflow_mlops.specs",
     "NewDataTrigger": "airflow_mlops.specs",
     "PolicySpec": "airflow_mlops.specs",
+    "PredictionSpec": "airflow_mlops.specs",
     "PromotionSpec": "airflow_mlops.specs",
     "PythonRunner": "airflow_mlops.specs",
     "ScheduleTrigger": "airflow_mlops.specs",
@@ -64,6 +71,7 @@ _LAZY = {
     "ServingSpec": "airflow_mlops.specs",
     "SliceRules": "airflow_mlops.specs",
     "SplitSpec": "airflow_mlops.specs",
+    "TableOutput": "airflow_mlops.specs",
     "Thresholds": "airflow_mlops.specs",
     "TrainingSpec": "airflow_mlops.specs",
     "TuningSpec": "airflow_mlops.specs",
@@ -72,6 +80,8 @@ _LAZY = {
 
 __all__ = [
     "AthenaSpec",
+    "BatchScoring",
+    "BatchScoringSpec",
     "Choices",
     "CommandRunner",
     "ContinuousTraining",
@@ -88,6 +98,7 @@ __all__ = [
     "MonitoringSpec",
     "NewDataTrigger",
     "PolicySpec",
+    "PredictionSpec",
     "PromotionSpec",
     "PythonRunner",
     "ScheduleTrigger",
@@ -95,6 +106,7 @@ __all__ = [
     "ServingSpec",
     "SliceRules",
     "SplitSpec",
+    "TableOutput",
     "Thresholds",
     "TrainingSpec",
     "TuningSpec",

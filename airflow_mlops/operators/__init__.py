@@ -7,6 +7,7 @@ from airflow_mlops.operators.data import PruneSnapshotsOperator, SnapshotDataset
 from airflow_mlops.operators.evaluate import BlessModelOperator, EvaluateModelOperator
 from airflow_mlops.operators.export import ExportModelOperator
 from airflow_mlops.operators.monitor import DecideRetrainOperator, DriftCheckOperator
+from airflow_mlops.operators.predict import BatchPredictOperator
 from airflow_mlops.operators.promote import PromoteModelOperator, RegisterModelOperator, RollbackModelOperator
 from airflow_mlops.operators.serving import ValidateServingOperator
 from airflow_mlops.operators.split import CheckLeakageOperator, SplitDatasetOperator
@@ -16,6 +17,7 @@ from airflow_mlops.operators.validate import ValidateDataOperator
 
 __all__ = [
     "ApprovePromotionOperator",
+    "BatchPredictOperator",
     "BlessModelOperator",
     "CheckLeakageOperator",
     "DecideRetrainOperator",
