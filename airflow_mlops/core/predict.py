@@ -1,4 +1,4 @@
-"""Batch predictions: what a run scores its rows with, whether they fit, and what came of it."""
+"""Batch predictions: whether rows fit a model, and what came of scoring them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_mlops.core.values import Value
 from airflow_mlops.errors import DataError, NoRowsError, bounded_lines, did_you_mean
 from airflow_mlops.specs.predict import PredictionSpec
 
-__all__ = ["PredictionBatch", "PredictionPlan", "check_columns", "chosen_scores"]
+__all__ = ["PredictionBatch", "check_columns", "chosen_scores"]
 
 _READS = {
     "boolean": "numbers",
@@ -30,16 +30,6 @@ _READS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictionPlan(Value):
-    """What a run's first try settles for all of its tries: the version, and the moment that the predictions are of."""
-
-    model_name: str
-    model_version: int
-    model_digest: str
-    started_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
 class PredictionBatch(Value):
     """Predictions for the rows of a snapshot, all by one version.
 
@@ -49,7 +39,7 @@ class PredictionBatch(Value):
         :class:`~airflow_mlops.adapters.arrow.RowDigest`.
     :param columns: of the predictions' file.
     :param n_logged: rows that the inference log got.
-    :param started_at: when the run's first try began, which each row has as ``predicted_at``.
+    :param started_at: when the try began that made it, which each row has as ``predicted_at``.
     """
 
     model_name: str

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.duckdb_engine.keys import count_repeated
-from airflow_mlops.adapters.inference_log import InferenceLog, log_table
-from airflow_mlops.adapters.row_hashes import row_hashes
+from airflow_mlops.adapters.inference_log import InferenceLog
 from airflow_mlops.adapters.storage import Storage, write_document
 from airflow_mlops.core.data import DatasetSnapshot
-from airflow_mlops.core.inference import Role
-from airflow_mlops.core.predict import PredictionBatch, PredictionPlan, check_columns, chosen_scores
+from airflow_mlops.core.predict import PredictionBatch, check_columns
+from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.values import PipelineRun, digest_of
-from airflow_mlops.errors import DataError, EvaluationError, SpecError
+from airflow_mlops.errors import DataError, SpecError
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec, TableOutput
-from airflow_mlops.steps._models import LoadedModel, load_model
+from airflow_mlops.steps._models import load_model
 from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps._scoring import Scoring
 from airflow_mlops.steps.connections import Connections, NoConnections
 from airflow_mlops.steps.data import check_snapshot, snapshot_dataset, store_rows
 from airflow_mlops.steps.features import feature_rows, feature_source
@@ -35,7 +30,6 @@ from airflow_mlops.steps.predict_page import prediction_page
 from airflow_mlops.steps.promote import current_champion
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from sqlalchemy import Engine
 
 __all__ = ["batch_dataset", "predict_batch", "score_dataset"]
@@ -81,9 +75,9 @@ def predict_batch(
 ) -> PredictionBatch:
     """Score the rows of a snapshot by one version, and write each prediction once.
 
-    The rows are streamed. The first try of a run settles the version and the moment of the predictions, and its later
-    tries keep to both. The file appears whole, the inference log gets its files after that, and the table gets all rows
-    in one transaction. A retry finds the file of an earlier try and goes on with the rest.
+    The rows are streamed. The file of predictions appears whole, the inference log gets its files after that, and the
+    table gets all rows in one transaction. A retry that finds the file goes on with the rest, whoever is champion now;
+    one that finds none begins anew. So a batch is of one version.
 
     :param data: its ``features`` and ``feature_tables`` make the rows that are scored; ``None``: the snapshot's own.
     :param connections: opens the connections that the specs name; ``None``: there are none.
@@ -101,12 +95,13 @@ def predict_batch(
         settings = prediction.model_dump(mode="json", include={"model_name", "model_uri", "key", "keep", "log"})
         key = run.step_key("predict", rows.digest, digest_of(settings))
         place = ("predictions", folder_name(prediction.model_name), short(key))
-        if storage.exists(*place):
-            batch = PredictionBatch.from_dict(storage.read_json(*place, _BATCH))
+        is_found = storage.exists(*place)
+        if not is_found:
+            _score(rows, prediction, place, platform, run)
+        batch = PredictionBatch.from_dict(storage.read_json(*place, _BATCH))  # of the try that was quickest
+        if is_found:
             arrow.check_rows(batch.data_uri, batch.digest)
             log.info("predictions found from an earlier try: step_key=%s", key)
-        else:
-            batch = _score(rows, prediction, place, platform, run)
         _add_to_log(batch, prediction, storage)
         if engine is not None and prediction.output is not None:
             _add_to_table(batch, prediction.output, engine)
@@ -116,22 +111,29 @@ def predict_batch(
 
 def _score(
     rows: DatasetSnapshot, prediction: PredictionSpec, place: tuple[str, str, str], platform: Platform, run: PipelineRun
-) -> PredictionBatch:
-    """Check everything, score all rows, and publish what came of it as a whole."""
-    plan = _settle(prediction, place, platform)
-    who, uri = f"{plan.model_name} v{plan.model_version}", f"models:/{plan.model_name}/{plan.model_version}"
-    model = load_model(who, uri, plan.model_digest, platform=platform)
+) -> None:
+    """Check everything, score all rows by the version of now, and publish what came of it as a whole."""
+    started_at, version = datetime.now(UTC), _version(prediction, platform)
+    who = f"{version.model_name} v{version.model_version}"
+    uri = f"models:/{version.model_name}/{version.model_version}"
+    model = load_model(who, uri, version.model_digest, platform=platform)
     unused = check_columns(model.types, rows, prediction)
-    log.info("scoring: model_version=%d n_rows=%d n_unused_columns=%d", plan.model_version, rows.n_rows, len(unused))
+    log.info("scoring: model_version=%d n_rows=%d n_unused=%d", version.model_version, rows.n_rows, len(unused))
     check_snapshot(rows)
     _require_distinct(rows, prediction)
     with platform.storage.staging(*place[:-1]) as staged:
-        scoring = _Scoring(model, prediction, plan, InferenceLog(staged / _LOG, writer=f"batch-{place[-1]}"))
+        scoring = Scoring(
+            model=model,
+            version=version,
+            at=started_at,
+            prediction=prediction,
+            log=InferenceLog(staged / _LOG, writer=f"batch-{place[-1]}"),
+        )
         writer = scoring.write(rows, staged / _DATA)
         batch = PredictionBatch(
-            model_name=plan.model_name,
-            model_version=plan.model_version,
-            model_digest=plan.model_digest,
+            model_name=version.model_name,
+            model_version=version.model_version,
+            model_digest=version.model_digest,
             snapshot_digest=rows.digest,
             uri=str(platform.storage.path(*place)),
             digest=writer.digest,
@@ -139,116 +141,24 @@ def _score(
             columns=writer.columns,
             key=prediction.key,
             n_logged=scoring.n_logged,
-            started_at=plan.started_at,
+            started_at=started_at,
             ended_at=datetime.now(UTC),
             report_uri=platform.report_uri(run, _report_name(prediction)),
         )
         write_document(staged / _BATCH, batch.to_dict())
         platform.storage.publish(staged, *place)
     log.info("predictions made: model_version=%d n_rows=%d digest=%s", batch.model_version, batch.n_rows, batch.digest)
-    return batch
 
 
-def _settle(prediction: PredictionSpec, place: tuple[str, str, str], platform: Platform) -> PredictionPlan:
-    """Return the version and the moment that all tries of the run keep to."""
-    note = (*place[:-1], f"{place[-1]}.json")
-    if not platform.storage.exists(*note):
-        name, named = prediction.model_name, prediction.model_version
-        version = platform.mlflow.get_version(name, named) if named else current_champion(name, platform=platform)
-        if version is None:
-            raise SpecError(
-                f"{name} has no champion yet, so nothing can be scored. Nothing was written. Train and promote a "
-                f"version, or name one: model_uri: models:/{name}/1."
-            )
-        plan = PredictionPlan(
-            model_name=name,
-            model_version=version.model_version,
-            model_digest=version.model_digest,
-            started_at=datetime.now(UTC),
+def _version(prediction: PredictionSpec, platform: Platform) -> ModelVersion:
+    name, named = prediction.model_name, prediction.model_version
+    version = platform.mlflow.get_version(name, named) if named else current_champion(name, platform=platform)
+    if version is None:
+        raise SpecError(
+            f"{name} has no champion yet, so nothing can be scored. Nothing was written. Train and promote a version, "
+            f"or name one: model_uri: models:/{name}/1."
         )
-        platform.storage.create_json(plan.to_dict(), *note)  # another try may have been quicker
-    return PredictionPlan.from_dict(platform.storage.read_json(*note))
-
-
-@dataclass
-class _Scoring:
-    """Scores chunks; the inference log is written beside it, by a thread."""
-
-    model: LoadedModel
-    prediction: PredictionSpec
-    plan: PredictionPlan
-    log: InferenceLog
-    n_logged: int = 0
-    _logging: Future[int] | None = field(default=None, init=False)
-
-    def write(self, rows: DatasetSnapshot, path: Path) -> arrow.ParquetDigestWriter:
-        """Write the predictions for all rows, and return the closed writer."""
-        with ThreadPoolExecutor(1, "inference-log") as pool:
-            batches = self._batches(rows, pool)
-            first = next(batches)
-            with arrow.ParquetDigestWriter(path, first.schema) as writer:
-                for batch in itertools.chain([first], batches):
-                    writer.write(batch)
-            self._await_log()
-        return writer
-
-    def _batches(self, rows: DatasetSnapshot, pool: ThreadPoolExecutor) -> Iterator[pa.RecordBatch]:
-        spec, plan, first = self.prediction, self.plan, 1
-        names = list(dict.fromkeys([*spec.key, *spec.keep, *self.model.columns]))
-        for chunk in arrow.read_chunks(rows.data_uri, names, spec.chunk_rows):
-            try:
-                values, scores = self._predict(arrow.frame_of(chunk, self.model.columns))
-            except EvaluationError as error:
-                raise EvaluationError(
-                    f"{error} This was in rows {first} to {first + chunk.num_rows - 1} of {rows.n_rows}. No prediction "
-                    f"was written. Mend these rows, or validate the data so that such rows are set aside."
-                ) from error
-            first += chunk.num_rows
-            if spec.log:
-                self._await_log()
-                self._logging = pool.submit(self._log_chunk, chunk, values, scores)
-            yield arrow.predicted_rows(
-                chunk,
-                [*spec.key, *spec.keep],
-                values=values,
-                scores=scores,
-                model_version=plan.model_version,
-                model_digest=plan.model_digest,
-                at=plan.started_at,
-            )
-
-    def _predict(self, frame: Any) -> tuple[Any, Any]:
-        values, scores, classes = self.model.predict(frame), self.model.scores(frame), self.model.classes
-        return values, None if scores is None or classes is None else chosen_scores(scores, values, classes)
-
-    def _await_log(self) -> None:
-        if self._logging is not None:
-            self.n_logged += self._logging.result()
-            self._logging = None
-
-    def _log_chunk(self, chunk: pa.RecordBatch, values: Any, scores: Any) -> int:
-        """Log the rows of a chunk that are drawn, and return how many they are; a retry draws the same."""
-        spec, plan = self.prediction, self.plan
-        if spec.log is None:
-            return 0
-        if spec.log.sample_fraction < 1:
-            drawn = np.flatnonzero(row_hashes(chunk.select(list(spec.key))) / 2**64 < spec.log.sample_fraction)
-            chunk, values, scores = chunk.take(drawn), values[drawn], None if scores is None else scores[drawn]
-        if chunk.num_rows:
-            table = log_table(
-                arrow.table_of(chunk, self.model.columns),
-                ids=arrow.row_ids(chunk, spec.key),
-                request_id=self.log.writer,
-                at=plan.started_at,
-                model_version=plan.model_version,
-                model_digest=plan.model_digest,
-                role=Role.BATCH,
-                predictions=values,
-                scores=scores,
-                redact=spec.log.redact,
-            )
-            self.log.write(table, at=plan.started_at)
-        return int(chunk.num_rows)
+    return version
 
 
 def _require_distinct(rows: DatasetSnapshot, prediction: PredictionSpec) -> None:

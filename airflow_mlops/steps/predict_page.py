@@ -26,7 +26,7 @@ def prediction_page(batch: PredictionBatch, prediction: PredictionSpec) -> str:
             "Table": table or "none",
             "Logged": f"{batch.n_logged} rows",
             "Predicted at": f"{batch.started_at:%Y-%m-%d %H:%M:%S %Z}",
-            "Took": f"{(batch.ended_at - batch.started_at).total_seconds():.1f} s, other tries included",
+            "Took": f"{(batch.ended_at - batch.started_at).total_seconds():.1f} s",
         },
         reasons=(),
         tables={"Columns": ([("Column", "Type", "Null")], columns)},

@@ -77,7 +77,6 @@ SPLIT = split.DatasetSplit(
 )
 
 EXAMPLES: list[Value] = [
-    predict.PredictionPlan(model_name="m", model_version=3, model_digest="sha256:2", started_at=AT),
     predict.PredictionBatch(
         model_name="m",
         model_version=3,
