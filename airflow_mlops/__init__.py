@@ -9,9 +9,11 @@ from airflow_mlops._version import __version__
 
 if TYPE_CHECKING:
     from airflow_mlops.assets import model_asset
+    from airflow_mlops.pipelines.batch_scoring import BatchScoring
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
     from airflow_mlops.specs import (
         AthenaSpec,
+        BatchScoringSpec,
         Choices,
         CommandRunner,
         CsvSpec,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
         NewDataTrigger,
         NotificationSpec,
         PolicySpec,
+        PredictionSpec,
         PromotionSpec,
         PythonRunner,
         RetrainPolicy,
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
         ServingSpec,
         SliceRules,
         SplitSpec,
+        TableOutput,
         Thresholds,
         TrainingSpec,
         TuningSpec,
@@ -45,6 +49,8 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "AthenaSpec": "airflow_mlops.specs",
+    "BatchScoring": "airflow_mlops.pipelines.batch_scoring",
+    "BatchScoringSpec": "airflow_mlops.specs",
     "CommandRunner": "airflow_mlops.specs",
     "Choices": "airflow_mlops.specs",
     "ContinuousTraining": "airflow_mlops.pipelines.continuous_training",
@@ -62,6 +68,7 @@ _LAZY = {
     "NewDataTrigger": "airflow_mlops.specs",
     "NotificationSpec": "airflow_mlops.specs",
     "PolicySpec": "airflow_mlops.specs",
+    "PredictionSpec": "airflow_mlops.specs",
     "PromotionSpec": "airflow_mlops.specs",
     "PythonRunner": "airflow_mlops.specs",
     "RetrainPolicy": "airflow_mlops.specs",
@@ -71,6 +78,7 @@ _LAZY = {
     "ServingSpec": "airflow_mlops.specs",
     "SliceRules": "airflow_mlops.specs",
     "SplitSpec": "airflow_mlops.specs",
+    "TableOutput": "airflow_mlops.specs",
     "Thresholds": "airflow_mlops.specs",
     "TrainingSpec": "airflow_mlops.specs",
     "TuningSpec": "airflow_mlops.specs",
@@ -80,6 +88,8 @@ _LAZY = {
 
 __all__ = [
     "AthenaSpec",
+    "BatchScoring",
+    "BatchScoringSpec",
     "Choices",
     "CommandRunner",
     "ContinuousTraining",
@@ -97,6 +107,7 @@ __all__ = [
     "NewDataTrigger",
     "NotificationSpec",
     "PolicySpec",
+    "PredictionSpec",
     "PromotionSpec",
     "PythonRunner",
     "RetrainPolicy",
@@ -106,6 +117,7 @@ __all__ = [
     "ServingSpec",
     "SliceRules",
     "SplitSpec",
+    "TableOutput",
     "Thresholds",
     "TrainingSpec",
     "TuningSpec",

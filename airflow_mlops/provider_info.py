@@ -35,6 +35,7 @@ def get_provider_info() -> dict[str, Any]:
                         "approve",
                         "rollout",
                         "promote",
+                        "predict",
                     )
                 ],
             }

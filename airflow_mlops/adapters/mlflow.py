@@ -229,10 +229,17 @@ class Mlflow:
 
         :raises IntegrityError: when the model was stored without a signature.
         """
+        return list(self.input_types(folder))
+
+    def input_types(self, folder: Path) -> dict[str, str]:
+        """Return the columns that a downloaded model reads, in order, with their types in MLflow's words.
+
+        :raises IntegrityError: when the model was stored without a signature.
+        """
         schema = Model.load(str(folder)).get_input_schema()
         if schema is None or not schema.has_input_names():
             raise IntegrityError(f"The model in {folder.name} has no signature that names its input columns.")
-        return [str(name) for name in schema.input_names()]
+        return {str(column.name): getattr(column.type, "name", str(column.type)) for column in schema.inputs}
 
     # -- registry -----------------------------------------------------------------------------------------
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from airflow_mlops.errors import SpecError
 from airflow_mlops.pipelines._docs import describe
+from airflow_mlops.pipelines._shared import as_written, default_args, parse_yaml
 from airflow_mlops.specs.pipeline import PipelineSpec
 
 if TYPE_CHECKING:
@@ -36,18 +36,7 @@ class ContinuousTraining(PipelineSpec):
 
         :raises SpecError: when the file can't be read, or a setting can't be used; the message has its path.
         """
-        import yaml
-
-        try:
-            document = yaml.safe_load(Path(path).read_bytes())  # bytes, so that what is no UTF-8 is an error of YAML
-        except OSError as error:
-            raise SpecError(f"{path}: can't be read: {error.strerror}.") from error
-        except yaml.YAMLError as error:
-            raise SpecError(f"{path}: is not YAML: {error}") from error
-        try:
-            return cls.parse(document)
-        except SpecError as error:
-            raise SpecError(f"{path}: {error}") from error
+        return parse_yaml(cls, path)
 
     def dag(self, *, mlflow_conn_id: str = "mlflow_default", **dag_settings: Any) -> DAG:
         """Return the DAG. Its id is the model's name.
@@ -70,7 +59,7 @@ class ContinuousTraining(PipelineSpec):
             "tags": ["mlops", "continuous-training"],
             "catchup": False,
             "max_active_runs": 1,
-            "default_args": _default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
+            "default_args": default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
         }
         spec = self.model_dump(mode="json")
         training, gate, runner, told = spec["training"], spec["gate"], spec["runner"], spec["notifications"]
@@ -87,7 +76,7 @@ class ContinuousTraining(PipelineSpec):
                 validate = operators.ValidateDataOperator(
                     task_id="validate",
                     snapshot=snapshot.output,
-                    validation=_as_written(spec["validation"]),
+                    validation=as_written(spec["validation"]),
                     model_name=self.model_name,
                 )
                 trusted = XComArg(validate, key="snapshot")
@@ -149,7 +138,7 @@ class ContinuousTraining(PipelineSpec):
                     task_id="register",
                     model=train.output,
                     blessing=bless.output,
-                    description=_as_written(self.description),
+                    description=as_written(self.description),
                 )
                 candidate = {"version": register.output, "blessing": bless.output, "policy": "{{ params.promotion }}"}
                 self._promotion(operators, candidate, told)
@@ -222,7 +211,7 @@ class ContinuousTraining(PipelineSpec):
             "tags": ["mlops", "rollback"],
             "catchup": False,
             "max_active_runs": 1,
-            "default_args": _default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
+            "default_args": default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
         }
         with DAG(**(settings | dag_settings)) as dag:
             operators.RollbackModelOperator(
@@ -340,21 +329,6 @@ class ContinuousTraining(PipelineSpec):
         for name, value in self.training.params.items():
             form[name] = Param(value, type=_json_type(value), title=name, section="Hyperparameters")
         return form
-
-
-def _default_args(mlflow_conn_id: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what every task gets: an outage is retried twice, unless it is wanted otherwise."""
-    return {"retries": 2, "retry_delay": timedelta(seconds=30), "mlflow_conn_id": mlflow_conn_id, **wanted}
-
-
-def _as_written(document: Any) -> Any:
-    """Keep Jinja from reading a document: the regular expression ``[a-z]{{2}}`` is no template."""
-    if isinstance(document, str):
-        is_read = any(mark in document for mark in ("{{", "{%", "{#"))
-        return f"{{% raw %}}{document}{{% endraw %}}" if is_read else document
-    if isinstance(document, Mapping):
-        return {key: _as_written(value) for key, value in document.items()}
-    return [_as_written(value) for value in document] if isinstance(document, list) else document
 
 
 def _json_type(value: Any) -> str | list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from airflow_mlops.adapters import arrow, labels, user_code
-from airflow_mlops.core.evaluate import EvaluationReport, digest_of_question
+from airflow_mlops.core.evaluate import EvaluationReport, digest_of_question, signature_breaks
 from airflow_mlops.core.metrics import METRICS, Metric, value_of
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.resample import Units
@@ -180,8 +180,7 @@ def _signature_breaks(predictions: Predictions) -> tuple[str, ...]:
     """Say what the challenger asks for that callers of the champion do not give."""
     if predictions.champion is None:
         return ()
-    known = set(predictions.champion.columns)
-    return tuple(f"it asks for column {name!r}" for name in predictions.challenger.columns if name not in known)
+    return signature_breaks(champion=predictions.champion.types, challenger=predictions.challenger.types)
 
 
 def _earlier_report(

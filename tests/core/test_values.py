@@ -20,6 +20,7 @@ from airflow_mlops.core import (
     leakage,
     lineage,
     monitor,
+    predict,
     profile,
     promote,
     registry,
@@ -82,6 +83,21 @@ SPLIT = split.DatasetSplit(
 )
 
 EXAMPLES: list[Value] = [
+    predict.PredictionBatch(
+        model_name="m",
+        model_version=3,
+        model_digest="sha256:2",
+        snapshot_digest="sha256:1",
+        uri="/predictions/m/1",
+        digest="sha256:4",
+        n_rows=3,
+        columns=COLUMNS,
+        key=("a",),
+        n_logged=2,
+        started_at=AT,
+        ended_at=AT,
+        report_uri="reports/p/r/predictions_m.html",
+    ),
     PipelineRun(pipeline="p", run_id="r", trigger="scheduled", actor="ada"),
     deploy.Deployment(
         model_name="m",
