@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         MonitoringSpec,
         NewDataTrigger,
         NotificationSpec,
+        PerformanceSlices,
+        PerformanceSpec,
         PolicySpec,
         PromotionSpec,
         PythonRunner,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         TrainingSpec,
         TuningSpec,
         ValidationSpec,
+        WindowRule,
     )
 
 _LAZY = {
@@ -58,6 +61,8 @@ _LAZY = {
     "MonitoringSpec": "airflow_mlops.specs",
     "NewDataTrigger": "airflow_mlops.specs",
     "NotificationSpec": "airflow_mlops.specs",
+    "PerformanceSlices": "airflow_mlops.specs",
+    "PerformanceSpec": "airflow_mlops.specs",
     "PolicySpec": "airflow_mlops.specs",
     "PromotionSpec": "airflow_mlops.specs",
     "PythonRunner": "airflow_mlops.specs",
@@ -70,6 +75,7 @@ _LAZY = {
     "TrainingSpec": "airflow_mlops.specs",
     "TuningSpec": "airflow_mlops.specs",
     "ValidationSpec": "airflow_mlops.specs",
+    "WindowRule": "airflow_mlops.specs",
 }
 
 __all__ = [
@@ -90,6 +96,8 @@ __all__ = [
     "MonitoringSpec",
     "NewDataTrigger",
     "NotificationSpec",
+    "PerformanceSlices",
+    "PerformanceSpec",
     "PolicySpec",
     "PromotionSpec",
     "PythonRunner",
@@ -102,6 +110,7 @@ __all__ = [
     "TrainingSpec",
     "TuningSpec",
     "ValidationSpec",
+    "WindowRule",
     "__version__",
 ]
 

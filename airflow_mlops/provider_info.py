@@ -26,6 +26,7 @@ def get_provider_info() -> dict[str, Any]:
                         "validate",
                         "split",
                         "monitor",
+                        "performance",
                         "tune",
                         "train",
                         "evaluate",

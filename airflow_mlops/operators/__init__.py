@@ -7,6 +7,7 @@ from airflow_mlops.operators.data import PruneSnapshotsOperator, SnapshotDataset
 from airflow_mlops.operators.evaluate import BlessModelOperator, EvaluateModelOperator
 from airflow_mlops.operators.export import ExportModelOperator
 from airflow_mlops.operators.monitor import DecideRetrainOperator, DriftCheckOperator
+from airflow_mlops.operators.performance import PerformanceCheckOperator
 from airflow_mlops.operators.promote import PromoteModelOperator, RegisterModelOperator, RollbackModelOperator
 from airflow_mlops.operators.serving import ValidateServingOperator
 from airflow_mlops.operators.split import CheckLeakageOperator, SplitDatasetOperator
@@ -22,6 +23,7 @@ __all__ = [
     "DriftCheckOperator",
     "EvaluateModelOperator",
     "ExportModelOperator",
+    "PerformanceCheckOperator",
     "PromoteModelOperator",
     "PruneSnapshotsOperator",
     "RegisterModelOperator",

@@ -29,7 +29,16 @@ Runner: TypeAlias = "RunnerSpec | Mapping[str, Any]"
 
 V = TypeVar("V", bound="Value")
 
-__all__ = ["Document", "MlflowLink", "ReportLink", "Runner", "StepOperator", "parse_json", "pipeline_run"]
+__all__ = [
+    "Document",
+    "MlflowLink",
+    "ReportLink",
+    "Runner",
+    "StepOperator",
+    "parse_json",
+    "pipeline_run",
+    "version_number",
+]
 
 
 class ReportLink(BaseOperatorLink):
@@ -173,3 +182,14 @@ def parse_json(setting: Mapping[str, Any] | str | None, name: str) -> dict[str, 
     if not isinstance(found, dict):
         raise SpecError(f"{name}: expected a JSON object, found {setting!r}")
     return found
+
+
+def version_number(name: str, setting: int | str | None) -> int | None:
+    """Return a version that may have been given as text, such as a template gives.
+
+    :raises SpecError: when it is no number.
+    """
+    text = str(setting or "").strip()
+    if text and not text.isdigit():
+        raise SpecError(f"{name} {text!r} is no version number. Nothing was changed.")
+    return int(text) if text else None

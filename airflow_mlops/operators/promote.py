@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.errors import SpecError
-from airflow_mlops.operators._base import Document, MlflowLink, ReportLink, StepOperator
+from airflow_mlops.operators._base import Document, MlflowLink, ReportLink, StepOperator, version_number
 from airflow_mlops.operators._notify import Notifying
 from airflow_mlops.specs.promote import PromotionSpec
 
@@ -149,8 +148,8 @@ class RollbackModelOperator(Notifying, StepOperator):
         return rollback_model(
             self.model_name,
             reason=self.reason,
-            from_version=_version_number("from_version", self.from_version),
-            to_version=_version_number("to_version", self.to_version),
+            from_version=version_number("from_version", self.from_version),
+            to_version=version_number("to_version", self.to_version),
             platform=self.platform(),
             run=run,
         )
@@ -160,11 +159,3 @@ class RollbackModelOperator(Notifying, StepOperator):
         from airflow_mlops.core.notify import tell_journal
 
         self.notify(tell_journal(value), context)
-
-
-def _version_number(name: str, setting: int | str | None) -> int | None:
-    """Return a version that may have been given as text, such as a template gives."""
-    text = str(setting or "").strip()
-    if text and not text.isdigit():
-        raise SpecError(f"{name} {text!r} is no version number. Nothing was rolled back.")
-    return int(text) if text else None

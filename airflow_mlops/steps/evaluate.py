@@ -25,7 +25,7 @@ from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._predictions import Predictions, predict_all
 from airflow_mlops.steps.promote import current_champion
 
-__all__ = ["evaluate_model"]
+__all__ = ["evaluate_model", "metrics_of"]
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def _score(
     comparisons, slices = score_models(
         y_true=predictions.y_true,
         models=predictions.models,
-        metrics=_metrics_of(gate, predictions),
+        metrics=metrics_of(gate, predictions),
         units=units,
         rng=rng,
         slices=evidence.slices,
@@ -143,7 +143,7 @@ def _units(predictions: Predictions, frame: Any, gate: GateSpec, rng: np.random.
     return Units.rows(len(frame), rng=rng)
 
 
-def _metrics_of(gate: GateSpec, predictions: Predictions) -> dict[str, Metric]:
+def metrics_of(gate: GateSpec, predictions: Predictions) -> dict[str, Metric]:
     """Return the gate's metrics by name; those that are no names of ours are functions of the user's."""
     known: dict[str, Metric] = {str(name): metric for name, metric in METRICS.items()}
     return {

@@ -18,6 +18,7 @@ from airflow_mlops.core import (
     gate,
     leakage,
     monitor,
+    performance,
     promote,
     serving,
     split,
@@ -34,7 +35,22 @@ CLASSES = [
     *(getattr(operators, name) for name in operators.__all__),
     *(getattr(sensors, name) for name in sensors.__all__),
 ]
-STAGES = (data, validate, split, leakage, tune, train, evaluate, export, serving, gate, approve, promote, monitor)
+STAGES = (
+    data,
+    validate,
+    split,
+    leakage,
+    tune,
+    train,
+    evaluate,
+    export,
+    serving,
+    gate,
+    approve,
+    promote,
+    monitor,
+    performance,
+)
 TYPED = {"poke_interval": 7.0}
 
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)

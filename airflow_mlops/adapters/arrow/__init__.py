@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_mlops.adapters.arrow.blocks import After, part_rows, read_blocks, sample_frame, schema_of, stage_rows
 from airflow_mlops.adapters.arrow.digest import BLOCK_ROWS, RowDigest, file_digest
 from airflow_mlops.adapters.arrow.reader import check_file, check_rows, read_column, read_frame
-from airflow_mlops.adapters.arrow.values import moments, n_null, texts
+from airflow_mlops.adapters.arrow.values import moments, n_null, numbers, texts, values_of
 from airflow_mlops.adapters.arrow.writer import ParquetDigestWriter
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "file_digest",
     "moments",
     "n_null",
+    "numbers",
     "part_rows",
     "read_blocks",
     "read_column",
@@ -26,4 +27,5 @@ __all__ = [
     "schema_of",
     "stage_rows",
     "texts",
+    "values_of",
 ]
