@@ -25,20 +25,20 @@ __all__ = [
 class PerformanceStatus(StrEnum):
     """What a performance check found. Only OK means that labels were there and show nothing worse.
 
-    ==================== ============================================================================================
-    status               what
-    ==================== ============================================================================================
-    ``OK``               enough mature labels, and no metric is shown to be worse than allowed
-    ``DEGRADED``         shown to be worse than allowed: a window; or the model, in as many windows as it takes
-    ``SUSPECT``          the newest window is worse, the model not yet in as many windows as it takes
+    ===================== ===========================================================================================
+    status                what
+    ===================== ===========================================================================================
+    ``OK``                enough mature labels, and no metric is shown to be worse than allowed
+    ``DEGRADED``          shown to be worse than allowed: a window; or the model, in as many windows as it takes
+    ``SUSPECT``           the newest window is worse, the model not yet in as many windows as it takes
     ``NOT_ENOUGH_LABELS`` too few labels, or too small a share of the predictions has one
-    ``NO_PREDICTIONS``   nothing was asked of this version in the window
-    ``NO_ANSWERS``       it was asked, and too often had no answer
-    ``BAD_LABELS``       too many labels contradict each other or are none of the target's values
-    ``BAD_CLOCK``        moments lie in the future, or labels before their predictions
-    ``UNDECIDED``        a metric can't be computed from the labels
-    ``NO_CHAMPION``      there is no model to judge
-    ==================== ============================================================================================
+    ``NO_PREDICTIONS``    nothing was asked of this version in the window
+    ``NO_ANSWERS``        it was asked, and too often had no answer
+    ``BAD_LABELS``        too many labels contradict each other or are none of the target's values
+    ``BAD_CLOCK``         moments lie in the future, or labels before their predictions
+    ``UNDECIDED``         a metric can't be computed from the labels
+    ``NO_CHAMPION``       there is no model to judge
+    ===================== ===========================================================================================
     """
 
     OK = "OK"

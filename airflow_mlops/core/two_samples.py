@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.core.metrics import Metric, Predicted
+from airflow_mlops.core.performance import MetricPerformance, SlicePerformance
 from airflow_mlops.core.resample import Interval, Units, interval_of, replicate, simultaneous_intervals
 from airflow_mlops.core.score import SumCell, SumColumns
 
-__all__ = ["Drawn", "Draws", "Outcomes", "differences", "draw"]
+__all__ = ["Drawn", "Draws", "Outcomes", "compare_metrics", "compare_slices", "draw"]
 
 Floats = NDArray[np.float64]
 
@@ -81,7 +82,7 @@ def draw(
     >>> then = draw(Outcomes(y_true=truth, models={"champion": said}), metrics, n_classes=2)
     >>> now = draw(Outcomes(y_true=1 - truth, models={"champion": said}), metrics, n_classes=2, seed=1)
     >>> print((now.metrics["accuracy"]["champion"] - then.metrics["accuracy"]["champion"]).interval(0.95))
-    -0.6 [-0.655, -0.5425]
+    -0.6 [-0.655, -0.545]
     """
     rng = np.random.default_rng(seed)
     units = Units.rows(len(outcomes.y_true), rng=rng)
@@ -104,12 +105,48 @@ def draw(
     )
 
 
-def differences(current: Draws, reference: Draws, *, confidence_level: float) -> dict[str, Interval]:
-    """Return what each slice that both samples have gained, with intervals that hold for all slices at once."""
-    common = [name for name in current.slices if name in reference.slices]
-    found = [current.slices[name] - reference.slices[name] for name in common]
-    if not found:
-        return {}
+def compare_metrics(
+    *, current: Draws, reference: Draws, metrics: Mapping[str, Metric], confidence_level: float
+) -> tuple[MetricPerformance, ...]:
+    """Compare the model ``champion`` with itself on the other sample, and with ``baseline`` on its own rows."""
+    compared = []
+    for name, metric in metrics.items():
+        ours, then = current.metrics[name], reference.metrics[name]["champion"]
+        champion, baseline = ours["champion"], ours.get("baseline")
+        compared.append(
+            MetricPerformance(
+                metric=name,
+                direction=metric.direction,
+                value=champion.interval(confidence_level),
+                at_blessing=then.value,
+                against_blessing=(champion - then).interval(confidence_level),
+                baseline=baseline.value if baseline else None,
+                against_baseline=(champion - baseline).interval(confidence_level) if baseline else None,
+            )
+        )
+    return tuple(compared)
+
+
+def compare_slices(
+    *, current: Draws, reference: Draws, n_rows: Mapping[str, int], confidence_level: float
+) -> tuple[SlicePerformance, ...]:
+    """Compare the slices that both samples have, by intervals that hold for all of them at once.
+
+    :param n_rows: of each slice of ``current``.
+    """
+    names = [name for name in current.slices if name in reference.slices]
+    if not names:
+        return ()
+    found = [current.slices[name] - reference.slices[name] for name in names]
     replicates = np.stack([each.replicates for each in found], axis=1)
     intervals = simultaneous_intervals([each.value for each in found], replicates, confidence_level=confidence_level)
-    return dict(zip(common, intervals, strict=True))
+    return tuple(
+        SlicePerformance(
+            name=name,
+            n_rows=n_rows[name],
+            value=current.slices[name].value,
+            at_blessing=reference.slices[name].value,
+            against_blessing=interval,
+        )
+        for name, interval in zip(names, intervals, strict=True)
+    )

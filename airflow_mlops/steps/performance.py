@@ -22,7 +22,7 @@ from airflow_mlops.core.performance import (
     WindowPerformance,
 )
 from airflow_mlops.core.promote import ModelVersion
-from airflow_mlops.core.two_samples import Draws, Outcomes, differences, draw
+from airflow_mlops.core.two_samples import Outcomes, compare_metrics, compare_slices, draw
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import NoRowsError
 from airflow_mlops.specs.data import in_utc
@@ -295,39 +295,12 @@ def _score(
             for each, slices in zip((then, current), found, strict=True)
         )
     settings = {"n_classes": reference.n_classes}
-    drawn, known = draw(current, reference.metrics, seed=seed, **settings), draw(then, reference.metrics, **settings)
-    return _compare(drawn, known, reference, spec), _compare_slices(drawn, known, current, spec)
-
-
-def _compare(current: Draws, then: Draws, reference: Reference, spec: PerformanceSpec) -> tuple[MetricPerformance, ...]:
-    compared = []
-    for name, metric in reference.metrics.items():
-        ours, known = current.metrics[name], then.metrics[name]["champion"]
-        champion, baseline = ours["champion"], ours.get("baseline")
-        compared.append(
-            MetricPerformance(
-                metric=name,
-                direction=metric.direction,
-                value=champion.interval(spec.confidence_level),
-                at_blessing=known.value,
-                against_blessing=(champion - known).interval(spec.confidence_level),
-                baseline=baseline.value if baseline else None,
-                against_baseline=(champion - baseline).interval(spec.confidence_level) if baseline else None,
-            )
-        )
-    return tuple(compared)
-
-
-def _compare_slices(
-    current: Draws, then: Draws, outcomes: Outcomes, spec: PerformanceSpec
-) -> tuple[SlicePerformance, ...]:
-    return tuple(
-        SlicePerformance(
-            name=name,
-            n_rows=len(outcomes.slices[name]),
-            value=current.slices[name].value,
-            at_blessing=then.slices[name].value,
-            against_blessing=interval,
-        )
-        for name, interval in differences(current, then, confidence_level=spec.confidence_level).items()
+    drawn = {
+        "current": draw(current, reference.metrics, seed=seed, **settings),
+        "reference": draw(then, reference.metrics, **settings),
+    }
+    level, n_rows = spec.confidence_level, {name: len(rows) for name, rows in current.slices.items()}
+    return (
+        compare_metrics(**drawn, metrics=reference.metrics, confidence_level=level),
+        compare_slices(**drawn, n_rows=n_rows, confidence_level=level),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ class Shop:
     def log_folder(self) -> Path:
         return self.platform.storage.path("inference", self.model_name)
 
-    @property
+    @functools.cached_property
     def model(self) -> LoadedModel:
         champion = current_champion(self.model_name, platform=self.platform)
         assert champion is not None
@@ -107,37 +108,28 @@ class Shop:
         **columns: Any,
     ) -> pd.DataFrame:
         """Have customers scored and logged, day by day, and return them with their ids, moments and truth."""
-        model, log, days = self.model, InferenceLog(self.log_folder), []
+        days = []
         for day in range(n_days):
-            at = until - timedelta(days=day, hours=1)
-            rows = change(customers(n_a_day, seed=1000 + day).assign(at=at))
-            ids = [f"{day:03d}-{place}" for place in range(len(rows))]
-            self.log_rows(rows, ids=ids, at=at, model=model, log=log, **columns)
-            days.append(rows.assign(id=ids))
-        return pd.concat(days, ignore_index=True)
+            rows = customers(n_a_day, seed=1000 + day).assign(at=until - timedelta(days=day, hours=1))
+            days.append(change(rows).assign(id=[f"{day:03d}-{place}" for place in range(n_a_day)]))
+        served = pd.concat(days, ignore_index=True)
+        self.log_rows(served, **columns)
+        return served
 
-    def log_rows(
-        self,
-        rows: pd.DataFrame,
-        *,
-        ids: list[str],
-        at: datetime,
-        model: LoadedModel | None = None,
-        log: InferenceLog | None = None,
-        **columns: Any,
-    ) -> None:
-        """Score some rows and log them."""
-        model, log = model or self.model, log or InferenceLog(self.log_folder)
-        scores = model.scores(rows)
-        known = {
-            "model_version": 1,
-            "model_digest": "sha256:0",
-            "role": Role.CHAMPION,
-            "predictions": pa.array(model.predict(rows)),
-            "scores": None if scores is None else scores[:, 1] if scores.shape[1] == 2 else scores.max(axis=1),
-        }
-        features = pa.Table.from_pandas(rows[[*FEATURES]], preserve_index=False)
-        log.write(log_table(features, ids=ids, request_id="r", at=at, **known | columns), at=at)
+    def log_rows(self, rows: pd.DataFrame, **columns: Any) -> None:
+        """Score rows and log them under their ids and moments."""
+        scores, log = self.model.scores(rows), InferenceLog(self.log_folder)
+        said = pa.table({"predictions": self.model.predict(rows)})
+        if scores is not None:
+            logged = scores[:, 1] if scores.shape[1] == 2 else scores.max(axis=1)
+            said = said.append_column("scores", pa.array(logged))
+        known: dict[str, Any] = {"model_version": 1, "model_digest": "sha256:0", "role": Role.CHAMPION}
+        for at, places in rows.reset_index(drop=True).groupby("at").groups.items():
+            answered = {name: said.take(pa.array(places)).column(name) for name in said.column_names}
+            features = pa.Table.from_pandas(rows.iloc[places][[*FEATURES]], preserve_index=False)
+            ids, moment = rows["id"].iloc[places].tolist(), at.to_pydatetime()
+            own = {"ids": ids, "request_id": "r", "at": moment, **known, **answered, **columns}
+            log.write(log_table(features, **own), at=moment)
 
     def deliver(self, rows: pd.DataFrame, **columns: Any) -> None:
         """Deliver the labels of some predictions."""

@@ -123,7 +123,7 @@ def test_a_change_of_what_customers_mean_is_a_degradation_that_the_estimate_does
     assert report.status is Status.DEGRADED
     assert [window.status for window in report.windows] == [Status.DEGRADED, Status.DEGRADED, Status.OK]
     worse = report.windows[0]
-    assert worse.reasons[0].startswith("Worse: accuracy 0.5")
+    assert worse.reasons[0].startswith("Worse: accuracy 0.4893 [")
     assert worse.metrics[0].value.high < 0.65
     assert worse.estimates["accuracy"] == pytest.approx(worse.metrics[0].at_blessing, abs=0.05)
     assert report.recent_estimates["accuracy"] == pytest.approx(worse.metrics[0].at_blessing, abs=0.05)
@@ -333,7 +333,7 @@ def test_what_lies_in_the_future_of_now_is_a_matter_of_clocks(shop: Shop):
     report = shop.check(now=None)
     assert (report.status, "labels become known in the future" in report.reasons[0]) == (Status.BAD_CLOCK, True)
     shop.deliver(mature)
-    shop.log_rows(customers(3, seed=1), ids=["a", "b", "c"], at=now + timedelta(hours=2))
+    shop.log_rows(customers(3, seed=1).assign(id=["a", "b", "c"], at=now + timedelta(hours=2)))
     report = shop.check(now=None)
     assert report.status is Status.BAD_CLOCK
     assert report.reasons[0].startswith("3 prediction(s) of the log lie in the future.")
@@ -347,7 +347,7 @@ def test_a_label_is_found_by_entity_and_time(shop: Shop):
     rows = shop.serve(n_a_day=1, change=lambda each: each.assign(region="north"))
     evening = (rows["at"] + timedelta(hours=9)).dt.strftime("%Y-%m-%dT%H:%M:%S")
     labels = pd.DataFrame({"region": "north", "evening": evening, "label": rows["pays"]})
-    labels = pd.concat([labels, labels[:3].assign(region="south")])
+    labels = pd.concat([labels, labels[-3:].assign(region="south")])
     labels.to_csv(shop.inbox / "labels.csv", index=False)
     by_entity = {
         "labels": {"path": str(shop.inbox / "labels.csv"), "timestamp": "evening"},
@@ -369,8 +369,7 @@ def test_an_id_that_is_scored_again_and_again_finds_the_label_that_follows(shop:
     rows = shop.serve()
     same = [f"customer-{place % N_A_DAY}" for place in range(len(rows))]
     shop.clear()
-    for at, day in rows.assign(id=same).groupby("at"):
-        shop.log_rows(day, ids=day["id"].tolist(), at=at, role=Role.BATCH)
+    shop.log_rows(rows.assign(id=same), role=Role.BATCH)
     shop.deliver(rows, id=same, known_at=(rows["at"] + timedelta(hours=2)).dt.strftime("%Y-%m-%dT%H:%M:%S"))
     labels = {"path": str(shop.inbox / "labels.csv"), "timestamp": "known_at"}
     report = shop.check(labels=labels, tolerance="PT6H")
@@ -450,6 +449,7 @@ def test_without_a_champion_there_is_nothing_to_judge(shop: Shop):
 
 
 def test_evidence_that_was_changed_is_refused(shop: Shop):
+    shop.deliver(known_by_now(shop.serve()))
     (file,) = shop.platform.storage.path("evidence", "shop").glob("*.json")
     before = file.read_text()
     file.write_text(before.replace('"n_rows": ', '"n_rows": 1'))

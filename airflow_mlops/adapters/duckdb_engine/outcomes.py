@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, name, stored
+from airflow_mlops.adapters.duckdb_engine.point_in_time import family
 from airflow_mlops.core.inference import InferenceColumn, Role
 from airflow_mlops.core.performance import LabelCounts
 from airflow_mlops.errors import DataError, bounded, did_you_mean
@@ -35,7 +36,7 @@ class LoggedOutcomes:
 
     :param n_repeated: predictions that were logged more than once.
     :param n_future: predictions whose moment lies after the check.
-    :param examples: ids, or entities, of labels and of predictions, where no label meets a prediction.
+    :param examples: ids, or entities, of labels and of predictions, where the log knows none of the labels'.
     """
 
     labels: LabelCounts
@@ -92,8 +93,7 @@ def open_outcomes(
         examples = None
         if labels:
             counts = _with_unknown(engine, counts, files, spec)
-            met = f"FROM answered AS p {_join(spec)} WHERE l.value IS NOT NULL"
-            if counts.n_rows and n_kept and not _count(engine, met):
+            if counts.n_unknown and counts.n_unknown == _count(engine, "FROM labels"):
                 examples = _examples(engine, spec)
         yield LoggedOutcomes(
             labels=counts,
@@ -139,8 +139,14 @@ def _read_predictions(
 
 def _read_labels(engine: duckdb.DuckDBPyConnection, parquet: str, spec: PerformanceSpec, now: datetime) -> LabelCounts:
     """Keep for each prediction what its last label says."""
-    types = _types(engine, stored(parquet))
+    types, logged = _types(engine, stored(parquet)), _types(engine, "answered")
     _require("The labels", spec.label_columns, types)
+    for place, column in enumerate(spec.entity):
+        if family(types[column]) != family(logged[f"e{place}"]):
+            raise DataError(
+                f"The labels: {column!r} is {types[column]}, in the inference log it is {logged[f'e{place}']}. Nothing "
+                f"was decided. Cast it where the labels come from."
+            )
     moments = [column for column in (spec.known_at, spec.labels.timestamp if spec.tolerance else None) if column]
     for column in moments:
         if not types[column].startswith(("DATE", "TIMESTAMP")):
