@@ -29,6 +29,8 @@ if TYPE_CHECKING:
         MonitoringSpec,
         NewDataTrigger,
         NotificationSpec,
+        PerformanceSlices,
+        PerformanceSpec,
         PolicySpec,
         PredictionSpec,
         PromotionSpec,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
         TrainingSpec,
         TuningSpec,
         ValidationSpec,
+        WindowRule,
     )
 
 _LAZY = {
@@ -67,6 +70,8 @@ _LAZY = {
     "MonitoringSpec": "airflow_mlops.specs",
     "NewDataTrigger": "airflow_mlops.specs",
     "NotificationSpec": "airflow_mlops.specs",
+    "PerformanceSlices": "airflow_mlops.specs",
+    "PerformanceSpec": "airflow_mlops.specs",
     "PolicySpec": "airflow_mlops.specs",
     "PredictionSpec": "airflow_mlops.specs",
     "PromotionSpec": "airflow_mlops.specs",
@@ -84,6 +89,7 @@ _LAZY = {
     "TuningSpec": "airflow_mlops.specs",
     "ValidationSpec": "airflow_mlops.specs",
     "model_asset": "airflow_mlops.assets",
+    "WindowRule": "airflow_mlops.specs",
 }
 
 __all__ = [
@@ -106,6 +112,8 @@ __all__ = [
     "MonitoringSpec",
     "NewDataTrigger",
     "NotificationSpec",
+    "PerformanceSlices",
+    "PerformanceSpec",
     "PolicySpec",
     "PredictionSpec",
     "PromotionSpec",
@@ -122,6 +130,7 @@ __all__ = [
     "TrainingSpec",
     "TuningSpec",
     "ValidationSpec",
+    "WindowRule",
     "__version__",
     "model_asset",
 ]

@@ -27,6 +27,7 @@ def get_provider_info() -> dict[str, Any]:
                         "split",
                         "monitor",
                         "retrain",
+                        "performance",
                         "tune",
                         "train",
                         "evaluate",

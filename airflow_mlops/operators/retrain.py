@@ -32,6 +32,7 @@ class DecideRetrainOperator(StepOperator):
     :param hyperparameters: values that replace the spec's, as a mapping or as JSON. (templated)
     :param validation: what :class:`~airflow_mlops.operators.ValidateDataOperator` gave, for the reasons. (templated)
     :param drift: what :class:`~airflow_mlops.operators.DriftCheckOperator` gave, for the reasons. (templated)
+    :param performance: what :class:`~airflow_mlops.operators.PerformanceCheckOperator` gave. (templated)
     :param gate: a :class:`~airflow_mlops.specs.GateSpec`, or its settings: what another gate rejected is worth
         training again. (templated)
     :param tuning: a :class:`~airflow_mlops.specs.TuningSpec`, or its settings, where a search comes before the
@@ -48,6 +49,7 @@ class DecideRetrainOperator(StepOperator):
         "hyperparameters",
         "validation",
         "drift",
+        "performance",
         "gate",
         "tuning",
         "policy",
@@ -64,6 +66,7 @@ class DecideRetrainOperator(StepOperator):
         hyperparameters: Mapping[str, Any] | str | None = None,
         validation: Document | None = None,
         drift: Document | None = None,
+        performance: Document | None = None,
         gate: GateSpec | Mapping[str, Any] | None = None,
         tuning: TuningSpec | Mapping[str, Any] | None = None,
         policy: RetrainPolicy | Mapping[str, Any] | None = None,
@@ -77,6 +80,7 @@ class DecideRetrainOperator(StepOperator):
         self.hyperparameters = hyperparameters
         self.validation = validation
         self.drift = drift
+        self.performance = performance
         self.gate = gate
         self.tuning = tuning
         self.policy = policy
@@ -85,6 +89,7 @@ class DecideRetrainOperator(StepOperator):
     def call_step(self, run: PipelineRun) -> RetrainDecision:
         """Decide."""
         from airflow_mlops.core.monitor import DriftReport
+        from airflow_mlops.core.performance import PerformanceReport
         from airflow_mlops.core.split import DatasetSplit
         from airflow_mlops.core.train import merge_params
         from airflow_mlops.core.tune import keep_chosen
@@ -103,6 +108,7 @@ class DecideRetrainOperator(StepOperator):
             model_name=self.model_name,
             validation=ValidationReport.from_dict(self.validation) if self.validation else None,
             drift=DriftReport.from_dict(self.drift) if self.drift else None,
+            performance=PerformanceReport.from_dict(self.performance) if self.performance else None,
             gate=GateSpec.parse(self.gate) if self.gate else None,
             tuning=tuning,
             policy=RetrainPolicy.parse(self.policy or {}),

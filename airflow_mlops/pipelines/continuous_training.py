@@ -99,6 +99,13 @@ class ContinuousTraining(PipelineSpec):
                     snapshot=trusted,
                     monitoring=spec["monitoring"],
                 )
+                seen: dict[str, Any] = {"drift": check_drift.output}
+                if self.performance:
+                    check_performance = operators.PerformanceCheckOperator(
+                        task_id="check_performance", model_name=self.model_name, performance=spec["performance"]
+                    )
+                    validate >> check_performance
+                    seen["performance"] = check_performance.output
                 decide = operators.DecideRetrainOperator(
                     task_id="decide",
                     model_name=self.model_name,
@@ -106,11 +113,11 @@ class ContinuousTraining(PipelineSpec):
                     training=training,
                     hyperparameters=hyperparameters,
                     validation=validate.output,
-                    drift=check_drift.output,
                     gate=gate,
                     tuning=spec["tuning"],
                     policy=spec["retraining"],
                     force="{{ params.force }}",
+                    **seen,
                 )
                 check_leakage >> decide
             with TaskGroup("training", prefix_group_id=False, tooltip="Train a challenger, compare it, judge it"):

@@ -9,6 +9,7 @@ from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.inference import InferenceLogSpec
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
 from airflow_mlops.specs.notify import NotificationSpec
+from airflow_mlops.specs.performance import PerformanceSlices, PerformanceSpec, WindowRule
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec, TableOutput
 from airflow_mlops.specs.promote import PromotionSpec
@@ -41,6 +42,8 @@ __all__ = [
     "MonitoringSpec",
     "NewDataTrigger",
     "NotificationSpec",
+    "PerformanceSlices",
+    "PerformanceSpec",
     "PipelineSpec",
     "PolicySpec",
     "PredictionSpec",
@@ -58,4 +61,5 @@ __all__ = [
     "TrainingSpec",
     "TuningSpec",
     "ValidationSpec",
+    "WindowRule",
 ]

@@ -25,7 +25,7 @@ from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._predictions import Predictions, predict_all
 from airflow_mlops.steps.promote import current_champion
 
-__all__ = ["evaluate_model"]
+__all__ = ["evaluate_model", "metrics_of", "score_rows"]
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def _score(
     comparisons, slices = score_models(
         y_true=predictions.y_true,
         models=predictions.models,
-        metrics=_metrics_of(gate, predictions),
+        metrics=metrics_of(gate, predictions),
         units=units,
         rng=rng,
         slices=evidence.slices,
@@ -133,7 +133,7 @@ def score_rows(
     predictions = predict_all(frame, model, None, split=split, gate=gate, platform=platform)
     n_classes = 0 if predictions.classes is None else len(predictions.classes)
     said = predictions.models["challenger"]
-    metrics = _metrics_of(gate, predictions)
+    metrics = metrics_of(gate, predictions)
     return {name: value_of(metric, predictions.y_true, said, n_classes) for name, metric in metrics.items()}
 
 
@@ -160,7 +160,7 @@ def _units(predictions: Predictions, frame: Any, gate: GateSpec, rng: np.random.
     return Units.rows(len(frame), rng=rng)
 
 
-def _metrics_of(gate: GateSpec, predictions: Predictions) -> dict[str, Metric]:
+def metrics_of(gate: GateSpec, predictions: Predictions) -> dict[str, Metric]:
     """Return the gate's metrics by name; those that are no names of ours are functions of the user's."""
     known: dict[str, Metric] = {str(name): metric for name, metric in METRICS.items()}
     return {

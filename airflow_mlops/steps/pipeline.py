@@ -13,6 +13,7 @@ from airflow_mlops.core.export import ExportReport
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.leakage import LeakageReport
 from airflow_mlops.core.monitor import DriftReport
+from airflow_mlops.core.performance import PerformanceReport
 from airflow_mlops.core.promote import ModelVersion, PromotionRecord
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.serving import ServingReport
@@ -30,6 +31,7 @@ from airflow_mlops.steps.features import feature_source
 from airflow_mlops.steps.gate import bless_model
 from airflow_mlops.steps.leakage import check_leakage
 from airflow_mlops.steps.monitor import check_drift
+from airflow_mlops.steps.performance import check_performance
 from airflow_mlops.steps.promote import promote_model, register_model
 from airflow_mlops.steps.retrain import decide_retrain
 from airflow_mlops.steps.runner import run_step
@@ -50,6 +52,7 @@ class PipelineResult:
     split: DatasetSplit
     leakage: LeakageReport
     drift: DriftReport
+    performance: PerformanceReport | None = None
     decision: RetrainDecision
     tuning: TuningResult | None = None
     model: TrainedModel | None = None
@@ -103,12 +106,18 @@ def run_pipeline(
     )
     leakage.require_clean()
     drift = check_drift(trusted, spec.monitoring, model_name=name, platform=platform, run=run)
+    performance = None
+    if spec.performance:
+        performance = check_performance(
+            spec.performance, model_name=name, connections=connections, platform=platform, run=run, now=now
+        )
     decision = decide_retrain(
         split,
         training,
         model_name=name,
         validation=validation,
         drift=drift,
+        performance=performance,
         gate=spec.gate,
         tuning=tuning,
         policy=spec.retraining,
@@ -118,7 +127,13 @@ def run_pipeline(
         run=run,
     )
     result = PipelineResult(
-        snapshot=snapshot, validation=validation, split=split, leakage=leakage, drift=drift, decision=decision
+        snapshot=snapshot,
+        validation=validation,
+        split=split,
+        leakage=leakage,
+        drift=drift,
+        performance=performance,
+        decision=decision,
     )
     if not decision.should_retrain:
         return result

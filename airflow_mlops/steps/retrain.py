@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from airflow_mlops.core.gate import digest_of_gate
 from airflow_mlops.core.monitor import DriftReport
+from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.retrain import RetrainDecision, decide_retraining
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.tune import tuning_fingerprint
@@ -33,6 +34,7 @@ def decide_retrain(
     model_name: str,
     validation: ValidationReport | None = None,
     drift: DriftReport | None = None,
+    performance: PerformanceReport | None = None,
     gate: GateSpec | None = None,
     tuning: TuningSpec | None = None,
     policy: RetrainPolicy | None = None,
@@ -48,6 +50,7 @@ def decide_retrain(
 
     :param validation: what a validation found; a shift in values stands among the reasons.
     :param drift: what a drift check found; it stands among the reasons.
+    :param performance: what late labels say of the champion; where that is not well, it stands among the reasons.
     :param gate: the gate of this run: what another gate rejected is worth training again.
     :param tuning: the search for hyperparameters that comes before the training, if there is one.
     :param policy: when to train; by default on whatever is new.
@@ -64,7 +67,9 @@ def decide_retrain(
     evidence = {
         **({"validation": validation.verdict, "validation_report": validation.report_uri} if validation else {}),
         **({"drift": drift.status, "drift_report": drift.report_uri} if drift else {}),
+        **({"performance": performance.status, "performance_report": performance.report_uri} if performance else {}),
     }
+    worse = performance.reasons if performance and performance.status is not PerformanceStatus.OK else ()
     champion = current_champion(model_name, platform=platform)
     should_retrain, reasons = decide_retraining(
         policy or RetrainPolicy(),
@@ -75,7 +80,7 @@ def decide_retrain(
         evidence=evidence,
         history=history,
         now=now,
-        shifts=(*(validation.retrain_reasons if validation else ()), *(drift.reasons if drift else ())),
+        shifts=(*(validation.retrain_reasons if validation else ()), *(drift.reasons if drift else ()), *worse),
     )
     decision = RetrainDecision(
         model_name=model_name,

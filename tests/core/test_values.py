@@ -20,6 +20,7 @@ from airflow_mlops.core import (
     leakage,
     lineage,
     monitor,
+    performance,
     predict,
     profile,
     promote,
@@ -257,6 +258,43 @@ EXAMPLES: list[Value] = [
         reasons=("moved",),
         current_digest="sha256:5",
         columns=(monitor.ColumnDrift(name="a", psi=0.3, is_drifted=True),),
+    ),
+    performance.PerformanceReport(
+        model_name="m",
+        model_version=3,
+        status=performance.PerformanceStatus.SUSPECT,
+        reasons=("worse",),
+        checked_at=AT,
+        windows=(
+            performance.WindowPerformance(
+                start=AT,
+                end=AT,
+                status=performance.PerformanceStatus.DEGRADED,
+                reasons=("worse",),
+                counts=performance.PredictionCounts(n_predictions=9, n_labelled=3),
+                metrics=(
+                    performance.MetricPerformance(
+                        metric="accuracy",
+                        direction="higher_is_better",
+                        value=INTERVAL,
+                        at_blessing=0.9,
+                        against_blessing=INTERVAL,
+                    ),
+                ),
+                slices=(
+                    performance.SlicePerformance(
+                        name="a=1", n_rows=3, value=0.1 + 0.2, at_blessing=0.9, against_blessing=INTERVAL
+                    ),
+                ),
+                estimates={"accuracy": 0.8},
+            ),
+        ),
+        cohorts=(
+            performance.Cohort(
+                start=AT, end=AT, is_mature=False, counts=performance.PredictionCounts(), values={"accuracy": 0.5}
+            ),
+        ),
+        labels=performance.LabelCounts(n_rows=3, n_unknown=1),
     ),
     retrain.RetrainDecision(
         model_name="m",

@@ -19,6 +19,7 @@ from airflow_mlops.core import (
     gate,
     leakage,
     monitor,
+    performance,
     predict,
     promote,
     retrain,
@@ -56,6 +57,7 @@ STAGES = (
     monitor,
     retrain,
     predict,
+    performance,
 )
 TYPED = {"poke_interval": 7.0}
 

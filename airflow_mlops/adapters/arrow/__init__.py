@@ -6,7 +6,7 @@ from airflow_mlops.adapters.arrow.blocks import After, part_rows, read_blocks, s
 from airflow_mlops.adapters.arrow.chunks import frame_of, predicted_rows, read_chunks, row_ids, table_of
 from airflow_mlops.adapters.arrow.digest import BLOCK_ROWS, RowDigest, file_digest
 from airflow_mlops.adapters.arrow.reader import check_file, check_rows, read_column, read_frame
-from airflow_mlops.adapters.arrow.values import moments, n_null, texts
+from airflow_mlops.adapters.arrow.values import moments, n_null, numbers, texts, values_of
 from airflow_mlops.adapters.arrow.writer import ParquetDigestWriter
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "frame_of",
     "moments",
     "n_null",
+    "numbers",
     "part_rows",
     "predicted_rows",
     "read_blocks",
@@ -32,4 +33,5 @@ __all__ = [
     "stage_rows",
     "table_of",
     "texts",
+    "values_of",
 ]
