@@ -42,21 +42,19 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "sensors": [
-            {"integration-name": _NAME, "python-modules": ["airflow_mlops.sensors.data", "airflow_mlops.sensors.model"]}
+            {
+                "integration-name": _NAME,
+                "python-modules": [f"airflow_mlops.sensors.{stage}" for stage in ("data", "model", "monitor")],
+            }
         ],
         "hooks": [{"integration-name": _NAME, "python-modules": ["airflow_mlops.hooks.mlflow"]}],
         "triggers": [
             {
                 "integration-name": _NAME,
-                "python-modules": ["airflow_mlops.triggers.data", "airflow_mlops.triggers.model"],
+                "python-modules": [f"airflow_mlops.triggers.{stage}" for stage in ("data", "model", "monitor")],
             }
         ],
-        "asset-uris": [
-            {
-                "schemes": ["mlmodel"],
-                "handler": "airflow_mlops.assets.sanitize_uri",
-            }
-        ],
+        "asset-uris": [{"schemes": ["mlmodel"], "handler": "airflow_mlops.assets.sanitize_uri"}],
         "extra-links": ["airflow_mlops.operators._base.ReportLink", "airflow_mlops.operators._base.MlflowLink"],
         "connection-types": [
             {

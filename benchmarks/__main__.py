@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from benchmarks import (
     batch_predict,
+    drift,
     evaluate,
     gate_errors,
     parse,
@@ -24,6 +25,10 @@ BENCHMARKS: dict[str, Callable[[], Entry]] = {
     "batch_predict_memory_growth": batch_predict.measure_memory_growth,
     "batch_predict_speed": batch_predict.measure_speed,
     "bootstrap_speedup": evaluate.measure_speedup,
+    "drift_memory": drift.measure_memory,
+    "drift_memory_growth": drift.measure_memory_growth,
+    "drift_over_scan": drift.measure_over_scan,
+    "drift_speedup": drift.measure_speedup,
     "evaluate": evaluate.measure,
     "gate_false_blessing": gate_errors.measure_false_blessing,
     "gate_power": gate_errors.measure_power,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.profile import bin_labels
+from airflow_mlops.core.profile import QUANTILES, ColumnProfile, bin_labels, fold_rare
 
-__all__ = ["SPECIAL_BINS", "BinPlan", "bin_counts", "outer_edges", "plan_bins"]
+__all__ = ["SPECIAL_BINS", "BinPlan", "bin_counts", "common_exponent", "outer_edges", "plan_bins", "profile_values"]
 
 SPECIAL_BINS = ("null", "nan", "-inf", "+inf", "below", "above")
 _MAX_OWN_BINS = 32
@@ -98,6 +101,55 @@ def bin_counts(edges: Sequence[float], found: Sequence[tuple[float, int]]) -> di
         places = np.searchsorted(edges, starts, side="right") - 1
         np.add.at(totals, np.clip(places, 0, len(labels) - 1), n_rows)
     return dict.fromkeys(SPECIAL_BINS, 0) | {label: int(n) for label, n in zip(labels, totals, strict=True)}
+
+
+def common_exponent(edges: Sequence[float], max_cells: int) -> int | None:
+    """Return the exponent of the widest cells of which all edges but the outer ones are whole multiples.
+
+    :param max_cells: that may lie between the outer edges.
+    :returns: ``None``: there is none.
+
+    >>> common_exponent([-0.3, 0.25, 1.5, 7.7], 1000)
+    2
+    """
+    if not edges:
+        return None
+    inner = [Fraction(edge) for edge in edges[1:-1] if edge] or [Fraction(1)]
+    exponent = max(each.denominator.bit_length() - 1 - _n_zeros(each.numerator) for each in inner)
+    n_cells = (Fraction(edges[-1]) - Fraction(edges[0])) * Fraction(2) ** exponent
+    places = max(abs(Fraction(edge)) for edge in edges) * Fraction(2) ** exponent
+    return exponent if n_cells < max_cells and places < _EXACT and abs(exponent) < 1000 else None
+
+
+def _n_zeros(number: int) -> int:
+    """Return how often a number can be divided by two."""
+    return (number & -number).bit_length() - 1
+
+
+def profile_values(name: str, values: NDArray[np.generic]) -> ColumnProfile:
+    """Return the profile of values that are held in memory, such as predictions.
+
+    :param values: ``(n_rows,)``, finite numbers or labels; none of them is missing.
+
+    >>> profile_values("mlops_prediction", np.array(["yes", "no", "yes"])).counts
+    {'=yes': 2, '=no': 1}
+    """
+    if values.dtype.kind not in "iuf":
+        texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in values.tolist()]
+        counts = fold_rare(Counter(texts), 0, len(texts), known={})
+        return ColumnProfile(name=name, counts=counts, n_distinct=len(set(texts)))
+    numbers = np.sort(values.astype(np.float64))
+    plan = plan_bins(numbers)
+    edges = outer_edges(plan.edges, float(numbers[0]), float(numbers[-1]))
+    starts = [0, *np.searchsorted(numbers, edges[1:-1]).tolist(), len(numbers)]
+    found = [(edge, end - start) for edge, (start, end) in zip(edges[:-1], pairwise(starts), strict=True)]
+    return ColumnProfile(
+        name=name,
+        edges=edges,
+        counts=bin_counts(edges, found),
+        n_distinct=len(found) if plan.is_by_value else None,
+        quantiles=tuple(zip(QUANTILES, np.quantile(numbers, QUANTILES, method="inverted_cdf").tolist(), strict=True)),
+    )
 
 
 def _as_floats(values: NDArray[np.float64]) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from airflow_mlops.core.compare_values import compare_values, is_all_missing, new_categories
 from airflow_mlops.core.data import Column, DatasetSnapshot
-from airflow_mlops.core.monitor import population_stability_index
+from airflow_mlops.core.drift_statistics import population_stability_index
 from airflow_mlops.core.profile import ColumnProfile, DatasetProfile, is_moment
 from airflow_mlops.core.validate import Finding, Severity, make_finding
 from airflow_mlops.errors import bounded, did_you_mean

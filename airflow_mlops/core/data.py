@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from airflow_mlops.core.values import Value
 from airflow_mlops.errors import DataError, SpecError
 from airflow_mlops.specs.data import DatasetSpec, in_utc
 
-__all__ = ["Column", "DatasetSnapshot", "SourceFile", "Window", "arrived_files", "resolve_window"]
+__all__ = ["Column", "DatasetSnapshot", "RowFilter", "SourceFile", "Window", "arrived_files", "resolve_window"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +112,22 @@ def _window(data: DatasetSpec, now: datetime, since: datetime | None) -> Window:
     if data.since_last_snapshot:
         return Window(start=in_utc(since) + timedelta(microseconds=1) if since else None, end=end)
     return Window(start=in_utc(data.window_start) if data.window_start else None, end=end)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowFilter:
+    """Which rows count.
+
+    :param timestamp: the column of moments, where there are bounds.
+    :param after: rows of this moment and before do not count.
+    :param until: rows after this moment do not count.
+    :param among: the values that count, by column.
+    """
+
+    timestamp: str = ""
+    after: datetime | None = None
+    until: datetime | None = None
+    among: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from airflow_mlops.core.fairness import FairnessReport
 from airflow_mlops.core.importance import FeatureImportance, ImportanceChange
+from airflow_mlops.core.profile import ColumnProfile
 from airflow_mlops.core.resample import Interval
 from airflow_mlops.core.timeline import ErrorTimeline
 from airflow_mlops.core.values import Value, digest_of
@@ -97,6 +98,8 @@ class EvaluationReport(Value):
     :param timeline: the errors by time, where the rows have a timestamp.
     :param importance: what the challenger's accuracy, or mean absolute error, loses without each feature.
     :param importance_changes: the features that it relies on more, or less, than the champion.
+    :param predictions: what the challenger said of these rows, and how sure it was of the second of two classes: the
+        profiles that its predictions are compared with once it serves, by the names of the inference log's columns.
     :param calibration_errors: the expected calibration error by model, of probabilities of two classes.
     """
 
@@ -121,6 +124,7 @@ class EvaluationReport(Value):
     timeline: ErrorTimeline | None = None
     importance: tuple[FeatureImportance, ...] = ()
     importance_changes: tuple[ImportanceChange, ...] = ()
+    predictions: tuple[ColumnProfile, ...] = ()
     calibration_errors: dict[str, float] = field(default_factory=dict)
     report_uri: str = ""
 

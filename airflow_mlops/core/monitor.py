@@ -1,47 +1,67 @@
-"""Drift of a batch against a stored reference profile."""
+"""What a drift check found."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
-import numpy as np
-
-from airflow_mlops.core.profile import DatasetProfile
 from airflow_mlops.core.values import Value
-from airflow_mlops.specs.monitor import MonitoringSpec
 
-__all__ = [
-    "ColumnDrift",
-    "DriftReport",
-    "DriftStatus",
-    "judge_drift",
-    "population_stability_index",
-]
+__all__ = ["ColumnDrift", "ColumnKind", "DriftReport", "DriftStatus"]
 
 
 class DriftStatus(StrEnum):
-    """What a drift check found. Only STABLE means that nothing moved."""
+    """What a drift check found. Only STABLE means that nothing moved.
+
+    INCOMPLETE: what could be measured did not move, but a column is gone or has become of another type.
+    """
 
     DRIFTED = "DRIFTED"
     STABLE = "STABLE"
+    INCOMPLETE = "INCOMPLETE"
     TOO_FEW_ROWS = "TOO_FEW_ROWS"
     NO_REFERENCE = "NO_REFERENCE"
 
 
+class ColumnKind(StrEnum):
+    """What a column is to the model."""
+
+    FEATURE = "feature"
+    TARGET = "target"
+    PREDICTION = "prediction"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ColumnDrift:
-    """The population stability index of one column, and whether it reached the threshold."""
+    """How far one column is from the reference.
+
+    :param statistics: distances by name; ``psi`` and ``jensen_shannon`` without what sampling alone explains.
+    :param p_values: the probability that chance explains the difference, by test, corrected for the number of columns.
+    :param importance: its share of the model's reliance on all features, in [0, 1].
+    :param is_drifted: whether a limit was reached.
+    :param reason: which one, with numbers; empty where it has not drifted.
+    """
 
     name: str
-    psi: float
+    kind: ColumnKind = ColumnKind.FEATURE
+    statistics: dict[str, float]
+    p_values: dict[str, float] = field(default_factory=dict)
+    importance: float = 0.0
     is_drifted: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriftReport(Value):
-    """The rows that are new since the champion learnt, against the rows that it learnt from."""
+    """Rows that the champion did not learn from, against those that it learnt from.
+
+    :param current_digest: of the snapshot that the rows are from; empty where they are from the inference log.
+    :param reference_digest: of the snapshot, or of the training part, that they are compared with.
+    :param window_start: rows of this moment and before did not count; ``None``: no bound.
+    :param domain_score: how well a classifier tells old rows from new ones, as an area under the ROC curve: 0.5 is not
+        at all. ``None``: it was not asked.
+    """
 
     model_name: str
     status: DriftStatus
@@ -49,61 +69,10 @@ class DriftReport(Value):
     champion_version: int | None = None
     reference_digest: str = ""
     current_digest: str
+    window_start: datetime | None = None
+    window_end: datetime | None = None
     n_reference: int = 0
     n_current: int = 0
     columns: tuple[ColumnDrift, ...] = ()
+    domain_score: float | None = None
     report_uri: str = ""
-
-
-def population_stability_index(*, reference: Mapping[str, int], current: Mapping[str, int]) -> float:
-    r"""Return :math:`\sum_i (p_i - q_i) \ln (p_i / q_i)` over the bins that either side has.
-
-    The population stability index of credit scoring (Siddiqi, *Credit Risk Scorecards*, 2006), which is
-    the symmetric divergence of Jeffreys (1946). Counts are smoothed by one half per bin (Krichevsky and
-    Trofimov, 1981), so that a bin that one side lacks gives a large number and not infinity.
-
-    :param reference: counts by bin.
-    :param current: counts by bin.
-    :returns: 0 for equal distributions, no upper bound; NaN when a side has no rows.
-
-    >>> population_stability_index(reference={"a": 50, "b": 50}, current={"a": 50, "b": 50})
-    0.0
-    >>> round(population_stability_index(reference={"a": 90, "b": 10}, current={"a": 10, "b": 90}), 2)
-    3.41
-    """
-    bins = sorted(name for name in {*reference, *current} if reference.get(name) or current.get(name))
-    if not sum(reference.values()) or not sum(current.values()):
-        return float("nan")
-    p = np.array([reference.get(name, 0) for name in bins]) + 0.5
-    q = np.array([current.get(name, 0) for name in bins]) + 0.5
-    p, q = p / p.sum(), q / q.sum()
-    return float(np.sum((p - q) * np.log(p / q)))
-
-
-def judge_drift(
-    *, reference: DatasetProfile, current: DatasetProfile, monitoring: MonitoringSpec
-) -> tuple[DriftStatus, tuple[ColumnDrift, ...], tuple[str, ...]]:
-    """Compare two profiles that were counted in the same bins.
-
-    :returns: the status, the columns by falling drift, and the reasons.
-    """
-    if current.n_rows < monitoring.min_rows:
-        text = (
-            f"{current.n_rows} new row(s) since the champion's data, monitoring.min_rows is {monitoring.min_rows}: "
-            f"too few to tell."
-        )
-        return DriftStatus.TOO_FEW_ROWS, (), (text,)
-    found = {column.name: column for column in current.columns}
-    columns = []
-    for column in reference.columns:
-        psi = population_stability_index(reference=column.counts, current=found[column.name].counts)
-        columns.append(ColumnDrift(name=column.name, psi=psi, is_drifted=psi >= monitoring.psi_threshold))
-    columns.sort(key=lambda column: -column.psi)
-    drifted = [column for column in columns if column.is_drifted]
-    is_drifted = bool(columns) and len(drifted) / len(columns) >= monitoring.drifted_fraction
-    worst = ", ".join(f"{column.name} {column.psi:.3g}" for column in columns[:3])
-    text = (
-        f"{len(drifted)} of {len(columns)} column(s) drifted, {current.n_rows} new rows against {reference.n_rows} "
-        f"(PSI threshold {monitoring.psi_threshold:g}; {worst})."
-    )
-    return (DriftStatus.DRIFTED if is_drifted else DriftStatus.STABLE), tuple(columns), (text,)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import accumulate
 from statistics import NormalDist
 
-from airflow_mlops.core.monitor import population_stability_index
+from airflow_mlops.core.drift_statistics import population_stability_index, sampling_noise
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import NotBlessedError
@@ -208,13 +208,11 @@ def _judge_latency(champion: RolloutSide, challenger: RolloutSide, limit: float,
 
 
 def _judge_predictions(champion: RolloutSide, challenger: RolloutSide, limit: float) -> Iterator[Reason]:
-    n, m = sum(champion.predictions.values()), sum(challenger.predictions.values())
-    if not n or not m:
+    if not sum(champion.predictions.values()) or not sum(challenger.predictions.values()):
         yield INCONCLUSIVE, "There are no predictions to compare on one of the sides."
         return
-    n_bins = len({*champion.predictions, *challenger.predictions})
-    by_chance = (n_bins - 1) * (1 / n + 1 / m)
-    shift = population_stability_index(reference=champion.predictions, current=challenger.predictions)
+    sides = {"reference": champion.predictions, "current": challenger.predictions}
+    shift, by_chance = population_stability_index(**sides), sampling_noise(**sides)
     yield (
         UNHEALTHY if shift - by_chance > limit else HEALTHY,
         f"The predictions' population stability index is {shift:.3g}, of which {by_chance:.2g} by chance, "

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from airflow.sdk import BaseOperator, BaseOperatorLink, SkipMixin
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from airflow_mlops.errors import MlopsError, NothingNewError, SpecError, UnavailableError
+from airflow_mlops.errors import SpecError
 from airflow_mlops.hooks.mlflow import MlflowHook
 from airflow_mlops.hooks.platform import get_platform, report_url
+from airflow_mlops.hooks.tasks import failures_for_airflow, pipeline_run
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -29,7 +29,16 @@ Runner: TypeAlias = "RunnerSpec | Mapping[str, Any]"
 
 V = TypeVar("V", bound="Value")
 
-__all__ = ["Document", "MlflowLink", "ReportLink", "Runner", "StepOperator", "parse_json", "pipeline_run"]
+__all__ = [
+    "Document",
+    "MlflowLink",
+    "ReportLink",
+    "Runner",
+    "StepOperator",
+    "parse_json",
+    "parse_moment",
+    "pipeline_run",
+]
 
 
 class ReportLink(BaseOperatorLink):
@@ -130,35 +139,6 @@ class StepOperator(_Connected, BaseOperator, SkipMixin):
             self.skip(ti=context["ti"], tasks=rest)
 
 
-def pipeline_run(context: Context) -> PipelineRun:
-    """Return the identity of the DAG run, which is the same on every try, and which try this is."""
-    from airflow_mlops.core.values import PipelineRun
-
-    dag_run = context["dag_run"]
-    actor = getattr(dag_run, "triggering_user_name", None) or "airflow"
-    trigger = str(getattr(dag_run.run_type, "value", dag_run.run_type))
-    return PipelineRun(
-        pipeline=dag_run.dag_id,
-        run_id=dag_run.run_id,
-        trigger=trigger,
-        actor=actor,
-        try_number=context["ti"].try_number,
-    )
-
-
-@contextlib.contextmanager
-def failures_for_airflow() -> Iterator[None]:
-    """Translate: an outage may be retried, a verdict or a mistake may not, and nothing new is no failure."""
-    try:
-        yield
-    except UnavailableError:
-        raise
-    except NothingNewError as error:
-        raise AirflowSkipException(str(error)) from error
-    except MlopsError as error:
-        raise AirflowFailException(str(error)) from error
-
-
 def parse_json(setting: Mapping[str, Any] | str | None, name: str) -> dict[str, Any]:
     """Return a mapping that was given as such, or as the JSON text that a template gives.
 
@@ -173,3 +153,15 @@ def parse_json(setting: Mapping[str, Any] | str | None, name: str) -> dict[str, 
     if not isinstance(found, dict):
         raise SpecError(f"{name}: expected a JSON object, found {setting!r}")
     return found
+
+
+def parse_moment(setting: str, name: str) -> datetime:
+    """Return the moment that a template gave as text; without a time zone it is in UTC.
+
+    :raises SpecError: when it is none.
+    """
+    try:
+        moment = datetime.fromisoformat(str(setting))
+    except ValueError as error:
+        raise SpecError(f"{name}: expected a moment such as 2026-01-31T12:00:00+00:00, found {setting!r}") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -9,7 +9,8 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOper
 from airflow.sdk import Param
 
 from airflow_mlops.hooks.platform import report_url
-from airflow_mlops.operators._base import Document, StepOperator, failures_for_airflow, pipeline_run
+from airflow_mlops.hooks.tasks import failures_for_airflow, pipeline_run
+from airflow_mlops.operators._base import Document, StepOperator
 from airflow_mlops.operators._notify import Notifying
 
 if TYPE_CHECKING:

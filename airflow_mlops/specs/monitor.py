@@ -2,27 +2,78 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from datetime import timedelta
+from itertools import chain
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from airflow_mlops.specs._base import Spec
+from airflow_mlops.specs._base import Spec, time_setting
 
 __all__ = ["MonitoringSpec", "NewDataTrigger", "ScheduleTrigger", "TriggerSpec"]
 
 
-class MonitoringSpec(Spec):
-    """When new data counts as different.
+Duration = Annotated[timedelta, BeforeValidator(time_setting), Field(gt=timedelta(0))]
+NumericStatistic = Literal["psi", "jensen_shannon", "wasserstein", "kolmogorov_smirnov"]
+CategoricalStatistic = Literal["psi", "jensen_shannon", "chi_square"]
+Statistic = Literal["psi", "jensen_shannon", "wasserstein", "kolmogorov_smirnov", "chi_square"]
+Limit = Annotated[float, Field(gt=0)]
 
-    :param psi_threshold: a column has drifted from this population stability index on.
-    :param drifted_fraction: the dataset has drifted when at least this fraction of its columns has.
-    :param min_rows: fewer new rows than this can't be judged: sampling alone gives ten bins an index above 0.2
-        in 30 % of the samples of 50 rows, and in next to none of 200.
+
+class MonitoringSpec(Spec):
+    """When data counts as different from what the champion learnt from.
+
+    A limit of ``psi``, ``jensen_shannon`` or ``wasserstein`` is a distance from which on a column has drifted, unless
+    chance explains it. A limit of ``kolmogorov_smirnov`` or ``chi_square`` is a probability: below it, chance does not
+    explain the difference, however small it is. See :mod:`airflow_mlops.core.drift_statistics`.
+
+    :param numeric: limits for columns of numbers, by statistic; the first that is reached decides.
+    :param categorical: limits for all other columns.
+    :param features: limits for single columns, in place of those.
+    :param ignore: columns that are not compared, such as redacted ones.
+    :param missing_change: a column has drifted when its share of null and NaN moved by this much.
+    :param drifted_fraction: the dataset has drifted when its drifted features have at least this fraction of the
+        importance of all, as the champion's evaluation measured it; where it did not, all count alike. It has drifted
+        too when the target has, or the predictions have.
+    :param min_rows: fewer rows than this can't be judged: sampling alone gives ten bins an index above 0.2 in 30 % of
+        the samples of 50 rows, and in next to none of 200.
+    :param correction: for the number of columns: ``holm`` bounds the probability of even one false alarm,
+        ``benjamini_hochberg`` the share of false ones among the alarms.
+    :param significance_level: how probable a difference may be by chance, after the correction.
+    :param reference: what is compared with: the data that the ``champion`` learnt from, or the same window one
+        ``seasonal_period`` before, in the champion's bins.
+    :param trailing: how much of the inference log is looked at.
+    :param engine: ``evidently`` decides by its own methods and limits, on samples of 20,000 rows, and is slower.
+    :param domain_classifier: whether a classifier tries to tell old rows from new ones, on samples: it sees what
+        changed between columns. The dataset has drifted if it can.
     """
 
-    psi_threshold: float = Field(default=0.2, gt=0)
+    numeric: dict[NumericStatistic, Limit] = Field(default={"psi": 0.2}, min_length=1)
+    categorical: dict[CategoricalStatistic, Limit] = Field(default={"psi": 0.2}, min_length=1)
+    features: dict[str, dict[Statistic, Limit]] = Field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+    missing_change: float = Field(default=0.1, gt=0, le=1)
     drifted_fraction: float = Field(default=0.5, gt=0, le=1)
     min_rows: int = Field(default=200, ge=1)
+    correction: Literal["holm", "benjamini_hochberg", "none"] = "holm"
+    significance_level: float = Field(default=0.05, gt=0, lt=1)
+    reference: Literal["champion", "seasonal"] = "champion"
+    seasonal_period: Duration = timedelta(days=7)
+    trailing: Duration = timedelta(days=1)
+    engine: Literal["duckdb", "evidently"] = "duckdb"
+    domain_classifier: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        single = (each.items() for each in self.features.values())
+        limits: Iterable[tuple[str, float]] = chain(self.numeric.items(), self.categorical.items(), *single)
+        for statistic, limit in limits:
+            if statistic in ("kolmogorov_smirnov", "chi_square") and limit >= 1:
+                raise ValueError(f"the limit of {statistic} is a probability and must be below 1, not {limit:g}")
+        if self.engine == "evidently" and self.reference == "seasonal":
+            raise ValueError("engine: evidently compares with the champion's data; leave out reference: seasonal")
+        return self
 
 
 class NewDataTrigger(Spec):

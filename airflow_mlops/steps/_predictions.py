@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.adapters import arrow, labels
+from airflow_mlops.core.bins import profile_values
 from airflow_mlops.core.evaluate import check_predictions, naive_prediction
+from airflow_mlops.core.inference import InferenceColumn
 from airflow_mlops.core.metrics import METRICS, Predicted
+from airflow_mlops.core.profile import ColumnProfile
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel
@@ -34,12 +37,14 @@ class Predictions:
     :param y_true: ``(n_rows,)``: numbers, or places in ``classes``.
     :param models: of ``challenger``, ``baseline`` and, where it could be scored, ``champion``.
     :param classes: the labels, where classes are predicted; of two the positive one is the second.
+    :param profiles: of what the challenger says, as the inference log will have it.
     """
 
     task: Literal["regression", "classification"]
     y_true: NDArray[Any]
     models: dict[str, Predicted]
     classes: NDArray[Any] | None = None
+    profiles: tuple[ColumnProfile, ...]
     challenger: LoadedModel
     champion: LoadedModel | None = None
     champion_error: str | None = None
@@ -92,6 +97,7 @@ def predict_all(
         y_true=y_true,
         models=models,
         classes=classes,
+        profiles=_profiles(said["challenger"]),
         challenger=challenger,
         champion=loaded,
         champion_error=error,
@@ -102,6 +108,14 @@ def _say(model: LoadedModel, frame: Any, wants_scores: bool) -> _Raw:
     scores = model.scores(frame) if wants_scores else None
     classes = () if model.classes is None else tuple(model.classes.tolist())
     return _Raw(values=model.predict(frame), scores=scores, classes=classes)
+
+
+def _profiles(raw: _Raw) -> tuple[ColumnProfile, ...]:
+    """Return the profiles of what a model says and, of two classes, of how sure it is of its second one."""
+    said = profile_values(InferenceColumn.PREDICTION, raw.values)
+    if raw.scores is None or len(raw.classes) != 2:
+        return (said,)
+    return said, profile_values(InferenceColumn.SCORE, raw.scores[:, 1])
 
 
 def _numbers(

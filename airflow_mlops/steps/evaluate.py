@@ -116,6 +116,7 @@ def _score(
         classes=class_scores(predictions.y_true, predictions.models, names) if names else (),
         signature_breaks=_signature_breaks(predictions),
         **evidence.fields(),
+        predictions=predictions.profiles,
         report_uri=report_uri,
     )
 

@@ -93,16 +93,30 @@ def drift_page(report: DriftReport, picture: str) -> str:
 
     :param picture: name of the page that Evidently drew; empty where there is none.
     """
-    rows = [(c.name, f"{c.psi:.4g}", "yes" if c.is_drifted else "no") for c in report.columns]
+    names = list(dict.fromkeys(name for column in report.columns for name in column.statistics))
+    rows = [
+        (
+            c.name,
+            c.kind,
+            f"{c.importance:.1%}",
+            *(_number(c.statistics.get(name)) for name in names),
+            "; ".join(f"{test} {value:.2g}" for test, value in c.p_values.items()),
+            c.reason or "no",
+        )
+        for c in report.columns
+    ]
+    head = ("Name", "Kind", "Importance", *names, "Chance", "Drifted")
+    window = f"after {report.window_start} until {report.window_end}" if report.window_start else "all rows"
     return report_page(
         title=f"Drift of {report.model_name}",
         verdict=report.status,
         facts={
             "Champion": f"v{report.champion_version}" if report.champion_version else "none",
             "Reference": f"{report.n_reference} rows, {report.reference_digest}",
-            "Current": f"{report.n_current} rows, from {report.current_digest}",
+            "Current": f"{report.n_current} rows, from {report.current_digest or 'the inference log'}",
+            "Window": window,
             "Picture": Link("drawn by Evidently from samples", picture) if picture else "none",
         },
         reasons=report.reasons,
-        tables={"Columns": ([("Name", "Population stability index", "Drifted")], rows)},
+        tables={"Columns": ([head], rows)},
     )

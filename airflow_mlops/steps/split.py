@@ -8,13 +8,14 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from airflow_mlops.adapters import arrow
+from airflow_mlops.adapters import arrow, duckdb_engine
 from airflow_mlops.adapters.duckdb_engine import splits
 from airflow_mlops.adapters.storage import Storage, write_document
 from airflow_mlops.core.data import Column, DatasetSnapshot
+from airflow_mlops.core.profile import DatasetProfile
 from airflow_mlops.core.split import LEFT_OUT, TEST, TRAIN, VALIDATION, DatasetPart, DatasetSplit, SplitRecipe
 from airflow_mlops.core.values import digest_of
-from airflow_mlops.errors import DataError
+from airflow_mlops.errors import DataError, IntegrityError
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.split import SplitSpec
@@ -23,11 +24,12 @@ from airflow_mlops.steps._sides import SidesOf, choose_sides
 from airflow_mlops.steps.data import check_snapshot
 from airflow_mlops.steps.features import FeatureSource, feature_dataset, feature_rows
 
-__all__ = ["split_dataset"]
+__all__ = ["load_training_profile", "split_dataset"]
 
 log = logging.getLogger(__name__)
 
 _MAX_STRATA = 50
+_PROFILE = "train_profile.json"
 _NAMES = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
 
 
@@ -116,6 +118,7 @@ def _part(
         )
         for name, writer in writers.items()
     }
+    _write_profile(files["train"], writers["train"])
     groups = {name: splits.count_groups(str(file), split.group) for name, file in files.items() if split.group}
     return DatasetSplit(
         snapshot_digest=snapshot.digest,
@@ -152,6 +155,34 @@ def _write_parts(
             else:
                 writers[_NAMES[side]].write(some)
     return writers, n_left_out
+
+
+def _write_profile(parquet: Path, writer: arrow.ParquetDigestWriter) -> None:
+    """Keep the profile of the rows to learn from, beside them: what a model is asked is compared with it."""
+    columns = duckdb_engine.profile_columns(
+        str(parquet), writer.columns, writer.sample, spreads=writer.spreads, is_ordered=writer.is_ordered
+    )
+    profile = DatasetProfile(snapshot_digest=writer.digest, n_rows=writer.n_rows, columns=columns)
+    write_document(parquet.with_name(_PROFILE), profile.to_dict())
+
+
+def load_training_profile(split: DatasetSplit, *, storage: Storage) -> DatasetProfile:
+    """Return the profile of the rows that a split gives to learn from.
+
+    :raises IntegrityError: when the storage does not have it, or it is of other rows.
+    """
+    path = str(Path(split.train.uri).with_name(_PROFILE))
+    if not storage.exists(path):
+        raise IntegrityError(
+            f"{path} is missing: the profile of the rows that the champion learnt from. Nothing was decided. Train "
+            f"again and promote, or restore it from a backup."
+        )
+    profile = DatasetProfile.from_dict(storage.read_json(path))
+    if profile.snapshot_digest != split.train.digest:
+        raise IntegrityError(
+            f"{path} is of other rows than the split's. Nothing was decided. Restore it from a backup."
+        )
+    return profile
 
 
 def _require_rows(split: SplitSpec, n_rows: Mapping[str, int], n_left_out: int) -> None:

@@ -87,14 +87,14 @@ class Story:
         expect("drift", drift["status"], "DRIFTED")
         expect("compared with version", report["champion_version"], 1)
         expect("verdict", blessing["verdict"], "BLESSED")
-        mae = report["comparisons"][0]
+        mae, psi = report["comparisons"][0], drift["columns"][0]["statistics"]["psi"]
         expect("challenger better on the same rows", mae["against_champion"]["high"] < 0, True)
         self.expect_champion(2)
         record = self.result("promote")
         expect("version to go back to", record["from_version"], 1)
         interval = mae["against_champion"]
         return (
-            f"1985-1999 arrived: drift (PSI {drift['columns'][0]['psi']:.1f}). Error {mae['challenger']:.3f} against "
+            f"1985-1999 arrived: drift (PSI {psi:.1f}). Error {mae['challenger']:.3f} against "
             f"v1's {mae['champion']:.3f}, difference {interval['difference']:+.3f} "
             f"[{interval['low']:+.3f}, {interval['high']:+.3f}]: v2 is champion."
         )

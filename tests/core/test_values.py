@@ -257,7 +257,19 @@ EXAMPLES: list[Value] = [
         status=monitor.DriftStatus.DRIFTED,
         reasons=("moved",),
         current_digest="sha256:5",
-        columns=(monitor.ColumnDrift(name="a", psi=0.3, is_drifted=True),),
+        columns=(
+            monitor.ColumnDrift(
+                name="a",
+                kind=monitor.ColumnKind.TARGET,
+                statistics={"psi": 0.3, "wasserstein": float("inf")},
+                p_values={"chi_square": 1e-300},
+                importance=0.5,
+                is_drifted=True,
+                reason="it moved",
+            ),
+        ),
+        domain_score=0.75,
+        window_end=AT,
     ),
     performance.PerformanceReport(
         model_name="m",

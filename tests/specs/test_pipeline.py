@@ -51,7 +51,7 @@ def test_a_spec_survives_the_way_through_json():
                 "baseline_column": "a",
             },
             promotion={"policy": "hold"},
-            monitoring={"psi_threshold": 0.1},
+            monitoring={"drifted_fraction": 0.1},
             triggers=[{"type": "new_data", "poll_interval_s": 5}, {"type": "schedule", "cron": "0 3 * * *"}],
         )
     )

@@ -1,36 +1,312 @@
-"""Drift as a step: what is measured when columns come and go."""
+"""Drift as a step: of a dataset and of the inference log, whole and broken."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from airflow_mlops.core.monitor import DriftReport
-from airflow_mlops.errors import DataError
+from airflow_mlops.adapters.inference_log import InferenceLog, log_table
+from airflow_mlops.core.inference import Role
+from airflow_mlops.core.monitor import ColumnKind, DriftReport, DriftStatus
+from airflow_mlops.errors import DataError, IntegrityError, SpecError, UnavailableError
+from airflow_mlops.specs import DatasetSpec, MonitoringSpec
 from airflow_mlops.steps.data import snapshot_dataset
-from airflow_mlops.steps.monitor import check_drift
+from airflow_mlops.steps.drift import check_drift, check_log_drift
 from tests.steps.cases import Bench, run_named, small_frame
+from tests.steps.conftest import make_bench
+
+END = datetime(2026, 1, 31, 12, tzinfo=UTC)
+LATELY = END - timedelta(hours=1)
 
 
-def drift_of(bench: Bench, frame: pd.DataFrame) -> DriftReport:
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Bench:
+    """Version 1 is champion: it learnt ``y`` of 1599 days, and 401 were held back. No test changes it."""
+    folder = tmp_path_factory.mktemp("served")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        bench = make_bench(folder, mlflow_database)
+        bench.deliver(small_frame(2000))
+        assert bench.run("first").promotion is not None
+        yield bench
+
+
+def drift_of(bench: Bench, frame: pd.DataFrame, **monitoring: Any) -> DriftReport:
     bench.deliver(frame)
     spec = bench.spec()
     snapshot = snapshot_dataset(spec.data, dataset="small", storage=bench.platform.storage)
     return check_drift(
-        snapshot, spec.monitoring, model_name="small", platform=bench.platform, run=run_named("second"), draw=False
+        snapshot,
+        MonitoringSpec(**monitoring),
+        model_name="small",
+        platform=bench.platform,
+        run=run_named("second"),
+        draw=False,
     )
 
 
-def test_without_a_column_of_the_champion_the_others_are_measured_and_it_is_said(serving: Bench):
-    report = drift_of(serving, small_frame(300, start="2021-01-01", seed=1).drop(columns="x"))
-    assert (report.n_reference, report.n_current) == (300, 300)
+def later(n_rows: int = 300, **settings: Any) -> pd.DataFrame:
+    return small_frame(n_rows, start="2030-01-01", seed=1, **settings)
+
+
+class Log:
+    """The inference log of a model of the bench's, which is removed with the test."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.log = InferenceLog(bench.platform.storage.path("inference", "small"))
+
+    def write(
+        self,
+        features: pd.DataFrame,
+        predictions: Any = None,
+        *,
+        at: datetime = END - timedelta(hours=1),
+        **settings: Any,
+    ) -> Path:
+        known: dict[str, Any] = {"model_version": 1, "role": Role.CHAMPION, **settings}
+        table = log_table(
+            pa.Table.from_pandas(features, preserve_index=False),
+            ids=[str(place) for place in range(len(features))],
+            request_id="r",
+            at=at,
+            model_digest="sha256:m",
+            predictions=None if predictions is None else np.asarray(predictions),
+            **known,
+        )
+        return self.log.write(table, at=at)
+
+    def check(self, **monitoring: Any) -> DriftReport:
+        return check_log_drift(
+            MonitoringSpec(**monitoring),
+            model_name="small",
+            window_end=END,
+            platform=self.bench.platform,
+            run=run_named("watch"),
+            draw=False,
+        )
+
+
+@pytest.fixture
+def log(served: Bench) -> Log:
+    import shutil
+
+    shutil.rmtree(served.platform.storage.path("inference"), ignore_errors=True)
+    return Log(served)
+
+
+def asked(n_rows: int = 600, shift: float = 0.0, seed: int = 5) -> pd.DataFrame:
+    return pd.DataFrame({"x": np.random.default_rng(seed).normal(shift, 1, n_rows)})
+
+
+def test_without_a_column_of_the_champion_the_others_are_measured_and_that_is_not_stable(served: Bench):
+    report = drift_of(served, later().drop(columns="x"))
+    assert (report.status, report.n_reference, report.n_current) == (DriftStatus.INCOMPLETE, 2000, 300)
     assert [column.name for column in report.columns] == ["y"]
     assert report.reasons[-1] == (
-        "Not measured: columns of the champion's data are missing ('x') or are no numbers any more (none)."
+        "Not measured: columns of the champion's data are missing ('x') or are of another type (none)."
     )
 
 
-def test_without_any_column_of_the_champion_there_is_no_drift_to_measure(serving: Bench):
-    frame = small_frame(300, start="2021-01-01", seed=1).assign(y="high").drop(columns="x")
-    with pytest.raises(DataError, match=r"missing \('x'\) or are no numbers any more \('y'\), and no other is left"):
-        drift_of(serving, frame)
+def test_a_number_that_became_text_is_a_gap_and_not_drift(served: Bench):
+    report = drift_of(served, later().assign(x="high"))
+    assert report.status is DriftStatus.INCOMPLETE
+    assert "of another type ('x')" in report.reasons[-1]
+
+
+def test_without_any_column_of_the_champion_there_is_no_drift_to_measure(served: Bench):
+    with pytest.raises(DataError, match=r"missing \('x'\) or are of another type \('y'\), and no other is left"):
+        drift_of(served, later().assign(y="high").drop(columns="x"))
+
+
+def test_a_column_that_is_new_changes_nothing(served: Bench):
+    assert drift_of(served, later().assign(z=1.0)).status is DriftStatus.STABLE
+
+
+def test_the_target_is_told_from_the_features_and_decides_alone(served: Bench):
+    report = drift_of(served, later(slope=6.0))
+    assert report.status is DriftStatus.DRIFTED
+    assert {column.name: (column.kind, column.is_drifted) for column in report.columns} == {
+        "x": (ColumnKind.FEATURE, False),
+        "y": (ColumnKind.TARGET, True),
+    }
+    assert {column.name: column.importance for column in report.columns} == {"x": 1.0, "y": 0.0}
+
+
+def test_a_feature_that_is_null_in_every_row_has_drifted(served: Bench):
+    frame = later()
+    report = drift_of(served, frame.assign(x=frame["x"].where(frame.index < 0)))
+    assert report.status is DriftStatus.DRIFTED
+
+
+def test_rows_that_the_champion_learnt_from_are_not_new(served: Bench):
+    report = drift_of(served, small_frame(2000))
+    assert (report.status, report.n_current) == (DriftStatus.TOO_FEW_ROWS, 0)
+    assert report.reasons == ("No row(s) in the window, monitoring.min_rows is 200: too few to tell.",)
+
+
+def test_a_column_that_is_ignored_is_not_compared(served: Bench):
+    assert [each.name for each in drift_of(served, later(slope=6.0), ignore=["y"]).columns] == ["x"]
+
+
+def test_a_season_before_is_compared_with_in_place_of_what_the_champion_learnt_from(served: Bench):
+    """Every second half of a year lies higher, so that these rows have drifted against all rows, and not in season."""
+    frame = pd.concat([small_frame(2000), small_frame(250, start="2025-06-23", seed=1)])
+    is_high = frame["day"].between("2024-06-20", "2025-03-10") | (frame["day"] > "2025-06-22")
+    frame["x"] += 2.0 * is_high
+    assert drift_of(served, frame, ignore=["y"]).status is DriftStatus.DRIFTED
+    report = drift_of(served, frame, ignore=["y"], reference="seasonal", seasonal_period="P365D")
+    assert (report.status, report.n_reference, report.n_current) == (DriftStatus.STABLE, 250, 250)
+
+
+@pytest.mark.parametrize(("shift", "status"), [(0.0, DriftStatus.STABLE), (1.0, DriftStatus.DRIFTED)])
+def test_what_is_asked_and_what_is_said_is_compared_with_what_was_learnt_and_evaluated(log: Log, shift, status):
+    log.write(asked(shift=shift), 2 * asked(shift=shift)["x"])
+    report = log.check()
+    assert report.status is status
+    assert {column.name: (column.kind, column.is_drifted) for column in report.columns} == {
+        "x": (ColumnKind.FEATURE, shift > 0),
+        "mlops_prediction": (ColumnKind.PREDICTION, shift > 0),
+    }
+    assert (report.n_reference, report.n_current) == (1599, 600)
+    assert (report.window_start, report.window_end) == (END - timedelta(days=1), END)
+
+
+def test_predictions_that_move_alone_are_drift(log: Log):
+    log.write(asked(), 2 * asked()["x"] + 3)
+    report = log.check()
+    assert report.status is DriftStatus.DRIFTED
+    assert report.reasons[1].startswith("Prediction mlops_prediction: PSI ")
+
+
+def test_failures_show_as_predictions_that_are_missing(log: Log):
+    log.write(asked(300), 2 * asked(300)["x"])
+    log.write(asked(300, seed=6), error="it failed")
+    (prediction,) = (each for each in log.check().columns if each.kind is ColumnKind.PREDICTION)
+    assert "null or NaN in 50.0% of the rows, 0.0% in the reference" in prediction.reason
+
+
+def test_only_what_the_champion_answered_in_the_window_counts(log: Log):
+    log.write(asked(), 2 * asked()["x"])
+    for other in (
+        {"role": Role.SHADOW},
+        {"model_version": 2},
+        {"at": END - timedelta(days=1)},
+        {"at": END + timedelta(microseconds=1)},
+    ):
+        log.write(asked(900, shift=5.0), 2 * asked(900)["x"], **other)
+    assert (log.check().status, log.check().n_current) == (DriftStatus.STABLE, 600)
+    log.write(asked(100), 2 * asked(100)["x"], at=END, role=Role.BATCH)
+    assert log.check().n_current == 700
+
+
+def test_an_empty_log_and_one_of_few_rows_say_so(log: Log):
+    report = log.check()
+    assert (report.status, report.n_current) == (DriftStatus.TOO_FEW_ROWS, 0)
+    log.write(asked(1), [0.5])
+    assert log.check().reasons == ("1 row(s) in the window, monitoring.min_rows is 200: too few to tell.",)
+
+
+def test_a_feature_that_is_redacted_is_a_drift_unless_it_is_ignored(log: Log):
+    log.write(asked(), 2 * asked()["x"], redact=("x",))
+    assert "null or NaN in 100.0% of the rows" in log.check().columns[0].reason
+    assert log.check(ignore=["x"]).status is DriftStatus.STABLE
+
+
+def test_features_of_another_type_are_a_gap(log: Log):
+    log.write(asked().assign(x="much"), 2 * asked()["x"])
+    report = log.check()
+    assert (report.status, "of another type ('x')" in report.reasons[-1]) == (DriftStatus.INCOMPLETE, True)
+
+
+def test_the_same_hours_of_the_week_before_are_compared_with_in_a_season(log: Log):
+    for days, shift in ((0, 2.0), (7, 2.0)):
+        log.write(asked(shift=shift, seed=days), 2 * asked(shift=shift, seed=days)["x"], at=END - timedelta(days=days))
+    assert log.check().status is DriftStatus.DRIFTED
+    report = log.check(reference="seasonal")
+    assert (report.status, report.n_reference) == (DriftStatus.STABLE, 600)
+    assert log.check(reference="seasonal", seasonal_period="P6D").status is DriftStatus.TOO_FEW_ROWS
+
+
+def test_a_season_without_a_timestamp_is_an_error(served: Bench):
+    data = DatasetSpec(path=str(served.deliver(later())))
+    snapshot = snapshot_dataset(data, dataset="small", storage=served.platform.storage)
+    with pytest.raises(SpecError, match="seasonal needs a window: a dataset with a timestamp"):
+        check_drift(
+            snapshot,
+            MonitoringSpec(reference="seasonal"),
+            model_name="small",
+            platform=served.platform,
+            run=run_named("second"),
+        )
+
+
+def test_evidently_decides_where_it_is_chosen_and_draws_its_page(log: Log):
+    log.write(asked(shift=1.0), 2 * asked(shift=1.0)["x"])
+    report = log.check(engine="evidently")
+    assert report.status is DriftStatus.DRIFTED
+    found = {column.name: list(column.statistics) for column in report.columns}
+    assert found["x"] == ["Wasserstein distance (normed)"]
+    assert found["mlops_prediction"][0] == "psi"
+    assert report.reasons[-1] == "Decided by Evidently, on samples."
+    names = log.bench.platform.storage.names("reports", "small", "watch")
+    assert names == ["drift.html", "drift.json", "drift_evidently.html"]
+
+
+def test_the_classifiers_score_stands_in_the_report(log: Log):
+    log.write(asked(), 2 * asked()["x"])
+    report = log.check(domain_classifier=True)
+    assert report.domain_score == pytest.approx(0.5, abs=0.08)
+    assert report.reasons[-1].startswith("A classifier tells old rows from new ones with an area under the curve of 0.")
+
+
+def test_a_reference_that_is_gone_or_of_other_rows_decides_nothing(log: Log):
+    log.write(asked(), 2 * asked()["x"])
+    (path,) = log.bench.platform.storage.root.glob("splits/*/*/train_profile.json")
+    text = path.read_text()
+    try:
+        path.write_text(text.replace("sha256:", "sha256:0", 1))
+        with pytest.raises(IntegrityError, match=r"is of other rows than the split's. Nothing was decided."):
+            log.check()
+        path.unlink()
+        with pytest.raises(IntegrityError, match=r"is missing: the profile of the rows .*Nothing was decided."):
+            log.check()
+    finally:
+        path.write_text(text)
+
+
+def test_a_profile_of_a_newer_schema_is_refused(log: Log):
+    log.write(asked(), 2 * asked()["x"])
+    (path,) = log.bench.platform.storage.root.glob("splits/*/*/train_profile.json")
+    text = path.read_text()
+    try:
+        path.write_text(text.replace('"schema_version": 1', '"schema_version": 9'))
+        with pytest.raises(IntegrityError, match="schema version 9"):
+            log.check()
+    finally:
+        path.write_text(text)
+
+
+def test_a_file_of_the_log_that_is_damaged_is_an_error_and_one_that_is_gone_an_outage(log: Log, monkeypatch):
+    path = log.write(asked(), 2 * asked()["x"])
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(IntegrityError, match="a file is damaged"):
+        log.check()
+    from airflow_mlops.steps import _drift_reference
+
+    monkeypatch.setattr(_drift_reference, "files_of_window", lambda *_: (f"{path}.gone",))
+    with pytest.raises(UnavailableError, match="That says nothing about the data"):
+        log.check()
+
+
+def test_without_a_champion_there_is_nothing_to_compare_with(bench: Bench):
+    report = check_log_drift(
+        MonitoringSpec(), model_name="small", window_end=END, platform=bench.platform, run=run_named("watch")
+    )
+    assert report.status is DriftStatus.NO_REFERENCE

@@ -6,10 +6,10 @@ import pytest
 
 from airflow_mlops.errors import SpecError
 from airflow_mlops.steps.data import snapshot_dataset
+from airflow_mlops.steps.drift import check_drift
 from airflow_mlops.steps.evaluate import evaluate_model
 from airflow_mlops.steps.gate import bless_model
 from airflow_mlops.steps.ledger import read_decisions
-from airflow_mlops.steps.monitor import check_drift
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
 from airflow_mlops.steps.retrain import decide_retrain

@@ -9,6 +9,7 @@ from airflow_mlops.adapters.duckdb_engine.inference import count_sides
 from airflow_mlops.adapters.duckdb_engine.outcomes import LoggedOutcomes, open_outcomes
 from airflow_mlops.adapters.duckdb_engine.partitions import files_in_window
 from airflow_mlops.adapters.duckdb_engine.profile import examples_that_are_not, profile_columns, time_range
+from airflow_mlops.adapters.duckdb_engine.samples import numeric_columns, sample_rows
 
 __all__ = [
     "LoggedOutcomes",
@@ -19,8 +20,10 @@ __all__ = [
     "feature_rows",
     "files_in_window",
     "format_of",
+    "numeric_columns",
     "open_outcomes",
     "profile_columns",
+    "sample_rows",
     "scan_source",
     "time_range",
 ]

@@ -13,9 +13,22 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from airflow_mlops.core.data import RowFilter
 from airflow_mlops.errors import DataError, IntegrityError, MlopsError, UnavailableError
 
-__all__ = ["BATCH_ROWS", "connect", "literal", "name", "one_row", "open_engine", "paths", "stored", "stream"]
+__all__ = [
+    "BATCH_ROWS",
+    "condition",
+    "connect",
+    "literal",
+    "name",
+    "one_row",
+    "open_engine",
+    "paths",
+    "stored",
+    "stored_without_nan",
+    "stream",
+]
 
 BATCH_ROWS = 65_536
 _MEMORY_LIMIT = "2GB"
@@ -87,8 +100,18 @@ def stored(parquet: str | Sequence[str]) -> str:
     The extremes in Parquet's statistics leave NaN out. DuckDB must be told that there may be some, or it takes
     ``isnan(x)`` for false where they are finite.
     """
+    return _table(parquet, ", can_have_nan = true")
+
+
+def stored_without_nan(parquet: str | Sequence[str]) -> str:
+    """Return the same table for questions that no NaN is an answer to: blocks are left out by their extremes."""
+    return _table(parquet, "")
+
+
+def _table(parquet: str | Sequence[str], options: str) -> str:
+    """Return the files as a table. A folder that is called ``date=2026-01-31`` is no column of it."""
     files = [parquet] if isinstance(parquet, str) else parquet
-    return f"read_parquet({paths(files)}, can_have_nan = true)"
+    return f"read_parquet({paths(files)}, union_by_name = true, hive_partitioning = false{options})"
 
 
 def one_row(parquet: str, expressions: str) -> tuple[Any, ...]:
@@ -109,6 +132,18 @@ def literal(value: str | datetime | Sequence[str]) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
     return "[" + ", ".join(literal(item) for item in value) + "]"
+
+
+def condition(rows: RowFilter | None) -> str:
+    """Return the condition that rows which count meet, in SQL; empty where all of them do."""
+    if rows is None:
+        return ""
+    moment = f"TRY_CAST({name(rows.timestamp)} AS TIMESTAMP)"
+    parts = [f"{moment} {sign} {literal(bound)}" for sign, bound in ((">", rows.after), ("<=", rows.until)) if bound]
+    for column, values in rows.among.items():
+        listed = ", ".join(literal(value) if isinstance(value, str) else str(value) for value in values)
+        parts.append(f"{name(column)} IN ({listed})")
+    return " AND ".join(parts)
 
 
 def paths(files: Sequence[str]) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from airflow_mlops.adapters.duckdb_engine._cells import Cells, number_literal
 from airflow_mlops.adapters.duckdb_engine._engine import name
 from airflow_mlops.adapters.duckdb_engine._scan import Groups, Question, Scan
-from airflow_mlops.adapters.duckdb_engine.counts import finite_histogram, number_literals
 from airflow_mlops.core.bins import BinPlan, bin_counts, outer_edges, plan_bins
 from airflow_mlops.core.data import Column
 from airflow_mlops.core.profile import N_TOP_VALUES, ColumnProfile, quantiles_of
@@ -22,42 +22,11 @@ __all__ = ["NumberCounter"]
 
 _MAX_CELLS = 1_000_000
 _MAX_TOP_OF = 1_000
-_SMALL = 30_000
-_TINY = 255
 _EXACT = 2.0**52
 _ENOUGH = 8_192  # values that quantiles are chosen from, as sorting takes its time
 
 _Bins = list[tuple[float, int]]
 """The smallest value that some rows may have, and their number."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Cells:
-    """Cells of equal width, each with a number: a row is counted by the one that it lies in.
-
-    That is several times as fast as comparing it with edges. What is null, NaN or infinite lies in no cell.
-
-    :param start: number of the cell that the smallest value lies in, counted from zero.
-    :param n_cells: how many there are. The engine counts a few in an array, and the fewer, the faster.
-    """
-
-    exponent: int
-    start: int
-    n_cells: int
-
-    @property
-    def is_small(self) -> bool:
-        return self.n_cells <= _SMALL
-
-    def key(self, value: str) -> str:
-        """Return SQL of the cell that a value lies in."""
-        place = f"floor({value} * {_literal(math.ldexp(1.0, self.exponent))}) - ({self.start})"
-        kind = "UTINYINT" if self.n_cells <= _TINY else "SMALLINT" if self.is_small else "INTEGER"
-        return f"TRY_CAST({place} AS {kind})"
-
-    def smallest(self, cell: float) -> float:
-        """Return the smallest value that lies in a cell."""
-        return math.ldexp(self.start + cell, -self.exponent)
 
 
 class NumberCounter:
@@ -164,11 +133,13 @@ class NumberCounter:
         """Count rows by comparing them with the edges, where values are spread too far for cells."""
         value, edges = f"{name(column)}::DOUBLE", plan.edges
         uppers = [*(math.nextafter(edge, -math.inf) for edge in edges), math.nextafter(math.inf, 0)]
-        (histogram,) = self._scan.row([finite_histogram(value, uppers)])
+        limits = ", ".join(map(number_literal, uppers))
+        # NaN has to be left out by a filter: it would land in the first bin.
+        (histogram,) = self._scan.row([f"histogram({value}, [{limits}]) FILTER (WHERE isfinite({value}))"])
         return [(start, histogram.get(upper, 0)) for start, upper in zip((low, *edges), uppers, strict=True)]
 
 
-def _cells(plan: BinPlan, low: float, high: float) -> _Cells | None:
+def _cells(plan: BinPlan, low: float, high: float) -> Cells | None:
     """Return the cells that a column can be counted in, if it has a plan for it and they are not too many."""
     if plan.exponent is None:
         return None
@@ -176,8 +147,7 @@ def _cells(plan: BinPlan, low: float, high: float) -> _Cells | None:
     n_cells, places = (high - low) * width, max(abs(low), abs(high)) * width
     if n_cells > _MAX_CELLS or places >= _EXACT:
         return None
-    start = math.floor(math.ldexp(low, plan.exponent))
-    return _Cells(exponent=plan.exponent, start=start, n_cells=math.ceil(n_cells) + 1)
+    return Cells.between(low, high, plan.exponent)
 
 
 def _n_distinct(plan: BinPlan, groups: Groups | None, bins: _Bins) -> int | None:
@@ -196,10 +166,6 @@ def _top_values(bins: _Bins) -> tuple[tuple[str, int], ...]:
 
 def _is_whole(column: Column) -> bool:
     return column.type.startswith(("int", "uint"))
-
-
-def _literal(value: float) -> str:
-    return number_literals([value])[1:-1]
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:

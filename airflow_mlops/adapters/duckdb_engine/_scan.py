@@ -9,6 +9,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from airflow_mlops.adapters.duckdb_engine._engine import literal
+
 __all__ = ["Groups", "Question", "Scan"]
 
 Groups = list[tuple[Any, int, int | None]]
@@ -24,12 +26,16 @@ class Question:
     :param key: SQL that gives a number or, where ``is_text``, a text.
     :param where: SQL of a condition; empty: all rows count.
     :param distinct: SQL whose different values are counted, about, for each key; empty: they are not.
+    :param known: texts that are answered before others.
+    :param limit: how many keys are answered, null, the known and the most frequent ones; 0: all.
     """
 
     key: str
     is_text: bool = False
     where: str = ""
     distinct: str = ""
+    known: tuple[str, ...] = ()
+    limit: int = 0
 
     def sql(self, place: int, rows: str) -> str:
         """Return a query whose rows have the form of every other question's."""
@@ -38,7 +44,11 @@ class Question:
         columns = ("NULL::DOUBLE", "key::VARCHAR") if self.is_text else ("key::DOUBLE", "NULL::VARCHAR")
         # By its place: a name would be that of a column, if the file has one of it.
         counted = f"SELECT {self.key} AS key, count(*) AS n, {distinct} AS n_distinct FROM {rows} {where}GROUP BY 1"
-        return f"SELECT {place}, {', '.join(columns)}, n, n_distinct FROM ({counted})"
+        answers = f"SELECT {place}, {', '.join(columns)}, n, n_distinct FROM ({counted})"
+        if not self.limit:
+            return answers
+        known = f"key::VARCHAR IN ({', '.join(map(literal, self.known))}) DESC, " if self.known else ""
+        return f"(FROM ({answers} ORDER BY key IS NULL DESC, {known}n DESC LIMIT {self.limit}))"
 
 
 @dataclass(frozen=True)

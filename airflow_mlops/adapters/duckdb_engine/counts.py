@@ -1,111 +1,104 @@
-"""DuckDB: counts rows in bins."""
+"""DuckDB: counts rows in given bins."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-import duckdb
+import pyarrow as pa
 
-from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, name, stored
-from airflow_mlops.core.bins import SPECIAL_BINS
-from airflow_mlops.core.profile import OTHER, ColumnProfile, bin_labels, fold_rare
+from airflow_mlops.adapters.duckdb_engine._bins import BinCounter
+from airflow_mlops.adapters.duckdb_engine._engine import condition, connect, literal, name, stored, stored_without_nan
+from airflow_mlops.adapters.duckdb_engine._scan import Groups, Question, Scan
+from airflow_mlops.core.data import RowFilter
+from airflow_mlops.core.profile import MAX_CATEGORIES, N_TOP_VALUES, OTHER, ColumnProfile, fold_rare
 
-__all__ = ["MAX_KEY_LENGTH", "count_columns", "finite_histogram", "number_literals"]
+__all__ = ["MAX_KEY_LENGTH", "count_columns"]
 
 MAX_KEY_LENGTH = 256
 """Characters of the longest text that counts as a category; longer ones are prose."""
 
-_LARGEST = math.nextafter(math.inf, 0)
-
 
 def count_columns(
-    parquet: str, bins: Sequence[ColumnProfile], *, after: tuple[str, datetime] | None = None
+    parquet: str | Sequence[str], bins: Sequence[ColumnProfile], *, only: RowFilter | None = None
 ) -> tuple[int, tuple[ColumnProfile, ...]]:
     """Count columns in given bins over all rows.
 
+    Each column is read once, and a second time only in those blocks that hold values just outside of its bins, or
+    where it holds null, NaN, infinities or values far outside.
+
+    :param parquet: one or more files.
     :param bins: the columns, with the edges of their bins. A column without edges is categorical: its categories
         are those that ``bins`` counted, or the most frequent ones that are found.
-    :param after: a timestamp column and a moment: only later rows count.
-    :returns: the number of rows that counted, and a profile for each column.
-    :raises DataError: when the file can't be read, or lacks a column.
+    :param only: the rows that count; ``None``: all.
+    :returns: the number of rows that counted, and a profile for each column. Among the ``top_values`` of a categorical
+        column are the ones that ``bins`` did not count, unless that has only the frequent ones of many.
+    :raises DataError: when the files can't be read, or lack a column.
     """
-    rows = f"(FROM {stored(parquet)}"
-    rows += f" WHERE TRY_CAST({name(after[0])} AS TIMESTAMP) > {literal(after[1])})" if after else ")"
-    asked = [
-        _questions(column.name, column.edges) if column.edges is not None else (f"count({name(column.name)})",)
-        for column in bins
-    ]
-    with connect(f"The snapshot {parquet}") as connection:
-        expressions = ["count(*)", *(question for questions in asked for question in questions)]
-        n_rows, *answers = connection.execute(f"SELECT {', '.join(expressions)} FROM {rows}").fetchall()[0]
-        rest = iter(answers)
-        profiles = []
-        for column, questions in zip(bins, asked, strict=True):
-            found = [next(rest) for _ in questions]
-            if column.edges is not None:
-                counts = _in_bins(column.edges, found, n_rows)
-            else:
-                counts = _in_categories(connection, rows, column, n_rows - found[0], n_rows)
-            profiles.append(ColumnProfile(name=column.name, edges=column.edges, counts=counts))
+    wanted = f" WHERE {condition(only)}" if condition(only) else ""
+    counters = {column.name: BinCounter.of(column) for column in bins if column.edges is not None}
+    texts = {column.name: question for column in bins if (question := _of_category(column))}
+    with connect(f"The snapshot {parquet}" if isinstance(parquet, str) else f"{len(parquet)} files") as connection:
+        connection.execute("SET parquet_metadata_cache = true")  # questions are many, and the files do not change
+        connection.execute("SET perfect_ht_threshold = 16")  # bits: SMALLINT's values are counted in an array
+        scan, outer = (
+            Scan(connection, f"(FROM {table}{wanted})", pa.table({}))
+            for table in (stored(parquet), stored_without_nan(parquet))
+        )
+        (n_rows,) = scan.row(["count(*)"])
+        groups = scan.groups({column: counter.question() for column, counter in counters.items()} | texts)
+        near = {f"{side}{c}": asked for c, each in counters.items() for side, asked in each.outer_questions().items()}
+        outside = {key: sum(n for _, n, _ in found) for key, found in outer.groups(near).items()}
+        nulls = _nulls(scan, {column.name: groups.get(column.name, []) for column in bins}, n_rows)
+        odd = _odd(scan, [each for c, each in counters.items() if _n_in_cells(groups[c]) + nulls[c] < n_rows])
+    profiles = []
+    for column in bins:
+        if column.edges is None:
+            profiles.append(_in_categories(column, groups.get(column.name, []), nulls[column.name], n_rows))
+        else:
+            counter, rest = counters[column.name], odd.get(column.name, {})
+            below, above = (outside.get(f"{side}{column.name}", 0) for side in ("below", "above"))
+            special = {"null": nulls[column.name], **rest}
+            profiles.append(counter.profile(groups[column.name], below=below, above=above, special=special))
     return n_rows, tuple(profiles)
 
 
-def _value_counts(
-    connection: duckdb.DuckDBPyConnection, rows: str, column: str, among: Sequence[str] | None = None
-) -> dict[str, int]:
-    """Count a column's values as text, or just some of them, whatever the number of the others."""
-    text = f"{name(column)}::VARCHAR"
-    where = f"{text} IN ({', '.join(map(literal, among))})" if among else f"{name(column)} IS NOT NULL"
-    found = connection.execute(f"SELECT {text}, count(*) FROM {rows} WHERE {where} GROUP BY 1").fetchall()
-    return dict(found)
+def _of_category(column: ColumnProfile) -> Question | None:
+    """Ask for the values where the reference had few, and for its frequent ones where it had many."""
+    known, key = _known(column), name(column.name)
+    if column.edges is not None or (OTHER in column.counts and not known):
+        return None
+    if OTHER in column.counts:
+        return Question(key=key, is_text=True, where=f"{key}::VARCHAR IN ({', '.join(map(literal, known))})")
+    return Question(key=key, is_text=True, known=known, limit=len(known) + MAX_CATEGORIES + 1)
 
 
-def number_literals(values: Sequence[float]) -> str:
-    """Write numbers so that none loses a digit or becomes a decimal."""
-    return "[" + ", ".join(f"'{value!r}'::DOUBLE" for value in values) + "]"
+def _known(column: ColumnProfile) -> tuple[str, ...]:
+    return tuple(label.removeprefix("=") for label in column.counts if label.startswith("="))
 
 
-def _in_categories(
-    connection: duckdb.DuckDBPyConnection, rows: str, column: ColumnProfile, n_null: int, n_rows: int
-) -> dict[str, int]:
-    known = [label.removeprefix("=") for label in column.counts if label.startswith("=")]
-    is_uncounted = bool(column.counts) and not known
-    counts = {} if is_uncounted else _value_counts(connection, rows, column.name, known)
-    return fold_rare(counts, n_null, n_rows, known=column.counts or {OTHER: 0} if is_uncounted else column.counts)
+def _n_in_cells(groups: Groups) -> int:
+    return sum(n for key, n, _ in groups if key is not None)
 
 
-def _questions(column: str, edges: Sequence[float]) -> tuple[str, str, str, str]:
-    value = f"{name(column)}::DOUBLE"
-    uppers = [*(math.nextafter(edge, -math.inf) for edge in edges[:-1]), *edges[-1:], _LARGEST]
-    return (
-        f"count({value})",
-        f"count(*) FILTER (WHERE {value} = '-inf'::DOUBLE)",
-        f"count(*) FILTER (WHERE {value} = 'inf'::DOUBLE)",
-        finite_histogram(value, sorted(set(uppers))),
-    )
+def _nulls(scan: Scan, groups: Mapping[str, Groups], n_rows: int) -> dict[str, int]:
+    """Count null in the columns whose groups are not all rows."""
+    open_ones = [column for column, found in groups.items() if _n_in_cells(found) < n_rows]
+    found = scan.row([f"count(*) - count({name(column)})" for column in open_ones]) if open_ones else ()
+    return dict.fromkeys(groups, 0) | dict(zip(open_ones, found, strict=True))
 
 
-def finite_histogram(value: str, uppers: Sequence[float]) -> str:
-    """Write a histogram of the finite values by the upper bounds of its bins, which belong to them.
+def _odd(scan: Scan, counters: Sequence[BinCounter]) -> dict[str, dict[str, int]]:
+    """Count NaN, the infinities and what is far outside."""
+    asked = [(counter.column, bin_name, sql) for counter in counters for bin_name, sql in counter.odd().items()]
+    answers = scan.row([sql for _, _, sql in asked]) if asked else ()
+    odd: dict[str, dict[str, int]] = {counter.column: {} for counter in counters}
+    for (column, bin_name, _), n_rows in zip(asked, answers, strict=True):
+        odd[column][bin_name] = n_rows
+    return odd
 
-    For bins that are closed on the left, give the number before each edge. NaN has to be left out by a filter: it
-    would land in the first bin.
-    """
-    return f"histogram({value}, {number_literals(uppers)}) FILTER (WHERE isfinite({value}))"
 
-
-def _in_bins(edges: tuple[float, ...], found: Sequence[Any], n_rows: int) -> dict[str, int]:
-    """Read the answers to the questions of a numeric column."""
-    n_values, n_low, n_high, histogram = found
-    counted: dict[float, int] = histogram or {}
-    counts = dict.fromkeys((*SPECIAL_BINS, *bin_labels(edges)), 0)
-    uppers = [*(math.nextafter(edge, -math.inf) for edge in edges[1:-1]), *edges[-1:]]
-    counts |= {"null": n_rows - n_values, "-inf": n_low, "+inf": n_high, "above": counted.get(_LARGEST, 0)}
-    if edges:
-        counts["below"] = counted.get(math.nextafter(edges[0], -math.inf), 0)
-        counts.update(zip(bin_labels(edges), (counted.get(upper, 0) for upper in uppers), strict=True))
-    counts["nan"] = n_rows - sum(counts.values())
-    return counts
+def _in_categories(column: ColumnProfile, groups: Groups, n_null: int, n_rows: int) -> ColumnProfile:
+    counts = {value: n for value, n, _ in groups if value is not None}
+    top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:N_TOP_VALUES]
+    folded = fold_rare(counts, n_null, n_rows, known=column.counts)
+    return ColumnProfile(name=column.name, counts=folded, top_values=tuple(top))

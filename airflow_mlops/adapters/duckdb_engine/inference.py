@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
+from airflow_mlops.adapters.duckdb_engine._cells import number_literal
 from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, paths
-from airflow_mlops.adapters.duckdb_engine.counts import number_literals
 from airflow_mlops.core.inference import Role, partition_of
 from airflow_mlops.core.rollout import LATENCY_EDGES_MS, RolloutSide
 
@@ -60,7 +61,7 @@ def count_sides(
 def _side(connection: duckdb.DuckDBPyConnection, role: Role, version: int) -> RolloutSide:
     mine = f"rows WHERE role = {literal(role.value)}"
     counted = connection.execute(
-        f"SELECT count(*), count(*) FILTER (failed), histogram(latency, {number_literals(LATENCY_EDGES_MS)}) FROM "
+        f"SELECT count(*), count(*) FILTER (failed), histogram(latency, {_numbers(LATENCY_EDGES_MS)}) FROM "
         f"(SELECT bool_or(error IS NOT NULL) AS failed, max(latency) AS latency FROM {mine} GROUP BY request)"
     ).fetchall()
     n_requests, n_failed, latencies = counted[0]
@@ -88,7 +89,7 @@ def _predictions(connection: duckdb.DuckDBPyConnection, mine: str) -> dict[str, 
             uppers = [*sorted(set(edges)), math.nextafter(math.inf, 0)]
             n_bad, counted = connection.execute(
                 f"SELECT count(*) FILTER (NOT isfinite({number})), "
-                f"histogram({number}, {number_literals(uppers)}) {finite} FROM {mine}"
+                f"histogram({number}, {_numbers(uppers)}) {finite} FROM {mine}"
             ).fetchall()[0]
             return {"not finite": n_bad, **{f"up to {upper:.6g}": n for upper, n in (counted or {}).items()}}
     rows = connection.execute(
@@ -96,6 +97,10 @@ def _predictions(connection: duckdb.DuckDBPyConnection, mine: str) -> dict[str, 
         f"LIMIT {_MAX_LABELS}"
     ).fetchall()
     return dict(rows)
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return "[" + ", ".join(map(number_literal, values)) + "]"
 
 
 def _moment(at: datetime) -> str:

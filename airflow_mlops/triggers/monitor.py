@@ -1,0 +1,77 @@
+"""New rows in a model's inference log."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+__all__ = ["LoggedRowsTrigger"]
+
+_JITTER = 0.1
+
+
+class LoggedRowsTrigger(BaseTrigger):
+    """Fire when enough rows have come into a model's inference log.
+
+    Only the footers of files that are new are read, in a thread. Polls are spread by a tenth, so that many of them do
+    not come together. The event's payload is ``{"n_rows": n, "seen_until": seconds}``.
+
+    :param model_name: whose log.
+    :param min_rows: how many rows are enough.
+    :param trailing_s: how far back rows still count, in seconds.
+    :param seen_until: rows of files that were written by then do not count, in seconds since 1970.
+    :param poll_interval_s: seconds between two looks.
+    """
+
+    def __init__(
+        self,
+        *,
+        model_name: str,
+        min_rows: int,
+        trailing_s: float,
+        seen_until: float = 0.0,
+        poll_interval_s: float = 60.0,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.model_name = model_name
+        self.min_rows = min_rows
+        self.trailing_s = trailing_s
+        self.seen_until = seen_until
+        self.poll_interval_s = poll_interval_s
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class and what to build it with."""
+        settings = {
+            "model_name": self.model_name,
+            "min_rows": self.min_rows,
+            "trailing_s": self.trailing_s,
+            "seen_until": self.seen_until,
+            "poll_interval_s": self.poll_interval_s,
+        }
+        return "airflow_mlops.triggers.monitor.LoggedRowsTrigger", settings
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look again and again until there are enough."""
+        while True:
+            now = time.time()
+            n_rows = await asyncio.to_thread(self._count, now)
+            if n_rows >= self.min_rows:
+                yield TriggerEvent({"n_rows": n_rows, "seen_until": now})  # type: ignore[no-untyped-call]
+                return
+            spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  # nobody gains from guessing it
+            await asyncio.sleep(self.poll_interval_s * spread)
+
+    def _count(self, now: float) -> int:
+        from airflow_mlops.adapters.inference_window import count_new_rows, files_of_window
+        from airflow_mlops.hooks.platform import get_storage
+        from airflow_mlops.steps._platform import folder_name
+
+        folder = get_storage().path("inference", folder_name(self.model_name))
+        start, end = (datetime.fromtimestamp(moment, UTC) for moment in (now - self.trailing_s, now))
+        return count_new_rows(files_of_window(folder, start, end), since=self.seen_until)
