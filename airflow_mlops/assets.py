@@ -23,7 +23,13 @@ def model_asset(model_name: str) -> Asset:
     """
     if not model_name.strip():
         raise SpecError("A model's asset needs the model's name.")
-    return Asset(f"{_SCHEME}://{quote(model_name, safe='')}")
+    name = quote(model_name, safe="")
+    uri = f"{_SCHEME}://{name}"
+    asset = Asset(name=uri, uri=name)
+    # For a URI with a scheme Airflow would import the handlers of all providers, boto3 among them, at every parse. This
+    # one is as ours would leave it.
+    object.__setattr__(asset, "uri", uri)
+    return asset
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
