@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_mlops.adapters import slice_codes
-from airflow_mlops.adapters.duckdb_engine import LoggedOutcomes, open_outcomes
+from airflow_mlops.adapters.duckdb_engine import open_outcomes
 from airflow_mlops.core.data import DatasetSnapshot
-from airflow_mlops.core.degradation import decide_degradation, judge_clocks, judge_counts, judge_scores
+from airflow_mlops.core.degradation import decide_degradation, judge_clocks
 from airflow_mlops.core.inference import partition_of
-from airflow_mlops.core.performance import (
-    Cohort,
-    MetricPerformance,
-    PerformanceReport,
-    PerformanceStatus,
-    SlicePerformance,
-    WindowPerformance,
-)
+from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.promote import ModelVersion
-from airflow_mlops.core.two_samples import Outcomes, compare_metrics, compare_slices, draw
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import NoRowsError
-from airflow_mlops.specs.data import in_utc
 from airflow_mlops.specs.performance import PerformanceSpec
-from airflow_mlops.steps._outcomes import WindowRows, read_rows
 from airflow_mlops.steps._performance_page import performance_page
+from airflow_mlops.steps._performance_windows import Spans, look_at, spans_before, wanted_columns
 from airflow_mlops.steps._platform import Platform, folder_name
 from airflow_mlops.steps._reference import Reference, score_reference
 from airflow_mlops.steps.connections import Connections
@@ -40,29 +29,6 @@ __all__ = ["check_performance"]
 log = logging.getLogger(__name__)
 
 _REPORT = "performance"
-_DAY = timedelta(days=1)
-_MAX_DAYS = 31
-"""More days than this are shown by the week."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Spans:
-    """What is looked at: windows, the newest first, and the time since, whose labels are not due yet.
-
-    :param is_past: whether ``now`` is another moment than this one, so that later ones are no wonder.
-    """
-
-    windows: tuple[tuple[datetime, datetime], ...]
-    now: datetime
-    is_past: bool
-
-    @property
-    def start(self) -> datetime:
-        return self.windows[-1][0]
-
-    @property
-    def mature_until(self) -> datetime:
-        return self.windows[0][1]
 
 
 def check_performance(
@@ -89,7 +55,7 @@ def check_performance(
     :raises IntegrityError: when a record, the evidence, rows or a file are not what was vouched for.
     :raises UnavailableError: when MLflow, the storage or the labels' source does not answer.
     """
-    spans = _spans(performance, now)
+    spans = spans_before(performance, now)
     version = _find_version(model_name, model_version, platform)
     if version is None:
         report = PerformanceReport(
@@ -108,13 +74,6 @@ def check_performance(
     platform.record(run, _REPORT, report, performance_page(report))
     log.info("performance: status=%s %s", report.status, " ".join(report.reasons))
     return report
-
-
-def _spans(spec: PerformanceSpec, at: datetime | None) -> _Spans:
-    now = in_utc(at or datetime.now(UTC))
-    end = (now - spec.maturity).replace(hour=0, minute=0, second=0, microsecond=0)
-    windows = ((end - (back + 1) * spec.window, end - back * spec.window) for back in range(spec.windows.of))
-    return _Spans(windows=tuple(windows), now=now, is_past=at is not None)
 
 
 def _find_version(model_name: str, model_version: int | None, platform: Platform) -> ModelVersion | None:
@@ -160,10 +119,10 @@ def _judge(
     reference: Reference,
     labels: DatasetSnapshot | None,
     files: Sequence[tuple[str, str]],
-    spans: _Spans,
+    spans: Spans,
     report_uri: str,
 ) -> PerformanceReport:
-    first = partition_of(_day_before(spans.start))  # a file may hold rows of the minutes after midnight
+    first = partition_of(spans.start.date() - timedelta(days=1))  # a file may hold rows of the minutes after midnight
     recent = [path for day, path in files if day >= first]
     known: dict[str, Any] = {
         "model_name": version.model_name,
@@ -179,7 +138,7 @@ def _judge(
     if not recent:
         text = f"The log has no prediction since {spans.start:%Y-%m-%d}."
         return PerformanceReport(status=PerformanceStatus.NO_PREDICTIONS, reasons=(text,), **known)
-    columns = _wanted_columns(spec, reference)
+    columns = wanted_columns(spec, reference)
     with open_outcomes(
         [path for _, path in files],
         labels.data_uri if labels else None,
@@ -190,7 +149,7 @@ def _judge(
         now=spans.now,
         columns=tuple(columns.values()),
     ) as logged:
-        windows, cohorts, estimates = _look_at(logged, spec, reference, spans, tuple(columns))
+        windows, cohorts, estimates = look_at(logged, spec, reference, spans, tuple(columns))
         clocks = () if spans.is_past else judge_clocks(logged.labels, logged.n_future)
         status, reasons = decide_degradation(windows, logged.labels, spec, clocks=clocks)
         if logged.examples:
@@ -206,101 +165,3 @@ def _judge(
             n_repeated=logged.n_repeated,
             **known,
         )
-
-
-def _day_before(moment: datetime) -> date:
-    return moment.date() - _DAY
-
-
-def _wanted_columns(spec: PerformanceSpec, reference: Reference) -> dict[str, str]:
-    """Return the features that are read, by what they are for."""
-    columns = {f"slice{place}": name for place, name in enumerate(spec.slices.columns if spec.slices else ())}
-    if reference.baseline_column in reference.predictions.challenger.columns:  # others are not in the log
-        columns["baseline"] = str(reference.baseline_column)
-    return columns
-
-
-def _look_at(
-    logged: LoggedOutcomes, spec: PerformanceSpec, reference: Reference, spans: _Spans, columns: Sequence[str]
-) -> tuple[tuple[WindowPerformance, ...], tuple[Cohort, ...], dict[str, float]]:
-    """Read one span after the other, and return the windows, the cohorts and what is expected of the newest rows."""
-    step = _DAY if spans.now - spans.start <= _MAX_DAYS * _DAY else 7 * _DAY
-    windows: list[WindowPerformance] = []
-    cohorts: list[Cohort] = []
-
-    def read(start: datetime, end: datetime) -> WindowRows:
-        table = logged.between(start, end)
-        named = [*table.column_names[: len(table.column_names) - len(columns)], *columns]
-        rows = read_rows(table.rename_columns(named), reference)
-        cohorts.extend(_cohorts(rows, start, end, step, is_mature=end <= spans.mature_until))
-        return rows
-
-    for place, (start, end) in enumerate(spans.windows):
-        windows.append(_judge_window(read(start, end), spec, reference, start, end, seed=place + 1))
-    estimates = read(spans.mature_until, spans.now + _DAY).estimates()
-    return tuple(windows), tuple(sorted(cohorts, key=lambda each: each.start)), estimates
-
-
-def _cohorts(rows: WindowRows, start: datetime, end: datetime, step: timedelta, *, is_mature: bool) -> Iterator[Cohort]:
-    while start < end:
-        until = min(start + step, end)
-        among = (rows.at_us >= _micros(start)) & (rows.at_us < _micros(until))
-        if among.any():
-            yield Cohort(
-                start=start,
-                end=until,
-                is_mature=is_mature,
-                counts=rows.counts(among),
-                values=rows.values_of_metrics(among),
-            )
-        start = until
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-def _judge_window(
-    rows: WindowRows, spec: PerformanceSpec, reference: Reference, start: datetime, end: datetime, *, seed: int
-) -> WindowPerformance:
-    """Judge a window by its labels, if they suffice."""
-    counts = rows.counts()
-    odd = (f"Labels such as {rows.odd_labels}.",) if rows.odd_labels else ()
-    window: dict[str, Any] = {"start": start, "end": end, "counts": counts, "estimates": rows.estimates()}
-    refused = judge_counts(counts, spec)
-    if refused:
-        status, reason = refused
-        return WindowPerformance(status=status, reasons=(reason, *odd), **window)
-    metrics, slices = _score(rows, spec, reference, seed)
-    status, reasons = judge_scores(metrics, slices, spec)
-    return WindowPerformance(status=status, reasons=(*reasons, *odd), metrics=metrics, slices=slices, **window)
-
-
-def _score(
-    rows: WindowRows, spec: PerformanceSpec, reference: Reference, seed: int
-) -> tuple[tuple[MetricPerformance, ...], tuple[SlicePerformance, ...]]:
-    """Compare a window with the held-back rows, and with the naive baseline on its own rows."""
-    current, places = rows.outcomes()
-    then = Outcomes(
-        y_true=reference.predictions.y_true, models={"champion": reference.predictions.models["challenger"]}
-    )
-    if spec.slices:
-        names = spec.slices.columns
-        table = rows.table.select([f"slice{place}" for place in range(len(names))]).take(places)
-        found = slice_codes.common_slices(
-            reference=reference.frame, current=table, names=names, min_rows=spec.slices.min_rows
-        )
-        then, current = (
-            Outcomes(y_true=each.y_true, models=each.models, slices=slices)
-            for each, slices in zip((then, current), found, strict=True)
-        )
-    settings = {"n_classes": reference.n_classes}
-    drawn = {
-        "current": draw(current, reference.metrics, seed=seed, **settings),
-        "reference": draw(then, reference.metrics, **settings),
-    }
-    level, n_rows = spec.confidence_level, {name: len(rows) for name, rows in current.slices.items()}
-    return (
-        compare_metrics(**drawn, metrics=reference.metrics, confidence_level=level),
-        compare_slices(**drawn, n_rows=n_rows, confidence_level=level),
-    )

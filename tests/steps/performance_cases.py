@@ -44,7 +44,7 @@ def customers(n_rows: int, *, seed: int, strength: float = 2.0) -> pd.DataFrame:
     return pd.DataFrame({"x": x, "z": z, "region": region, "pays": pays, "spends": spends, "band": band})
 
 
-def settings(inbox: Path, name: str, metric: str, **training: Any) -> PipelineSpec:
+def settings(inbox: Path, name: str, metric: str, gate: dict[str, Any], **training: Any) -> PipelineSpec:
     """Return a pipeline over :func:`customers`."""
     return PipelineSpec.parse(
         {
@@ -53,7 +53,7 @@ def settings(inbox: Path, name: str, metric: str, **training: Any) -> PipelineSp
             "validation": {"expectations": [{"type": "expect_column_to_exist", "kwargs": {"column": "x"}}]},
             "split": {"method": "random", "test_fraction": 0.4},
             "training": {"features": ["x", "z", "region"], **training},
-            "gate": {"metrics": {metric: {}}, "cold_start": True},
+            "gate": {"metrics": {metric: {}}, "cold_start": True, **gate},
             "serving": None,
         }
     )
@@ -73,12 +73,23 @@ class Shop:
     target: str
 
     @classmethod
-    def open(cls, platform: Platform, inbox: Path, name: str, *, metric: str = "", **training: Any) -> Shop:
+    def open(
+        cls,
+        platform: Platform,
+        inbox: Path,
+        name: str,
+        *,
+        metric: str = "",
+        gate: dict[str, Any] | None = None,
+        **training: Any,
+    ) -> Shop:
         """Train a first champion."""
         customers(3000, seed=0).to_csv(inbox / "customers.csv", index=False)
         metric = metric or first_metric(training["target"])
         run_pipeline(
-            settings(inbox, name, metric, **training), platform=platform, run=run_named("first", pipeline=name)
+            settings(inbox, name, metric, gate or {}, **training),
+            platform=platform,
+            run=run_named("first", pipeline=name),
         )
         return cls(platform, inbox, name, training["target"])
 

@@ -562,3 +562,15 @@ def test_another_positive_class_than_the_gates_is_noticed(platform_of_shops: Pla
     assert shop.check(metrics={"recall": {"change_threshold": 0.1}}).status is Status.OK
     with pytest.raises(EvaluationError, match=r"Give performance\.positive_class as the gate had it"):
         shop.check(metrics={"recall": {}}, positive_class="no")
+
+
+def test_a_baseline_that_is_a_feature_is_read_from_the_log(platform_of_shops: Platform):
+    gate = {"baseline": "column", "baseline_column": "z"}
+    shop = opened(platform_of_shops, "column", gate=gate, **LINEAR)
+    rows = known_by_now(shop.serve())
+    shop.deliver(rows)
+    report = shop.check(metrics={"mean_absolute_error": {"change_threshold": 0.2}}, slices={"columns": ["region"]})
+    newest = report.windows[0]
+    mine = rows[(rows["at"] >= newest.start) & (rows["at"] < newest.end)]
+    assert (report.status, report.baseline) == (Status.OK, "z")
+    assert newest.metrics[0].baseline == pytest.approx(float((mine["spends"] - mine["z"]).abs().mean()))
