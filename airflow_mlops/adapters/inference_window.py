@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_mlops.core.inference import partition_of
@@ -34,6 +35,6 @@ def count_new_rows(files: tuple[str, ...], *, since: float) -> int:
         try:
             if Path(file).stat().st_mtime > since:
                 n_rows += int(pq.read_metadata(file).num_rows)
-        except OSError:
+        except (OSError, pa.ArrowException):
             continue
     return n_rows

@@ -6,3 +6,6 @@ from airflow_mlops.sensors.data import NewDataSensor
 from airflow_mlops.sensors.model import ModelVersionSensor
 
 __all__ = ["ModelVersionSensor", "NewDataSensor"]
+from airflow_mlops.sensors.monitor import DriftSensor
+
+__all__ = ["DriftSensor", "NewDataSensor"]

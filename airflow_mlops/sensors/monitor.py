@@ -57,7 +57,7 @@ class DriftSensor(BaseSensorOperator):
         with failures_for_airflow():
             self._wait(seen_until=0.0, deadline=time.time() + self.timeout)
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Check what has come, and return what was found, or wait for more."""
         from airflow_mlops.core.monitor import DriftStatus
         from airflow_mlops.steps.drift import check_log_drift
@@ -71,7 +71,7 @@ class DriftSensor(BaseSensorOperator):
                 run=pipeline_run(context),
             )
         if report.status not in (DriftStatus.DRIFTED, DriftStatus.INCOMPLETE):
-            self._wait(seen_until=event["seen_until"], deadline=deadline)
+            self._wait(seen_until=event["seen_until"], deadline=event["deadline"])
         return report.to_dict()
 
     def _wait(self, *, seen_until: float, deadline: float) -> None:
@@ -83,12 +83,12 @@ class DriftSensor(BaseSensorOperator):
             model_name=self.model_name,
             min_rows=monitoring.min_rows,
             trailing_s=monitoring.trailing.total_seconds(),
+            deadline=deadline,
             seen_until=seen_until,
             poll_interval_s=self.poke_interval,
         )
         self.defer(
             trigger=trigger,
             method_name="execute_complete",
-            kwargs={"deadline": deadline},
             timeout=timedelta(seconds=left),
         )

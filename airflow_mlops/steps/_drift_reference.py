@@ -62,8 +62,13 @@ def of_snapshot(
     profile = load_profile(platform.storage, reference.dataset, reference.digest)
     left_out = {reference.timestamp, snapshot.timestamp, *record.split.key, *monitoring.ignore}
     columns = [each for each in profile.columns if each.name not in left_out and not may_be_key(each)]
-    present = {column.name: is_numeric(column.type) for column in snapshot.columns}
-    kept, gaps = _comparable(columns, present, _numeric_names(reference))
+    numeric = {column.name for column in reference.columns if is_numeric(column.type)}
+    present = {
+        # A column without a value may be of any type, such as the empty one of a CSV file.
+        each.name: each.name in numeric if each.n_null == snapshot.n_rows else is_numeric(each.type)
+        for each in snapshot.columns
+    }
+    kept, gaps = _comparable(columns, present, numeric)
     is_later = bool(snapshot.timestamp and reference.window_end)
     return Compared(
         files=(snapshot.data_uri,),
@@ -175,10 +180,6 @@ def _comparable(
             f"first. Nothing was decided."
         )
     return rest, (f"Not measured: {text}.",)
-
-
-def _numeric_names(snapshot: DatasetSnapshot) -> set[str]:
-    return {column.name for column in snapshot.columns if is_numeric(column.type)}
 
 
 def _evaluation(champion: ModelVersion, platform: Platform) -> EvaluationReport | None:

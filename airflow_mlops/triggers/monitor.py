@@ -20,11 +20,12 @@ class LoggedRowsTrigger(BaseTrigger):
     """Fire when enough rows have come into a model's inference log.
 
     Only the footers of files that are new are read, in a thread. Polls are spread by a tenth, so that many of them do
-    not come together. The event's payload is ``{"n_rows": n, "seen_until": seconds}``.
+    not come together. The event's payload is ``{"n_rows": n, "seen_until": seconds, "deadline": seconds}``.
 
     :param model_name: whose log.
     :param min_rows: how many rows are enough.
     :param trailing_s: how far back rows still count, in seconds.
+    :param deadline: of whoever waits, which the event gives back, in seconds since 1970.
     :param seen_until: rows of files that were written by then do not count, in seconds since 1970.
     :param poll_interval_s: seconds between two looks.
     """
@@ -35,6 +36,7 @@ class LoggedRowsTrigger(BaseTrigger):
         model_name: str,
         min_rows: int,
         trailing_s: float,
+        deadline: float,
         seen_until: float = 0.0,
         poll_interval_s: float = 60.0,
     ) -> None:
@@ -42,6 +44,7 @@ class LoggedRowsTrigger(BaseTrigger):
         self.model_name = model_name
         self.min_rows = min_rows
         self.trailing_s = trailing_s
+        self.deadline = deadline
         self.seen_until = seen_until
         self.poll_interval_s = poll_interval_s
 
@@ -51,6 +54,7 @@ class LoggedRowsTrigger(BaseTrigger):
             "model_name": self.model_name,
             "min_rows": self.min_rows,
             "trailing_s": self.trailing_s,
+            "deadline": self.deadline,
             "seen_until": self.seen_until,
             "poll_interval_s": self.poll_interval_s,
         }
@@ -62,7 +66,8 @@ class LoggedRowsTrigger(BaseTrigger):
             now = time.time()
             n_rows = await asyncio.to_thread(self._count, now)
             if n_rows >= self.min_rows:
-                yield TriggerEvent({"n_rows": n_rows, "seen_until": now})  # type: ignore[no-untyped-call]
+                event = {"n_rows": n_rows, "seen_until": now, "deadline": self.deadline}
+                yield TriggerEvent(event)  # type: ignore[no-untyped-call]
                 return
             spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  # nobody gains from guessing it
             await asyncio.sleep(self.poll_interval_s * spread)

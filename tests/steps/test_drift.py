@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 
-from airflow_mlops.adapters.inference_log import InferenceLog, log_table
 from airflow_mlops.core.inference import Role
 from airflow_mlops.core.monitor import ColumnKind, DriftReport, DriftStatus
 from airflow_mlops.errors import DataError, IntegrityError, SpecError, UnavailableError
@@ -20,9 +17,7 @@ from airflow_mlops.steps.data import snapshot_dataset
 from airflow_mlops.steps.drift import check_drift, check_log_drift
 from tests.steps.cases import Bench, run_named, small_frame
 from tests.steps.conftest import make_bench
-
-END = datetime(2026, 1, 31, 12, tzinfo=UTC)
-LATELY = END - timedelta(hours=1)
+from tests.steps.drift_cases import END, Log, asked
 
 
 @pytest.fixture(scope="module")
@@ -55,54 +50,12 @@ def later(n_rows: int = 300, **settings: Any) -> pd.DataFrame:
     return small_frame(n_rows, start="2030-01-01", seed=1, **settings)
 
 
-class Log:
-    """The inference log of a model of the bench's, which is removed with the test."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.log = InferenceLog(bench.platform.storage.path("inference", "small"))
-
-    def write(
-        self,
-        features: pd.DataFrame,
-        predictions: Any = None,
-        *,
-        at: datetime = END - timedelta(hours=1),
-        **settings: Any,
-    ) -> Path:
-        known: dict[str, Any] = {"model_version": 1, "role": Role.CHAMPION, **settings}
-        table = log_table(
-            pa.Table.from_pandas(features, preserve_index=False),
-            ids=[str(place) for place in range(len(features))],
-            request_id="r",
-            at=at,
-            model_digest="sha256:m",
-            predictions=None if predictions is None else np.asarray(predictions),
-            **known,
-        )
-        return self.log.write(table, at=at)
-
-    def check(self, **monitoring: Any) -> DriftReport:
-        return check_log_drift(
-            MonitoringSpec(**monitoring),
-            model_name="small",
-            window_end=END,
-            platform=self.bench.platform,
-            run=run_named("watch"),
-            draw=False,
-        )
-
-
 @pytest.fixture
 def log(served: Bench) -> Log:
     import shutil
 
     shutil.rmtree(served.platform.storage.path("inference"), ignore_errors=True)
     return Log(served)
-
-
-def asked(n_rows: int = 600, shift: float = 0.0, seed: int = 5) -> pd.DataFrame:
-    return pd.DataFrame({"x": np.random.default_rng(seed).normal(shift, 1, n_rows)})
 
 
 def test_without_a_column_of_the_champion_the_others_are_measured_and_that_is_not_stable(served: Bench):
