@@ -65,15 +65,18 @@ def _history(arguments: argparse.Namespace) -> Iterator[str]:
 
 def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.adapters.storage import Storage
-    from airflow_mlops.core.monitor import RetrainDecision
+    from airflow_mlops.core.gate import GateDecision
+    from airflow_mlops.core.retrain import RetrainDecision
     from airflow_mlops.steps.ledger import read_ledger
 
     for entry in read_ledger(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root))):
         if isinstance(entry, RetrainDecision):
-            verdict, by = "retrain" if entry.should_retrain else "no", entry.trigger
+            verdict, by, why = "retrain" if entry.should_retrain else "no", entry.trigger, " ".join(entry.reasons)
+        elif isinstance(entry, GateDecision):
+            verdict, by, why = entry.verdict, "gate", " ".join(entry.reasons)
         else:
-            verdict, by = entry.verdict, "gate"
-        yield f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<12}  {by}  {' '.join(entry.reasons)}"
+            verdict, by, why = entry.verdict, entry.by or "nobody", entry.note or f"version {entry.model_version}"
+        yield f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<12}  {by}  {why}"
 
 
 def _power(arguments: argparse.Namespace) -> Iterator[str]:
@@ -116,6 +119,16 @@ def _card(arguments: argparse.Namespace) -> Iterator[str]:
     platform = Platform(Storage(root), Mlflow(arguments.tracking_uri or f"sqlite:///{root}/mlflow.db"))
     platform.mlflow.check()
     yield read_card(arguments.model_uri, platform=platform).rstrip("\n")
+
+
+def _end_rollout(arguments: argparse.Namespace) -> Iterator[str]:
+    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.steps._targets import end_rollout
+
+    if end_rollout(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root))):
+        yield f"The champion of {arguments.model} serves alone again."
+    else:
+        yield f"No version of {arguments.model} was being tried. Nothing was changed."
 
 
 def _prune(arguments: argparse.Namespace) -> Iterator[str]:
@@ -237,6 +250,10 @@ def _parser() -> argparse.ArgumentParser:
     card = commands.add_parser("card", parents=[root, tracking], help="print the model card of a version, as Markdown")
     card.add_argument("model_uri", metavar="MODEL_URI", help="models:/name/7, or models:/name@champion")
     card.set_defaults(command=_card)
+
+    rollout = commands.add_parser("end-rollout", parents=[root], help="let the champion serve alone again")
+    rollout.add_argument("model", metavar="MODEL")
+    rollout.set_defaults(command=_end_rollout)
 
     power = commands.add_parser("power", parents=[root], help="say how large a difference the gate can see")
     power.add_argument("model", metavar="MODEL")

@@ -60,6 +60,7 @@ class Blessing(Value):
     :param evidence_digest: of the evaluation report that was judged.
     :param serving_digest: of the report of the serving check; empty where the model was not tried.
     :param champion_version: the champion that a promotion may replace.
+    :param asks_a_person: whether a person may still approve what the gate could not decide.
     """
 
     model_name: str
@@ -69,12 +70,18 @@ class Blessing(Value):
     champion_version: int | None
     evidence_digest: str
     serving_digest: str = ""
+    asks_a_person: bool = False
     report_uri: str = ""
 
     @property
     def is_blessed(self) -> bool:
-        """Whether the challenger may be registered and promoted."""
+        """Whether the challenger is shown to be good enough to be champion."""
         return self.verdict is BLESSED
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the challenger comes to its end here, and is not even registered."""
+        return not (self.is_blessed or self.asks_a_person)
 
     def __str__(self) -> str:
         return f"{self.model_name}: challenger {self.verdict}. " + " ".join(self.reasons)
@@ -113,6 +120,7 @@ def bless(
         champion_version=report.champion_version,
         evidence_digest=report.content_digest,
         serving_digest=serving.content_digest if serving else "",
+        asks_a_person=verdict is INCONCLUSIVE and gate.on_inconclusive == "ask",
         report_uri=report_uri,
     )
 

@@ -1,12 +1,10 @@
-"""Drift of a batch against a stored reference profile, and whether to retrain."""
+"""Drift of a batch against a stored reference profile."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 
@@ -18,8 +16,6 @@ __all__ = [
     "ColumnDrift",
     "DriftReport",
     "DriftStatus",
-    "RetrainDecision",
-    "decide_retraining",
     "judge_drift",
     "population_stability_index",
 ]
@@ -57,24 +53,6 @@ class DriftReport(Value):
     n_current: int = 0
     columns: tuple[ColumnDrift, ...] = ()
     report_uri: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetrainDecision(Value):
-    """Whether to train, always with the reasons."""
-
-    model_name: str
-    should_retrain: bool
-    reasons: tuple[str, ...]
-    snapshot_digest: str
-    fingerprint: str
-    evidence: dict[str, Any] = field(default_factory=dict)
-    run_id: str
-    trigger: str
-    at: datetime
-
-    def __str__(self) -> str:
-        return f"{self.model_name}: {'retrain' if self.should_retrain else 'not retrained'}. " + " ".join(self.reasons)
 
 
 def population_stability_index(*, reference: Mapping[str, int], current: Mapping[str, int]) -> float:
@@ -129,24 +107,3 @@ def judge_drift(
         f"(PSI threshold {monitoring.psi_threshold:g}; {worst})."
     )
     return (DriftStatus.DRIFTED if is_drifted else DriftStatus.STABLE), tuple(columns), (text,)
-
-
-def decide_retraining(
-    *, force: bool, champion_version: int | None, concluded: str | None, shifts: Sequence[str] = ()
-) -> tuple[bool, tuple[str, ...]]:
-    """Decide whether this run trains.
-
-    :param force: a person asks for it.
-    :param concluded: how an earlier run with the same data, code and parameters ended; ``None`` if there
-        is none.
-    :param shifts: what a validation and a drift check found to have moved.
-    :returns: the decision and its reasons.
-    """
-    if force:
-        return True, ("Forced by the run's parameters.",)
-    if concluded:
-        text = f"Nothing new: data, code and parameters are those of {concluded}. Set force to train all the same."
-        return False, (text,)
-    if champion_version is None:
-        return True, ("Cold start: there is no champion yet.",)
-    return True, (f"Data, code or parameters changed since v{champion_version}.", *shifts)

@@ -82,17 +82,19 @@ class StepOperator(_Connected, BaseOperator, SkipMixin):
         """Call the step, leave its links and its result, and conclude."""
         with failures_for_airflow():
             value = self.call_step(pipeline_run(context))
-            if value is None:
-                return None
-            self.report_link = report_url(getattr(value, "report_uri", ""))
-            self.mlflow_link = getattr(value, "run_url", "") or getattr(value, "url", "")
-            document = value.to_dict()
-            try:
-                self.conclude(value, context)
-            except Exception:  # to skip the rest is an exception too
-                context["ti"].xcom_push(key="return_value", value=document)
-                raise
-            return document
+            return None if value is None else self.leave(value, context)
+
+    def leave(self, value: Value, context: Context) -> dict[str, Any]:
+        """Leave the links and the result, and conclude."""
+        self.report_link = report_url(getattr(value, "report_uri", ""))
+        self.mlflow_link = getattr(value, "run_url", "") or getattr(value, "url", "")
+        document = value.to_dict()
+        try:
+            self.conclude(value, context)
+        except Exception:  # to skip the rest is an exception too
+            context["ti"].xcom_push(key="return_value", value=document)
+            raise
+        return document
 
     def call_step(self, run: PipelineRun) -> Value | None:
         """Build what the step needs and call it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.errors import NotBlessedError
 from airflow_mlops.operators._base import Document, ReportLink, Runner, StepOperator
+from airflow_mlops.operators._notify import Notifying
 from airflow_mlops.specs.evaluate import GateSpec
 
 if TYPE_CHECKING:
@@ -68,11 +69,11 @@ class EvaluateModelOperator(StepOperator):
         )
 
 
-class BlessModelOperator(StepOperator):
+class BlessModelOperator(Notifying, StepOperator):
     """Let the gate judge an evaluation.
 
     Gives a :class:`~airflow_mlops.core.gate.Blessing`. A challenger that is not blessed is a normal end
-    of the run: what comes after is skipped, and the champion stays. See
+    of the run: what comes after is skipped, and the champion stays; unless a person is to be asked. See
     :func:`~airflow_mlops.steps.gate.bless_model`.
 
     :param evaluation: what :class:`EvaluateModelOperator` gave. (templated)
@@ -80,6 +81,8 @@ class BlessModelOperator(StepOperator):
     :param gate: a :class:`~airflow_mlops.specs.GateSpec`, or its settings. (templated)
     :param serving: what :class:`~airflow_mlops.operators.ValidateServingOperator` gave, where the model was tried.
         (templated)
+    :param notifications: who is told of a rejection: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
+        settings.
     """
 
     template_fields = ("evaluation", "model", "gate", "serving", *StepOperator.template_fields)
@@ -117,9 +120,12 @@ class BlessModelOperator(StepOperator):
         )
 
     def conclude(self, value: Blessing, context: Context) -> None:
-        """Skip the rest, or fail, when the challenger is not blessed."""
-        if value.is_blessed:
+        """Skip the rest, or fail, when the challenger is not blessed and nobody is to be asked."""
+        from airflow_mlops.core.notify import tell_blessing
+
+        if not value.is_over:
             return
+        self.notify(tell_blessing(value, url=self.report_link), context)
         if GateSpec.parse(self.gate).on_rejection == "fail":
             raise NotBlessedError(str(value))
         self.skip_the_rest(context, str(value))

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.errors import SpecError
 from airflow_mlops.operators._base import Document, MlflowLink, ReportLink, StepOperator
+from airflow_mlops.operators._notify import Notifying
 from airflow_mlops.specs.promote import PromotionSpec
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from airflow_mlops.core.promote import ModelVersion, PromotionRecord
     from airflow_mlops.core.values import PipelineRun
 
@@ -49,7 +52,7 @@ class RegisterModelOperator(StepOperator):
         )
 
 
-class PromoteModelOperator(StepOperator):
+class PromoteModelOperator(Notifying, StepOperator):
     """Make a version champion, if the champion is still the one that it was compared with.
 
     Gives a :class:`~airflow_mlops.core.promote.PromotionRecord`, the entry in the journal, or nothing when
@@ -58,32 +61,61 @@ class PromoteModelOperator(StepOperator):
     :param version: what :class:`RegisterModelOperator` gave. (templated)
     :param blessing: what :class:`~airflow_mlops.operators.BlessModelOperator` gave. (templated)
     :param policy: ``automatic`` promotes, ``hold`` leaves the version registered. (templated)
+    :param approval: what :class:`~airflow_mlops.operators.ApprovePromotionOperator` gave. (templated)
+    :param needs_approval: whether nothing is promoted without an approval.
+    :param canary: what :class:`~airflow_mlops.operators.CanaryAnalysisOperator` gave. (templated)
+    :param notifications: who is told of the promotion: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
+        settings.
     """
 
-    template_fields = ("version", "blessing", "policy", *StepOperator.template_fields)
+    template_fields = ("version", "blessing", "policy", "approval", "canary", *StepOperator.template_fields)
 
-    def __init__(self, *, version: Document, blessing: Document, policy: str = "automatic", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        version: Document,
+        blessing: Document,
+        policy: str = "automatic",
+        approval: Document | None = None,
+        needs_approval: bool = False,
+        canary: Document | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.version = version
         self.blessing = blessing
         self.policy = policy
+        self.approval = approval
+        self.needs_approval = needs_approval
+        self.canary = canary
 
     def call_step(self, run: PipelineRun) -> PromotionRecord | None:
         """Promote."""
+        from airflow_mlops.core.approve import Approval
         from airflow_mlops.core.gate import Blessing
         from airflow_mlops.core.promote import ModelVersion
+        from airflow_mlops.core.rollout import RolloutReport
         from airflow_mlops.steps.promote import promote_model
 
         return promote_model(
             ModelVersion.from_dict(self.version),
             Blessing.from_dict(self.blessing),
             policy=PromotionSpec.parse({"policy": self.policy}).policy,
+            approval=Approval.from_dict(self.approval) if self.approval else None,
+            needs_approval=self.needs_approval,
+            canary=RolloutReport.from_dict(self.canary) if self.canary else None,
             platform=self.platform(),
             run=run,
         )
 
+    def conclude(self, value: PromotionRecord, context: Context) -> None:
+        """Tell that there is a new champion."""
+        from airflow_mlops.core.notify import tell_journal
 
-class RollbackModelOperator(StepOperator):
+        self.notify(tell_journal(value), context)
+
+
+class RollbackModelOperator(Notifying, StepOperator):
     """Make the last healthy champion champion again, or an earlier one by name.
 
     Gives a :class:`~airflow_mlops.core.promote.PromotionRecord`, the entry in the journal. See
@@ -95,6 +127,7 @@ class RollbackModelOperator(StepOperator):
         now. (templated)
     :param to_version: a version that was champion before, also as text; empty for the last healthy
         one. (templated)
+    :param notifications: who is told of it: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its settings.
     """
 
     template_fields = ("model_name", "reason", "from_version", "to_version", *StepOperator.template_fields)
@@ -126,6 +159,12 @@ class RollbackModelOperator(StepOperator):
             platform=self.platform(),
             run=run,
         )
+
+    def conclude(self, value: PromotionRecord, context: Context) -> None:
+        """Tell that another version serves."""
+        from airflow_mlops.core.notify import tell_journal
+
+        self.notify(tell_journal(value), context)
 
 
 def _version_number(name: str, setting: int | str | None) -> int | None:

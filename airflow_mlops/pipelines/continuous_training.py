@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -73,7 +73,7 @@ class ContinuousTraining(PipelineSpec):
             "default_args": _default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
         }
         spec = self.model_dump(mode="json")
-        training, gate, runner = spec["training"], spec["gate"], spec["runner"]
+        training, gate, runner, told = spec["training"], spec["gate"], spec["runner"], spec["notifications"]
         window = {name: f"{{{{ params.{name} or '' }}}}" for name, _, _ in self._window_fields()}
         chosen = ", ".join(f"{name!r}: params[{name!r}]" for name in self.training.params)
         hyperparameters = f"{{{{ {{{chosen}}} | tojson }}}}"
@@ -120,6 +120,7 @@ class ContinuousTraining(PipelineSpec):
                     drift=check_drift.output,
                     gate=gate,
                     tuning=spec["tuning"],
+                    policy=spec["retraining"],
                     force="{{ params.force }}",
                 )
                 check_leakage >> decide
@@ -139,7 +140,7 @@ class ContinuousTraining(PipelineSpec):
                         task_id="validate_serving", serving=spec["serving"], on_failure="report", **made
                     )
                     judged["serving"] = serve.output
-                bless = operators.BlessModelOperator(task_id="bless", gate=gate, **judged)
+                bless = operators.BlessModelOperator(task_id="bless", gate=gate, notifications=told, **judged)
                 decide >> train
                 if self.export:
                     operators.ExportModelOperator(task_id="export", export=spec["export"], **made) >> bless
@@ -150,14 +151,37 @@ class ContinuousTraining(PipelineSpec):
                     blessing=bless.output,
                     description=_as_written(self.description),
                 )
-                operators.PromoteModelOperator(
-                    task_id="promote",
-                    version=register.output,
-                    blessing=bless.output,
-                    policy="{{ params.promotion }}",
-                )
+                candidate = {"version": register.output, "blessing": bless.output, "policy": "{{ params.promotion }}"}
+                self._promotion(operators, candidate, told)
         dag.params = form  # not before: every operator would copy the whole form, which is a third of the parse
         return dag
+
+    def _promotion(self, operators: Any, candidate: dict[str, Any], told: Sequence[Mapping[str, Any]]) -> None:
+        """Wire what comes between a registered version and its promotion: a person, and a trial on live requests."""
+        needs_approval = self.promotion.approval == "required"
+        seen: dict[str, Any] = {}
+        if self.asks_a_person:
+            approve = operators.ApprovePromotionOperator(
+                task_id="approve",
+                only_undecided=not needs_approval,
+                approvers=self.promotion.approvers,
+                response_timeout=self.promotion.approval_timeout,
+                notifications=told,
+                **candidate,
+            )
+            seen = {"approval": approve.output, "needs_approval": needs_approval}
+        if self.rollout:
+            rollout = self.rollout.model_dump(mode="json")
+            deploy = operators.DeployModelOperator(task_id="deploy", rollout=rollout, **candidate, **seen)
+            analyse = operators.CanaryAnalysisOperator(
+                task_id="analyse_canary",
+                deployment=deploy.output,
+                version=candidate["version"],
+                rollout=rollout,
+                notifications=told,
+            )
+            seen["canary"] = analyse.output
+        operators.PromoteModelOperator(task_id="promote", notifications=told, **candidate, **seen)
 
     def rollback_dag(self, *, mlflow_conn_id: str = "mlflow_default", **dag_settings: Any) -> DAG:
         """Return the DAG by which a person goes back to an earlier champion. Its id ends in ``_rollback``.
@@ -202,6 +226,7 @@ class ContinuousTraining(PipelineSpec):
                 reason="{{ params.reason }}",
                 from_version="{{ params.from_version or '' }}",
                 to_version="{{ params.to_version or '' }}",
+                notifications=self.notifications,
             )
         return dag
 

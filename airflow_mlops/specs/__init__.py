@@ -8,8 +8,11 @@ from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.inference import InferenceLogSpec
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
+from airflow_mlops.specs.notify import NotificationSpec
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
+from airflow_mlops.specs.retrain import RetrainPolicy
+from airflow_mlops.specs.rollout import RolloutSpec
 from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
 from airflow_mlops.specs.serving import ServingCheckSpec
 from airflow_mlops.specs.split import LeakageSpec, SplitSpec
@@ -35,10 +38,13 @@ __all__ = [
     "LeakageSpec",
     "MonitoringSpec",
     "NewDataTrigger",
+    "NotificationSpec",
     "PipelineSpec",
     "PolicySpec",
     "PromotionSpec",
     "PythonRunner",
+    "RetrainPolicy",
+    "RolloutSpec",
     "ScheduleTrigger",
     "ServingCheckSpec",
     "ServingSpec",

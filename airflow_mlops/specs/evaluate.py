@@ -148,6 +148,8 @@ class GateSpec(Spec):
     :param resample_by: the column whose groups are resampled whole, where the rows of a group depend on each other.
     :param stratified: whether classes keep their shares in every replicate.
     :param seed: of the bootstrap.
+    :param on_inconclusive: what becomes of a challenger that could not be decided: ``keep`` the champion, or ``ask`` a
+        person, in Airflow, who then answers for it.
     :param on_rejection: ``skip``: a normal end of the run, with the reasons; ``fail``: the task fails.
     """
 
@@ -166,6 +168,7 @@ class GateSpec(Spec):
     resample_by: str | None = Field(default=None, min_length=1)
     stratified: bool = False
     seed: int = 0
+    on_inconclusive: Literal["keep", "ask"] = "keep"
     on_rejection: Literal["skip", "fail"] = "skip"
 
     @field_validator("metrics")

@@ -11,7 +11,10 @@ from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.monitor import MonitoringSpec, TriggerSpec
+from airflow_mlops.specs.notify import NotificationSpec
 from airflow_mlops.specs.promote import PromotionSpec
+from airflow_mlops.specs.retrain import RetrainPolicy
+from airflow_mlops.specs.rollout import RolloutSpec
 from airflow_mlops.specs.runner import InProcessRunner, RunnerSpec
 from airflow_mlops.specs.serving import ServingCheckSpec
 from airflow_mlops.specs.split import SplitSpec
@@ -30,6 +33,9 @@ class PipelineSpec(Spec):
     :param runner: where training and evaluation run.
     :param serving: how the packaged model is tried in a server before the gate judges it; ``None``: it is not tried.
     :param export: another format that the model is exported to, if it answers alike in it; ``None``: none.
+    :param retraining: when a run trains.
+    :param rollout: how a version is tried on live requests before it becomes champion; ``None``: it is not.
+    :param notifications: who is told of promotions, rejections, rollbacks, and approvals that are waited for.
     """
 
     model_name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)
@@ -44,8 +50,11 @@ class PipelineSpec(Spec):
     serving: ServingCheckSpec | None = Field(default_factory=ServingCheckSpec)
     export: ExportSpec | None = None
     promotion: PromotionSpec = Field(default_factory=PromotionSpec)
+    rollout: RolloutSpec | None = None
     monitoring: MonitoringSpec = Field(default_factory=MonitoringSpec)
+    retraining: RetrainPolicy = Field(default_factory=RetrainPolicy)
     triggers: tuple[TriggerSpec, ...] = ()
+    notifications: tuple[NotificationSpec, ...] = ()
 
     @model_validator(mode="after")
     def _can_be_tuned(self) -> Self:
@@ -67,3 +76,8 @@ class PipelineSpec(Spec):
         if len(kinds) != len(set(kinds)):
             raise ValueError("triggers: give at most one of a kind")
         return self
+
+    @property
+    def asks_a_person(self) -> bool:
+        """Whether there are promotions that a person has to approve."""
+        return self.promotion.approval == "required" or self.gate.on_inconclusive == "ask"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Literal
+
+from pydantic import Field
 
 from airflow_mlops.specs._base import Spec
 
@@ -13,6 +16,14 @@ class PromotionSpec(Spec):
     """What a blessed version becomes.
 
     :param policy: ``automatic`` makes it champion; ``hold`` only registers it.
+    :param approval: ``required``: a person approves each promotion in Airflow, before it happens.
+    :param approvers: names of the Airflow users who may answer; empty: whoever may run the DAG. They need that
+        permission, too.
+    :param approval_timeout: how long an answer is waited for; after that the version is declined. No other run of the
+        DAG starts in the meantime.
     """
 
     policy: Literal["automatic", "hold"] = "automatic"
+    approval: Literal["none", "required"] = "none"
+    approvers: tuple[str, ...] = ()
+    approval_timeout: timedelta = Field(default=timedelta(days=3), gt=timedelta())

@@ -59,7 +59,7 @@ def bless_model(
         "mlops.gate": digest_of_gate(gate),
         "mlflow.note.content": "\n".join([f"**{blessing.verdict}**", "", *(f"- {each}" for each in blessing.reasons)]),
     }
-    if not blessing.is_blessed and not report.champion_error:  # a champion that can be scored again is a new case
+    if blessing.is_over and not report.champion_error:  # a champion that can be scored again is a new case
         tags["mlops.outcome"] = blessing.verdict
     platform.mlflow.set_tags(model.run_id, tags)
     _note(blessing, platform, run)

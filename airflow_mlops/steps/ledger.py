@@ -1,18 +1,24 @@
-"""The ledger of a model: whether a run trained, what the gate said of it, when and why."""
+"""The ledger of a model: whether a run trained, what the gate and people said of it, when and why."""
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
+from airflow_mlops.core.approve import Approval
 from airflow_mlops.core.gate import GateDecision
-from airflow_mlops.core.monitor import RetrainDecision
+from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.steps._platform import folder_name
 
-__all__ = ["append_decision", "read_decisions", "read_ledger"]
+__all__ = ["Decision", "append_decision", "read_decisions", "read_ledger"]
 
-_KINDS = {kind.__name__: kind for kind in (RetrainDecision, GateDecision)}
+Decision: TypeAlias = RetrainDecision | GateDecision | Approval
+"""What a ledger holds."""
+
+_KINDS: dict[str, type[Decision]] = {kind.__name__: kind for kind in (RetrainDecision, GateDecision, Approval)}
 
 
-def append_decision(decision: RetrainDecision | GateDecision, *, storage: Storage) -> None:
+def append_decision(decision: Decision, *, storage: Storage) -> None:
     """Write a decision to the ledger of its model, after all that are there."""
     ledger = _ledger(decision.model_name, storage)
     number = len(ledger.entries()) + 1
@@ -20,7 +26,7 @@ def append_decision(decision: RetrainDecision | GateDecision, *, storage: Storag
         number += 1
 
 
-def read_ledger(model_name: str, *, storage: Storage) -> list[RetrainDecision | GateDecision]:
+def read_ledger(model_name: str, *, storage: Storage) -> list[Decision]:
     """Return the ledger of a model, oldest first.
 
     :raises IntegrityError: when an entry is missing or damaged.

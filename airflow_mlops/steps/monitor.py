@@ -1,34 +1,24 @@
-"""Monitoring: is the new data like what the champion learnt from, and is it worth training again."""
+"""Monitoring: is the new data like what the champion learnt from."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from airflow_mlops.adapters import arrow, duckdb_engine
 from airflow_mlops.core.data import DatasetSnapshot
-from airflow_mlops.core.gate import digest_of_gate
-from airflow_mlops.core.monitor import DriftReport, DriftStatus, RetrainDecision, decide_retraining, judge_drift
+from airflow_mlops.core.monitor import DriftReport, DriftStatus, judge_drift
 from airflow_mlops.core.profile import DatasetProfile, is_numeric
-from airflow_mlops.core.split import DatasetSplit
-from airflow_mlops.core.tune import tuning_fingerprint
-from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataError, bounded
-from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.monitor import MonitoringSpec
-from airflow_mlops.specs.train import TrainingSpec
-from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps import pages
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.data import check_snapshot, load_profile, load_snapshot
-from airflow_mlops.steps.ledger import append_decision, read_decisions
 from airflow_mlops.steps.promote import current_champion
-from airflow_mlops.steps.train import training_fingerprint
 
-__all__ = ["check_drift", "decide_retrain"]
+__all__ = ["check_drift"]
 
 log = logging.getLogger(__name__)
 
@@ -88,72 +78,6 @@ def check_drift(
     platform.record(run, "drift", report, pages.drift_page(report, picture))
     log.info("drift: status=%s n_current=%d %s", report.status, report.n_current, " ".join(report.reasons))
     return report
-
-
-def decide_retrain(
-    split: DatasetSplit,
-    training: TrainingSpec,
-    *,
-    model_name: str,
-    validation: ValidationReport | None = None,
-    drift: DriftReport | None = None,
-    gate: GateSpec | None = None,
-    tuning: TuningSpec | None = None,
-    force: bool = False,
-    platform: Platform,
-    run: PipelineRun,
-) -> RetrainDecision:
-    """Decide whether this run trains, and write the decision to the ledger, yes or no.
-
-    Rows, code and parameters that an earlier run has brought to an end (promoted, held, rejected) do not
-    train again, unless somebody forces it.
-
-    :param validation: what a validation found; a shift in values stands among the reasons.
-    :param drift: what a drift check found; it stands among the reasons.
-    :param gate: the gate of this run: what another gate rejected is worth training again.
-    :param tuning: the search for hyperparameters that comes before the training, if there is one.
-    """
-    fingerprint, tag = training_fingerprint(split, training), "mlops.fingerprint"
-    if tuning:
-        fingerprint, tag = tuning_fingerprint(fingerprint, tuning), "mlops.tuning_fingerprint"
-    earlier = [entry for entry in read_decisions(model_name, storage=platform.storage) if entry.run_id == run.run_id]
-    if earlier and earlier[-1].fingerprint == fingerprint:
-        return earlier[-1]
-    champion = current_champion(model_name, platform=platform)
-    should_retrain, reasons = decide_retraining(
-        force=force,
-        champion_version=champion.model_version if champion else None,
-        concluded=_concluded(model_name, {tag: fingerprint}, gate, platform),
-        shifts=(*(validation.retrain_reasons if validation else ()), *(drift.reasons if drift else ())),
-    )
-    decision = RetrainDecision(
-        model_name=model_name,
-        should_retrain=should_retrain,
-        reasons=reasons,
-        snapshot_digest=split.snapshot_digest,
-        fingerprint=fingerprint,
-        evidence={
-            **({"validation": validation.verdict, "validation_report": validation.report_uri} if validation else {}),
-            **({"drift": drift.status, "drift_report": drift.report_uri} if drift else {}),
-        },
-        run_id=run.run_id,
-        trigger=run.trigger,
-        at=datetime.now(UTC),
-    )
-    append_decision(decision, storage=platform.storage)
-    log.info("decision: should_retrain=%s %s", should_retrain, " ".join(reasons))
-    return decision
-
-
-def _concluded(model_name: str, identity: dict[str, str], gate: GateSpec | None, platform: Platform) -> str | None:
-    """Say how an earlier run of this identity ended, if it came to an end; by this gate, if it was judged."""
-    for found in platform.mlflow.find_runs(model_name, identity):
-        tags = found.data.tags
-        outcome = tags.get("mlops.outcome")
-        is_judged = outcome in ("REJECTED", "INCONCLUSIVE")
-        if outcome and not (is_judged and gate is not None and tags.get("mlops.gate") != digest_of_gate(gate)):
-            return f"run {tags.get('mlops.pipeline_run', found.info.run_id)} ({outcome})"
-    return None
 
 
 def _new_rows(reference: DatasetSnapshot, snapshot: DatasetSnapshot) -> arrow.After | None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Literal
 
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
+from airflow_mlops.core.approve import Approval, require_approval
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.lineage import RECORD_TAG
 from airflow_mlops.core.promote import (
@@ -19,10 +20,12 @@ from airflow_mlops.core.promote import (
     plan_promotion,
     plan_rollback,
 )
+from airflow_mlops.core.rollout import RolloutReport, require_healthy
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError, NotBlessedError, SpecError, bounded
 from airflow_mlops.steps._platform import Platform, folder_name
+from airflow_mlops.steps._targets import end_rollout
 
 __all__ = ["current_champion", "promote_model", "read_journal", "register_model", "rollback_model"]
 
@@ -38,7 +41,7 @@ Plan = Callable[[list[PromotionRecord]], tuple[int, str]]
 def register_model(
     model: TrainedModel, blessing: Blessing, *, description: str = "", platform: Platform
 ) -> ModelVersion:
-    """Register a blessed model as a version, and write its card.
+    """Register a model that is blessed, or that a person is to decide on, as a version, and write its card.
 
     The same model is the same version, however often it is asked for. A card that can't be written is no reason to
     lose the version: it is left out with a warning, and the next try writes it.
@@ -49,7 +52,7 @@ def register_model(
     """
     if blessing.model_digest != model.model_digest:
         raise IntegrityError(f"The blessing is not of {model.model_uri}. Nothing was registered.")
-    if not blessing.is_blessed:
+    if blessing.is_over:
         raise NotBlessedError(f"{blessing} Nothing was registered and the champion stays.")
     from airflow_mlops.steps.card import write_card  # which reads the training's record, and that the journal, here
 
@@ -94,22 +97,32 @@ def promote_model(
     platform: Platform,
     run: PipelineRun,
     policy: Literal["automatic", "hold"] = "automatic",
+    approval: Approval | None = None,
+    needs_approval: bool = False,
+    canary: RolloutReport | None = None,
 ) -> PromotionRecord | None:
     """Make a blessed version champion, if the champion is still the one that it was compared with.
 
     First the journal, which is the truth, then the alias, which follows it. A retry finds its own entry.
 
     :param policy: ``hold`` leaves the version registered and the champion in place.
+    :param approval: a person's answer; what the gate could not decide needs one.
+    :param needs_approval: whether what the gate has blessed needs one, too.
+    :param canary: what was found when it was tried on live requests; it must have been healthy.
     :returns: the journal's entry; ``None`` when it was held.
-    :raises PromotionConflictError: when the champion changed since the evaluation.
+    :raises NotBlessedError: when it is neither blessed nor approved.
+    :raises PromotionConflictError: when the champion changed since the evaluation, or the approval is void.
     :raises IntegrityError: when the version's files are not those that were evaluated.
     """
-    if version.model_digest != blessing.model_digest or not blessing.is_blessed:
+    if version.model_digest != blessing.model_digest:
         raise NotBlessedError(f"{version.model_name} v{version.model_version} is not what was blessed. {blessing}")
     if policy == "hold":
         platform.mlflow.set_tags(version.run_id, {"mlops.outcome": "HELD"})
         log.info("held: model_name=%s model_version=%d", version.model_name, version.model_version)
         return None
+    approval = require_approval(approval, version=version, blessing=blessing, is_required=needs_approval)
+    if canary:
+        require_healthy(canary, version)
     with platform.mlflow.downloaded(f"models:/{version.model_name}/{version.model_version}", version.model_digest):
         pass  # the files are those that were evaluated, or this raises
     key = run.step_key("promote", version.model_digest)
@@ -121,7 +134,8 @@ def promote_model(
             expected=blessing.champion_version,
             to_version=version.model_version,
         )
-        return version.model_version, " ".join(blessing.reasons)
+        told = [str(each) for each in (approval, canary) if each]
+        return version.model_version, " ".join([*told, *blessing.reasons])
 
     record = _write_entry(
         "promote",
@@ -133,6 +147,7 @@ def promote_model(
         run=run,
     )
     platform.mlflow.set_tags(version.run_id, {"mlops.outcome": "PROMOTED"})
+    end_rollout(version.model_name, challenger_version=version.model_version, storage=platform.storage)
     return record
 
 

@@ -32,12 +32,13 @@ class AirflowApi:
         """Get a document below ``/api/v2``."""
         return _call("GET", f"{self.url}/api/v2{path}", token=self._token)
 
+    def post(self, path: str, document: dict[str, Any]) -> Any:
+        """Send a document below ``/api/v2``."""
+        return _call("POST", f"{self.url}/api/v2{path}", document, token=self._token)
+
     def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
         """Trigger a run as the trigger form does, and return its id."""
-        run = _call(
-            "POST", f"{self.url}/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf}, self._token
-        )
-        return str(run["dag_run_id"])
+        return str(self.post(f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Return the DAG's runs, oldest first."""
@@ -45,8 +46,11 @@ class AirflowApi:
 
     def task_states(self, dag_id: str, run_id: str) -> dict[str, str]:
         """Return the state of each task of a run."""
-        found = self.get(f"/dags/{dag_id}/dagRuns/{_quoted(run_id)}/taskInstances")["task_instances"]
-        return {task["task_id"]: task["state"] for task in found}
+        return {task["task_id"]: task["state"] for task in self.task_instances(dag_id, run_id)}
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return what is known of each task of a run."""
+        return list(self.get(f"/dags/{dag_id}/dagRuns/{_quoted(run_id)}/taskInstances")["task_instances"])
 
     def result(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """Return what a task gave."""

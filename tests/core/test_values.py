@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.core import (
+    approve,
     data,
+    deploy,
     evaluate,
     export,
     gate,
@@ -20,6 +22,8 @@ from airflow_mlops.core import (
     profile,
     promote,
     reproduce,
+    retrain,
+    rollout,
     runner,
     serving,
     split,
@@ -76,6 +80,16 @@ SPLIT = split.DatasetSplit(
 
 EXAMPLES: list[Value] = [
     PipelineRun(pipeline="p", run_id="r", trigger="scheduled", actor="ada"),
+    deploy.Deployment(
+        model_name="m",
+        champion_version=3,
+        challenger_version=4,
+        mode=deploy.DeploymentMode.CANARY,
+        share=0.1,
+        salt="autumn",
+        since=AT,
+        key="sha256:1",
+    ),
     data.DatasetSnapshot(
         dataset="d",
         uri="/snapshots/1",
@@ -225,7 +239,7 @@ EXAMPLES: list[Value] = [
         current_digest="sha256:5",
         columns=(monitor.ColumnDrift(name="a", psi=0.3, is_drifted=True),),
     ),
-    monitor.RetrainDecision(
+    retrain.RetrainDecision(
         model_name="m",
         should_retrain=True,
         reasons=("new data",),
@@ -253,6 +267,32 @@ EXAMPLES: list[Value] = [
         to_version=3,
         reason="blessed",
         actor="ada",
+        run_id="r",
+        at=AT,
+        key="sha256:7",
+    ),
+    rollout.RolloutReport(
+        model_name="m",
+        verdict=rollout.RolloutVerdict.WATCHED,
+        reasons=("too few",),
+        mode="canary",
+        share=0.1,
+        champion=rollout.RolloutSide(model_version=2, n_requests=3, latencies={7: 3}),
+        challenger=rollout.RolloutSide(model_version=3, n_failed=1, predictions={"yes": 2}),
+        since=AT,
+        until=AT,
+        look=1,
+        n_looks=4,
+        key="sha256:7",
+    ),
+    approve.Approval(
+        model_name="m",
+        model_version=3,
+        blessing_digest="sha256:8",
+        champion_version=2,
+        is_approved=True,
+        by="ada",
+        note="as agreed",
         run_id="r",
         at=AT,
         key="sha256:7",

@@ -1,4 +1,4 @@
-"""A task that is killed in a running Airflow and retried by it: one run, one version, one journal entry."""
+"""Tasks in a running Airflow that are killed, or that fail with secrets in their mouths and processes behind them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from include.demo.services import REPOSITORY, Demo, free_port, running
 pytestmark = pytest.mark.standalone
 
 DAG = """
-import os, signal
+import logging, os, signal
 from datetime import timedelta
 from pathlib import Path
 
@@ -76,22 +76,52 @@ def arm(context):
 
 for task_id in ("register", "promote"):
     dag.get_task(task_id).on_execute_callback = [arm]
+
+
+def indiscreet(data, params):
+    from airflow.sdk import BaseHook
+    from joblib import Parallel, delayed
+
+    Parallel(n_jobs=2, backend="loky")(delayed(abs)(number) for number in range(4))
+    password = BaseHook.get_connection("warehouse").password
+    print("printed", password)
+    logging.getLogger("trainer").warning("logged %s", password)
+    raise ValueError(f"raised {{password}}")
+
+
+settings = pipeline.model_dump(mode="json")
+settings["training"] |= {{"function": "killed:indiscreet"}}
+other = ContinuousTraining.parse(settings | {{"model_name": "indiscreet"}}).dag(default_args={{"retries": 0}})
 """
 
 
+PASSWORD = "correct-horse-battery-staple"
+
+
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def house(tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed")
     (folder / "dags").mkdir()
     (folder / "dags" / "killed.py").write_text(DAG.format(include=REPOSITORY / "include"))
     demo = Demo(folder / "demo", airflow_port=free_port(), mlflow_port=free_port(), dags=folder / "dags")
     with running(demo, lambda _: None):
         api = AirflowApi(demo)
+        api.post("/connections", {"connection_id": "warehouse", "conn_type": "postgres", "password": PASSWORD})
         co2_data.deliver(co2_data.weeks(1958, 1984), demo.home / "inbox" / "co2", "co2.csv")
-        demo.wait(lambda: api.has_dag("killed"), "The DAG", 120)
-        run_id = api.trigger("killed", {})
-        demo.wait(lambda: api.runs("killed")[0]["state"] in ("success", "failed"), "The run", 300)
-        yield demo, api, run_id
+        demo.wait(lambda: api.has_dag("killed") and api.has_dag("indiscreet"), "The DAGs", 120)
+        yield demo, api
+
+
+def _ended_run(house, dag_id):
+    demo, api = house
+    run_id = api.trigger(dag_id, {})
+    demo.wait(lambda: api.runs(dag_id)[0]["state"] in ("success", "failed"), "The run", 300)
+    return run_id
+
+
+@pytest.fixture(scope="module")
+def run(house):
+    return *house, _ended_run(house, "killed")
 
 
 def test_the_run_succeeds_after_each_kill(run):
@@ -125,3 +155,20 @@ def test_the_killed_training_is_kept_as_killed(run):
     experiment = client.get_experiment_by_name("killed")
     assert experiment is not None
     assert sorted(r.info.status for r in client.search_runs([experiment.experiment_id])) == ["FINISHED", "KILLED"]
+
+
+def test_a_training_that_fails_after_parallel_work_ends_at_once_and_what_it_says_is_masked(house):
+    demo, api = house
+    run_id = _ended_run(house, "indiscreet")
+    (train,) = [task for task in api.task_instances("indiscreet", run_id) if task["task_id"] == "train"]
+    assert (train["state"], train["duration"] < 30) == ("failed", True), "Airflow waits 60 s for what holds its sockets"
+    logs = [path.read_text() for path in Path(demo.home).rglob("*.log") if "task_id=train" in str(path)]
+    text = "\n".join(log for log in logs if "printed" in log)
+    for word in ("printed", "logged", "raised"):
+        assert f"{word} ***" in text
+    everything = [
+        path.read_text(errors="replace")
+        for path in Path(demo.home).rglob("*")
+        if path.suffix in (".log", ".html", ".json")
+    ]
+    assert not any(PASSWORD in each for each in everything)

@@ -4,6 +4,8 @@ import importlib.util
 import json
 import os
 import shutil
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,9 +14,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from tests.conftest import REPOSITORY
 from tests.stage import Stage
+from tests.steps.cases import Bench, small_frame
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -146,3 +150,53 @@ def house(house_stage: Stage, run_dag: Callable[..., DagRun], monkeypatch: pytes
     connection = {"conn_type": "mlflow", "host": house.tracking_uri}
     monkeypatch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", json.dumps(connection))
     return house
+
+
+class Person:
+    """Sits at Airflow's REST API and answers what is asked, from a thread, while a DAG runs in this process."""
+
+    def __init__(self, client: TestClient) -> None:
+        self.client = client
+        self.asked: list[dict[str, Any]] = []
+
+    def answers(self, option: str, *, note: str = "", first: Any = None) -> threading.Thread:
+        """Answer the next question.
+
+        :param first: what happens between the question and the answer.
+        """
+        thread = threading.Thread(target=self._answer, args=(option, note, first))
+        thread.start()
+        return thread
+
+    def _answer(self, option: str, note: str, first: Any) -> None:
+        known, end = len(self.asked), time.monotonic() + 60
+        while time.monotonic() < end and len(self.asked) == known:
+            found = self.client.get("/api/v2/dags/~/dagRuns/~/hitlDetails", params={"response_received": False}).json()
+            for detail in found["hitl_details"]:
+                self.asked.append(detail)
+                if first:
+                    first()
+                task = detail["task_instance"]
+                place = f"dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}"
+                answer = {"chosen_options": [option], "params_input": {"note": note}}
+                self.client.patch(f"/api/v2/{place}/{task['map_index']}/hitlDetails", json=answer).raise_for_status()
+            time.sleep(0.2)
+
+
+@pytest.fixture
+def person(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
+    from airflow.api_fastapi.app import create_app
+
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
+    with TestClient(create_app(apps="core"), base_url="http://testserver") as client:
+        client.headers["Authorization"] = f"Bearer {client.get('/auth/token').json()['access_token']}"
+        yield Person(client)
+
+
+@pytest.fixture
+def bench(house: House) -> Bench:
+    inbox = house.folder / "inbox"
+    inbox.mkdir()
+    bench = Bench(house.platform, inbox)
+    bench.deliver(small_frame())
+    return bench

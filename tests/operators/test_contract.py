@@ -11,13 +11,17 @@ from airflow.sdk import BaseOperator
 
 from airflow_mlops import operators, sensors
 from airflow_mlops.core import (
+    approve,
     data,
+    deploy,
     evaluate,
     export,
     gate,
     leakage,
     monitor,
     promote,
+    retrain,
+    rollout,
     serving,
     split,
     train,
@@ -25,6 +29,7 @@ from airflow_mlops.core import (
     validate,
 )
 from airflow_mlops.operators._base import StepOperator
+from airflow_mlops.operators._notify import Notifying
 
 pytestmark = pytest.mark.airflow
 
@@ -32,7 +37,24 @@ CLASSES = [
     *(getattr(operators, name) for name in operators.__all__),
     *(getattr(sensors, name) for name in sensors.__all__),
 ]
-STAGES = (data, validate, split, leakage, tune, train, evaluate, export, serving, gate, promote, monitor)
+STAGES = (
+    data,
+    validate,
+    split,
+    leakage,
+    tune,
+    train,
+    evaluate,
+    export,
+    serving,
+    gate,
+    approve,
+    deploy,
+    rollout,
+    promote,
+    monitor,
+    retrain,
+)
 TYPED = {"poke_interval": 7.0}
 
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
@@ -41,7 +63,7 @@ every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name
 def _own_parameters(cls: type[BaseOperator]) -> list[inspect.Parameter]:
     kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     parameters = {}
-    for base in (cls, StepOperator) if issubclass(cls, StepOperator) else (cls,):
+    for base in [cls, *(each for each in (Notifying, StepOperator) if issubclass(cls, each))]:
         parameters |= {
             name: each for name, each in inspect.signature(base.__init__).parameters.items() if name != "self"
         }

@@ -171,6 +171,24 @@ def test_the_tasks_follow_the_flow_and_nothing_is_trained_before_the_validation(
     }
 
 
+@pytest.mark.parametrize(
+    ("settings", "only_undecided"),
+    [
+        ({"promotion": {"approval": "required", "approvers": ["ada"], "approval_timeout": "PT12H"}}, False),
+        ({"gate": {"metrics": {"mean_absolute_error": {}}, "on_inconclusive": "ask"}}, True),
+    ],
+)
+def test_a_person_is_asked_between_the_registration_and_the_promotion(settings: dict[str, Any], only_undecided: bool):
+    dag = _small(**settings).dag()
+    approve, promote = dag.get_task("approve"), dag.get_task("promote")
+    assert "register" in approve.upstream_task_ids
+    assert "approve" in promote.upstream_task_ids
+    assert (approve.only_undecided, promote.needs_approval) == (only_undecided, not only_undecided)
+    if not only_undecided:
+        assert approve.assigned_users == [{"id": "ada", "name": "ada"}]
+        assert approve.response_timeout == timedelta(hours=12)
+
+
 def test_settings_of_the_dag_win_over_the_defaults():
     dag = _small().dag(dag_id="mine", tags=["mine"], default_args={"retries": 7}, mlflow_conn_id="ignored")
     assert (dag.dag_id, dag.tags) == ("mine", {"mine"})

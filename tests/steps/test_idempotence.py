@@ -9,9 +9,10 @@ from airflow_mlops.steps.data import snapshot_dataset
 from airflow_mlops.steps.evaluate import evaluate_model
 from airflow_mlops.steps.gate import bless_model
 from airflow_mlops.steps.ledger import read_decisions
-from airflow_mlops.steps.monitor import check_drift, decide_retrain
+from airflow_mlops.steps.monitor import check_drift
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
+from airflow_mlops.steps.retrain import decide_retrain
 from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.train import train_model
 from airflow_mlops.steps.validate import validate_dataset

@@ -5,12 +5,14 @@ from __future__ import annotations
 from airflow_mlops.adapters.duckdb_engine.counts import count_columns
 from airflow_mlops.adapters.duckdb_engine.features import feature_rows
 from airflow_mlops.adapters.duckdb_engine.files import TypesWidenedError, format_of, scan_source
+from airflow_mlops.adapters.duckdb_engine.inference import count_sides
 from airflow_mlops.adapters.duckdb_engine.partitions import files_in_window
 from airflow_mlops.adapters.duckdb_engine.profile import examples_that_are_not, profile_columns, time_range
 
 __all__ = [
     "TypesWidenedError",
     "count_columns",
+    "count_sides",
     "examples_that_are_not",
     "feature_rows",
     "files_in_window",
