@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops._version import __version__
 
 if TYPE_CHECKING:
+    from airflow_mlops.assets import model_asset
+    from airflow_mlops.pipelines.batch_scoring import BatchScoring
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
     from airflow_mlops.specs import (
         AthenaSpec,
+        BatchScoringSpec,
         Choices,
         CommandRunner,
         CsvSpec,
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
         NewDataTrigger,
         NotificationSpec,
         PolicySpec,
+        PredictionSpec,
         PromotionSpec,
         PythonRunner,
         RetrainPolicy,
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
         ServingSpec,
         SliceRules,
         SplitSpec,
+        TableOutput,
         Thresholds,
         TrainingSpec,
         TuningSpec,
@@ -44,6 +49,8 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "AthenaSpec": "airflow_mlops.specs",
+    "BatchScoring": "airflow_mlops.pipelines.batch_scoring",
+    "BatchScoringSpec": "airflow_mlops.specs",
     "CommandRunner": "airflow_mlops.specs",
     "Choices": "airflow_mlops.specs",
     "ContinuousTraining": "airflow_mlops.pipelines.continuous_training",
@@ -61,6 +68,7 @@ _LAZY = {
     "NewDataTrigger": "airflow_mlops.specs",
     "NotificationSpec": "airflow_mlops.specs",
     "PolicySpec": "airflow_mlops.specs",
+    "PredictionSpec": "airflow_mlops.specs",
     "PromotionSpec": "airflow_mlops.specs",
     "PythonRunner": "airflow_mlops.specs",
     "RetrainPolicy": "airflow_mlops.specs",
@@ -70,14 +78,18 @@ _LAZY = {
     "ServingSpec": "airflow_mlops.specs",
     "SliceRules": "airflow_mlops.specs",
     "SplitSpec": "airflow_mlops.specs",
+    "TableOutput": "airflow_mlops.specs",
     "Thresholds": "airflow_mlops.specs",
     "TrainingSpec": "airflow_mlops.specs",
     "TuningSpec": "airflow_mlops.specs",
     "ValidationSpec": "airflow_mlops.specs",
+    "model_asset": "airflow_mlops.assets",
 }
 
 __all__ = [
     "AthenaSpec",
+    "BatchScoring",
+    "BatchScoringSpec",
     "Choices",
     "CommandRunner",
     "ContinuousTraining",
@@ -95,6 +107,7 @@ __all__ = [
     "NewDataTrigger",
     "NotificationSpec",
     "PolicySpec",
+    "PredictionSpec",
     "PromotionSpec",
     "PythonRunner",
     "RetrainPolicy",
@@ -104,11 +117,13 @@ __all__ = [
     "ServingSpec",
     "SliceRules",
     "SplitSpec",
+    "TableOutput",
     "Thresholds",
     "TrainingSpec",
     "TuningSpec",
     "ValidationSpec",
     "__version__",
+    "model_asset",
 ]
 
 

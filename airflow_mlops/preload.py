@@ -34,6 +34,7 @@ HEAVY_MODULES = (
     "airflow_mlops.steps.evaluate",
     "airflow_mlops.steps.card",
     "airflow_mlops.steps.pipeline",
+    "airflow_mlops.steps.predict",
     "airflow_mlops.steps.runner",
     "airflow_mlops.steps.train",
     "airflow_mlops.steps.tune",

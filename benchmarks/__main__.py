@@ -6,16 +6,31 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import evaluate, gate_errors, parse, profile, run_overhead, snapshot, train, validation
+from benchmarks import (
+    batch_predict,
+    evaluate,
+    gate_errors,
+    parse,
+    profile,
+    promotion,
+    run_overhead,
+    snapshot,
+    train,
+    validation,
+)
 from benchmarks.entry import RESULTS, Entry, write
 
 BENCHMARKS: dict[str, Callable[[], Entry]] = {
+    "batch_predict_memory_growth": batch_predict.measure_memory_growth,
+    "batch_predict_speed": batch_predict.measure_speed,
     "bootstrap_speedup": evaluate.measure_speedup,
     "evaluate": evaluate.measure,
     "gate_false_blessing": gate_errors.measure_false_blessing,
     "gate_power": gate_errors.measure_power,
     "parse": parse.measure,
     "profile": profile.measure,
+    "promotion": promotion.measure,
+    "promotion_blind": promotion.measure_blind,
     "run_overhead_s_per_task": run_overhead.measure,
     "snapshot_csv": snapshot.measure_csv,
     "snapshot_memory_growth": snapshot.measure_memory_growth,

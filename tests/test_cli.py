@@ -78,6 +78,18 @@ def first_run(shell: Shell, stage: Stage) -> tuple[int, str, str]:
     return said
 
 
+def _run_twice(shell: Shell) -> None:
+    shell.write()
+    shell.run("--param", "alpha=50")
+    shell.run()
+
+
+@pytest.fixture
+def two_runs(shell: Shell, stage: Stage) -> None:
+    """Version 2 is champion, and version 1 was before."""
+    stage.after(shell, _run_twice)
+
+
 def test_a_run_says_what_was_decided_and_who_is_champion(first_run: tuple[int, str, str]):
     status, out, _ = first_run
     assert status == 0
@@ -97,9 +109,8 @@ def test_a_run_with_nothing_new_says_so_and_force_trains_all_the_same(shell: She
     assert "small: challenger REJECTED." in out
 
 
+@pytest.mark.usefixtures("two_runs")
 def test_the_history_lists_who_was_champion_and_why(shell: Shell):
-    shell.run("--param", "alpha=50")
-    shell.run()
     status, out, err = shell.on_storage("history", "small")
     assert (status, err) == (0, "")
     first, second = out.splitlines()
@@ -301,6 +312,42 @@ def test_the_model_card_of_a_version_is_printed(shell: Shell):
     assert status == 0
     assert out.startswith("# Model card: small, version 1\n\n**What it is for:**")
     assert shell.on_mlflow("card", "models:/small/2")[0] == 1
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_a_version_is_marked_verified_and_its_history_says_so(shell: Shell):
+    status, out, err = shell.on_mlflow("mark", "small", "1", "--reason", "it leaked")
+    assert (status, out) == (0, "small: v1 is unhealthy, v2 serves.\n"), err
+    status, out, _ = shell.on_mlflow("mark", "small", "2", "--reason", "it leaked, too")
+    assert status == 0
+    assert out.splitlines()[1] == ("It is the champion and serves on. Roll it back: trigger the DAG small_rollback.")
+    status, out, err = shell.on_mlflow("mark", "small", "1", "--reason", "again")
+    assert (status, out) == (1, "")
+    assert "small v1 not marked: it is marked as unhealthy (entry 3: it leaked). Nothing was changed." in err
+    status, out, _ = shell.on_storage("history", "small")
+    assert "  mark      v1 is unhealthy, v2 serves  " in out.splitlines()[2]
+    status, out, err = shell.on_mlflow("verify", "small")
+    assert status == 0, err
+    assert out.splitlines()[0] == ("ok   journal: 4 entries without a gap, each with the digest of the one before.")
+    assert {line[:3] for line in out.splitlines()} == {"ok "}
+    (shell.folder / "storage" / "journals" / "small" / "000004.json").unlink()
+    status, out, err = shell.on_mlflow("verify", "small")
+    assert status == 1
+    (line,) = [line for line in out.splitlines() if not line.startswith("ok ")]
+    assert line.startswith("BAD  last entry: small: the journal has 3 entries, but MLflow knows of entry 4")
+    assert "IntegrityError: small: 1 of 13 checks failed: 'last entry'. Nothing was changed." in err
+
+
+def test_a_journal_may_be_kept_elsewhere(shell: Shell):
+    elsewhere = str(shell.folder / "journals of ours")
+    shell.run("--journal-root", elsewhere)
+    assert not (shell.folder / "storage" / "journals").exists()
+    status, out, _ = shell.on_storage("history", "small", "--journal-root", elsewhere)
+    assert (status, len(out.splitlines())) == (0, 1)
+    assert shell.on_mlflow("verify", "small", "--journal-root", elsewhere)[0] == 0
+    status, out, _ = shell.on_mlflow("verify", "small")
+    assert status == 1
+    assert out.startswith("BAD  journal: There is none for 'small'")
 
 
 @pytest.mark.usefixtures("first_run")

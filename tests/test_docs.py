@@ -46,6 +46,19 @@ def test_the_tutorials_script_makes_a_champion_and_its_successor(tmp_path: Path)
 
 
 @pytest.mark.airflow
+def test_the_batch_scorings_on_their_page_build_their_dags(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "howto" / "batch-scoring.md").read_text()
+    blocks = re.findall(r"^```(yaml|python)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert [language for language, _ in blocks] == ["yaml", "python", "python"]
+    settings, declared, by_hand = (code for _, code in blocks)
+    (tmp_path / "churn_scoring.yaml").write_text(settings)
+    made: dict[str, Any] = {}
+    exec(declared.replace("/opt/airflow/include", str(tmp_path)) + by_hand, made)
+    assert made["dag"].task_ids == ["snapshot", "validate", "predict"]
+    assert made["by_hand"].task_ids == ["snapshot", "predict"]
+
+
+@pytest.mark.airflow
 def test_the_readmes_pipeline_builds_its_dag_and_runs(
     tmp_path: Path, mlflow_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

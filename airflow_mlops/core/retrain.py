@@ -76,7 +76,7 @@ def decide_retraining(
         return False, (f"{brake} Set force to train all the same.", *shifts)
     if champion_version is None:
         return True, ("Cold start: there is no champion yet.",)
-    if policy.on == "new_data":
+    if policy.when == "new_data":
         return True, (f"Data, code or parameters changed since v{champion_version}.", *shifts)
     if last and recipe_digest and last.recipe_digest != recipe_digest:
         return True, (f"Code or parameters changed since the training of {last.at:%Y-%m-%d %H:%M}.", *shifts)

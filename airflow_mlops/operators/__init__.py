@@ -7,6 +7,7 @@ from airflow_mlops.operators.data import PruneSnapshotsOperator, SnapshotDataset
 from airflow_mlops.operators.evaluate import BlessModelOperator, EvaluateModelOperator
 from airflow_mlops.operators.export import ExportModelOperator
 from airflow_mlops.operators.monitor import DriftCheckOperator
+from airflow_mlops.operators.predict import BatchPredictOperator
 from airflow_mlops.operators.promote import PromoteModelOperator, RegisterModelOperator, RollbackModelOperator
 from airflow_mlops.operators.retrain import DecideRetrainOperator
 from airflow_mlops.operators.rollout import CanaryAnalysisOperator, DeployModelOperator
@@ -18,6 +19,7 @@ from airflow_mlops.operators.validate import ValidateDataOperator
 
 __all__ = [
     "ApprovePromotionOperator",
+    "BatchPredictOperator",
     "BlessModelOperator",
     "CanaryAnalysisOperator",
     "CheckLeakageOperator",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
-from airflow_mlops.operators._base import Document, ReportLink, StepOperator
+from airflow_mlops.operators._base import Document, ReportLink, StepOperator, pipeline_run
 from airflow_mlops.operators._notify import Notifying
 from airflow_mlops.specs.rollout import RolloutSpec
 
@@ -137,7 +137,7 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
             return
         if value.verdict is RolloutVerdict.WATCHED:
             self._sleep_until(value.look + 1)
-        take_back(value, ModelVersion.from_dict(self.version), platform=self.platform())
+        take_back(value, ModelVersion.from_dict(self.version), platform=self.platform(), run=pipeline_run(context))
         self.notify(tell_rollout(value, url=self.report_link), context)
         self.skip_the_rest(context, str(value))
 

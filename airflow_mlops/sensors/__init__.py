@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from airflow_mlops.sensors.data import NewDataSensor
+from airflow_mlops.sensors.model import ModelVersionSensor
 
-__all__ = ["NewDataSensor"]
+__all__ = ["ModelVersionSensor", "NewDataSensor"]

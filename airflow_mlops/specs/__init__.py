@@ -10,6 +10,7 @@ from airflow_mlops.specs.inference import InferenceLogSpec
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
 from airflow_mlops.specs.notify import NotificationSpec
 from airflow_mlops.specs.pipeline import PipelineSpec
+from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec, TableOutput
 from airflow_mlops.specs.promote import PromotionSpec
 from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.specs.rollout import RolloutSpec
@@ -22,6 +23,7 @@ from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
     "AthenaSpec",
+    "BatchScoringSpec",
     "Choices",
     "CommandRunner",
     "CsvSpec",
@@ -41,6 +43,7 @@ __all__ = [
     "NotificationSpec",
     "PipelineSpec",
     "PolicySpec",
+    "PredictionSpec",
     "PromotionSpec",
     "PythonRunner",
     "RetrainPolicy",
@@ -50,6 +53,7 @@ __all__ = [
     "ServingSpec",
     "SliceRules",
     "SplitSpec",
+    "TableOutput",
     "Thresholds",
     "TrainingSpec",
     "TuningSpec",

@@ -18,7 +18,7 @@ class RetrainPolicy(Spec):
     A person's *force*, a first version, and changed code or parameters are always enough; what is broken, or was
     brought to an end before, never is.
 
-    :param on: ``new_data`` trains on whatever data is new; ``evidence`` wants it to have drifted, or the champion to
+    :param when: ``new_data`` trains on whatever data is new; ``evidence`` wants it to have drifted, or the champion to
         have become worse, in ``alarms`` of the last ``of`` runs.
     :param alarms: how many of the last ``of`` runs must have had the same alarm. A training begins the count anew.
     :param of: see ``alarms``.
@@ -27,7 +27,7 @@ class RetrainPolicy(Spec):
     :param max_per_week: trainings in seven days, beyond which nothing but force trains again; ``None``: no limit.
     """
 
-    on: Literal["new_data", "evidence"] = "new_data"
+    when: Literal["new_data", "evidence"] = "new_data"
     alarms: int = Field(default=1, ge=1)
     of: int = Field(default=1, ge=1)
     max_age: timedelta | None = Field(default=None, gt=timedelta())
@@ -43,8 +43,8 @@ class RetrainPolicy(Spec):
     def _can_be_met(self) -> Self:
         if self.alarms > self.of:
             raise ValueError(f"alarms {self.alarms} of {self.of} runs can never be; raise `of`")
-        if self.on == "new_data" and (self.of > 1 or self.max_age):
+        if self.when == "new_data" and (self.of > 1 or self.max_age):
             raise ValueError(
-                "`alarms`, `of` and `max_age` are for `on: evidence`; with new_data nothing waits for them"
+                "`alarms`, `of` and `max_age` are for `when: evidence`; with new_data nothing waits for them"
             )
         return self

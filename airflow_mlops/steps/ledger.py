@@ -21,7 +21,7 @@ _KINDS: dict[str, type[Decision]] = {kind.__name__: kind for kind in (RetrainDec
 def append_decision(decision: Decision, *, storage: Storage) -> None:
     """Write a decision to the ledger of its model, after all that are there."""
     ledger = _ledger(decision.model_name, storage)
-    number = len(ledger.entries()) + 1
+    number = len(ledger) + 1
     while not ledger.append(decision.to_dict(), number=number):
         number += 1
 

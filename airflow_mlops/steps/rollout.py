@@ -9,13 +9,13 @@ from airflow_mlops.core.approve import Approval, require_approval
 from airflow_mlops.core.deploy import Deployment, DeploymentMode
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.promote import ModelVersion, champion_of, plan_promotion
-from airflow_mlops.core.rollout import RolloutReport, judge_rollout
+from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict, judge_rollout
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import PromotionConflictError
 from airflow_mlops.specs.rollout import RolloutSpec
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._targets import RolloutTarget, ServerTarget, end_rollout
-from airflow_mlops.steps.promote import current_champion, read_journal
+from airflow_mlops.steps.promote import current_champion, mark_unhealthy, read_journal
 from airflow_mlops.steps.rollout_page import rollout_page
 
 __all__ = ["RolloutTarget", "ServerTarget", "end_rollout", "look_at_rollout", "start_rollout", "take_back"]
@@ -126,7 +126,12 @@ def look_at_rollout(
     return report
 
 
-def take_back(report: RolloutReport, version: ModelVersion, *, platform: Platform) -> None:
-    """End the rollout of a version that does harm, or of which nothing could be told."""
+def take_back(report: RolloutReport, version: ModelVersion, *, platform: Platform, run: PipelineRun) -> None:
+    """End the rollout of a version that does harm, or of which nothing could be told.
+
+    The journal keeps the reasons of what does harm, and that it is unhealthy.
+    """
     end_rollout(report.model_name, challenger_version=version.model_version, storage=platform.storage)
+    if report.verdict is RolloutVerdict.UNHEALTHY:
+        mark_unhealthy(version.model_name, version.model_version, reason=str(report), platform=platform, run=run)
     platform.mlflow.set_tags(version.run_id, {"mlops.outcome": report.verdict})

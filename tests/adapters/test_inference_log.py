@@ -79,3 +79,22 @@ def test_a_storage_that_cannot_be_written_is_said(tmp_path):
     with pytest.raises(UnavailableError, match=r"The inference log at .* can't be written"):
         InferenceLog(tmp_path / "log").write(rows(), at=AT)
     assert os.listdir(tmp_path) == ["log"]
+
+
+def test_a_log_takes_in_another_one_file_by_file_and_does_so_once(tmp_path):
+    staged, log = InferenceLog(tmp_path / "staged", writer="batch"), InferenceLog(tmp_path / "log")
+    for _ in range(2):
+        staged.write(rows(), at=AT)
+    assert log.adopt(staged.folder) == 2
+    assert log.adopt(staged.folder) == 0
+    assert log.adopt(tmp_path / "nowhere") == 0
+    assert ds.dataset(log.folder, partitioning="hive").count_rows() == 4
+
+
+def test_a_log_that_can_not_be_written_leaves_the_other_where_it_is(tmp_path):
+    staged = InferenceLog(tmp_path / "staged")
+    path = staged.write(rows(), at=AT)
+    (tmp_path / "log").write_text("no folder")
+    with pytest.raises(UnavailableError, match=r"The inference log at .* can't be written"):
+        InferenceLog(tmp_path / "log").adopt(staged.folder)
+    assert path.exists()

@@ -51,11 +51,11 @@ def test_unchanged_data_code_and_parameters_do_not_train_again_unless_forced(cas
 
 def test_a_decision_keeps_what_the_checks_found_whether_it_is_yes_or_no():
     assert decide(shifts=("x moved",))[1][-1] == "x moved"
-    assert decide(RetrainPolicy(on="evidence"), evidence=STABLE, shifts=("x moved",))[1][-1] == "x moved"
+    assert decide(RetrainPolicy(when="evidence"), evidence=STABLE, shifts=("x moved",))[1][-1] == "x moved"
 
 
 def test_by_evidence_new_data_alone_is_not_enough_and_an_alarm_is():
-    policy = RetrainPolicy(on="evidence")
+    policy = RetrainPolicy(when="evidence")
     assert decide(policy, evidence=STABLE) == (
         False,
         ("The evidence does not ask for it (drift STABLE), retraining.alarms 1 of 1.",),
@@ -71,7 +71,7 @@ def test_by_evidence_new_data_alone_is_not_enough_and_an_alarm_is():
 
 
 def test_n_of_m_counts_one_kind_of_alarm_since_the_last_training():
-    policy = RetrainPolicy(on="evidence", alarms=2, of=3)
+    policy = RetrainPolicy(when="evidence", alarms=2, of=3)
     moved, still = (entry(2, trained=False, **DRIFTED), entry(1, trained=False, **STABLE))
     assert not decide(policy, evidence=DRIFTED)[0]
     should_retrain, (reason,) = decide(policy, evidence=DRIFTED, history=[moved, still])
@@ -83,7 +83,7 @@ def test_n_of_m_counts_one_kind_of_alarm_since_the_last_training():
 
 
 def test_a_champion_grows_too_old_and_other_code_is_a_reason_of_its_own():
-    policy = RetrainPolicy(on="evidence", max_age=timedelta(days=30))
+    policy = RetrainPolicy(when="evidence", max_age=timedelta(days=30))
     assert not decide(policy, evidence=STABLE, history=[entry(29, trained=True)])[0]
     should_retrain, (reason,) = decide(policy, evidence=STABLE, history=[entry(30, trained=True)])
     assert should_retrain
@@ -111,9 +111,9 @@ def test_cooldown_and_budget_hold_back_all_but_a_person():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"on": "evidence", "alarms": 3, "of": 2}, "alarms 3 of 2 runs can never be"),
-        ({"of": 2}, "are for `on: evidence`"),
-        ({"max_age": "P30D"}, "are for `on: evidence`"),
+        ({"when": "evidence", "alarms": 3, "of": 2}, "alarms 3 of 2 runs can never be"),
+        ({"of": 2}, "are for `when: evidence`"),
+        ({"max_age": "P30D"}, "are for `when: evidence`"),
         ({"cooldown": 3600}, "cooldown"),
     ],
 )

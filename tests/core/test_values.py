@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_mlops.core import (
     approve,
+    backtest,
     data,
     deploy,
     evaluate,
@@ -19,8 +20,10 @@ from airflow_mlops.core import (
     leakage,
     lineage,
     monitor,
+    predict,
     profile,
     promote,
+    registry,
     reproduce,
     retrain,
     rollout,
@@ -30,6 +33,7 @@ from airflow_mlops.core import (
     train,
     tune,
     validate,
+    verify,
 )
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import IntegrityError
@@ -79,6 +83,21 @@ SPLIT = split.DatasetSplit(
 )
 
 EXAMPLES: list[Value] = [
+    predict.PredictionBatch(
+        model_name="m",
+        model_version=3,
+        model_digest="sha256:2",
+        snapshot_digest="sha256:1",
+        uri="/predictions/m/1",
+        digest="sha256:4",
+        n_rows=3,
+        columns=COLUMNS,
+        key=("a",),
+        n_logged=2,
+        started_at=AT,
+        ended_at=AT,
+        report_uri="reports/p/r/predictions_m.html",
+    ),
     PipelineRun(pipeline="p", run_id="r", trigger="scheduled", actor="ada"),
     deploy.Deployment(
         model_name="m",
@@ -271,6 +290,27 @@ EXAMPLES: list[Value] = [
         at=AT,
         key="sha256:7",
     ),
+    backtest.BacktestPoint(
+        track="policy",
+        at=AT,
+        until=AT,
+        error=None,
+        n_rows=0,
+        is_trained=True,
+        is_promoted=False,
+        outcome="REJECTED",
+        serves=AT,
+        seconds=1.5,
+    ),
+    backtest.BacktestReport(
+        model_name="m",
+        metric="accuracy",
+        since=AT,
+        until=AT,
+        every_seconds=60.0,
+        summaries=(backtest.summarise("never", ()),),
+        points=(),
+    ),
     rollout.RolloutReport(
         model_name="m",
         verdict=rollout.RolloutVerdict.WATCHED,
@@ -284,6 +324,32 @@ EXAMPLES: list[Value] = [
         look=1,
         n_looks=4,
         key="sha256:7",
+    ),
+    promote.PromotionRecord(
+        sequence=2,
+        action="mark_unhealthy",
+        model_name="m",
+        from_version=1,
+        to_version=3,
+        reason="it leaked",
+        actor="ada",
+        run_id="r",
+        at=AT,
+        key="sha256:8",
+    ),
+    registry.ChampionChange(
+        model_name="m",
+        model_version=3,
+        from_version=None,
+        action="promote",
+        reason="blessed",
+        sequence=1,
+        model_digest="sha256:2",
+        evidence_digest="sha256:4",
+        metrics={"accuracy": 0.9, "r2": float("-inf")},
+    ),
+    verify.VerificationReport(
+        model_name="m", checks=(verify.Check(subject="alias", is_good=False, found="points to nothing"),)
     ),
     approve.Approval(
         model_name="m",

@@ -19,6 +19,7 @@ from airflow_mlops.core import (
     gate,
     leakage,
     monitor,
+    predict,
     promote,
     retrain,
     rollout,
@@ -54,6 +55,7 @@ STAGES = (
     promote,
     monitor,
     retrain,
+    predict,
 )
 TYPED = {"poke_interval": 7.0}
 

@@ -101,11 +101,13 @@ def test_a_version_that_fails_is_taken_back_at_the_first_look_and_is_not_promote
     traffic(bench, at=deployment.since + timedelta(minutes=1), failing=0.3)
     report = look(bench, deployment, 1)
     assert report.verdict is RolloutVerdict.UNHEALTHY
-    take_back(report, tried.version, platform=bench.platform)
+    take_back(report, tried.version, platform=bench.platform, run=run_named("second"))
     assert read_deployment("small", storage=bench.platform.storage).challenger_version is None
     with pytest.raises(NotBlessedError, match=r"small v2 not promoted\. small v2 as canary: UNHEALTHY"):
         promote_model(tried.version, tried.blessing, platform=bench.platform, run=run_named("second"), canary=report)
-    assert [entry.to_version for entry in read_journal("small", storage=bench.platform.storage)] == [1]
+    promoted, marked = read_journal("small", storage=bench.platform.storage)
+    assert (promoted.to_version, marked.action, marked.from_version, marked.to_version) == (1, "mark_unhealthy", 2, 1)
+    assert marked.reason.startswith("small v2 as canary: UNHEALTHY. ")
 
 
 @pytest.mark.parametrize(("changes", "said"), [({"shift": 2.0}, "population stability"), ({"n": 150}, "min_requests")])
