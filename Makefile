@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.8
+# Also where the machine says otherwise: each process that a test starts would compile the libraries anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test lint unit integration docs bench lock secrets clean
 .DEFAULT_GOAL := help

@@ -133,3 +133,26 @@ class Bench:
 
     def run(self, run_id: str, spec: PipelineSpec | None = None, **options: Any) -> PipelineResult:
         return run_pipeline(spec or self.spec(), platform=self.platform, run=run_named(run_id), **options)
+
+
+# Steps to a state that many tests begin in: see ``tests.stage``.
+
+
+def deliver(bench: Bench) -> None:
+    bench.deliver(small_frame())
+
+
+def run_first(bench: Bench) -> PipelineResult:
+    return bench.run("first")
+
+
+def hold_first(bench: Bench) -> PipelineResult:
+    return bench.run("first", bench.spec(promotion={"policy": "hold"}))
+
+
+def promote_first(bench: Bench) -> None:
+    assert bench.run("first", params={"alpha": 50.0}).promotion is not None
+
+
+def promote_second(bench: Bench) -> None:
+    assert bench.run("second").promotion is not None

@@ -16,12 +16,13 @@ from airflow_mlops.steps.retrain import decide_retrain
 from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.train import train_model
 from airflow_mlops.steps.validate import validate_dataset
-from tests.steps.cases import Bench, left_by, run_named, runs_by_status, small_frame
+from tests.stage import Stage
+from tests.steps.cases import Bench, deliver, left_by, run_first, run_named, runs_by_status, small_frame
 
 
 @pytest.fixture
-def first(delivered: Bench) -> PipelineResult:
-    return delivered.run("first")
+def first(delivered: Bench, stage: Stage) -> PipelineResult:
+    return stage.after(delivered, deliver, run_first)
 
 
 def _snapshots(bench: Bench) -> list[str]:

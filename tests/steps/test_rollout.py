@@ -20,7 +20,8 @@ from airflow_mlops.steps.deploy import read_deployment
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import promote_model, read_journal
 from airflow_mlops.steps.rollout import look_at_rollout, start_rollout, take_back
-from tests.steps.cases import Bench, run_named
+from tests.stage import Stage
+from tests.steps.cases import Bench, deliver, run_named
 
 ROLLOUT = RolloutSpec(window=timedelta(hours=1), looks=2, min_requests=100, max_error_rate_increase=0.05)
 LENIENT = {"metrics": {"mean_absolute_error": {"change_threshold": 0.5}}, "cold_start": True}
@@ -31,13 +32,18 @@ def bench(delivered: Bench) -> Bench:
     return delivered
 
 
-@pytest.fixture
-def tried(bench: Bench) -> PipelineResult:
-    """A champion, and a second version that is blessed and held because it is to be tried."""
+def _try(bench: Bench) -> PipelineResult:
     assert bench.run("first").promotion
     spec = bench.spec(gate=LENIENT, rollout=ROLLOUT.model_dump(mode="json"))
     result = bench.run("second", spec, force=True, params={"alpha": 0.3})
     assert (result.version.model_version, result.promotion) == (2, None)
+    return result
+
+
+@pytest.fixture
+def tried(bench: Bench, stage: Stage) -> PipelineResult:
+    """A champion, and a second version that is blessed and held because it is to be tried."""
+    result: PipelineResult = stage.after(bench, deliver, _try)
     return result
 
 
