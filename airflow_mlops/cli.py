@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
+from airflow_mlops import cli_serving
 from airflow_mlops._version import __version__
 from airflow_mlops.errors import MlopsError, SpecError
 
@@ -265,6 +266,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     suite.add_argument("--size-factor", type=float, default=10.0, help="times more rows, or fewer (default: 10)")
     suite.set_defaults(command=_suite)
+
+    cli_serving.add_commands(commands, root, tracking)
 
     schema = commands.add_parser("schema", help="print the JSON Schema of a pipeline's YAML file, for editors")
     schema.add_argument("--indent", type=int, default=2)

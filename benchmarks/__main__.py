@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import evaluate, gate_errors, parse, profile, run_overhead, snapshot, train, validation
+from benchmarks import evaluate, gate_errors, parse, profile, run_overhead, server, snapshot, train, validation
 from benchmarks.entry import RESULTS, Entry, write
 
 BENCHMARKS: dict[str, Callable[[], Entry]] = {
@@ -17,6 +17,8 @@ BENCHMARKS: dict[str, Callable[[], Entry]] = {
     "parse": parse.measure,
     "profile": profile.measure,
     "run_overhead_s_per_task": run_overhead.measure,
+    "server_p95": server.measure_p95,
+    "server_throughput": server.measure_throughput,
     "snapshot_csv": snapshot.measure_csv,
     "snapshot_memory_growth": snapshot.measure_memory_growth,
     "snapshot_parquet": snapshot.measure_parquet,

@@ -11,6 +11,7 @@ from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, Schedule
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
 from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
+from airflow_mlops.specs.server import ServerSpec
 from airflow_mlops.specs.serving import ServingCheckSpec
 from airflow_mlops.specs.split import LeakageSpec, SplitSpec
 from airflow_mlops.specs.train import EarlyStoppingSpec, TrainingSpec
@@ -40,6 +41,7 @@ __all__ = [
     "PromotionSpec",
     "PythonRunner",
     "ScheduleTrigger",
+    "ServerSpec",
     "ServingCheckSpec",
     "ServingSpec",
     "SliceRules",
