@@ -81,7 +81,7 @@ def _train(root: Path) -> list[bytes]:
         "data": {"path": str(file)},
         "validation": {"expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "y"}}]},
         "split": {"method": "random"},
-        "training": {"target": "y", "estimator": "sklearn.ensemble.HistGradientBoostingClassifier"},
+        "training": {"target": "y", "estimator": "sklearn.linear_model.LogisticRegression"},
         "gate": {"metrics": {"accuracy": {"value_threshold": 0.0}}, "cold_start": True},
         "serving": None,
     }

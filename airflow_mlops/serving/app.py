@@ -17,6 +17,7 @@ from typing import Any
 from airflow_mlops._version import __version__
 from airflow_mlops.adapters.mlflow_scoring import MLFLOW_VERSION, Reply, refusal
 from airflow_mlops.adapters.server_metrics import ServerMetrics
+from airflow_mlops.adapters.threads import limited_threads
 from airflow_mlops.serving.models import ServedModel
 from airflow_mlops.serving.scoring import Request, Scoring
 from airflow_mlops.serving.watcher import Watcher
@@ -57,7 +58,8 @@ class App:
         self._token = token.encode()
         self._max_bytes = int(spec.max_body_mb * 1_000_000)
         self._slots = threading.Semaphore(spec.max_concurrent)
-        self._threads = ThreadPoolExecutor(spec.threads, thread_name_prefix="scoring")
+        # Requests are computed beside each other, so that each of them is computed by one thread.
+        self._threads = ThreadPoolExecutor(spec.threads, "scoring", initializer=limited_threads, initargs=(1,))
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
