@@ -68,6 +68,11 @@ class HttpServer:
                 signal.signal(number, handler)
             self._socket.close()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it accepts connections."""
+        return bool(self._server.started)
+
     def stop(self) -> None:
         """Have it end; from another thread."""
         self._server.should_exit = True

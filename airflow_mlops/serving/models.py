@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from airflow_mlops.adapters.mlflow_scoring import Scorer, invoke
 from airflow_mlops.core.deploy import Deployment
@@ -23,11 +27,13 @@ class ServedModel:
 
     :param loaded: the model itself.
     :param scorer: the same, asked as MLflow asks it.
+    :param said: ``(n_rows,)``, its predictions of the example that it was stored with; empty where there is none.
     """
 
     version: ModelVersion
     loaded: LoadedModel
     scorer: Scorer
+    said: NDArray[np.generic]
 
     @property
     def number(self) -> int:
@@ -61,17 +67,21 @@ def load_served(model_name: str, model_version: int, *, platform: Platform) -> S
     with platform.mlflow.downloaded(f"models:/{model_name}/{model_version}", version.model_digest) as folder:
         loaded = read_model(who, folder, version.model_digest, platform=platform)
         scorer = Scorer(folder, loaded.model)
+    said = _warm_up(who, scorer)
+    log.info("loaded: model_name=%s model_version=%d n_example_rows=%d", model_name, model_version, len(said))
+    return ServedModel(version, loaded, scorer, said)
+
+
+def _warm_up(who: str, scorer: Scorer) -> NDArray[np.generic]:
+    """Return the predictions of the example."""
+    said: list[NDArray[np.generic]] = [np.array([])]
+
+    def predict(data: Any, params: Any) -> NDArray[np.generic]:
+        said.append(scorer.score(data, params).predictions)
+        return said[-1]
+
     if scorer.example:
-        reply = invoke(
-            scorer.example,
-            "application/json",
-            scorer,
-            lambda data, params: scorer.score(data, params).predictions,
-            max_rows=len(scorer.example),
-        )
+        reply = invoke(scorer.example, "application/json", scorer, predict, max_rows=len(scorer.example))
         if reply.status != 200:
             raise ServingError(f"{who} can't answer the example that it was stored with: status {reply.status}.")
-    else:
-        log.warning("no example to warm up with: model_name=%s model_version=%d", model_name, model_version)
-    log.info("loaded: model_name=%s model_version=%d", model_name, model_version)
-    return ServedModel(version, loaded, scorer)
+    return said[-1]

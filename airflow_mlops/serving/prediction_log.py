@@ -109,7 +109,8 @@ def _table(group: Sequence[LoggedRows], redact: Sequence[str]) -> pa.Table:
     """Return the rows that one version scored in one role, as a table of the log."""
     frame = pd.concat([rows.frame for rows in group], ignore_index=True)
     model = group[0].model
-    predictions = scores = None
+    predictions: Any = pa.nulls(len(frame), pa.array(model.said).type)  # or no reader could join it to the others
+    scores = None
     if group[0].predictions is not None:
         predictions = np.concatenate([rows.predictions for rows in group if rows.predictions is not None])
         probabilities = model.loaded.scores(frame)  # asked here once for many, and not while somebody waits

@@ -77,6 +77,11 @@ class ModelServer:
             if not is_idle:
                 os._exit(0)  # Python would wait for a model that hangs
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it accepts connections."""
+        return self._http.is_running
+
     def stop(self) -> None:
         """Have it end; from another thread."""
         self._http.stop()
