@@ -100,6 +100,8 @@ class Scorer:
 def invoke(body: bytes, content_type: str, scorer: Scorer, predict: Predict, *, max_rows: int) -> Reply:
     """Answer a request as MLflow's scoring server does, errors included, but for the traces of its stack.
 
+    What makes MLflow's server fail with status 500 before a model is asked is the caller's error here: 400, or 415.
+
     :param scorer: whose signature says what the columns are.
     :param predict: is asked in place of the model.
     :param max_rows: beyond which a request is refused, with status 413.
@@ -113,6 +115,8 @@ def invoke(body: bytes, content_type: str, scorer: Scorer, predict: Predict, *, 
         error.json_kwargs.pop("stack_trace", None)
         text = error.serialize_as_json()
         return Reply(status=error.get_http_status_code(), media_type="application/json", body=text.encode())
+    except (ValueError, RecursionError) as error:  # Python's reader of JSON at numbers and depths that are absurd
+        return refusal(400, "BAD_REQUEST", f"The request can't be read: {type(error).__name__}.")
     return Reply(status=found.status, media_type=found.mimetype, body=found.response.encode())
 
 

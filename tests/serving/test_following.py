@@ -6,10 +6,8 @@ import http.client
 import shutil
 import threading
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import urlsplit
 
-import mlflow
 import pytest
 
 from airflow_mlops.adapters.mlflow import Mlflow
@@ -20,7 +18,7 @@ from airflow_mlops.steps.promote import rollback_model
 from tests.processes import wait_until
 from tests.serving.cases import FRAME, Stage, add_version, body_of, promote, request, request_on
 from tests.serving.models import STRANGER
-from tests.steps.cases import run_named
+from tests.steps.cases import damage, run_named
 
 ROW = body_of(FRAME.head(1))
 
@@ -111,12 +109,7 @@ def test_damaged_files_are_refused_and_the_old_version_goes_on(tmp_path, mlflow_
     promote(platform, first, None)
     watcher = watching(Stage(platform, "damaged"))
     promote(platform, second, 1)
-    mlflow.set_tracking_uri(platform.mlflow.tracking_uri)
-    folder = mlflow.artifacts.download_artifacts(
-        f"models:/{second.model_name}/2", tracking_uri=platform.mlflow.tracking_uri
-    )
-    file = Path(folder) / "model.skops"
-    file.write_bytes(file.read_bytes()[:-1])
+    damage(platform, "damaged", 2)
     watcher.look()
     assert champion(watcher) == 1
     assert "damaged v2 can't serve: " in watcher.problems[0]
