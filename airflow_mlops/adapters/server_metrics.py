@@ -27,6 +27,9 @@ class ServerMetrics:
             registry=self._registry,
             buckets=_BUCKETS,
         )
+        self._under_way = Gauge(
+            "mlops_requests_under_way", "Requests that are received or computed", registry=self._registry
+        )
         self._rows = self._counter("rows", "Rows that a version predicted, by its role", "version", "role")
         self._failed = self._counter("failed_rows", "Rows at which a version failed, by its role", "version", "role")
         self._logged = self._counter("logged_rows", "Rows that are in the inference log")
@@ -45,6 +48,10 @@ class ServerMetrics:
     def count_request(self, status: int) -> None:
         """Count an answer."""
         self._requests.labels(str(status)).inc()
+
+    def note_under_way(self, change: int) -> None:
+        """Note that a request has begun, or ended: 1 or -1."""
+        self._under_way.inc(change)
 
     def observe_seconds(self, seconds: float) -> None:
         """Note how long a request that was computed took."""

@@ -34,7 +34,6 @@ Send = Callable[[Message], Awaitable[None]]
 
 _METHODS = {"/invocations": "POST", "/ping": "GET", "/health": "GET", "/version": "GET", "/metrics": "GET"}
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
-_SOON = {"retry-after": "1"}
 
 
 class _RefusedError(Exception):
@@ -128,34 +127,36 @@ class App:
     async def _invoke(self, headers: Headers, receive: Receive) -> tuple[Reply, Mapping[str, str]]:
         """Have a request computed, if there is room for it; its slot is free once no thread computes it."""
         if not self._slots.acquire(blocking=False):
-            raise _RefusedError(
-                refusal(503, "TEMPORARILY_UNAVAILABLE", f"{self._spec.max_concurrent} requests are under way."), _SOON
-            )
+            raise _unavailable(f"{self._spec.max_concurrent} requests are under way.")
+        self._metrics.note_under_way(1)
         task: Future[Reply] | None = None
         try:
             body = await self._read_body(headers, receive)
             lineup = self._watcher.lineup
             if lineup is None:
-                raise _RefusedError(refusal(503, "TEMPORARILY_UNAVAILABLE", "No version serves yet."), _SOON)
+                raise _unavailable("No version serves yet.")
             content_type = headers.get(b"content-type", b"").decode("latin-1")
             request = Request(lineup=lineup, request_id=_request_id(headers), body=body, content_type=content_type)
             task = self._threads.submit(self._scoring.answer, request)
-            task.add_done_callback(lambda _: self._slots.release())
+            task.add_done_callback(lambda _: self._free_slot())
         finally:
             if task is None:
-                self._slots.release()
+                self._free_slot()
         reply = await self._wait(task)
         self._metrics.observe_seconds(time.perf_counter() - request.started)
         versions = ",".join(str(version) for version in sorted(request.versions))
         return reply, {"x-request-id": request.request_id, "x-mlops-model-version": versions}
+
+    def _free_slot(self) -> None:
+        self._metrics.note_under_way(-1)
+        self._slots.release()
 
     async def _wait(self, task: Future[Reply]) -> Reply:
         try:
             async with asyncio.timeout(self._spec.timeout_s):
                 return await asyncio.wrap_future(task)
         except TimeoutError:
-            message = f"It was not computed within {self._spec.timeout_s:g} s."
-            raise _RefusedError(refusal(503, "TEMPORARILY_UNAVAILABLE", message), _SOON) from None
+            raise _unavailable(f"It was not computed within {self._spec.timeout_s:g} s.") from None
         except Exception as error:  # MLflow's functions raise more than their own errors
             log.warning("request failed: error=%s", type(error).__name__)  # whose text may quote the rows
             return Reply(status=500, media_type="text/plain", body=b"Internal Server Error")
@@ -178,6 +179,10 @@ class App:
             late = refusal(408, "REQUEST_TIMEOUT", f"The body was not here within {self._spec.read_timeout_s:g} s.")
             raise _RefusedError(late, {"connection": "close"}) from None
         return b"".join(parts)
+
+
+def _unavailable(message: str) -> _RefusedError:
+    return _RefusedError(refusal(503, "TEMPORARILY_UNAVAILABLE", message), {"retry-after": "1"})
 
 
 def _described(model: ServedModel) -> dict[str, object]:

@@ -268,7 +268,7 @@ def test_what_is_under_way_at_the_end_is_answered_and_logged(stage: Stage):
         body = body_of(pd.DataFrame({"x": [0.7]}))
         slow = threading.Thread(target=lambda: answers.append(request(server.url, body)))
         slow.start()
-        wait_until(lambda: server._app._slots._value < 64)
+        wait_until(lambda: b"mlops_requests_under_way 1.0" in server.metrics.text(()))
         server.stop()
         slow.join()
     assert [answer.predictions for answer in answers] == [[0.7]]

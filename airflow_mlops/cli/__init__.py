@@ -10,8 +10,8 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from airflow_mlops import cli_serving
 from airflow_mlops._version import __version__
+from airflow_mlops.cli import serving
 from airflow_mlops.errors import MlopsError, SpecError
 
 __all__ = ["main"]
@@ -267,13 +267,9 @@ def _parser() -> argparse.ArgumentParser:
     suite.add_argument("--size-factor", type=float, default=10.0, help="times more rows, or fewer (default: 10)")
     suite.set_defaults(command=_suite)
 
-    cli_serving.add_commands(commands, root, tracking)
+    serving.add_commands(commands, root, tracking)
 
     schema = commands.add_parser("schema", help="print the JSON Schema of a pipeline's YAML file, for editors")
     schema.add_argument("--indent", type=int, default=2)
     schema.set_defaults(command=_schema)
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_mlops.core.deploy import Deployment
+    from airflow_mlops.steps import Platform
 
 __all__ = ["add_commands"]
 
@@ -41,18 +42,18 @@ def add_commands(
     serve.add_argument("--salt", default="", help="of the draw of those ids")
     serve.set_defaults(command=_serve)
 
+    export = commands.add_parser("export", parents=parents, help="write a version's file for those who embed it")
+    export.add_argument("model", metavar="MODEL", help="its champion; or models:/name/7")
+    export.add_argument("--format", choices=("onnx", "skops"), default="onnx", help="default: onnx")
+    export.add_argument("--out", required=True, metavar="FOLDER", help="a new one")
+    export.set_defaults(command=_export)
+
 
 def _serve(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.adapters.mlflow import Mlflow
-    from airflow_mlops.adapters.storage import Storage
     from airflow_mlops.serving.server import ModelServer
     from airflow_mlops.specs.inference import InferenceLogSpec
     from airflow_mlops.specs.server import ServerSpec
-    from airflow_mlops.steps import Platform
 
-    root = os.path.abspath(arguments.storage_root)
-    trusted = tuple(os.environ.get("AIRFLOW__MLOPS__TRUSTED_TYPES", "").replace(",", " ").split())
-    platform = Platform(Storage(root), Mlflow(arguments.tracking_uri or f"sqlite:///{root}/mlflow.db"), trusted)
     kept = {"sample_fraction": arguments.log_sample, "max_mb": arguments.log_max_mb, "redact": arguments.redact}
     settings = {name: value for name, value in vars(arguments).items() if name in ServerSpec.model_fields}
     spec = ServerSpec(
@@ -60,8 +61,8 @@ def _serve(arguments: argparse.Namespace) -> Iterator[str]:
         model_name=arguments.model,
         log=None if arguments.no_log else InferenceLogSpec(**kept),
     )
-    ModelServer(spec, platform=platform, initial=_initial_deployment(arguments)).run()
-    yield from ()
+    ModelServer(spec, platform=_platform(arguments), initial=_initial_deployment(arguments)).run()
+    yield from ()  # what it has to say is in its log
 
 
 def _initial_deployment(arguments: argparse.Namespace) -> Deployment:
@@ -78,3 +79,27 @@ def _initial_deployment(arguments: argparse.Namespace) -> Deployment:
         since=datetime.now(UTC),
         key="",
     )
+
+
+def _export(arguments: argparse.Namespace) -> Iterator[str]:
+    from pathlib import Path
+
+    from airflow_mlops.core.promote import CHAMPION
+    from airflow_mlops.steps.embed import embed_model
+
+    is_uri = arguments.model.startswith("models:/")
+    model_uri = arguments.model if is_uri else f"models:/{arguments.model}@{CHAMPION}"
+    platform = _platform(arguments)
+    platform.mlflow.check()
+    version = embed_model(model_uri, arguments.format, Path(arguments.out), platform=platform)
+    yield f"{arguments.out}: {version.model_name} v{version.model_version} as {arguments.format}; see its README.md."
+
+
+def _platform(arguments: argparse.Namespace) -> Platform:
+    from airflow_mlops.adapters.mlflow import Mlflow
+    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.steps import Platform
+
+    root = os.path.abspath(arguments.storage_root)
+    trusted = tuple(os.environ.get("AIRFLOW__MLOPS__TRUSTED_TYPES", "").replace(",", " ").split())
+    return Platform(Storage(root), Mlflow(arguments.tracking_uri or f"sqlite:///{root}/mlflow.db"), trusted)
