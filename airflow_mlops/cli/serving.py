@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_mlops.core.deploy import Deployment
+    from airflow_mlops.specs import ServerSpec
     from airflow_mlops.steps import Platform
 
-__all__ = ["add_commands"]
+__all__ = ["add_commands", "server_spec"]
 
 
 def add_commands(
@@ -51,18 +52,24 @@ def add_commands(
 
 def _serve(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.serving.server import ModelServer
+
+    spec, initial = server_spec(arguments), _initial_deployment(arguments)
+    ModelServer(spec, platform=_platform(arguments), initial=initial).run()
+    yield from ()  # what it has to say is in its log
+
+
+def server_spec(arguments: argparse.Namespace) -> ServerSpec:
+    """Return the settings that the arguments of ``serve`` say."""
     from airflow_mlops.specs.inference import InferenceLogSpec
     from airflow_mlops.specs.server import ServerSpec
 
     kept = {"sample_fraction": arguments.log_sample, "max_mb": arguments.log_max_mb, "redact": arguments.redact}
     settings = {name: value for name, value in vars(arguments).items() if name in ServerSpec.model_fields}
-    spec = ServerSpec(
+    return ServerSpec(
         **{name: value for name, value in settings.items() if value is not None},
         model_name=arguments.model,
         log=None if arguments.no_log else InferenceLogSpec(**kept),
     )
-    ModelServer(spec, platform=_platform(arguments), initial=_initial_deployment(arguments)).run()
-    yield from ()  # what it has to say is in its log
 
 
 def _initial_deployment(arguments: argparse.Namespace) -> Deployment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 import threading
 from dataclasses import replace
@@ -20,6 +21,7 @@ from tests.serving.cases import FRAME, Stage, add_version, body_of, promote, req
 from tests.serving.models import STRANGER
 from tests.steps.cases import damage, run_named
 
+N_SWAPS = int(os.environ.get("MLOPS_TEST_SWAPS", "50"))
 ROW = body_of(FRAME.head(1))
 
 
@@ -54,7 +56,7 @@ def test_a_server_waits_for_the_first_promotion_and_follows_the_journal(tmp_path
 
 
 def test_versions_are_swapped_under_load_without_a_failed_request_and_the_log_names_them_rightly(stage: Stage):
-    n_swaps, failures, wrong = 50, [], []
+    failures, wrong = [], []
     with stage.serving() as server:
         is_over = threading.Event()
 
@@ -71,7 +73,7 @@ def test_versions_are_swapped_under_load_without_a_failed_request_and_the_log_na
         clients = [threading.Thread(target=client) for _ in range(3)]
         for each in clients:
             each.start()
-        for number in range(n_swaps):
+        for number in range(N_SWAPS):
             stage.deploy(champion_version=2 - number % 2)
             server.watcher.look()
             assert server.watcher.problems == ()
