@@ -401,3 +401,25 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]):
         main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out.strip() == __version__
+
+
+def test_a_champions_file_is_written_for_those_who_embed_it(shell: Shell):
+    shell.run()
+    out = str(shell.folder / "embedded")
+    status, printed, _ = shell.on_mlflow("export", "small", "--format", "skops", "--out", out)
+    assert (status, printed) == (0, f"{out}: small v1 as skops; see its README.md.\n")
+    assert (shell.folder / "embedded" / "model.skops").exists()
+    assert shell.on_mlflow("export", "models:/small/1", "--out", str(shell.folder / "onnx"))[0] == 1
+    assert not (shell.folder / "onnx").exists()
+
+
+def test_a_server_that_others_reach_is_not_started_without_a_token(shell: Shell):
+    status, _, err = shell.on_mlflow("serve", "small", "--host", "0.0.0.0")
+    assert status == 1
+    assert "callers must show a token" in err
+
+
+def test_a_challenger_can_be_given_no_share_beyond_the_whole(shell: Shell):
+    status, _, err = shell.on_mlflow("serve", "small", "--challenger", "2", "--share", "1.5")
+    assert status == 1
+    assert "must be between 0 and 1, not 1.5" in err

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -38,18 +37,18 @@ def log_table(
     features: pa.Table,
     *,
     ids: Sequence[str] | pa.Array | pa.ChunkedArray,
-    request_id: str,
-    at: datetime,
+    request_id: str | Sequence[str],
+    at: datetime | Sequence[datetime],
     model_version: int,
     model_digest: str,
     role: Role,
     predictions: Any = None,
     scores: Any = None,
-    latency_ms: float | None = None,
-    error: str | None = None,
+    latency_ms: float | Sequence[float | None] | None = None,
+    error: str | Sequence[str] | None = None,
     redact: Sequence[str] = (),
 ) -> pa.Table:
-    """Return rows of the log: its own columns, then the features.
+    """Return rows of the log: its own columns, then the features. What may be a sequence is one value for each row.
 
     :param features: ``(n_rows, n_features)``.
     :param ids: ``(n_rows,)``.
@@ -60,7 +59,7 @@ def log_table(
     own: Mapping[InferenceColumn, Any] = {
         InferenceColumn.ID: ids,
         InferenceColumn.REQUEST_ID: request_id,
-        InferenceColumn.AT: at.astimezone(UTC),
+        InferenceColumn.AT: at.astimezone(UTC) if isinstance(at, datetime) else at,
         InferenceColumn.MODEL_VERSION: model_version,
         InferenceColumn.MODEL_DIGEST: model_digest,
         InferenceColumn.ROLE: role.value,
@@ -140,16 +139,18 @@ class InferenceLog:
         return len(files)
 
     def trim(self, max_bytes: int) -> list[str]:
-        """Remove the oldest days until the log is no larger than this, and return which; the newest day stays."""
-        days = sorted(path for path in self.folder.glob("date=*") if path.is_dir())
-        sizes = [sum(file.stat().st_size for file in day.glob("*.parquet")) for day in days]
+        """Remove the oldest files until the log is no larger than this, and return which; the newest file stays."""
+        files = sorted(((file, file.stat()) for file in self.folder.glob("date=*/*.parquet")), key=_age)
+        total = sum(stat.st_size for _, stat in files)
         removed = []
-        for day, size in zip(days[:-1], sizes[:-1], strict=True):
-            if sum(sizes) <= max_bytes:
+        for file, stat in files[:-1]:
+            if total <= max_bytes:
                 break
-            shutil.rmtree(day, ignore_errors=True)
-            sizes.remove(size)
-            removed.append(day.name)
+            file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the day has other files
+                file.parent.rmdir()
+            total -= stat.st_size
+            removed.append(file.relative_to(self.folder).as_posix())
         return removed
 
 
@@ -165,3 +166,8 @@ def _unavailable(path: Path, error: OSError) -> UnavailableError:
         f"The inference log at {path} can't be written: {error.strerror or error}. Check [mlops] storage_root, "
         f"its permissions and its free space."
     )
+
+
+def _age(found: tuple[Path, os.stat_result]) -> tuple[str, int, str]:
+    file, stat = found
+    return file.parent.name, stat.st_mtime_ns, file.name

@@ -12,9 +12,9 @@ with warnings.catch_warnings(action="ignore"):  # skops looks into every loaded 
 
 from airflow_mlops.errors import IntegrityError, UntrustedModelError, bounded
 
-__all__ = ["TRUSTED_TYPES", "check_types", "load_model", "types_to_trust"]
+__all__ = ["FILE", "TRUSTED_TYPES", "check_types", "load_model", "types_to_trust"]
 
-_FILE = "model.skops"
+FILE = "model.skops"
 
 TRUSTED_TYPES = frozenset(
     {
@@ -76,7 +76,7 @@ def load_model(folder: Path, trusted_types: Iterable[str] = ()) -> Any:
     """
     needed = check_types(folder, trusted_types)
     with _without_warnings():
-        return skops.io.load(folder / _FILE, trusted=needed)
+        return skops.io.load(folder / FILE, trusted=needed)
 
 
 def check_types(folder: Path, trusted_types: Iterable[str] = ()) -> list[str]:
@@ -85,10 +85,10 @@ def check_types(folder: Path, trusted_types: Iterable[str] = ()) -> list[str]:
     :raises UntrustedModelError: when one of them is not trusted here either.
     :raises IntegrityError: when there is no skops file.
     """
-    file = folder / _FILE
+    file = folder / FILE
     if not file.exists():
         found = bounded(sorted(path.name for path in folder.iterdir()))
-        raise IntegrityError(f"The stored model has no {_FILE}, only {found}; pickles are not loaded.")
+        raise IntegrityError(f"The stored model has no {FILE}, only {found}; pickles are not loaded.")
     with _without_warnings():
         needed: list[str] = skops.io.get_untrusted_types(file=file)
     _refuse_untrusted("The stored model", needed, trusted_types)

@@ -16,6 +16,7 @@ from airflow_mlops.specs.promote import PromotionSpec
 from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.specs.rollout import RolloutSpec
 from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
+from airflow_mlops.specs.server import ServerSpec
 from airflow_mlops.specs.serving import ServingCheckSpec
 from airflow_mlops.specs.split import LeakageSpec, SplitSpec
 from airflow_mlops.specs.train import EarlyStoppingSpec, TrainingSpec
@@ -52,6 +53,7 @@ __all__ = [
     "RetrainPolicy",
     "RolloutSpec",
     "ScheduleTrigger",
+    "ServerSpec",
     "ServingCheckSpec",
     "ServingSpec",
     "SliceRules",

@@ -16,7 +16,7 @@ from airflow_mlops.core.evaluate import check_predictions, check_scores
 from airflow_mlops.errors import EvaluationError, MlopsError, UntrustedModelError, bounded
 from airflow_mlops.steps._platform import Platform
 
-__all__ = ["LoadedModel", "check_loadable", "load_model"]
+__all__ = ["LoadedModel", "check_loadable", "load_model", "read_model"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,17 +77,22 @@ def load_model(who: str, uri: str, digest: str, *, platform: Platform) -> Loaded
     :raises EvaluationError: when a library can't read the files any more.
     """
     with platform.mlflow.downloaded(uri, digest) as folder:
-        types = platform.mlflow.input_types(folder)
-        try:
-            if (folder / pickled.FILE).exists():
-                _check_may_unpickle(who, digest, platform)
-                model = pickled.load_model(folder)
-            else:
-                model = skops_store.load_model(folder, platform.trusted_types)
-        except MlopsError:
-            raise
-        except Exception as error:  # whatever a library says of a file that another version of it wrote
-            raise EvaluationError(f"{who} can't be loaded: {type(error).__name__}: {error}") from error
+        return read_model(who, folder, digest, platform=platform)
+
+
+def read_model(who: str, folder: Path, digest: str, *, platform: Platform) -> LoadedModel:
+    """Load a model from files that :func:`load_model` would download and check; it raises the same."""
+    types = platform.mlflow.input_types(folder)
+    try:
+        if (folder / pickled.FILE).exists():
+            _check_may_unpickle(who, digest, platform)
+            model = pickled.load_model(folder)
+        else:
+            model = skops_store.load_model(folder, platform.trusted_types)
+    except MlopsError:
+        raise
+    except Exception as error:  # whatever a library says of a file that another version of it wrote
+        raise EvaluationError(f"{who} can't be loaded: {type(error).__name__}: {error}") from error
     return LoadedModel(who=who, model=model, columns=tuple(types), types=types)
 
 

@@ -65,13 +65,21 @@ def test_a_writer_of_the_same_name_replaces_what_it_wrote_before(tmp_path):
     assert ds.dataset(tmp_path, partitioning="hive").count_rows() == 6
 
 
-def test_the_oldest_days_go_when_the_log_is_too_large_and_the_newest_stays(tmp_path):
-    log = InferenceLog(tmp_path)
-    sizes = [log.write(rows(), at=AT + timedelta(days=day)).stat().st_size for day in range(3)]
+def test_the_oldest_files_go_when_the_log_is_too_large_and_the_newest_stays(tmp_path):
+    log = InferenceLog(tmp_path, writer="w")
+    sizes = [log.write(rows(), at=AT + timedelta(days=day)).stat().st_size for day in (0, 1, 1)]
     assert log.trim(sum(sizes)) == []
-    assert log.trim(sum(sizes) - 1) == ["date=2026-01-31"]
-    assert log.trim(1) == ["date=2026-02-01"]
+    assert log.trim(sum(sizes) - 1) == ["date=2026-01-31/w-000001.parquet"]
+    assert log.trim(1) == ["date=2026-02-01/w-000002.parquet"]
     assert log.trim(1) == []
+    assert os.listdir(tmp_path) == ["date=2026-02-01"]
+
+
+def test_rows_of_several_requests_keep_what_is_theirs():
+    table = rows(request_id=["r1", "r2"], at=[AT, AT + timedelta(seconds=1)], latency_ms=[1.5, None])
+    assert table.column("mlops_request_id").to_pylist() == ["r1", "r2"]
+    assert table.column("mlops_at").to_pylist() == [AT, AT + timedelta(seconds=1)]
+    assert table.column("mlops_latency_ms").to_pylist() == [1.5, None]
 
 
 def test_a_storage_that_cannot_be_written_is_said(tmp_path):

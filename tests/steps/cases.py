@@ -112,6 +112,14 @@ def elsewhere(platform: Platform, tracking_uri: str) -> Platform:
     return Platform(platform.storage, Mlflow(tracking_uri), platform.trusted_types)
 
 
+def damage(platform: Platform, model_name: str, model_version: int) -> None:
+    """Change a byte of a version's stored model."""
+    source = MlflowClient(platform.mlflow.tracking_uri).get_model_version(model_name, str(model_version)).source
+    folder = Path(platform.mlflow.tracking_uri.removeprefix("sqlite:///")).parent
+    (file,) = folder.glob(f"artifacts/**/{source.rpartition('/')[2]}/**/model.skops")
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+
+
 @dataclass(frozen=True)
 class Bench:
     """A platform with a folder that data is delivered to."""

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops._version import __version__
+from airflow_mlops.cli import serving
 from airflow_mlops.errors import MlopsError, SpecError
 
 if TYPE_CHECKING:
@@ -364,11 +365,9 @@ def _parser() -> argparse.ArgumentParser:
     suite.add_argument("--size-factor", type=float, default=10.0, help="times more rows, or fewer (default: 10)")
     suite.set_defaults(command=_suite)
 
+    serving.add_commands(commands, root, tracking)
+
     schema = commands.add_parser("schema", help="print the JSON Schema of a pipeline's YAML file, for editors")
     schema.add_argument("--indent", type=int, default=2)
     schema.set_defaults(command=_schema)
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())
