@@ -39,6 +39,7 @@ HEAVY_MODULES = (
     "airflow_mlops.steps.runner",
     "airflow_mlops.steps.train",
     "airflow_mlops.steps.tune",
+    "airflow_mlops.adapters.domain_classifier",
     "airflow_mlops.adapters.evidently",
     "airflow_mlops.adapters.fairness",
     "airflow_mlops.adapters.great_expectations.run",

@@ -159,6 +159,13 @@ def kolmogorov_smirnov(*, reference: ColumnProfile, current: ColumnProfile) -> t
 
     :returns: :math:`D` in [0, 1], and the probability of one at least as large if nothing has drifted; NaN when a side
         has no number.
+
+    >>> bins = {"name": "x", "edges": (0.0, 1.0, 2.0)}
+    >>> reference = ColumnProfile(**bins, counts={"[0, 1)": 50, "[1, 2)": 50})
+    >>> current = ColumnProfile(**bins, counts={"[0, 1)": 20, "[1, 2)": 80})
+    >>> distance, p_value = kolmogorov_smirnov(reference=reference, current=current)
+    >>> round(distance, 6), round(p_value, 5)
+    (0.3, 0.00017)
     """
     p, q = _ordered(reference, reference), _ordered(reference, current)
     n, m = float(p.sum()), float(q.sum())
@@ -182,6 +189,12 @@ def wasserstein_distance(*, reference: ColumnProfile, current: ColumnProfile) ->
 
     :returns: 0 for equal distributions; infinite where the reference has one value and the current rows have others;
         NaN when a side has no number.
+
+    >>> bins = {"name": "x", "edges": (0.0, 1.0, 2.0)}
+    >>> reference = ColumnProfile(**bins, counts={"[0, 1)": 50, "[1, 2)": 50})
+    >>> current = ColumnProfile(**bins, counts={"[0, 1)": 20, "[1, 2)": 80})
+    >>> round(wasserstein_distance(reference=reference, current=current), 4)
+    0.5196
     """
     p, q = _ordered(reference, reference), _ordered(reference, current)
     n, m, edges = p.sum(), q.sum(), reference.edges

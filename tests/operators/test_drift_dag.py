@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
 from airflow_mlops.operators import DriftCheckOperator
 from airflow_mlops.sensors import DriftSensor
+from tests.conftest import REPOSITORY
 from tests.operators.conftest import House
 from tests.steps.cases import Bench
 from tests.steps.drift_cases import Log, asked
@@ -100,3 +102,10 @@ def _context() -> Any:
 
     run = SimpleNamespace(dag_id="watch", run_id="r", run_type="manual", triggering_user_name="ada")
     return {"dag_run": run, "ti": SimpleNamespace(try_number=1)}
+
+
+def test_the_dags_on_the_page_about_drift_can_be_built():
+    page = (REPOSITORY / "docs" / "howto" / "drift.md").read_text()
+    found: dict[str, Any] = {}
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], found)  # type: ignore[index]
+    assert found["DriftSensor"] is DriftSensor

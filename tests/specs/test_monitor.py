@@ -3,9 +3,11 @@ from __future__ import annotations
 import re
 
 import pytest
+import yaml
 
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs import MonitoringSpec, NewDataTrigger, ScheduleTrigger
+from tests.conftest import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,11 @@ def test_polling_without_a_pause_is_refused():
 def test_a_schedule_needs_its_cron_expression(settings):
     with pytest.raises(SpecError, match="\n  cron: "):
         ScheduleTrigger(**settings)
+
+
+def test_the_settings_on_the_page_about_drift_can_be_used():
+    page = (REPOSITORY / "docs" / "howto" / "drift.md").read_text()
+    blocks = [yaml.safe_load(block)["monitoring"] for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    first, seasonal = map(MonitoringSpec.parse, blocks)
+    assert first.features == {"price": {"wasserstein": 0.3}, "city": {"chi_square": 0.01}}
+    assert seasonal.reference == "seasonal"
