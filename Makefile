@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.8
+# Also where the machine says otherwise: each process that a test starts would compile the libraries anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test lint unit integration docs bench lock secrets clean
 .DEFAULT_GOAL := help
@@ -39,7 +41,7 @@ lock: .venv/uv  ## Choose the newest versions that fit and write requirements.lo
 secrets:  ## Make the secrets that docker-compose.yaml reads, once
 	@mkdir -p -m 700 .secrets  # the files in it are readable, since containers run as another user
 	@cd .secrets && \
-	    for name in postgres_password fernet_key api_secret jwt_secret admin_password; do \
+	    for name in postgres_password fernet_key api_secret jwt_secret admin_password serve_token; do \
 	        [ -s $$name ] || $(PYTHON) -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode(), end="")' > $$name; \
 	    done && \
 	    printf 'postgresql+psycopg2://mlops:%s@postgres/airflow' "$$(cat postgres_password)" > airflow_database && \

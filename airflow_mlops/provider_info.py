@@ -26,13 +26,17 @@ def get_provider_info() -> dict[str, Any]:
                         "validate",
                         "split",
                         "monitor",
+                        "retrain",
+                        "performance",
                         "tune",
                         "train",
                         "evaluate",
                         "serving",
                         "export",
                         "approve",
+                        "rollout",
                         "promote",
+                        "predict",
                     )
                 ],
             }
@@ -40,16 +44,17 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [
             {
                 "integration-name": _NAME,
-                "python-modules": ["airflow_mlops.sensors.data", "airflow_mlops.sensors.monitor"],
+                "python-modules": [f"airflow_mlops.sensors.{stage}" for stage in ("data", "model", "monitor")],
             }
         ],
         "hooks": [{"integration-name": _NAME, "python-modules": ["airflow_mlops.hooks.mlflow"]}],
         "triggers": [
             {
                 "integration-name": _NAME,
-                "python-modules": ["airflow_mlops.triggers.data", "airflow_mlops.triggers.monitor"],
+                "python-modules": [f"airflow_mlops.triggers.{stage}" for stage in ("data", "model", "monitor")],
             }
         ],
+        "asset-uris": [{"schemes": ["mlmodel"], "handler": "airflow_mlops.assets.sanitize_uri"}],
         "extra-links": ["airflow_mlops.operators._base.ReportLink", "airflow_mlops.operators._base.MlflowLink"],
         "connection-types": [
             {
@@ -80,6 +85,22 @@ def get_provider_info() -> dict[str, Any]:
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "/var/lib/mlops",
+                        "default": "",
+                    },
+                    "journal_root": {
+                        "description": "Where journals and ledgers are kept: s3://bucket/folder, or an absolute path. "
+                        "Empty: the storage root. All else stays in the storage root.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://my-bucket/mlops",
+                        "default": "",
+                    },
+                    "journal_conn_id": {
+                        "description": "The connection of type aws by which journal_root is reached where it is on "
+                        "S3. Empty: aws_default, or what the machine has.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "mlops_journals",
                         "default": "",
                     },
                     "trusted_types": {

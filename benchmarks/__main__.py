@@ -6,10 +6,25 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import drift, evaluate, gate_errors, parse, profile, run_overhead, snapshot, train, validation
+from benchmarks import (
+    batch_predict,
+    drift,
+    evaluate,
+    gate_errors,
+    parse,
+    profile,
+    promotion,
+    run_overhead,
+    server,
+    snapshot,
+    train,
+    validation,
+)
 from benchmarks.entry import RESULTS, Entry, write
 
 BENCHMARKS: dict[str, Callable[[], Entry]] = {
+    "batch_predict_memory_growth": batch_predict.measure_memory_growth,
+    "batch_predict_speed": batch_predict.measure_speed,
     "bootstrap_speedup": evaluate.measure_speedup,
     "drift_memory": drift.measure_memory,
     "drift_memory_growth": drift.measure_memory_growth,
@@ -20,7 +35,11 @@ BENCHMARKS: dict[str, Callable[[], Entry]] = {
     "gate_power": gate_errors.measure_power,
     "parse": parse.measure,
     "profile": profile.measure,
+    "promotion": promotion.measure,
+    "promotion_blind": promotion.measure_blind,
     "run_overhead_s_per_task": run_overhead.measure,
+    "server_p95": server.measure_p95,
+    "server_throughput": server.measure_throughput,
     "snapshot_csv": snapshot.measure_csv,
     "snapshot_memory_growth": snapshot.measure_memory_growth,
     "snapshot_parquet": snapshot.measure_parquet,

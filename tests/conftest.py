@@ -38,6 +38,7 @@ os.environ |= {
     "DO_NOT_TRACK": "true",
     "GX_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "OMP_NUM_THREADS": "1",  # of two test processes on two cores, more would only wait for each other
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a server that a test has killed does not come back
 }
 (Path(_home.name) / "dags").mkdir()

@@ -15,6 +15,7 @@ import yaml
 from airflow_mlops import __version__
 from airflow_mlops.cli import main
 from tests.conftest import REPOSITORY
+from tests.stage import Stage
 from tests.steps.cases import small_frame, small_settings
 
 
@@ -46,29 +47,59 @@ class Shell:
         return self.on_mlflow("run", str(self.folder / "small.yaml"), *argv)
 
 
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Stage:
+    """The folder of all shells."""
+    folder = tmp_path_factory.mktemp("shell")
+    shutil.copy(mlflow_database, folder / "mlflow.db")
+    (folder / "inbox").mkdir()
+    small_frame().to_csv(folder / "inbox" / "part-1.csv", index=False)
+    return Stage(folder, tmp_path_factory.mktemp("kept"))
+
+
 @pytest.fixture
-def shell(
-    tmp_path: Path, mlflow_database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
-    (tmp_path / "inbox").mkdir()
-    small_frame().to_csv(tmp_path / "inbox" / "part-1.csv", index=False)
-    shell = Shell(tmp_path, capsys)
+def shell(stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    monkeypatch.chdir(stage.folder)
+    shell = Shell(stage.folder, capsys)
+    stage.after(shell)
     shell.write()
     return shell
 
 
-def test_a_run_says_what_was_decided_and_who_is_champion(shell: Shell):
-    status, out, _ = shell.run()
+def _run(shell: Shell) -> tuple[int, str, str]:
+    shell.write()
+    return shell.run()
+
+
+@pytest.fixture
+def first_run(shell: Shell, stage: Stage) -> tuple[int, str, str]:
+    """What the first run returned and printed. Version 1 is champion."""
+    said: tuple[int, str, str] = stage.after(shell, _run)
+    return said
+
+
+def _run_twice(shell: Shell) -> None:
+    shell.write()
+    shell.run("--param", "alpha=50")
+    shell.run()
+
+
+@pytest.fixture
+def two_runs(shell: Shell, stage: Stage) -> None:
+    """Version 2 is champion, and version 1 was before."""
+    stage.after(shell, _run_twice)
+
+
+def test_a_run_says_what_was_decided_and_who_is_champion(first_run: tuple[int, str, str]):
+    status, out, _ = first_run
     assert status == 0
     assert out.splitlines()[0] == "small: retrain. Cold start: there is no champion yet."
     assert "small: challenger BLESSED." in out
     assert out.splitlines()[-1] == "small v1 is champion."
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_run_with_nothing_new_says_so_and_force_trains_all_the_same(shell: Shell):
-    shell.run()
     status, out, _ = shell.run()
     assert status == 0
     assert out.startswith("small: not retrained. Nothing new: data, code and parameters are those of run local__")
@@ -78,9 +109,8 @@ def test_a_run_with_nothing_new_says_so_and_force_trains_all_the_same(shell: She
     assert "small: challenger REJECTED." in out
 
 
+@pytest.mark.usefixtures("two_runs")
 def test_the_history_lists_who_was_champion_and_why(shell: Shell):
-    shell.run("--param", "alpha=50")
-    shell.run()
     status, out, err = shell.on_storage("history", "small")
     assert (status, err) == (0, "")
     first, second = out.splitlines()
@@ -90,8 +120,8 @@ def test_the_history_lists_who_was_champion_and_why(shell: Shell):
     assert "mean_absolute_error" in second
 
 
+@pytest.mark.usefixtures("first_run")
 def test_the_decisions_list_when_it_trained_and_when_not(shell: Shell):
-    shell.run()
     shell.run()
     status, out, _ = shell.on_storage("decisions", "small")
     assert status == 0
@@ -242,8 +272,8 @@ def test_what_is_logged_does_not_get_into_what_is_printed(shell: Shell):
     assert "snapshot made" in done.stderr
 
 
+@pytest.mark.usefixtures("first_run")
 def test_pruning_lists_and_removes_old_snapshots_that_no_version_needs(shell: Shell):
-    shell.run()
     needed = next((shell.folder / "storage" / "snapshots" / "small").iterdir())
     for n_rows in (20, 30):  # two that no model learnt from
         small_frame(n_rows).to_csv(shell.folder / "inbox" / "part-1.csv", index=False)
@@ -276,24 +306,60 @@ def test_pruning_by_a_registry_that_knows_no_snapshot_is_refused(shell: Shell):
     assert "Nothing was pruned." in err
 
 
+@pytest.mark.usefixtures("first_run")
 def test_the_model_card_of_a_version_is_printed(shell: Shell):
-    shell.run()
     status, out, _ = shell.on_mlflow("card", "models:/small/1")
     assert status == 0
     assert out.startswith("# Model card: small, version 1\n\n**What it is for:**")
     assert shell.on_mlflow("card", "models:/small/2")[0] == 1
 
 
+@pytest.mark.usefixtures("two_runs")
+def test_a_version_is_marked_verified_and_its_history_says_so(shell: Shell):
+    status, out, err = shell.on_mlflow("mark", "small", "1", "--reason", "it leaked")
+    assert (status, out) == (0, "small: v1 is unhealthy, v2 serves.\n"), err
+    status, out, _ = shell.on_mlflow("mark", "small", "2", "--reason", "it leaked, too")
+    assert status == 0
+    assert out.splitlines()[1] == ("It is the champion and serves on. Roll it back: trigger the DAG small_rollback.")
+    status, out, err = shell.on_mlflow("mark", "small", "1", "--reason", "again")
+    assert (status, out) == (1, "")
+    assert "small v1 not marked: it is marked as unhealthy (entry 3: it leaked). Nothing was changed." in err
+    status, out, _ = shell.on_storage("history", "small")
+    assert "  mark      v1 is unhealthy, v2 serves  " in out.splitlines()[2]
+    status, out, err = shell.on_mlflow("verify", "small")
+    assert status == 0, err
+    assert out.splitlines()[0] == ("ok   journal: 4 entries without a gap, each with the digest of the one before.")
+    assert {line[:3] for line in out.splitlines()} == {"ok "}
+    (shell.folder / "storage" / "journals" / "small" / "000004.json").unlink()
+    status, out, err = shell.on_mlflow("verify", "small")
+    assert status == 1
+    (line,) = [line for line in out.splitlines() if not line.startswith("ok ")]
+    assert line.startswith("BAD  last entry: small: the journal has 3 entries, but MLflow knows of entry 4")
+    assert "IntegrityError: small: 1 of 13 checks failed: 'last entry'. Nothing was changed." in err
+
+
+def test_a_journal_may_be_kept_elsewhere(shell: Shell):
+    elsewhere = str(shell.folder / "journals of ours")
+    shell.run("--journal-root", elsewhere)
+    assert not (shell.folder / "storage" / "journals").exists()
+    status, out, _ = shell.on_storage("history", "small", "--journal-root", elsewhere)
+    assert (status, len(out.splitlines())) == (0, 1)
+    assert shell.on_mlflow("verify", "small", "--journal-root", elsewhere)[0] == 0
+    status, out, _ = shell.on_mlflow("verify", "small")
+    assert status == 1
+    assert out.startswith("BAD  journal: There is none for 'small'")
+
+
+@pytest.mark.usefixtures("first_run")
 def test_a_version_is_reproduced_with_status_0(shell: Shell):
-    shell.run()
     status, out, err = shell.on_mlflow("reproduce", "models:/small/1")
     assert status == 0, err
     (line,) = out.splitlines()
     assert line.startswith("small v1 reproduced. Predictions: the same in all 61 rows, bit for bit. Required: ")
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_version_whose_data_is_gone_is_not_reproduced_with_status_1_and_a_table(shell: Shell):
-    shell.run()
     for folder in ("splits", "snapshots"):
         shutil.rmtree(shell.folder / "storage" / folder)
     status, out, err = shell.on_mlflow("reproduce", "models:/small@champion")
@@ -313,8 +379,8 @@ def test_an_mlflow_that_does_not_answer_is_status_1(shell: Shell):
     assert err.startswith("UnavailableError: MLflow at http://127.0.0.1:1 does not answer: ConnectionError.")
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_damaged_journal_is_status_1(shell: Shell):
-    shell.run()
     (shell.folder / "storage" / "journals" / "small" / "000001.json").write_text("{")
     status, out, err = shell.on_storage("history", "small")
     assert (status, out) == (1, "")
@@ -335,3 +401,25 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]):
         main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out.strip() == __version__
+
+
+def test_a_champions_file_is_written_for_those_who_embed_it(shell: Shell):
+    shell.run()
+    out = str(shell.folder / "embedded")
+    status, printed, _ = shell.on_mlflow("export", "small", "--format", "skops", "--out", out)
+    assert (status, printed) == (0, f"{out}: small v1 as skops; see its README.md.\n")
+    assert (shell.folder / "embedded" / "model.skops").exists()
+    assert shell.on_mlflow("export", "models:/small/1", "--out", str(shell.folder / "onnx"))[0] == 1
+    assert not (shell.folder / "onnx").exists()
+
+
+def test_a_server_that_others_reach_is_not_started_without_a_token(shell: Shell):
+    status, _, err = shell.on_mlflow("serve", "small", "--host", "0.0.0.0")
+    assert status == 1
+    assert "callers must show a token" in err
+
+
+def test_a_challenger_can_be_given_no_share_beyond_the_whole(shell: Shell):
+    status, _, err = shell.on_mlflow("serve", "small", "--challenger", "2", "--share", "1.5")
+    assert status == 1
+    assert "must be between 0 and 1, not 1.5" in err

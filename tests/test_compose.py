@@ -9,6 +9,8 @@ import subprocess
 import pytest
 import yaml
 
+from airflow_mlops.cli import _parser
+from airflow_mlops.cli.serving import server_spec
 from include.demo.services import REPOSITORY
 
 
@@ -50,3 +52,17 @@ def test_no_secret_stands_in_the_file(compose):
     }
     assert names
     assert [name for name in names if not name.endswith(("_CMD", "_FILE"))] == []
+
+
+def test_the_model_server_may_do_little_and_wants_a_token(compose):
+    serve = compose["services"]["serve"]
+    assert serve["user"] != "0"
+    assert serve["read_only"] is True
+    assert serve["cap_drop"] == ["ALL"]
+    assert serve["healthcheck"]["test"]
+    arguments = _parser().parse_args([*serve["command"][1:2], "co2", *serve["command"][3:]])
+    spec = server_spec(arguments)
+    assert spec.token_file == "/run/secrets/serve_token"
+    assert not spec.insecure
+    grace_s = int(serve["stop_grace_period"].removesuffix("s"))
+    assert grace_s > spec.read_timeout_s + spec.timeout_s

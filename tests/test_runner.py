@@ -21,8 +21,8 @@ from airflow_mlops.steps.data import snapshot_dataset
 from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.train import train_model
 from tests.conftest import REPOSITORY
-from tests.steps.cases import run_named
-from tests.steps.conftest import make_bench, small_frame
+from tests.steps.cases import run_named, small_frame
+from tests.steps.conftest import make_bench
 
 RUN = run_named("the run")
 

@@ -32,7 +32,7 @@ from mlflow.models import Model, infer_signature
 
 from airflow_mlops.adapters.mlflow_auth import sending
 from airflow_mlops.adapters.mlflow_source import FileSource
-from airflow_mlops.core.promote import CARD_TAG, CHAMPION, ModelVersion
+from airflow_mlops.core.promote import CARD_TAG, CHAMPION, JOURNAL_TAG, ModelVersion
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.errors import IntegrityError, MlopsError, UnavailableError
 
@@ -229,10 +229,17 @@ class Mlflow:
 
         :raises IntegrityError: when the model was stored without a signature.
         """
+        return list(self.input_types(folder))
+
+    def input_types(self, folder: Path) -> dict[str, str]:
+        """Return the columns that a downloaded model reads, in order, with their types in MLflow's words.
+
+        :raises IntegrityError: when the model was stored without a signature.
+        """
         schema = Model.load(str(folder)).get_input_schema()
         if schema is None or not schema.has_input_names():
             raise IntegrityError(f"The model in {folder.name} has no signature that names its input columns.")
-        return [str(name) for name in schema.input_names()]
+        return {str(column.name): getattr(column.type, "name", str(column.type)) for column in schema.inputs}
 
     # -- registry -----------------------------------------------------------------------------------------
 
@@ -273,6 +280,11 @@ class Mlflow:
             )
         return self._version(version)
 
+    def describe_version(self, version: ModelVersion, description: str) -> None:
+        """Replace the description of a version."""
+        with self._session() as client:
+            client.update_model_version(version.model_name, str(version.model_version), description)
+
     def set_version_tag(self, version: ModelVersion, key: str, value: str) -> ModelVersion:
         """Set a tag on a version, and return the version with it."""
         with self._session() as client:
@@ -301,14 +313,24 @@ class Mlflow:
 
     def get_alias(self, model_name: str) -> int | None:
         """Return the version that the alias ``champion`` points to, or ``None``."""
+        return self.get_pointers(model_name)[0]
+
+    def get_pointers(self, model_name: str) -> tuple[int | None, str]:
+        """Return the version that the alias ``champion`` points to, and the last journal entry that is known here."""
         with self._session() as client:
             try:
-                alias = client.get_registered_model(model_name).aliases.get(CHAMPION)
+                found = client.get_registered_model(model_name)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
-                return None
-        return int(alias) if alias is not None else None
+                return None, ""
+        alias = found.aliases.get(CHAMPION)
+        return int(alias) if alias is not None else None, found.tags.get(JOURNAL_TAG, "")
+
+    def set_last_entry(self, model_name: str, last_entry: str) -> None:
+        """Note which journal entry is the last one."""
+        with self._session() as client:
+            client.set_registered_model_tag(model_name, JOURNAL_TAG, last_entry)
 
     def set_alias(self, model_name: str, model_version: int) -> None:
         """Point the alias ``champion`` to a version."""

@@ -21,9 +21,11 @@ from fsspec.utils import glob_translate
 from airflow_mlops.core.data import SourceFile
 from airflow_mlops.errors import DataError, SpecError, UnavailableError, bounded
 
-__all__ = ["S3Access", "list_objects", "open_filesystem"]
+__all__ = ["REFUSALS", "S3Access", "list_objects", "open_client", "open_filesystem"]
 
-_REFUSALS = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403")
+REFUSALS = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403")
+"""Error codes that say that one may not."""
+
 _MISSING = ("NoSuchBucket", "NoSuchKey", "404")
 
 
@@ -58,7 +60,7 @@ def list_objects(access: S3Access, path: str, *, recursive: bool = False) -> lis
     bucket, key = _parts(path)
     prefix = re.split(r"[*?\[]", key, maxsplit=1)[0]
     try:
-        pages = _client(access).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        pages = open_client(access).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         objects = [found for page in pages for found in page.get("Contents", ())]
     except botocore.exceptions.ClientError as error:
         raise _refused(error, f"s3://{bucket}/{prefix}") from error
@@ -210,7 +212,8 @@ def _parts(path: str) -> tuple[str, str]:
     return parts.netloc, key
 
 
-def _client(access: S3Access) -> Any:
+def open_client(access: S3Access) -> Any:
+    """Return boto3's client; it may be shared by threads."""
     return boto3.client(
         "s3",
         aws_access_key_id=access.access_key,
@@ -250,7 +253,7 @@ def _refused(error: botocore.exceptions.ClientError, place: str) -> SpecError | 
     code = str(error.response.get("Error", {}).get("Code", "unknown"))
     if code in _MISSING:
         return SpecError(f"{place}: there is no such bucket ({code}). Nothing was read. Mend data.path.")
-    if code in _REFUSALS:
+    if code in REFUSALS:
         return DataError(
             f"{place}: S3 refuses to list it ({code}). Nothing was read. Let data.conn_id's user or role "
             f"s3:ListBucket and s3:GetObject there, or name another connection."

@@ -12,7 +12,9 @@ with warnings.catch_warnings(action="ignore"):  # skops looks into every loaded 
 
 from airflow_mlops.errors import IntegrityError, UntrustedModelError, bounded
 
-__all__ = ["TRUSTED_TYPES", "load_model", "types_to_trust"]
+__all__ = ["FILE", "TRUSTED_TYPES", "check_types", "load_model", "types_to_trust"]
+
+FILE = "model.skops"
 
 TRUSTED_TYPES = frozenset(
     {
@@ -72,14 +74,25 @@ def load_model(folder: Path, trusted_types: Iterable[str] = ()) -> Any:
     :raises UntrustedModelError: when the model needs a type that is not trusted.
     :raises IntegrityError: when there is no skops file.
     """
-    file = folder / "model.skops"
+    needed = check_types(folder, trusted_types)
+    with _without_warnings():
+        return skops.io.load(folder / FILE, trusted=needed)
+
+
+def check_types(folder: Path, trusted_types: Iterable[str] = ()) -> list[str]:
+    """Return the types that a stored model needs to be loaded and that skops does not trust, without loading it.
+
+    :raises UntrustedModelError: when one of them is not trusted here either.
+    :raises IntegrityError: when there is no skops file.
+    """
+    file = folder / FILE
     if not file.exists():
         found = bounded(sorted(path.name for path in folder.iterdir()))
-        raise IntegrityError(f"The stored model has no model.skops, only {found}; pickles are not loaded.")
+        raise IntegrityError(f"The stored model has no {FILE}, only {found}; pickles are not loaded.")
     with _without_warnings():
-        needed = skops.io.get_untrusted_types(file=file)
-        _refuse_untrusted("The stored model", needed, trusted_types)
-        return skops.io.load(file, trusted=needed)
+        needed: list[str] = skops.io.get_untrusted_types(file=file)
+    _refuse_untrusted("The stored model", needed, trusted_types)
+    return needed
 
 
 def _refuse_untrusted(subject: str, needed: Iterable[str], trusted_types: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from airflow_mlops.core.slices import SlicedColumn, code_categories, code_numbers
 from airflow_mlops.errors import SpecError, bounded, did_you_mean
 
-__all__ = ["moments_of", "slice_columns"]
+__all__ = ["common_slices", "moments_of", "slice_columns"]
 
 _NOT_A_TIME = int(np.iinfo(np.int64).min)
 """How numpy writes NaT."""
@@ -36,6 +36,30 @@ def slice_columns(
                 f"Can't slice by {name!r}: no such column among {bounded(known, 20)}.{did_you_mean(name, known)}"
             )
     return tuple(_sliced(name, _as_arrow(name, rows[name]), max_values, n_bins) for name in names)
+
+
+def common_slices(
+    *, reference: Any, current: pa.Table, names: Sequence[str], min_rows: int
+) -> tuple[dict[str, NDArray[np.intp]], dict[str, NDArray[np.intp]]]:
+    """Return the places of the rows of each slice, of two samples that are sliced alike.
+
+    :param reference: a pandas data frame.
+    :param current: the same columns in the same order, under any names.
+    :param min_rows: slices that are smaller in either sample are left out.
+    :raises SpecError: when a column is not there, has no slices, or is of two kinds.
+    """
+    known = pa.Table.from_pandas(reference[[*names]], preserve_index=False)
+    try:
+        both = pa.concat_tables([known, current.rename_columns([*names])], promote_options="permissive")
+    except pa.ArrowException as error:
+        raise SpecError(f"Can't slice by {bounded(names)}: the samples' types differ: {error}.") from error
+    places: tuple[dict[str, NDArray[np.intp]], dict[str, NDArray[np.intp]]] = {}, {}
+    for column in slice_columns(both, names):
+        for code, condition in enumerate(column.conditions):
+            rows = [np.flatnonzero(part == code) for part in np.split(column.codes, [known.num_rows])]
+            if min(map(len, rows)) >= min_rows:
+                places[0][condition], places[1][condition] = rows
+    return places
 
 
 def moments_of(column: Any) -> NDArray[np.datetime64]:

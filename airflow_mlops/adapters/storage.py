@@ -8,12 +8,35 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError
 
-__all__ = ["AppendOnlyLog", "Storage", "Watermark", "write_document"]
+__all__ = ["AppendOnlyLog", "Place", "Storage", "Watermark", "write_document"]
+
+
+class Place(Protocol):
+    """What an append-only log needs of the place that it is kept in; a :class:`Storage` is one."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what it is built from, for another process. It may hold secrets."""
+
+    def path(self, *parts: str) -> object:
+        """Return where an object is, for messages."""
+
+    def exists(self, *parts: str) -> bool:
+        """Return whether an object is there."""
+
+    def names(self, *parts: str) -> list[str]:
+        """Return the names in a folder, sorted."""
+
+    def read_json(self, *parts: str) -> Any:
+        """Read a JSON document."""
+
+    def create_json(self, document: object, *parts: str) -> bool:
+        """Write a JSON document if there is none, and return whether this call wrote it."""
 
 
 class Storage:
@@ -22,16 +45,22 @@ class Storage:
     Files appear whole or not at all: they are written beside their place and moved there.
 
     :param root: an absolute path, or a ``file://`` URI.
+    :param journals: where append-only logs are kept instead of below the root.
     :raises SpecError: when the root is of a kind that is not supported, or is relative.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, journals: Place | None = None) -> None:
         path = root.removeprefix("file://")
         if "://" in path:
             raise SpecError(f"storage_root {root!r}: only local folders are supported so far. Give an absolute path.")
         self.root = Path(os.path.normpath(os.path.expanduser(path)))
         if not self.root.is_absolute():
             raise SpecError(f"storage_root {root!r} is relative, so every process would see another one. Write it out.")
+        self.journals: Place = self if journals is None else journals
+
+    def describe(self) -> dict[str, Any]:
+        """Return what it is built from, as a place of journals."""
+        return {"root": str(self.root)}
 
     def path(self, *parts: str) -> Path:
         """Return the place of an object below the root.
@@ -92,15 +121,20 @@ class Storage:
     def create_json(self, document: object, *parts: str) -> bool:
         """Write a JSON document if there is none at this place; two writers can't both succeed.
 
+        Once this returns, a power cut does not undo it.
+
         :returns: whether this call wrote it.
         """
         path = self.path(*parts)
         with _staged(path) as staged:
             write_document(staged, document)
+            _sync(staged)
             try:
                 os.link(staged, path)
             except FileExistsError:
                 return False
+            for folder in path.relative_to(self.root).parents:  # any of them may be new
+                _sync(self.root / folder)
             return True
 
     @contextlib.contextmanager
@@ -128,7 +162,7 @@ class Storage:
 
     def log(self, *parts: str) -> AppendOnlyLog:
         """Return the append-only log that is kept in this folder."""
-        return AppendOnlyLog(self, parts)
+        return AppendOnlyLog(self.journals, parts)
 
     def names(self, *parts: str) -> list[str]:
         """Return the names in a folder, sorted; none when there is no such folder."""
@@ -144,37 +178,48 @@ class Storage:
 class AppendOnlyLog:
     """Numbered JSON documents (``000001.json``, ``000002.json`` …), each of them created exclusively."""
 
-    def __init__(self, storage: Storage, parts: tuple[str, ...]) -> None:
-        self._storage, self._parts = storage, parts
+    def __init__(self, place: Place, parts: tuple[str, ...]) -> None:
+        self._place, self._parts = place, parts
+
+    def __len__(self) -> int:
+        """Return how many entries there are.
+
+        :raises IntegrityError: when one is missing.
+        """
+        return len(self._names())
 
     def entries(self) -> list[Any]:
         """Return all entries in order.
 
         :raises IntegrityError: when one is missing or damaged.
         """
-        names = [name for name in self._storage.names(*self._parts) if name.endswith(".json")]
-        for number, name in enumerate(names, start=1):
-            if name != _entry_name(number):
-                raise IntegrityError(
-                    f"{self._storage.path(*self._parts)}: entry {number} is missing, the next one is {name}. "
-                    f"Restore it from a backup; nothing was changed."
-                )
-        return [self._storage.read_json(*self._parts, name) for name in names]
+        with ThreadPoolExecutor(8) as readers:  # a place may be far away
+            return list(readers.map(lambda name: self._place.read_json(*self._parts, name), self._names()))
 
     def settle(self, number: int) -> None:
         """Note that what the entry with this number says has been carried out."""
-        self._storage.create_json({}, *self._parts, f"{number:06d}.settled")
+        self._place.create_json({}, *self._parts, f"{number:06d}.settled")
 
     def is_settled(self, number: int) -> bool:
         """Return whether what the entry says is known to have been carried out."""
-        return self._storage.exists(*self._parts, f"{number:06d}.settled")
+        return self._place.exists(*self._parts, f"{number:06d}.settled")
 
     def append(self, document: object, *, number: int) -> bool:
         """Write the entry with this number.
 
         :returns: ``False`` when somebody else wrote it first.
         """
-        return self._storage.create_json(document, *self._parts, _entry_name(number))
+        return self._place.create_json(document, *self._parts, _entry_name(number))
+
+    def _names(self) -> list[str]:
+        names = [name for name in self._place.names(*self._parts) if name.endswith(".json")]
+        for number, name in enumerate(names, start=1):
+            if name != _entry_name(number):
+                raise IntegrityError(
+                    f"{self._place.path(*self._parts)}: entry {number} is missing, the next one is {name}. "
+                    f"Restore it from a backup; nothing was changed."
+                )
+        return names
 
 
 class Watermark:
@@ -213,6 +258,15 @@ def _entry_name(number: int) -> str:
 def write_document(path: Path, document: object) -> None:
     """Write a JSON document as everything here is written; it must not be seen yet."""
     path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

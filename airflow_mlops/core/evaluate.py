@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -27,7 +28,12 @@ __all__ = [
     "check_scores",
     "digest_of_question",
     "naive_prediction",
+    "signature_breaks",
 ]
+
+
+_WIDENED = {"integer": ("long", "float", "double"), "long": ("double",), "float": ("double",)}
+"""The types that MLflow's server takes as well, where another is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +136,25 @@ def digest_of_question(gate: GateSpec) -> str:
     slices = gate.slices and gate.slices.model_dump(mode="json", include={"columns", "worst", "min_rows"})
     fairness = gate.fairness and gate.fairness.model_dump(mode="json", include={"attributes", "min_rows"})
     return digest_of([list(gate.metrics), asked, slices, fairness])
+
+
+def signature_breaks(*, champion: Mapping[str, str], challenger: Mapping[str, str]) -> tuple[str, ...]:
+    """Say what a challenger asks for that those who call the champion do not give.
+
+    :param champion: its columns with their types, in MLflow's words; a column without a type is not compared.
+    :param challenger: the same of the challenger.
+
+    >>> signature_breaks(champion={"age": "long"}, challenger={"age": "double", "name": "string"})
+    ("it asks for column 'name'",)
+    >>> signature_breaks(champion={"age": "double"}, challenger={"age": "long"})
+    ("it asks for long in column 'age', where the champion takes double",)
+    """
+    breaks = [f"it asks for column {name!r}" for name in challenger if name not in champion]
+    for name, kind in challenger.items():
+        given = champion.get(name)
+        if given and kind not in (given, *_WIDENED.get(given, ())):
+            breaks.append(f"it asks for {kind} in column {name!r}, where the champion takes {given}")
+    return tuple(breaks)
 
 
 def check_predictions(who: str, y_pred: NDArray[np.generic], n_rows: int) -> NDArray[np.generic]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import date
 from enum import StrEnum
 
-__all__ = ["OWN_PREFIX", "InferenceColumn", "Role", "partition_of"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["OWN_PREFIX", "InferenceColumn", "Role", "logged_scores", "partition_of"]
 
 OWN_PREFIX = "mlops_"
 """Begins the names of the log's own columns; all others are the model's features, under their own names."""
@@ -61,3 +64,16 @@ def partition_of(day: date) -> str:
     'date=2026-01-31'
     """
     return f"date={day.isoformat()}"
+
+
+def logged_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what the log keeps of the probabilities of classes: of two, the second one's; of more, the chosen one's.
+
+    :param scores: ``(n_rows, n_classes)``.
+    :returns: ``(n_rows,)``.
+
+    >>> logged_scores(np.array([[0.75, 0.25]]))
+    array([0.25])
+    """
+    kept: NDArray[np.float64] = scores[:, 1] if scores.shape[1] == 2 else scores.max(axis=1)
+    return kept

@@ -1,16 +1,14 @@
-"""What a drift check found, and whether to retrain."""
+"""What a drift check found."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from airflow_mlops.core.values import Value
 
-__all__ = ["ColumnDrift", "ColumnKind", "DriftReport", "DriftStatus", "RetrainDecision", "decide_retraining"]
+__all__ = ["ColumnDrift", "ColumnKind", "DriftReport", "DriftStatus"]
 
 
 class DriftStatus(StrEnum):
@@ -78,42 +76,3 @@ class DriftReport(Value):
     columns: tuple[ColumnDrift, ...] = ()
     domain_score: float | None = None
     report_uri: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetrainDecision(Value):
-    """Whether to train, always with the reasons."""
-
-    model_name: str
-    should_retrain: bool
-    reasons: tuple[str, ...]
-    snapshot_digest: str
-    fingerprint: str
-    evidence: dict[str, Any] = field(default_factory=dict)
-    run_id: str
-    trigger: str
-    at: datetime
-
-    def __str__(self) -> str:
-        return f"{self.model_name}: {'retrain' if self.should_retrain else 'not retrained'}. " + " ".join(self.reasons)
-
-
-def decide_retraining(
-    *, force: bool, champion_version: int | None, concluded: str | None, shifts: Sequence[str] = ()
-) -> tuple[bool, tuple[str, ...]]:
-    """Decide whether this run trains.
-
-    :param force: a person asks for it.
-    :param concluded: how an earlier run with the same data, code and parameters ended; ``None`` if there
-        is none.
-    :param shifts: what a validation and a drift check found to have moved.
-    :returns: the decision and its reasons.
-    """
-    if force:
-        return True, ("Forced by the run's parameters.",)
-    if concluded:
-        text = f"Nothing new: data, code and parameters are those of {concluded}. Set force to train all the same."
-        return False, (text,)
-    if champion_version is None:
-        return True, ("Cold start: there is no champion yet.",)
-    return True, (f"Data, code or parameters changed since v{champion_version}.", *shifts)

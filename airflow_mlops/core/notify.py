@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from airflow_mlops.core.approve import Approval, ApprovalRequest
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.promote import PromotionRecord
+from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict
 from airflow_mlops.errors import bounded_lines
 from airflow_mlops.specs.notify import NotificationEvent
 
-__all__ = ["Notification", "tell_answer", "tell_blessing", "tell_journal", "tell_request"]
+__all__ = ["Notification", "tell_answer", "tell_blessing", "tell_journal", "tell_request", "tell_rollout"]
 
 _N_REASONS = 8
 
@@ -93,6 +94,25 @@ def tell_journal(record: PromotionRecord, *, url: str = "") -> Notification:
         url,
     )
     return Notification("rolled_back", f"{name}: rolled back to {serving}", text, url)
+
+
+def tell_rollout(report: RolloutReport, *, url: str) -> Notification:
+    """Tell that a version was tried on live requests and taken back."""
+    name, tried = report.model_name, f"version {report.challenger.model_version}"
+    next_step = (
+        "It stays registered. Read the report, and mend what it says before the next training."
+        if report.verdict is RolloutVerdict.UNHEALTHY
+        else "There was too little to tell by. Give it a longer rollout.window, or a larger rollout.share."
+    )
+    text = _text(
+        f"{tried.capitalize()} of {name} was tried as {report.mode} and taken back: {report.verdict}. "
+        f"{_named(report.champion.model_version)} serves alone again.",
+        report.reasons,
+        next_step,
+        url,
+    )
+    event: NotificationEvent = "rolled_back" if report.verdict is RolloutVerdict.UNHEALTHY else "rejected"
+    return Notification(event, f"{name}: {tried} taken back ({report.verdict})", text, url)
 
 
 def _text(happened: str, why: Sequence[str], next_step: str, url: str) -> str:

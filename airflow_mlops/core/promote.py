@@ -13,10 +13,14 @@ from airflow_mlops.errors import IntegrityError, PromotionConflictError
 __all__ = [
     "CARD_TAG",
     "CHAMPION",
+    "JOURNAL_TAG",
     "ModelVersion",
     "PromotionRecord",
     "champion_of",
+    "check_known_entries",
+    "name_last_entry",
     "needs_alias",
+    "plan_mark",
     "plan_promotion",
     "plan_rollback",
     "unhealthy_versions",
@@ -25,6 +29,8 @@ __all__ = [
 CHAMPION = "champion"
 CARD_TAG = "mlops.card"
 """The tag of a version that says where its card lies, below the storage root."""
+JOURNAL_TAG = "mlops.journal"
+"""The tag of a registered model that names the last entry of its journal, so that one that is gone is missed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +56,15 @@ class PromotionRecord(Value):
     """An entry of a model's journal. The last one says which version serves.
 
     :param sequence: 1, 2, 3 … without gaps.
+    :param action: ``mark_unhealthy`` moves nothing: a version that served, or may, is known to be bad.
+    :param from_version: who served before; of ``mark_unhealthy`` the version that is marked.
+    :param to_version: who serves from then on.
     :param previous_digest: of the entry before, so that a changed entry shows.
     :param key: the identity of the step that wrote it; a retry finds its own entry by it.
     """
 
     sequence: int
-    action: Literal["promote", "rollback"]
+    action: Literal["promote", "rollback", "mark_unhealthy"]
     model_name: str
     from_version: int | None
     to_version: int
@@ -67,6 +76,12 @@ class PromotionRecord(Value):
     evidence_digest: str = ""
     previous_digest: str = ""
 
+    def __str__(self) -> str:
+        """Return the change in a few words."""
+        if self.action == "mark_unhealthy":
+            return f"v{self.from_version} is unhealthy, v{self.to_version} serves"
+        return f"{'nothing' if self.from_version is None else f'v{self.from_version}'} -> v{self.to_version}"
+
 
 def champion_of(journal: Sequence[PromotionRecord]) -> int | None:
     """Return the version that the journal says serves, ``None`` before the first promotion."""
@@ -74,8 +89,31 @@ def champion_of(journal: Sequence[PromotionRecord]) -> int | None:
 
 
 def unhealthy_versions(journal: Sequence[PromotionRecord]) -> frozenset[int]:
-    """Return the versions that were rolled back from. None of them returns by itself."""
-    return frozenset(e.from_version for e in journal if e.action == "rollback" and e.from_version is not None)
+    """Return the versions that were rolled back from, or marked. None of them returns by itself."""
+    return frozenset(e.from_version for e in journal if e.action != "promote" and e.from_version is not None)
+
+
+def name_last_entry(digests: Sequence[str]) -> str:
+    """Return what the registry is told of a journal: the number of its last entry and that entry's digest."""
+    return f"{len(digests)} {digests[-1]}" if digests else ""
+
+
+def check_known_entries(model_name: str, digests: Sequence[str], known: str) -> None:
+    """Compare a journal with the last entry that the registry was told of.
+
+    :param digests: of the entries, in order.
+    :param known: what :func:`name_last_entry` gave once; empty where nobody told it yet.
+    :raises IntegrityError: when that entry is gone, or is another one.
+    """
+    number, _, digest = known.partition(" ")
+    if not known or (number.isdigit() and 0 < int(number) <= len(digests) and digests[int(number) - 1] == digest):
+        return
+    raise IntegrityError(
+        f"{model_name}: the journal has {len(digests)} entries, but MLflow knows of entry {number} with digest "
+        f"{digest[:19]}… (tag {JOURNAL_TAG}), which is not among them: the end of the journal was removed or changed. "
+        f"Nothing was changed. Restore it from a backup, or see [mlops] journal_root. If there is none, remove the tag "
+        f"from the registered model to go on without."
+    )
 
 
 def needs_alias(
@@ -98,7 +136,7 @@ def needs_alias(
             f"that says so. Nothing was changed. Is [mlops] storage_root the one that it was? If the alias was set by "
             f"other means, remove it; the pipeline then starts with a first version of its own."
         )
-    if not is_settled and alias_version == journal[-1].from_version:
+    if not is_settled and alias_version == champion_of(journal[:-1]):
         return champion
     raise IntegrityError(
         f"{model_name}: the alias {CHAMPION!r} points to "
@@ -118,7 +156,7 @@ def plan_promotion(
     """Decide whether a version may become champion.
 
     :param expected: the champion that the evaluation compared with; ``None`` for a cold start.
-    :raises PromotionConflictError: when it is another one now, or the version was rolled back from.
+    :raises PromotionConflictError: when it is another one now, or the version is unhealthy.
     """
     champion = champion_of(journal)
     if champion != expected:
@@ -129,9 +167,27 @@ def plan_promotion(
         )
     if to_version in unhealthy_versions(journal):
         raise PromotionConflictError(
-            f"{model_name} v{to_version} not promoted: it was rolled back before. Nothing was changed. "
+            f"{model_name} v{to_version} not promoted: it {_why_unhealthy(journal, to_version)}. Nothing was changed. "
             f"Train a new version."
         )
+
+
+def plan_mark(*, model_name: str, journal: Sequence[PromotionRecord], model_version: int) -> int:
+    """Decide whether a version may be marked as unhealthy.
+
+    :returns: the version that serves, which the mark does not change.
+    :raises PromotionConflictError: when it is unhealthy already, or nothing was promoted yet.
+    """
+    champion = champion_of(journal)
+    if champion is None:
+        raise PromotionConflictError(
+            f"{model_name} v{model_version} not marked: no version was promoted yet, so there is no journal to keep "
+            f"the mark. Nothing was changed. Do not promote it."
+        )
+    if model_version in unhealthy_versions(journal):
+        why = _why_unhealthy(journal, model_version)
+        raise PromotionConflictError(f"{model_name} v{model_version} not marked: it {why}. Nothing was changed.")
+    return champion
 
 
 def plan_rollback(
@@ -153,7 +209,7 @@ def plan_rollback(
             f"{model_name} not rolled back: version {from_version} was to go, but {_named(champion)} is champion. "
             f"Nothing was changed. Look again, and name the version that is champion now."
         )
-    served = [v for entry in journal for v in (entry.from_version, entry.to_version) if v is not None]
+    served = [entry.to_version for entry in journal]
     bad = unhealthy_versions(journal)
     if to_version is not None:
         if to_version not in served or to_version == champion:
@@ -167,10 +223,17 @@ def plan_rollback(
     if not healthy:
         raise PromotionConflictError(
             f"{model_name} not rolled back: no healthy version was champion before {_named(champion)} "
-            f"(rolled back from: {sorted(bad) or 'none'}). Nothing was changed. "
+            f"(unhealthy: {sorted(bad) or 'none'}). Nothing was changed. "
             f"Name one with to_version if you know better."
         )
     return healthy[-1]
+
+
+def _why_unhealthy(journal: Sequence[PromotionRecord], version: int) -> str:
+    """Return what was said of an unhealthy version."""
+    entry = next(each for each in journal if each.action != "promote" and each.from_version == version)
+    what = "was rolled back before" if entry.action == "rollback" else "is marked as unhealthy"
+    return f"{what} (entry {entry.sequence}: {entry.reason})"
 
 
 def _named(version: int | None) -> str:

@@ -22,7 +22,7 @@ from airflow_mlops.core.resample import (
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.metrics import Direction
 
-__all__ = ["SliceRows", "class_scores", "metric_of", "score_models"]
+__all__ = ["SliceRows", "SumCell", "SumColumns", "class_scores", "metric_of", "score_models"]
 
 Floats = NDArray[np.float64]
 
@@ -43,7 +43,7 @@ class SliceRows:
 
 
 @dataclass(frozen=True)
-class _Cell:
+class SumCell:
     """Where a metric of one model on one part of the rows stands among the sums."""
 
     metric: Metric
@@ -52,11 +52,12 @@ class _Cell:
     last: int
 
     def of(self, sums: Floats) -> Floats:
+        """Return the metric from the sums of all columns: ``(..., n_columns) -> (...)``."""
         with np.errstate(all="ignore"):
             return self.metric.of_means(sums[..., self.first : self.last] / sums[..., self.count, None])
 
 
-class _Sums:
+class SumColumns:
     """All that is summed, column by column, so that one set of replicates serves everything."""
 
     def __init__(self, y_true: NDArray[Any], models: Mapping[str, Predicted], units: Units, n_classes: int):
@@ -66,7 +67,7 @@ class _Sums:
 
     def add(
         self, metrics: Sequence[Metric], who: Sequence[str], rows: NDArray[np.intp] | None = None
-    ) -> list[dict[str, _Cell]]:
+    ) -> list[dict[str, SumCell]]:
         """Add what metrics of models need on some of the rows, and return where it is, by model, for each metric."""
         y_true = self._y_true if rows is None else self._y_true[rows]
         units = self._units if rows is None else self._units.at(rows)
@@ -74,7 +75,7 @@ class _Sums:
         count = self._put(sums_by_unit(units, np.ones(len(y_true))))[0]
         return [
             {
-                name: _Cell(metric, count, *self._put(metric.sums(y_true, predicted, units, self._n_classes)))
+                name: SumCell(metric, count, *self._put(metric.sums(y_true, predicted, units, self._n_classes)))
                 for name, predicted in models.items()
             }
             for metric in metrics
@@ -86,6 +87,7 @@ class _Sums:
         return first, self._width
 
     def all(self) -> Floats:
+        """Return what each unit adds to all that is summed: ``(n_units, n_columns)``."""
         return np.concatenate(self._columns, axis=1)
 
 
@@ -126,7 +128,7 @@ def score_models(
     _require_rows(y_true, models)
     for name, metric in metrics.items():
         _require_fit(name, metric, models, n_classes)
-    sums = _Sums(y_true, models, units, n_classes)
+    sums = SumColumns(y_true, models, units, n_classes)
     overall = sums.add(list(metrics.values()), list(models))
     judged = [who for who in ("challenger", "champion") if who in models]
     first = next(iter(metrics.values()))
@@ -141,7 +143,7 @@ def score_models(
 
 
 def _compare(
-    name: str, direction: Direction, cells: Mapping[str, _Cell], found: Floats, drawn: Floats, confidence_level: float
+    name: str, direction: Direction, cells: Mapping[str, SumCell], found: Floats, drawn: Floats, confidence_level: float
 ) -> MetricComparison:
     values = {who: float(cell.of(found)) for who, cell in cells.items()}
     replicates = {who: cell.of(drawn) for who, cell in cells.items()}
@@ -164,7 +166,7 @@ def _compare(
 
 def _compare_slices(
     slices: Sequence[SliceRows],
-    cells: Sequence[Mapping[str, _Cell]],
+    cells: Sequence[Mapping[str, SumCell]],
     direction: Direction,
     found: Floats,
     drawn: Floats,

@@ -17,11 +17,15 @@ __all__ = ["get_platform", "get_storage", "get_watermark", "report_url"]
 
 
 def get_storage() -> Storage:
-    """Return the storage at ``[mlops] storage_root``, by default ``$AIRFLOW_HOME/mlops``."""
-    from airflow_mlops.adapters.storage import Storage
+    """Return the storage at ``[mlops] storage_root``, by default ``$AIRFLOW_HOME/mlops``, with its journals."""
+    from airflow_mlops.hooks.storage import open_storage
 
     home = os.environ.get("AIRFLOW_HOME", os.path.expanduser("~/airflow"))
-    return Storage(conf.get("mlops", "storage_root", fallback="") or f"{home}/mlops")
+    return open_storage(
+        conf.get("mlops", "storage_root", fallback="") or f"{home}/mlops",
+        conf.get("mlops", "journal_root", fallback=""),
+        conf.get("mlops", "journal_conn_id", fallback=""),
+    )
 
 
 def get_platform(mlflow_conn_id: str) -> Platform:

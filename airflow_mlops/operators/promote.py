@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.errors import SpecError
+from airflow.sdk.exceptions import AirflowSkipException
+
+from airflow_mlops.assets import model_asset
 from airflow_mlops.operators._base import Document, MlflowLink, ReportLink, StepOperator
 from airflow_mlops.operators._notify import Notifying
-from airflow_mlops.specs.promote import PromotionSpec
+from airflow_mlops.specs.promote import PromotionSpec, version_number
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -55,19 +57,21 @@ class RegisterModelOperator(StepOperator):
 class PromoteModelOperator(Notifying, StepOperator):
     """Make a version champion, if the champion is still the one that it was compared with.
 
-    Gives a :class:`~airflow_mlops.core.promote.PromotionRecord`, the entry in the journal, or nothing when
-    the policy is to hold. See :func:`~airflow_mlops.steps.promote.promote_model`.
+    Gives a :class:`~airflow_mlops.core.promote.PromotionRecord`, the entry in the journal; when the policy is to hold,
+    the task is skipped. With the model's asset among its ``outlets`` it gives an event when the champion has changed.
+    See :func:`~airflow_mlops.steps.promote.promote_model` and :func:`~airflow_mlops.assets.model_asset`.
 
     :param version: what :class:`RegisterModelOperator` gave. (templated)
     :param blessing: what :class:`~airflow_mlops.operators.BlessModelOperator` gave. (templated)
     :param policy: ``automatic`` promotes, ``hold`` leaves the version registered. (templated)
     :param approval: what :class:`~airflow_mlops.operators.ApprovePromotionOperator` gave. (templated)
     :param needs_approval: whether nothing is promoted without an approval.
+    :param canary: what :class:`~airflow_mlops.operators.CanaryAnalysisOperator` gave. (templated)
     :param notifications: who is told of the promotion: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
         settings.
     """
 
-    template_fields = ("version", "blessing", "policy", "approval", *StepOperator.template_fields)
+    template_fields = ("version", "blessing", "policy", "approval", "canary", *StepOperator.template_fields)
 
     def __init__(
         self,
@@ -77,6 +81,7 @@ class PromoteModelOperator(Notifying, StepOperator):
         policy: str = "automatic",
         approval: Document | None = None,
         needs_approval: bool = False,
+        canary: Document | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -85,36 +90,45 @@ class PromoteModelOperator(Notifying, StepOperator):
         self.policy = policy
         self.approval = approval
         self.needs_approval = needs_approval
+        self.canary = canary
 
-    def call_step(self, run: PipelineRun) -> PromotionRecord | None:
-        """Promote."""
+    def call_step(self, run: PipelineRun) -> PromotionRecord:
+        """Promote, or skip."""
         from airflow_mlops.core.approve import Approval
         from airflow_mlops.core.gate import Blessing
         from airflow_mlops.core.promote import ModelVersion
+        from airflow_mlops.core.rollout import RolloutReport
         from airflow_mlops.steps.promote import promote_model
 
-        return promote_model(
-            ModelVersion.from_dict(self.version),
+        version = ModelVersion.from_dict(self.version)
+        record = promote_model(
+            version,
             Blessing.from_dict(self.blessing),
             policy=PromotionSpec.parse({"policy": self.policy}).policy,
             approval=Approval.from_dict(self.approval) if self.approval else None,
             needs_approval=self.needs_approval,
+            canary=RolloutReport.from_dict(self.canary) if self.canary else None,
             platform=self.platform(),
             run=run,
         )
+        if record is None:
+            raise AirflowSkipException(f"{version.model_name} v{version.model_version} is registered and held.")
+        return record
 
     def conclude(self, value: PromotionRecord, context: Context) -> None:
         """Tell that there is a new champion."""
         from airflow_mlops.core.notify import tell_journal
 
+        _tell_asset(self, value, context)
         self.notify(tell_journal(value), context)
 
 
 class RollbackModelOperator(Notifying, StepOperator):
     """Make the last healthy champion champion again, or an earlier one by name.
 
-    Gives a :class:`~airflow_mlops.core.promote.PromotionRecord`, the entry in the journal. See
-    :func:`~airflow_mlops.steps.promote.rollback_model`.
+    Gives a :class:`~airflow_mlops.core.promote.PromotionRecord`, the entry in the journal. With the model's asset among
+    its ``outlets`` it gives an event. See :func:`~airflow_mlops.steps.promote.rollback_model` and
+    :func:`~airflow_mlops.assets.model_asset`.
 
     :param model_name: the registered model. (templated)
     :param reason: why; the journal keeps it. (templated)
@@ -149,8 +163,8 @@ class RollbackModelOperator(Notifying, StepOperator):
         return rollback_model(
             self.model_name,
             reason=self.reason,
-            from_version=_version_number("from_version", self.from_version),
-            to_version=_version_number("to_version", self.to_version),
+            from_version=version_number("from_version", self.from_version),
+            to_version=version_number("to_version", self.to_version),
             platform=self.platform(),
             run=run,
         )
@@ -159,12 +173,16 @@ class RollbackModelOperator(Notifying, StepOperator):
         """Tell that another version serves."""
         from airflow_mlops.core.notify import tell_journal
 
+        _tell_asset(self, value, context)
         self.notify(tell_journal(value), context)
 
 
-def _version_number(name: str, setting: int | str | None) -> int | None:
-    """Return a version that may have been given as text, such as a template gives."""
-    text = str(setting or "").strip()
-    if text and not text.isdigit():
-        raise SpecError(f"{name} {text!r} is no version number. Nothing was rolled back.")
-    return int(text) if text else None
+def _tell_asset(operator: StepOperator, record: PromotionRecord, context: Context) -> None:
+    """Say in the event of the model's asset what has changed, where the asset is an outlet."""
+    from airflow_mlops.steps.champion import describe_change
+
+    uri = model_asset(record.model_name).uri
+    for outlet in operator.outlets:
+        if getattr(outlet, "uri", None) == uri:
+            change = describe_change(record, platform=operator.platform())
+            context["outlet_events"][outlet].extra = change.to_dict()

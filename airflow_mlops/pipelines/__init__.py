@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_mlops.pipelines.batch_scoring import BatchScoring
 from airflow_mlops.pipelines.continuous_training import ContinuousTraining
 
-__all__ = ["ContinuousTraining"]
+__all__ = ["BatchScoring", "ContinuousTraining"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from airflow_mlops.errors import SpecError
 from airflow_mlops.pipelines._docs import describe
+from airflow_mlops.pipelines._shared import as_written, default_args, parse_yaml
 from airflow_mlops.specs.pipeline import PipelineSpec
 
 if TYPE_CHECKING:
@@ -36,18 +36,7 @@ class ContinuousTraining(PipelineSpec):
 
         :raises SpecError: when the file can't be read, or a setting can't be used; the message has its path.
         """
-        import yaml
-
-        try:
-            document = yaml.safe_load(Path(path).read_bytes())  # bytes, so that what is no UTF-8 is an error of YAML
-        except OSError as error:
-            raise SpecError(f"{path}: can't be read: {error.strerror}.") from error
-        except yaml.YAMLError as error:
-            raise SpecError(f"{path}: is not YAML: {error}") from error
-        try:
-            return cls.parse(document)
-        except SpecError as error:
-            raise SpecError(f"{path}: {error}") from error
+        return parse_yaml(cls, path)
 
     def dag(self, *, mlflow_conn_id: str = "mlflow_default", **dag_settings: Any) -> DAG:
         """Return the DAG. Its id is the model's name.
@@ -70,7 +59,7 @@ class ContinuousTraining(PipelineSpec):
             "tags": ["mlops", "continuous-training"],
             "catchup": False,
             "max_active_runs": 1,
-            "default_args": _default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
+            "default_args": default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
         }
         spec = self.model_dump(mode="json")
         training, gate, runner, told = spec["training"], spec["gate"], spec["runner"], spec["notifications"]
@@ -87,7 +76,7 @@ class ContinuousTraining(PipelineSpec):
                 validate = operators.ValidateDataOperator(
                     task_id="validate",
                     snapshot=snapshot.output,
-                    validation=_as_written(spec["validation"]),
+                    validation=as_written(spec["validation"]),
                     model_name=self.model_name,
                 )
                 trusted = XComArg(validate, key="snapshot")
@@ -110,6 +99,13 @@ class ContinuousTraining(PipelineSpec):
                     snapshot=trusted,
                     monitoring=spec["monitoring"],
                 )
+                seen: dict[str, Any] = {"drift": check_drift.output}
+                if self.performance:
+                    check_performance = operators.PerformanceCheckOperator(
+                        task_id="check_performance", model_name=self.model_name, performance=spec["performance"]
+                    )
+                    validate >> check_performance
+                    seen["performance"] = check_performance.output
                 decide = operators.DecideRetrainOperator(
                     task_id="decide",
                     model_name=self.model_name,
@@ -117,10 +113,11 @@ class ContinuousTraining(PipelineSpec):
                     training=training,
                     hyperparameters=hyperparameters,
                     validation=validate.output,
-                    drift=check_drift.output,
                     gate=gate,
                     tuning=spec["tuning"],
+                    policy=spec["retraining"],
                     force="{{ params.force }}",
+                    **seen,
                 )
                 check_leakage >> decide
             with TaskGroup("training", prefix_group_id=False, tooltip="Train a challenger, compare it, judge it"):
@@ -148,28 +145,43 @@ class ContinuousTraining(PipelineSpec):
                     task_id="register",
                     model=train.output,
                     blessing=bless.output,
-                    description=_as_written(self.description),
+                    description=as_written(self.description),
                 )
-                candidate: dict[str, Any] = {
-                    "version": register.output,
-                    "blessing": bless.output,
-                    "policy": "{{ params.promotion }}",
-                    "notifications": told,
-                }
-                approval: dict[str, Any] = {}
-                if self.asks_a_person:
-                    needs_approval = self.promotion.approval == "required"
-                    approve = operators.ApprovePromotionOperator(
-                        task_id="approve",
-                        only_undecided=not needs_approval,
-                        approvers=self.promotion.approvers,
-                        response_timeout=self.promotion.approval_timeout,
-                        **candidate,
-                    )
-                    approval = {"approval": approve.output, "needs_approval": needs_approval}
-                operators.PromoteModelOperator(task_id="promote", **candidate, **approval)
+                candidate = {"version": register.output, "blessing": bless.output, "policy": "{{ params.promotion }}"}
+                self._promotion(operators, candidate, told)
         dag.params = form  # not before: every operator would copy the whole form, which is a third of the parse
         return dag
+
+    def _promotion(self, operators: Any, candidate: dict[str, Any], told: Sequence[Mapping[str, Any]]) -> None:
+        """Wire what comes between a registered version and its promotion: a person, and a trial on live requests."""
+        from airflow_mlops.assets import model_asset
+
+        needs_approval = self.promotion.approval == "required"
+        seen: dict[str, Any] = {}
+        if self.asks_a_person:
+            approve = operators.ApprovePromotionOperator(
+                task_id="approve",
+                only_undecided=not needs_approval,
+                approvers=self.promotion.approvers,
+                response_timeout=self.promotion.approval_timeout,
+                notifications=told,
+                **candidate,
+            )
+            seen = {"approval": approve.output, "needs_approval": needs_approval}
+        if self.rollout:
+            rollout = self.rollout.model_dump(mode="json")
+            deploy = operators.DeployModelOperator(task_id="deploy", rollout=rollout, **candidate, **seen)
+            analyse = operators.CanaryAnalysisOperator(
+                task_id="analyse_canary",
+                deployment=deploy.output,
+                version=candidate["version"],
+                rollout=rollout,
+                notifications=told,
+            )
+            seen["canary"] = analyse.output
+        operators.PromoteModelOperator(
+            task_id="promote", outlets=[model_asset(self.model_name)], notifications=told, **candidate, **seen
+        )
 
     def rollback_dag(self, *, mlflow_conn_id: str = "mlflow_default", **dag_settings: Any) -> DAG:
         """Return the DAG by which a person goes back to an earlier champion. Its id ends in ``_rollback``.
@@ -180,6 +192,7 @@ class ContinuousTraining(PipelineSpec):
         from airflow.sdk import DAG, Param
 
         from airflow_mlops import operators
+        from airflow_mlops.assets import model_asset
 
         settings: dict[str, Any] = {
             "dag_id": f"{self.model_name}_rollback",
@@ -205,7 +218,7 @@ class ContinuousTraining(PipelineSpec):
             "tags": ["mlops", "rollback"],
             "catchup": False,
             "max_active_runs": 1,
-            "default_args": _default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
+            "default_args": default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
         }
         with DAG(**(settings | dag_settings)) as dag:
             operators.RollbackModelOperator(
@@ -215,6 +228,7 @@ class ContinuousTraining(PipelineSpec):
                 from_version="{{ params.from_version or '' }}",
                 to_version="{{ params.to_version or '' }}",
                 notifications=self.notifications,
+                outlets=[model_asset(self.model_name)],
             )
         return dag
 
@@ -223,6 +237,7 @@ class ContinuousTraining(PipelineSpec):
         *,
         storage_root: str | os.PathLike[str],
         tracking_uri: str,
+        journal_root: str = "",
         force: bool = False,
         params: Mapping[str, Any] | None = None,
         window_start: datetime | str | None = None,
@@ -235,6 +250,7 @@ class ContinuousTraining(PipelineSpec):
 
         :param storage_root: an absolute folder for snapshots, reports and journals.
         :param tracking_uri: MLflow's, such as ``http://localhost:5000`` or ``sqlite:////path/mlflow.db``.
+        :param journal_root: where journals and ledgers are kept, if not in the storage root.
         :param force: train even if nothing changed.
         :param params: hyperparameters that replace the spec's.
         :param window_start: first moment that belongs, in place of the spec's.
@@ -245,9 +261,9 @@ class ContinuousTraining(PipelineSpec):
         :raises DataHaltedError: when the validation halts.
         """
         from airflow_mlops.adapters.mlflow import Mlflow
-        from airflow_mlops.adapters.storage import Storage
         from airflow_mlops.core.values import PipelineRun
         from airflow_mlops.hooks.sources import AirflowConnections
+        from airflow_mlops.hooks.storage import open_storage
         from airflow_mlops.steps import Platform
         from airflow_mlops.steps.pipeline import run_pipeline
 
@@ -257,7 +273,7 @@ class ContinuousTraining(PipelineSpec):
         settings["promotion"] |= {"policy": promotion} if promotion else {}
         spec = PipelineSpec.parse(settings)
         run = PipelineRun(pipeline=self.model_name, run_id=run_id or f"local__{uuid.uuid4().hex[:12]}")
-        platform = Platform(Storage(os.fspath(storage_root)), Mlflow(tracking_uri), trusted_types)
+        platform = Platform(open_storage(os.fspath(storage_root), journal_root), Mlflow(tracking_uri), trusted_types)
         return run_pipeline(
             spec, platform=platform, run=run, connections=AirflowConnections(), force=force, params=params
         )
@@ -320,21 +336,6 @@ class ContinuousTraining(PipelineSpec):
         for name, value in self.training.params.items():
             form[name] = Param(value, type=_json_type(value), title=name, section="Hyperparameters")
         return form
-
-
-def _default_args(mlflow_conn_id: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what every task gets: an outage is retried twice, unless it is wanted otherwise."""
-    return {"retries": 2, "retry_delay": timedelta(seconds=30), "mlflow_conn_id": mlflow_conn_id, **wanted}
-
-
-def _as_written(document: Any) -> Any:
-    """Keep Jinja from reading a document: the regular expression ``[a-z]{{2}}`` is no template."""
-    if isinstance(document, str):
-        is_read = any(mark in document for mark in ("{{", "{%", "{#"))
-        return f"{{% raw %}}{document}{{% endraw %}}" if is_read else document
-    if isinstance(document, Mapping):
-        return {key: _as_written(value) for key, value in document.items()}
-    return [_as_written(value) for value in document] if isinstance(document, list) else document
 
 
 def _json_type(value: Any) -> str | list[str]:

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse
 
 from airflow_mlops.adapters.html import Link, Rows, report_page
+from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.promote import PromotionRecord, champion_of, unhealthy_versions
 from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.hooks.platform import get_storage
-from airflow_mlops.steps.promote import read_journal
+from airflow_mlops.steps.journal import read_journal
 
 __all__ = ["create_app"]
 
@@ -54,47 +55,42 @@ def show_report(path: str) -> FileResponse:
 def show_models() -> HTMLResponse:
     """List the models that have a journal, with the version that serves."""
     header, rows = [("Model", "Champion", "Since", "Why")], []
-    for name in get_storage().names("journals"):
-        journal = _journal(name)
-        if not journal:
-            continue  # its first entry is being written
-        last = journal[-1]
-        link, since = Link(name, f"models/{name}"), last.at.isoformat(" ", "seconds")
-        rows.append((link, f"v{champion_of(journal)}", since, last.reason))
+    storage = get_storage()
+    for name in storage.journals.names("journals"):
+        link = Link(name, f"models/{name}")
+        try:
+            journal = _read(name, storage)
+        except IntegrityError as error:  # its neighbours are shown all the same
+            rows.append((link, "damaged", "", str(error)))
+            continue
+        if journal:  # or its first entry is being written
+            last = [entry for entry in journal if entry.action != "mark_unhealthy"][-1]
+            rows.append((link, f"v{last.to_version}", last.at.isoformat(" ", "seconds"), last.reason))
     return _page("Models", f"{len(rows)}", {}, {"Registered models": (header, rows)})
 
 
 def show_model(model_name: str) -> HTMLResponse:
     """Show a model's journal."""
-    journal = _journal(model_name) if model_name in get_storage().names("journals") else []
+    storage = get_storage()
+    try:
+        journal = _read(model_name, storage) if model_name in storage.journals.names("journals") else []
+    except IntegrityError as error:
+        raise HTTPException(409, str(error)) from error
     if not journal:
         raise HTTPException(404, "There is no journal of such a model.")
-    header = [("#", "When", "What", "From", "To", "Who", "Run", "Why")]
+    header = [("#", "When", "What", "Change", "Who", "Run", "Why")]
     rows = [
-        (
-            e.sequence,
-            e.at.isoformat(" ", "seconds"),
-            e.action,
-            e.from_version,
-            e.to_version,
-            e.actor,
-            e.run_id,
-            e.reason,
-        )
+        (e.sequence, e.at.isoformat(" ", "seconds"), e.action, str(e), e.actor, e.run_id, e.reason)
         for e in reversed(journal)
     ]
-    facts = {"Rolled back from": ", ".join(f"v{v}" for v in sorted(unhealthy_versions(journal))) or "none"}
+    facts = {"Unhealthy": ", ".join(f"v{v}" for v in sorted(unhealthy_versions(journal))) or "none"}
     return _page(model_name, f"v{champion_of(journal)}", facts, {"Journal": (header, rows)})
 
 
-def _journal(folder: str) -> list[PromotionRecord]:
+def _read(folder: str, storage: Storage) -> list[PromotionRecord]:
     """Return the journal in a folder, whose name is the model's but for characters that a folder can't have."""
-    storage = get_storage()
-    try:
-        entries = storage.log("journals", folder).entries()
-        return read_journal(PromotionRecord.from_dict(entries[0]).model_name, storage=storage) if entries else []
-    except IntegrityError as error:
-        raise HTTPException(409, str(error)) from error
+    entries = storage.log("journals", folder).entries()
+    return read_journal(PromotionRecord.from_dict(entries[0]).model_name, storage=storage) if entries else []
 
 
 def _page(

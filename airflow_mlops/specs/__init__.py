@@ -9,9 +9,14 @@ from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.inference import InferenceLogSpec
 from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
 from airflow_mlops.specs.notify import NotificationSpec
+from airflow_mlops.specs.performance import PerformanceSlices, PerformanceSpec, WindowRule
 from airflow_mlops.specs.pipeline import PipelineSpec
+from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec, TableOutput
 from airflow_mlops.specs.promote import PromotionSpec
+from airflow_mlops.specs.retrain import RetrainPolicy
+from airflow_mlops.specs.rollout import RolloutSpec
 from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
+from airflow_mlops.specs.server import ServerSpec
 from airflow_mlops.specs.serving import ServingCheckSpec
 from airflow_mlops.specs.split import LeakageSpec, SplitSpec
 from airflow_mlops.specs.train import EarlyStoppingSpec, TrainingSpec
@@ -20,6 +25,7 @@ from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
     "AthenaSpec",
+    "BatchScoringSpec",
     "Choices",
     "CommandRunner",
     "CsvSpec",
@@ -37,17 +43,25 @@ __all__ = [
     "MonitoringSpec",
     "NewDataTrigger",
     "NotificationSpec",
+    "PerformanceSlices",
+    "PerformanceSpec",
     "PipelineSpec",
     "PolicySpec",
+    "PredictionSpec",
     "PromotionSpec",
     "PythonRunner",
+    "RetrainPolicy",
+    "RolloutSpec",
     "ScheduleTrigger",
+    "ServerSpec",
     "ServingCheckSpec",
     "ServingSpec",
     "SliceRules",
     "SplitSpec",
+    "TableOutput",
     "Thresholds",
     "TrainingSpec",
     "TuningSpec",
     "ValidationSpec",
+    "WindowRule",
 ]

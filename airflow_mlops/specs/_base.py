@@ -117,4 +117,4 @@ def time_setting(value: Any) -> Any:
         raise ValueError("write a duration as P30D or PT6H and a moment as 2026-01-31, not as a number")
     if _MONTHS.match(text):
         raise ValueError("months and years differ in length: write days, such as P30D or P365D")
-    return value or None
+    return None if isinstance(value, str) and not text else value

@@ -12,7 +12,7 @@ from airflow_mlops.errors import did_you_mean
 from airflow_mlops.specs._base import Spec
 from airflow_mlops.specs.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, Direction
 
-__all__ = ["FairnessRules", "GateSpec", "SliceRules", "Thresholds"]
+__all__ = ["FairnessRules", "GateSpec", "SliceRules", "Thresholds", "check_metrics"]
 
 FairnessMeasure = Literal[
     "demographic_parity_difference",
@@ -97,6 +97,30 @@ class SliceRules(Spec):
         return self
 
 
+def check_metrics(metrics: dict[str, Thresholds]) -> dict[str, Thresholds]:
+    """Return metrics by name, all of them known or functions, and none of classes beside one of numbers.
+
+    :raises ValueError: when they are not.
+    """
+    known = (*REGRESSION_METRICS, *CLASSIFICATION_METRICS)
+    for name, thresholds in metrics.items():
+        is_function = name not in known and re.search(r".[.:].", name)
+        if name not in known and not is_function:
+            raise ValueError(
+                f"there is no metric {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}; or the import "
+                f"path of a function"
+            )
+        if is_function and thresholds.direction is None:
+            raise ValueError(f"{name}: say its `direction`, higher_is_better or lower_is_better")
+        if not is_function and thresholds.direction is not None:
+            raise ValueError(f"{name}: its `direction` is known, leave it out")
+    of_numbers = [name for name in metrics if name in REGRESSION_METRICS]
+    of_classes = [name for name in metrics if name in CLASSIFICATION_METRICS]
+    if of_numbers and of_classes:
+        raise ValueError(f"{of_numbers[0]} is of numbers and {of_classes[0]} of classes; a target is one of them")
+    return metrics
+
+
 class FairnessRules(Spec):
     """How different a model may be to people who differ in a protected attribute.
 
@@ -174,26 +198,12 @@ class GateSpec(Spec):
     @field_validator("metrics")
     @classmethod
     def _are_known(cls, metrics: dict[str, Thresholds]) -> dict[str, Thresholds]:
-        known = (*REGRESSION_METRICS, *CLASSIFICATION_METRICS)
-        for name, thresholds in metrics.items():
-            is_function = name not in known and re.search(r".[.:].", name)
-            if name not in known and not is_function:
-                raise ValueError(
-                    f"there is no metric {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}; or the import "
-                    f"path of a function"
-                )
-            if is_function and thresholds.direction is None:
-                raise ValueError(f"{name}: say its `direction`, higher_is_better or lower_is_better")
-            if not is_function and thresholds.direction is not None:
-                raise ValueError(f"{name}: its `direction` is known, leave it out")
-        return metrics
+        return check_metrics(metrics)
 
     @model_validator(mode="after")
-    def _is_of_one_task(self) -> Self:
+    def _has_a_fitting_baseline(self) -> Self:
         of_numbers = [name for name in self.metrics if name in REGRESSION_METRICS]
         of_classes = [name for name in self.metrics if name in CLASSIFICATION_METRICS]
-        if of_numbers and of_classes:
-            raise ValueError(f"{of_numbers[0]} is of numbers and {of_classes[0]} of classes; a target is one of them")
         if (self.baseline == "column") != (self.baseline_column is not None):
             raise ValueError("`baseline: column` and `baseline_column` go together")
         fitting = ("mean", "median") if of_numbers else ("most_frequent",)

@@ -14,7 +14,7 @@ class InferenceLogSpec(Spec):
 
     :param sample_fraction: of the requests; 1 keeps all of them.
     :param redact: columns that are not kept, such as what tells people apart. They are null in the log.
-    :param max_mb: size on disk beyond which the oldest days go.
+    :param max_mb: size on disk beyond which the oldest files go.
     """
 
     sample_fraction: float = Field(default=1.0, ge=0, le=1)

@@ -12,7 +12,10 @@ from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.monitor import MonitoringSpec, TriggerSpec
 from airflow_mlops.specs.notify import NotificationSpec
+from airflow_mlops.specs.performance import PerformanceSpec
 from airflow_mlops.specs.promote import PromotionSpec
+from airflow_mlops.specs.retrain import RetrainPolicy
+from airflow_mlops.specs.rollout import RolloutSpec
 from airflow_mlops.specs.runner import InProcessRunner, RunnerSpec
 from airflow_mlops.specs.serving import ServingCheckSpec
 from airflow_mlops.specs.split import SplitSpec
@@ -31,6 +34,10 @@ class PipelineSpec(Spec):
     :param runner: where training and evaluation run.
     :param serving: how the packaged model is tried in a server before the gate judges it; ``None``: it is not tried.
     :param export: another format that the model is exported to, if it answers alike in it; ``None``: none.
+    :param performance: how the champion's logged predictions are held against labels that come late; ``None``: they
+        are not.
+    :param retraining: when a run trains.
+    :param rollout: how a version is tried on live requests before it becomes champion; ``None``: it is not.
     :param notifications: who is told of promotions, rejections, rollbacks, and approvals that are waited for.
     """
 
@@ -46,7 +53,10 @@ class PipelineSpec(Spec):
     serving: ServingCheckSpec | None = Field(default_factory=ServingCheckSpec)
     export: ExportSpec | None = None
     promotion: PromotionSpec = Field(default_factory=PromotionSpec)
+    rollout: RolloutSpec | None = None
     monitoring: MonitoringSpec = Field(default_factory=MonitoringSpec)
+    performance: PerformanceSpec | None = None
+    retraining: RetrainPolicy = Field(default_factory=RetrainPolicy)
     triggers: tuple[TriggerSpec, ...] = ()
     notifications: tuple[NotificationSpec, ...] = ()
 

@@ -7,9 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from airflow_mlops.errors import SpecError
 from airflow_mlops.specs._base import Spec
 
-__all__ = ["PromotionSpec"]
+__all__ = ["PromotionSpec", "version_number"]
 
 
 class PromotionSpec(Spec):
@@ -27,3 +28,15 @@ class PromotionSpec(Spec):
     approval: Literal["none", "required"] = "none"
     approvers: tuple[str, ...] = ()
     approval_timeout: timedelta = Field(default=timedelta(days=3), gt=timedelta())
+
+
+def version_number(name: str, setting: int | str | None) -> int | None:
+    """Return a version that may have been given as text, such as a template gives; nothing and empty text are ``None``.
+
+    :param name: of the setting, for the message.
+    :raises SpecError: when it is no number.
+    """
+    text = str(setting or "").strip()
+    if text and not text.isdigit():
+        raise SpecError(f"{name} {text!r} is no version number. Nothing was changed.")
+    return int(text) if text else None

@@ -68,7 +68,7 @@ def find_leftovers(
     used = {f"{short(digest)}.json" for digest in digests}
     notes = [path for path in _entries(storage, "uses", dataset) if path.name not in used]
     notes += _entries(storage, "windows", dataset)
-    kinds = ("snapshots", "uses", "windows", *_DOCUMENTS)
+    kinds = ("snapshots", "uses", "windows", "predictions", *_DOCUMENTS)
     hidden = [path for kind in kinds for path in _entries(storage, kind, dataset) if _is_hidden(path)]
     seen = [path for path in (*orphans, *notes) if not path.name.startswith(".") and last_touched(path) < limit]
     return seen + [path for path in hidden if last_touched(path) < min(limit, now - _HALF_WRITTEN_FOR)]

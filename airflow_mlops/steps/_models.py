@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from airflow_mlops.core.evaluate import check_predictions, check_scores
 from airflow_mlops.errors import EvaluationError, MlopsError, UntrustedModelError, bounded
 from airflow_mlops.steps._platform import Platform
 
-__all__ = ["LoadedModel", "load_model"]
+__all__ = ["LoadedModel", "check_loadable", "load_model", "read_model"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +25,13 @@ class LoadedModel:
 
     :param who: whose it is, for messages: ``"The challenger"``.
     :param columns: what it reads, in order.
+    :param types: of these columns, in MLflow's words.
     """
 
     who: str
     model: Any
     columns: tuple[str, ...]
+    types: Mapping[str, str] = field(default_factory=dict)
 
     def predict(self, frame: Any) -> NDArray[np.generic]:
         """Return one prediction for each row of a data frame, which may have more columns.
@@ -73,18 +77,35 @@ def load_model(who: str, uri: str, digest: str, *, platform: Platform) -> Loaded
     :raises EvaluationError: when a library can't read the files any more.
     """
     with platform.mlflow.downloaded(uri, digest) as folder:
-        columns = platform.mlflow.input_columns(folder)
-        try:
-            if (folder / pickled.FILE).exists():
-                _check_may_unpickle(who, digest, platform)
-                model = pickled.load_model(folder)
-            else:
-                model = skops_store.load_model(folder, platform.trusted_types)
-        except MlopsError:
-            raise
-        except Exception as error:  # whatever a library says of a file that another version of it wrote
-            raise EvaluationError(f"{who} can't be loaded: {type(error).__name__}: {error}") from error
-    return LoadedModel(who=who, model=model, columns=tuple(columns))
+        return read_model(who, folder, digest, platform=platform)
+
+
+def read_model(who: str, folder: Path, digest: str, *, platform: Platform) -> LoadedModel:
+    """Load a model from files that :func:`load_model` would download and check; it raises the same."""
+    types = platform.mlflow.input_types(folder)
+    try:
+        if (folder / pickled.FILE).exists():
+            _check_may_unpickle(who, digest, platform)
+            model = pickled.load_model(folder)
+        else:
+            model = skops_store.load_model(folder, platform.trusted_types)
+    except MlopsError:
+        raise
+    except Exception as error:  # whatever a library says of a file that another version of it wrote
+        raise EvaluationError(f"{who} can't be loaded: {type(error).__name__}: {error}") from error
+    return LoadedModel(who=who, model=model, columns=tuple(types), types=types)
+
+
+def check_loadable(who: str, folder: Path, digest: str, platform: Platform) -> None:
+    """See that a stored model may be loaded, without loading it.
+
+    :raises UntrustedModelError: when it holds a type that the platform does not trust, or is a pickle and the platform
+        loads none.
+    """
+    if (folder / pickled.FILE).exists():
+        _check_may_unpickle(who, digest, platform)
+    else:
+        skops_store.check_types(folder, platform.trusted_types)
 
 
 def _check_may_unpickle(who: str, digest: str, platform: Platform) -> None:

@@ -14,6 +14,7 @@ from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.lineage import TrainingRecord
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.promote import CARD_TAG, ModelVersion
+from airflow_mlops.core.registry import describe_version
 from airflow_mlops.core.serving import ServingReport
 from airflow_mlops.core.tune import TuningResult
 from airflow_mlops.core.validate import ValidationReport
@@ -33,13 +34,16 @@ _CARD = "model_card"
 AnyValue = TypeVar("AnyValue", bound=Value)
 
 
-def write_card(version: ModelVersion, blessing: Blessing, *, description: str = "", platform: Platform) -> ModelVersion:
+def write_card(
+    version: ModelVersion, blessing: Blessing, *, description: str = "", run_url: str = "", platform: Platform
+) -> ModelVersion:
     """Write the card of a version: Markdown and HTML into its MLflow run, HTML beside the run's reports.
 
     Whatever fails is a warning: the version is registered, and a page for people does not keep it from serving. The
     tag ``mlops.card`` comes last, so that a version that has it has its card.
 
     :param description: what the model is for.
+    :param run_url: of its MLflow run, for the link in the version's description.
     :returns: the version, with its card where one was written.
     """
     try:
@@ -49,6 +53,11 @@ def write_card(version: ModelVersion, blessing: Blessing, *, description: str = 
         page = markdown.as_html(text, title=f"{version.model_name} v{version.model_version}")
         platform.mlflow.log_texts(version.run_id, {f"{_CARD}.md": text, f"{_CARD}.html": page})
         platform.storage.write_text(page, *platform.report_path(run, f"{_CARD}.html"))
+        link = f"[{_CARD}.html]({run_url}/artifacts/{_CARD}.html)" if run_url else f"{_CARD}.html in that run"
+        described = describe_version(
+            blessing.reasons, run_id=version.run_id, tags=version.tags, card=f"Model card: {link}"
+        )
+        platform.mlflow.describe_version(version, described)
         written = platform.mlflow.set_version_tag(version, CARD_TAG, platform.report_uri(run, _CARD))
     except Exception as error:
         reason = f"{type(error).__name__}: {str(error)[:300]}"

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from airflow_mlops.adapters import arrow, labels, user_code
-from airflow_mlops.core.evaluate import EvaluationReport, digest_of_question
-from airflow_mlops.core.metrics import METRICS, Metric
+from airflow_mlops.core.evaluate import EvaluationReport, digest_of_question, signature_breaks
+from airflow_mlops.core.metrics import METRICS, Metric, value_of
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.resample import Units
 from airflow_mlops.core.score import class_scores, metric_of, score_models
@@ -25,7 +25,7 @@ from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._predictions import Predictions, predict_all
 from airflow_mlops.steps.promote import current_champion
 
-__all__ = ["evaluate_model"]
+__all__ = ["evaluate_model", "metrics_of", "score_rows"]
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def _score(
     comparisons, slices = score_models(
         y_true=predictions.y_true,
         models=predictions.models,
-        metrics=_metrics_of(gate, predictions),
+        metrics=metrics_of(gate, predictions),
         units=units,
         rng=rng,
         slices=evidence.slices,
@@ -121,6 +121,23 @@ def _score(
     )
 
 
+def score_rows(
+    model: TrainedModel, frame: Any, *, split: DatasetSplit, gate: GateSpec, platform: Platform
+) -> dict[str, float]:
+    """Return the gate's metrics of a model on some rows, without intervals and without recording anything.
+
+    :param frame: the rows with their target, as a pandas data frame.
+    :param split: what the model learnt from, whose classes it may predict.
+    :raises EvaluationError: when there is no row, a target is null, or the model can't predict the rows.
+    """
+    _check_target(frame[model.target], model.target)
+    predictions = predict_all(frame, model, None, split=split, gate=gate, platform=platform)
+    n_classes = 0 if predictions.classes is None else len(predictions.classes)
+    said = predictions.models["challenger"]
+    metrics = metrics_of(gate, predictions)
+    return {name: value_of(metric, predictions.y_true, said, n_classes) for name, metric in metrics.items()}
+
+
 def _check_target(target: Any, name: str) -> None:
     if not len(target):
         raise EvaluationError("No row was held back, so nothing can be compared. Raise split.test_fraction.")
@@ -144,7 +161,7 @@ def _units(predictions: Predictions, frame: Any, gate: GateSpec, rng: np.random.
     return Units.rows(len(frame), rng=rng)
 
 
-def _metrics_of(gate: GateSpec, predictions: Predictions) -> dict[str, Metric]:
+def metrics_of(gate: GateSpec, predictions: Predictions) -> dict[str, Metric]:
     """Return the gate's metrics by name; those that are no names of ours are functions of the user's."""
     known: dict[str, Metric] = {str(name): metric for name, metric in METRICS.items()}
     return {
@@ -164,8 +181,7 @@ def _signature_breaks(predictions: Predictions) -> tuple[str, ...]:
     """Say what the challenger asks for that callers of the champion do not give."""
     if predictions.champion is None:
         return ()
-    known = set(predictions.champion.columns)
-    return tuple(f"it asks for column {name!r}" for name in predictions.challenger.columns if name not in known)
+    return signature_breaks(champion=predictions.champion.types, challenger=predictions.challenger.types)
 
 
 def _earlier_report(

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
 from airflow_mlops.core.approve import Approval
 from airflow_mlops.core.gate import GateDecision
-from airflow_mlops.core.monitor import RetrainDecision
+from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.steps._platform import folder_name
 
 __all__ = ["Decision", "append_decision", "read_decisions", "read_ledger"]
@@ -21,7 +21,7 @@ _KINDS: dict[str, type[Decision]] = {kind.__name__: kind for kind in (RetrainDec
 def append_decision(decision: Decision, *, storage: Storage) -> None:
     """Write a decision to the ledger of its model, after all that are there."""
     ledger = _ledger(decision.model_name, storage)
-    number = len(ledger.entries()) + 1
+    number = len(ledger) + 1
     while not ledger.append(decision.to_dict(), number=number):
         number += 1
 

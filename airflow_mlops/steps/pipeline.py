@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from airflow_mlops.core.data import DatasetSnapshot
@@ -11,8 +12,10 @@ from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.export import ExportReport
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.leakage import LeakageReport
-from airflow_mlops.core.monitor import DriftReport, RetrainDecision
+from airflow_mlops.core.monitor import DriftReport
+from airflow_mlops.core.performance import PerformanceReport
 from airflow_mlops.core.promote import ModelVersion, PromotionRecord
+from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.serving import ServingReport
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel, choose_features, merge_params
@@ -28,8 +31,9 @@ from airflow_mlops.steps.export import export_model
 from airflow_mlops.steps.features import feature_source
 from airflow_mlops.steps.gate import bless_model
 from airflow_mlops.steps.leakage import check_leakage
-from airflow_mlops.steps.monitor import decide_retrain
+from airflow_mlops.steps.performance import check_performance
 from airflow_mlops.steps.promote import promote_model, register_model
+from airflow_mlops.steps.retrain import decide_retrain
 from airflow_mlops.steps.runner import run_step
 from airflow_mlops.steps.serving import validate_serving
 from airflow_mlops.steps.split import split_dataset
@@ -48,6 +52,7 @@ class PipelineResult:
     split: DatasetSplit
     leakage: LeakageReport
     drift: DriftReport
+    performance: PerformanceReport | None = None
     decision: RetrainDecision
     tuning: TuningResult | None = None
     model: TrainedModel | None = None
@@ -67,12 +72,14 @@ def run_pipeline(
     connections: Connections | None = None,
     force: bool = False,
     params: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
 ) -> PipelineResult:
-    """Run the pipeline from the source to the promotion; what a person has to approve is held.
+    """Run the pipeline from the source to the promotion; a version that must be approved, or tried, is held.
 
     :param connections: opens the connections that the spec names; ``None``: there are none.
     :param force: train even if data, code and parameters are those of an earlier run.
     :param params: hyperparameters that replace the spec's.
+    :param now: with a zone, for the decision; by default the present moment.
     :raises DataHaltedError: when the validation halts.
     :raises LeakageError: when the training part knows what it should not.
     """
@@ -99,20 +106,34 @@ def run_pipeline(
     )
     leakage.require_clean()
     drift = check_drift(trusted, spec.monitoring, model_name=name, platform=platform, run=run)
+    performance = None
+    if spec.performance:
+        performance = check_performance(
+            spec.performance, model_name=name, connections=connections, platform=platform, run=run, now=now
+        )
     decision = decide_retrain(
         split,
         training,
         model_name=name,
         validation=validation,
         drift=drift,
+        performance=performance,
         gate=spec.gate,
         tuning=tuning,
+        policy=spec.retraining,
         force=force,
+        now=now,
         platform=platform,
         run=run,
     )
     result = PipelineResult(
-        snapshot=snapshot, validation=validation, split=split, leakage=leakage, drift=drift, decision=decision
+        snapshot=snapshot,
+        validation=validation,
+        split=split,
+        leakage=leakage,
+        drift=drift,
+        performance=performance,
+        decision=decision,
     )
     if not decision.should_retrain:
         return result
@@ -129,7 +150,7 @@ def run_pipeline(
     if blessing.is_over:
         return result
     version = register_model(model, blessing, description=spec.description, platform=platform)
-    needs_person = spec.promotion.approval == "required" or not blessing.is_blessed
-    policy = "hold" if needs_person else spec.promotion.policy
+    must_wait = spec.promotion.approval == "required" or not blessing.is_blessed or spec.rollout is not None
+    policy = "hold" if must_wait else spec.promotion.policy
     promotion = promote_model(version, blessing, platform=platform, run=run, policy=policy)
     return replace(result, version=version, promotion=promotion)

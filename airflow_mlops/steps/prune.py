@@ -35,7 +35,7 @@ def needed_snapshots(*, platform: Platform) -> frozenset[str]:
             f"MLflow at {platform.mlflow.shown_uri} refers to no snapshot at all, so it may be another one than this "
             f"storage's. Nothing was pruned. Give the registry that belongs to this storage."
         )
-    for model in platform.storage.names("journals"):
+    for model in platform.storage.journals.names("journals"):
         for name in {entry["model_name"] for entry in platform.storage.log("journals", model).entries()}:
             champion = champion_of(read_journal(name, storage=platform.storage))
             if champion is not None and (name, champion) not in versions:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from airflow_mlops.adapters.child_process import Ended, run_child
 from airflow_mlops.adapters.mlflow import Mlflow
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage import Place, Storage
 from airflow_mlops.core.runner import StepError, StepRequest
 from airflow_mlops.core.values import PipelineRun, Value
 from airflow_mlops.errors import RunnerError, SpecError, UnavailableError, bounded, did_you_mean
@@ -36,6 +36,7 @@ _PLATFORM = {
     "storage_root": str,
     "tracking_uri": str,
     "headers": Mapping,
+    "journals": Mapping,
     "trusted_types": list,
     "allow_pickle": bool,
 }
@@ -107,7 +108,7 @@ def open_platform(document: object) -> Platform:
     """Return the platform that a document describes; its values may be secret and are in no message.
 
     :param document: ``storage_root``, ``tracking_uri``, and optionally ``headers`` (sent with each of MLflow's
-        requests), ``trusted_types`` and ``allow_pickle``.
+        requests), ``journals`` (``root``, and ``access`` where that is on S3), ``trusted_types`` and ``allow_pickle``.
     :raises SpecError: when a setting is missing, unknown or of the wrong type.
     """
     if not isinstance(document, Mapping):
@@ -118,21 +119,37 @@ def open_platform(document: object) -> Platform:
             raise SpecError(
                 f"The platform has an unknown setting {name!r}.{did_you_mean(name, _PLATFORM)} Known: {known}."
             )
-    found = {"headers": {}, "trusted_types": [], "allow_pickle": False, **document}
+    found = {"headers": {}, "journals": {}, "trusted_types": [], "allow_pickle": False, **document}
     for name, kind in _PLATFORM.items():
         if not isinstance(found.get(name), kind) or found[name] == "":
             raise SpecError(f"The platform's {name} is missing or of the wrong type. Nothing was run.")
     mlflow = Mlflow(found["tracking_uri"], dict(found["headers"]))
-    storage, trusted_types = Storage(found["storage_root"]), tuple(found["trusted_types"])
+    journals, trusted_types = _open_journals(found["journals"]), tuple(found["trusted_types"])
+    storage = Storage(found["storage_root"], journals)
     return Platform(storage, mlflow, trusted_types, allow_pickle=found["allow_pickle"])
+
+
+def _open_journals(settings: Mapping[str, Any]) -> Place | None:
+    """Return where journals are kept, ``None`` where that is the storage itself."""
+    try:
+        if "access" not in settings:
+            return Storage(**settings) if settings else None
+        from airflow_mlops.adapters.s3 import S3Access
+        from airflow_mlops.adapters.s3_place import S3Place
+
+        return S3Place(**{**settings, "access": S3Access(**settings["access"])})
+    except TypeError:  # whose text may quote a secret
+        raise SpecError("The platform's journals have settings that are not known. Nothing was run.") from None
 
 
 def _describe_platform(platform: Platform) -> dict[str, Any]:
     """Return what :func:`open_platform` reads. It holds secrets: it must not be logged or stored."""
+    storage = platform.storage
     return {
-        "storage_root": str(platform.storage.root),
+        "storage_root": str(storage.root),
         "tracking_uri": platform.mlflow.tracking_uri,
         "headers": dict(platform.mlflow.headers),
+        "journals": {} if storage.journals is storage else storage.journals.describe(),
         "trusted_types": list(platform.trusted_types),
         "allow_pickle": platform.allow_pickle,
     }

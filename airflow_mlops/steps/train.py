@@ -26,11 +26,12 @@ from airflow_mlops.core.tune import TuningResult
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import SpecError, TrainingError, UntrustedModelError
 from airflow_mlops.specs.train import TrainingSpec
+from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps._fit import fit
 from airflow_mlops.steps._platform import Platform, folder_name, short
 from airflow_mlops.steps.lineage import record_training
 
-__all__ = ["train_model", "training_fingerprint"]
+__all__ = ["recipe_of", "train_model", "training_fingerprint"]
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +44,23 @@ def training_fingerprint(split: DatasetSplit, training: TrainingSpec) -> str:
 
     :raises SpecError: when the module of the estimator, the function or the preprocessing is not found.
     """
+    return fingerprint(split_digest=split.digest, training=training, code_digest=_code_digest(training))
+
+
+def recipe_of(training: TrainingSpec, tuning: TuningSpec | None) -> str:
+    """Return the digest of parameters, search and code, whatever the rows.
+
+    :raises SpecError: as :func:`training_fingerprint` does.
+    """
+    searched = tuning.model_dump(mode="json") if tuning else None
+    return digest_of([training.model_dump(mode="json"), searched, _code_digest(training)])
+
+
+def _code_digest(training: TrainingSpec) -> str:
     code = user_code.code_digest(str(training.estimator or training.function))
     if training.preprocessor:
         code = digest_of([code, user_code.code_digest(training.preprocessor)])
-    return fingerprint(split_digest=split.digest, training=training, code_digest=code)
+    return code
 
 
 def train_model(

@@ -65,13 +65,21 @@ def test_a_writer_of_the_same_name_replaces_what_it_wrote_before(tmp_path):
     assert ds.dataset(tmp_path, partitioning="hive").count_rows() == 6
 
 
-def test_the_oldest_days_go_when_the_log_is_too_large_and_the_newest_stays(tmp_path):
-    log = InferenceLog(tmp_path)
-    sizes = [log.write(rows(), at=AT + timedelta(days=day)).stat().st_size for day in range(3)]
+def test_the_oldest_files_go_when_the_log_is_too_large_and_the_newest_stays(tmp_path):
+    log = InferenceLog(tmp_path, writer="w")
+    sizes = [log.write(rows(), at=AT + timedelta(days=day)).stat().st_size for day in (0, 1, 1)]
     assert log.trim(sum(sizes)) == []
-    assert log.trim(sum(sizes) - 1) == ["date=2026-01-31"]
-    assert log.trim(1) == ["date=2026-02-01"]
+    assert log.trim(sum(sizes) - 1) == ["date=2026-01-31/w-000001.parquet"]
+    assert log.trim(1) == ["date=2026-02-01/w-000002.parquet"]
     assert log.trim(1) == []
+    assert os.listdir(tmp_path) == ["date=2026-02-01"]
+
+
+def test_rows_of_several_requests_keep_what_is_theirs():
+    table = rows(request_id=["r1", "r2"], at=[AT, AT + timedelta(seconds=1)], latency_ms=[1.5, None])
+    assert table.column("mlops_request_id").to_pylist() == ["r1", "r2"]
+    assert table.column("mlops_at").to_pylist() == [AT, AT + timedelta(seconds=1)]
+    assert table.column("mlops_latency_ms").to_pylist() == [1.5, None]
 
 
 def test_a_storage_that_cannot_be_written_is_said(tmp_path):
@@ -79,3 +87,22 @@ def test_a_storage_that_cannot_be_written_is_said(tmp_path):
     with pytest.raises(UnavailableError, match=r"The inference log at .* can't be written"):
         InferenceLog(tmp_path / "log").write(rows(), at=AT)
     assert os.listdir(tmp_path) == ["log"]
+
+
+def test_a_log_takes_in_another_one_file_by_file_and_does_so_once(tmp_path):
+    staged, log = InferenceLog(tmp_path / "staged", writer="batch"), InferenceLog(tmp_path / "log")
+    for _ in range(2):
+        staged.write(rows(), at=AT)
+    assert log.adopt(staged.folder) == 2
+    assert log.adopt(staged.folder) == 0
+    assert log.adopt(tmp_path / "nowhere") == 0
+    assert ds.dataset(log.folder, partitioning="hive").count_rows() == 4
+
+
+def test_a_log_that_can_not_be_written_leaves_the_other_where_it_is(tmp_path):
+    staged = InferenceLog(tmp_path / "staged")
+    path = staged.write(rows(), at=AT)
+    (tmp_path / "log").write_text("no folder")
+    with pytest.raises(UnavailableError, match=r"The inference log at .* can't be written"):
+        InferenceLog(tmp_path / "log").adopt(staged.folder)
+    assert path.exists()

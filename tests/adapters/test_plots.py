@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import matplotlib
@@ -13,6 +14,7 @@ from airflow_mlops.adapters.plots import (
     calibration_plot,
     confusion_matrix_plot,
     importance_plot,
+    performance_plot,
     residuals_plot,
     score_curves_plot,
     slices_plot,
@@ -21,6 +23,8 @@ from airflow_mlops.adapters.plots import (
 from airflow_mlops.adapters.plots._canvas import plain
 from airflow_mlops.core.calibration import measure_calibration
 from airflow_mlops.core.curves import score_curves
+from airflow_mlops.core.performance import MetricPerformance, PerformanceStatus, WindowPerformance
+from airflow_mlops.core.resample import Interval
 from airflow_mlops.core.slices import Slice, SliceScore, code_categories
 from airflow_mlops.core.timeline import ErrorTimeline, errors_by_time
 from airflow_mlops.errors import EvaluationError
@@ -80,6 +84,41 @@ def _importance(n_rows: int, label: str) -> str:
     values = np.random.default_rng(0).exponential(size=(2, 40))
     named = [{f"{label}{index}": float(value) for index, value in enumerate(each)} for each in values]
     return importance_plot({"challenger": named[0], "champion": named[1]}, measure=label)
+
+
+def test_windows_are_drawn_from_the_oldest_on_and_none_is_an_error():
+    found = performance_plot(_windows([0.7, 0.8]))
+    assert "2026-01-01" in _texts(found)
+    assert _texts(found).index("2026-01-01") < _texts(found).index("2026-01-08")
+    for words in ("at the blessing (0.9)", "naive baseline", "estimated without labels"):
+        assert words in _texts(found)
+    with pytest.raises(EvaluationError, match="no window to draw"):
+        performance_plot([])
+
+
+def _windows(values: list[float]) -> list[WindowPerformance]:
+    """Return a week for each value, the newest first."""
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+    return [
+        WindowPerformance(
+            start=first + place * timedelta(days=7),
+            end=first + (place + 1) * timedelta(days=7),
+            status=PerformanceStatus.OK,
+            reasons=(),
+            metrics=(
+                MetricPerformance(
+                    metric="accuracy",
+                    direction="higher_is_better",
+                    value=Interval(difference=value, low=value - 0.1, high=value + 0.1),
+                    at_blessing=0.9,
+                    against_blessing=Interval(difference=value - 0.9, low=-0.3, high=0.0),
+                    baseline=0.5,
+                ),
+            ),
+            estimates={"accuracy": 0.85},
+        )
+        for place, value in reversed(list(enumerate(values)))
+    ]
 
 
 @cache

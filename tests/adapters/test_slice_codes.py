@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from airflow_mlops.adapters.slice_codes import moments_of, slice_columns
+from airflow_mlops.adapters.slice_codes import common_slices, moments_of, slice_columns
 from airflow_mlops.errors import SpecError
 
 NOON = np.datetime64("2026-01-01T12:00", "us")
@@ -120,3 +120,21 @@ def test_dates_are_moments_too():
 def test_what_is_no_time_is_refused(values):
     with pytest.raises(SpecError, match="Errors by time need dates or timestamps, found a column of type"):
         moments_of(pd.Series(values))
+
+
+def test_two_samples_are_sliced_alike_and_what_is_too_small_in_either_is_left_out():
+    reference = pd.DataFrame({"age": np.arange(100.0), "region": ["north"] * 95 + ["south"] * 5})
+    current = pa.table({"c0": [99.0] * 20 + [0.0] * 20, "c1": ["north"] * 40})
+    then, now = common_slices(reference=reference, current=current, names=["age", "region"], min_rows=6)
+    assert list(then) == list(now)
+    assert {name: rows.tolist() for name, rows in now.items()} == {
+        "age < 8": list(range(20, 40)),
+        "age >= 92": list(range(20)),
+        "region=north": list(range(40)),
+    }
+    assert then["age < 8"].tolist() == list(range(8))
+
+
+def test_two_samples_of_other_kinds_are_not_sliced():
+    with pytest.raises(SpecError, match="the samples' types differ"):
+        common_slices(reference=pd.DataFrame({"a": [1]}), current=pa.table({"c0": ["x"]}), names=["a"], min_rows=1)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -233,6 +235,46 @@ def test_an_entry_that_is_damaged_is_noticed(storage):
     storage.path("journal", "000001.json").write_text("{")
     with pytest.raises(IntegrityError, match="is damaged"):
         storage.log("journal").entries()
+
+
+def test_an_entry_and_the_names_that_lead_to_it_are_on_the_disk_before_it_counts(storage, monkeypatch):
+    synced: list[tuple[str, bool]] = []
+    entry = storage.path("journals", "m", "000001.json")
+    real = os.fsync
+
+    def watch(handle: int) -> None:
+        synced.append((os.readlink(f"/proc/self/fd/{handle}"), entry.exists()))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    assert storage.log("journals", "m").append({"n": 1}, number=1)
+    (content, is_visible), *names = synced
+    assert Path(content).parent == entry.parent
+    assert not is_visible
+    assert names == [(str(folder), True) for folder in (entry.parent, entry.parent.parent, storage.root)]
+
+
+@pytest.mark.parametrize("fails_at", [1, 2])
+def test_a_disk_that_can_not_keep_an_entry_is_an_outage(storage, monkeypatch, fails_at):
+    calls: list[int] = []
+
+    def fail(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) == fails_at:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(UnavailableError, match="Input/output error"):
+        storage.log("journals").append({"n": 1}, number=1)
+    assert _all_files(storage) == (set() if fails_at == 1 else {"journals/000001.json"})
+
+
+def test_logs_may_be_kept_in_another_folder_than_the_rest(tmp_path):
+    storage = Storage(str(tmp_path / "root"), Storage(str(tmp_path / "journals")))
+    assert storage.log("decisions").append({"n": 1}, number=1)
+    storage.write_json({}, "a.json")
+    assert _all_files(storage) == {"a.json"}
+    assert Storage(str(tmp_path / "journals")).log("decisions").entries() == [{"n": 1}]
 
 
 def test_an_entry_that_is_being_written_is_not_seen(storage):

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from airflow_mlops.core.promote import (
     PromotionRecord,
     champion_of,
+    check_known_entries,
+    name_last_entry,
     needs_alias,
+    plan_mark,
     plan_promotion,
     plan_rollback,
     unhealthy_versions,
@@ -153,8 +156,65 @@ def test_a_rollback_to_a_version_that_never_served_is_refused():
     ],
 )
 def test_a_rollback_with_no_healthy_version_left_is_refused(journal, champion, bad):
-    with pytest.raises(PromotionConflictError, match=rf"before {champion} \(rolled back from: {bad}\)"):
+    with pytest.raises(PromotionConflictError, match=rf"before {champion} \(unhealthy: {bad}\)"):
         plan_rollback(model_name="churn", journal=journal)
+
+
+MARKED_1 = [*THREE, *_journal(("mark_unhealthy", 1, 3))]
+MARKED_CHAMPION = [*THREE, *_journal(("mark_unhealthy", 3, 3))]
+
+
+def test_a_mark_moves_nothing_and_makes_a_version_unhealthy():
+    assert plan_mark(model_name="churn", journal=THREE, model_version=1) == 3
+    assert (champion_of(MARKED_1), unhealthy_versions(MARKED_1)) == (3, {1})
+    assert (champion_of(MARKED_CHAMPION), unhealthy_versions(MARKED_CHAMPION)) == (3, {3})
+    assert [str(entry) for entry in (*THREE[:2], MARKED_1[-1])] == [
+        "nothing -> v1",
+        "v1 -> v2",
+        "v1 is unhealthy, v3 serves",
+    ]
+
+
+def test_a_version_that_is_marked_does_not_return_and_is_not_promoted():
+    marked_2 = [*THREE, *_journal(("mark_unhealthy", 2, 3))]
+    assert plan_rollback(model_name="churn", journal=marked_2) == 1
+    assert plan_rollback(model_name="churn", journal=marked_2, to_version=2) == 2
+    with pytest.raises(PromotionConflictError, match=r"churn v2 not promoted: it is marked as unhealthy \(entry 1: \)"):
+        plan_promotion(model_name="churn", journal=marked_2, expected=3, to_version=2)
+
+
+def test_a_version_that_was_only_marked_was_never_champion():
+    marked_9 = [*THREE, *_journal(("mark_unhealthy", 9, 3))]
+    with pytest.raises(PromotionConflictError, match="version 9 was never champion"):
+        plan_rollback(model_name="churn", journal=marked_9, to_version=9)
+
+
+def test_a_mark_that_says_nothing_new_or_has_no_journal_is_refused():
+    with pytest.raises(PromotionConflictError, match=r"churn v3 not marked: it was rolled back before \(entry 1"):
+        plan_mark(model_name="churn", journal=BACK_TO_2, model_version=3)
+    with pytest.raises(PromotionConflictError, match="no version was promoted yet"):
+        plan_mark(model_name="churn", journal=[], model_version=1)
+
+
+def test_an_alias_that_was_moved_to_the_version_that_is_marked_is_not_taken_for_an_interrupted_move():
+    with pytest.raises(IntegrityError, match="points to version 1, but the journal says that version 3 serves"):
+        needs_alias("churn", MARKED_1, 1, is_settled=False)
+
+
+DIGESTS = ["sha256:a", "sha256:b", "sha256:c"]
+
+
+@pytest.mark.parametrize("n_known", [0, 1, 2, 3])
+def test_a_journal_that_has_all_entries_that_are_known_is_whole(n_known):
+    check_known_entries("churn", DIGESTS, name_last_entry(DIGESTS[:n_known]))
+
+
+@pytest.mark.parametrize(
+    "known", [name_last_entry([*DIGESTS, "sha256:d"]), "3 sha256:x", "0 sha256:a", "three", "-1 x"]
+)
+def test_a_journal_whose_end_is_gone_or_changed_is_noticed(known):
+    with pytest.raises(IntegrityError, match=r"the journal has 3 entries, but MLflow knows of entry .*Restore it"):
+        check_known_entries("churn", DIGESTS, known)
 
 
 @given(st.lists(st.booleans(), max_size=20))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_mlops.core import (
     approve,
+    backtest,
     data,
     deploy,
     evaluate,
@@ -19,15 +20,21 @@ from airflow_mlops.core import (
     leakage,
     lineage,
     monitor,
+    performance,
+    predict,
     profile,
     promote,
+    registry,
     reproduce,
+    retrain,
+    rollout,
     runner,
     serving,
     split,
     train,
     tune,
     validate,
+    verify,
 )
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import IntegrityError
@@ -77,6 +84,21 @@ SPLIT = split.DatasetSplit(
 )
 
 EXAMPLES: list[Value] = [
+    predict.PredictionBatch(
+        model_name="m",
+        model_version=3,
+        model_digest="sha256:2",
+        snapshot_digest="sha256:1",
+        uri="/predictions/m/1",
+        digest="sha256:4",
+        n_rows=3,
+        columns=COLUMNS,
+        key=("a",),
+        n_logged=2,
+        started_at=AT,
+        ended_at=AT,
+        report_uri="reports/p/r/predictions_m.html",
+    ),
     PipelineRun(pipeline="p", run_id="r", trigger="scheduled", actor="ada"),
     deploy.Deployment(
         model_name="m",
@@ -249,7 +271,44 @@ EXAMPLES: list[Value] = [
         domain_score=0.75,
         window_end=AT,
     ),
-    monitor.RetrainDecision(
+    performance.PerformanceReport(
+        model_name="m",
+        model_version=3,
+        status=performance.PerformanceStatus.SUSPECT,
+        reasons=("worse",),
+        checked_at=AT,
+        windows=(
+            performance.WindowPerformance(
+                start=AT,
+                end=AT,
+                status=performance.PerformanceStatus.DEGRADED,
+                reasons=("worse",),
+                counts=performance.PredictionCounts(n_predictions=9, n_labelled=3),
+                metrics=(
+                    performance.MetricPerformance(
+                        metric="accuracy",
+                        direction="higher_is_better",
+                        value=INTERVAL,
+                        at_blessing=0.9,
+                        against_blessing=INTERVAL,
+                    ),
+                ),
+                slices=(
+                    performance.SlicePerformance(
+                        name="a=1", n_rows=3, value=0.1 + 0.2, at_blessing=0.9, against_blessing=INTERVAL
+                    ),
+                ),
+                estimates={"accuracy": 0.8},
+            ),
+        ),
+        cohorts=(
+            performance.Cohort(
+                start=AT, end=AT, is_mature=False, counts=performance.PredictionCounts(), values={"accuracy": 0.5}
+            ),
+        ),
+        labels=performance.LabelCounts(n_rows=3, n_unknown=1),
+    ),
+    retrain.RetrainDecision(
         model_name="m",
         should_retrain=True,
         reasons=("new data",),
@@ -280,6 +339,67 @@ EXAMPLES: list[Value] = [
         run_id="r",
         at=AT,
         key="sha256:7",
+    ),
+    backtest.BacktestPoint(
+        track="policy",
+        at=AT,
+        until=AT,
+        error=None,
+        n_rows=0,
+        is_trained=True,
+        is_promoted=False,
+        outcome="REJECTED",
+        serves=AT,
+        seconds=1.5,
+    ),
+    backtest.BacktestReport(
+        model_name="m",
+        metric="accuracy",
+        since=AT,
+        until=AT,
+        every_seconds=60.0,
+        summaries=(backtest.summarise("never", ()),),
+        points=(),
+    ),
+    rollout.RolloutReport(
+        model_name="m",
+        verdict=rollout.RolloutVerdict.WATCHED,
+        reasons=("too few",),
+        mode="canary",
+        share=0.1,
+        champion=rollout.RolloutSide(model_version=2, n_requests=3, latencies={7: 3}),
+        challenger=rollout.RolloutSide(model_version=3, n_failed=1, predictions={"yes": 2}),
+        since=AT,
+        until=AT,
+        look=1,
+        n_looks=4,
+        key="sha256:7",
+    ),
+    promote.PromotionRecord(
+        sequence=2,
+        action="mark_unhealthy",
+        model_name="m",
+        from_version=1,
+        to_version=3,
+        reason="it leaked",
+        actor="ada",
+        run_id="r",
+        at=AT,
+        key="sha256:8",
+    ),
+    registry.ChampionChange(
+        model_name="m",
+        model_version=3,
+        from_version=None,
+        action="promote",
+        reason="blessed",
+        sequence=1,
+        model_digest="sha256:2",
+        evidence_digest="sha256:4",
+        metrics={"accuracy": 0.9, "r2": float("-inf")},
+    ),
+    verify.VerificationReport(
+        model_name="m", checks=(verify.Check(subject="alias", is_good=False, found="points to nothing"),)
     ),
     approve.Approval(
         model_name="m",

@@ -28,6 +28,34 @@ def test_a_relative_storage_root_is_refused(monkeypatch: pytest.MonkeyPatch):
         get_storage()
 
 
+def test_journals_may_be_kept_on_s3_by_a_connection_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW__MLOPS__STORAGE_ROOT", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__MLOPS__JOURNAL_ROOT", "s3://bucket/mlops")
+    monkeypatch.setenv("AIRFLOW__MLOPS__JOURNAL_CONN_ID", "journals")
+    extra = {"region_name": "eu-central-1", "endpoint_url": "http://minio:9000"}
+    connection = {"conn_type": "aws", "login": "AKIAOFTHETESTS", "password": "s3cr3t", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_JOURNALS", json.dumps(connection))
+    storage = get_storage()
+    assert storage.root == tmp_path
+    assert storage.journals.path("journals", "m") == "s3://bucket/mlops/journals/m"
+    access = storage.journals.describe()["access"]
+    assert (access["access_key"], access["secret_key"], access["endpoint_url"]) == (
+        "AKIAOFTHETESTS",
+        "s3cr3t",
+        "http://minio:9000",
+    )
+    assert "s3cr3t" not in repr(storage.journals)
+
+
+def test_journals_may_be_kept_in_another_folder_and_are_in_the_storage_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("AIRFLOW__MLOPS__STORAGE_ROOT", str(tmp_path / "root"))
+    assert get_storage().journals.path() == tmp_path / "root"
+    monkeypatch.setenv("AIRFLOW__MLOPS__JOURNAL_ROOT", str(tmp_path / "journals"))
+    assert get_storage().journals.path() == tmp_path / "journals"
+
+
 def test_trusted_types_are_a_list_with_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AIRFLOW__MLOPS__STORAGE_ROOT", str(tmp_path))
     monkeypatch.setenv("AIRFLOW__MLOPS__TRUSTED_TYPES", "a.B, c.D ,")

@@ -17,6 +17,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.conftest import REPOSITORY
+from tests.stage import Stage
 from tests.steps.cases import Bench, small_frame
 
 if TYPE_CHECKING:
@@ -127,19 +128,24 @@ def warehouse(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[sa.Engine, str]
     engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def house_stage(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Stage:
+    """The folder of all houses."""
+    folder = tmp_path_factory.mktemp("house")
+    shutil.copy(mlflow_database, folder / "mlflow.db")
+    return Stage(folder, tmp_path_factory.mktemp("kept"))
+
+
 @pytest.fixture
-def house(
-    tmp_path: Path,
-    run_dag: Callable[..., DagRun],
-    mlflow_database: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> House:
-    house = House(tmp_path, run_dag)
-    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
-    monkeypatch.chdir(tmp_path)  # without a server, MLflow keeps models below the working folder
+def house(house_stage: Stage, run_dag: Callable[..., DagRun], monkeypatch: pytest.MonkeyPatch) -> House:
+    """A house with nothing in it."""
+    folder = house_stage.folder
+    house = House(folder, run_dag)
+    house_stage.after(house)
+    monkeypatch.chdir(folder)  # without a server, MLflow keeps models below the working folder
     monkeypatch.syspath_prepend(str(REPOSITORY))
-    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))  # the example DAGs' paths begin with it
-    monkeypatch.setenv("AIRFLOW__MLOPS__STORAGE_ROOT", str(tmp_path / "storage"))
+    monkeypatch.setenv("AIRFLOW_HOME", str(folder))  # the example DAGs' paths begin with it
+    monkeypatch.setenv("AIRFLOW__MLOPS__STORAGE_ROOT", str(folder / "storage"))
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://airflow.test")
     connection = {"conn_type": "mlflow", "host": house.tracking_uri}
     monkeypatch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", json.dumps(connection))

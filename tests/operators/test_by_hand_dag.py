@@ -6,7 +6,8 @@ import pytest
 
 from airflow_mlops.hooks.platform import get_watermark
 from include.demo import co2_data
-from tests.operators.conftest import House, load_dag_file
+from tests.operators.conftest import Ended, House, load_dag_file
+from tests.stage import Stage
 from tests.steps.cases import Left, left_by
 
 pytestmark = pytest.mark.airflow
@@ -20,9 +21,14 @@ def _dag_that_looks_often():
     return dag
 
 
-def test_the_operators_by_hand_wait_for_a_file_and_end_with_a_champion(house: House):
-    file = co2_data.deliver(co2_data.weeks(1965, 2001), house.inbox, "1965.csv")
-    ended = house.run(_dag_that_looks_often())
+def _run(house: House) -> Ended:
+    co2_data.deliver(co2_data.weeks(1965, 2001), house.inbox, "1965.csv")
+    return house.run(_dag_that_looks_often())
+
+
+def test_the_operators_by_hand_wait_for_a_file_and_end_with_a_champion(house: House, house_stage: Stage):
+    ended: Ended = house_stage.after(house, _run)
+    file = house.inbox / "1965.csv"
     assert ended.state == "success"
     assert ended.states == dict.fromkeys(TASKS, "success")
     assert ended.result("wait") == {"files": [str(file)], "n_files": 1}
@@ -40,10 +46,9 @@ def test_the_window_comes_from_the_trigger_form_through_a_macro(house: House):
     assert snapshot["dataset"] == "co2_by_hand"
 
 
-def test_a_challenger_that_is_not_blessed_fails_where_the_dag_asks_for_it(house: House):
-    co2_data.deliver(co2_data.weeks(1965, 2001), house.inbox, "1965.csv")
+def test_a_challenger_that_is_not_blessed_fails_where_the_dag_asks_for_it(house: House, house_stage: Stage):
+    house_stage.after(house, _run)
     dag = _dag_that_looks_often()
-    house.run(dag)
     before = left_by(house.platform, "co2_by_hand")
     co2_data.deliver(co2_data.weeks(1965, 2001), house.inbox, "1965.csv")
     train = dag.get_task("train")

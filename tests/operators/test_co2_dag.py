@@ -11,6 +11,7 @@ from airflow_mlops import ContinuousTraining
 from airflow_mlops.core.evaluate import EvaluationReport
 from include.demo import co2_data
 from tests.operators.conftest import Ended, House, load_dag_file
+from tests.stage import Stage
 from tests.steps.cases import Left, left_by
 
 pytestmark = pytest.mark.airflow
@@ -34,15 +35,24 @@ def _unserved() -> ContinuousTraining:
     return load_dag_file("co2").co2.model_copy(update={"serving": None})
 
 
+def _run(house: House) -> Ended:
+    _deliver(house, 1958, 1984)
+    return house.run(load_dag_file("co2").dag)
+
+
+def _run_unserved(house: House) -> Ended:
+    _deliver(house, 1958, 1984)
+    return house.run(_unserved().dag())
+
+
 def _small_json(ended: Ended) -> None:
     assert ended.xcoms
     for (task, key), value in ended.xcoms.items():
         assert len(json.dumps(value)) < 8192, (task, key)
 
 
-def test_a_cold_start_ends_with_a_champion(house: House):
-    _deliver(house, 1958, 1984)
-    ended = house.run(load_dag_file("co2").dag)
+def test_a_cold_start_ends_with_a_champion(house: House, house_stage: Stage):
+    ended: Ended = house_stage.after(house, _run)
     assert ended.state == "success"
     assert ended.states == _states(success=(*ALL, *TRAINED, *SERVED, *PROMOTED))
     assert ended.result("bless")["verdict"] == "BLESSED"
@@ -52,9 +62,8 @@ def test_a_cold_start_ends_with_a_champion(house: House):
     assert left_by(house.platform, "co2") == Left(versions=(1,), alias=1, journal=(("promote", None, 1),))
 
 
-def test_every_task_leaves_a_small_json_document_with_places_and_no_rows(house: House):
-    _deliver(house, 1958, 1984)
-    ended = house.run(load_dag_file("co2").dag)
+def test_every_task_leaves_a_small_json_document_with_places_and_no_rows(house: House, house_stage: Stage):
+    ended: Ended = house_stage.after(house, _run)
     _small_json(ended)
     results = {task: value for (task, key), value in ended.xcoms.items() if key == "return_value"}
     assert results.keys() == {*ALL, *TRAINED, *SERVED, *PROMOTED}
@@ -78,9 +87,8 @@ def test_every_task_leaves_a_small_json_document_with_places_and_no_rows(house: 
     assert "1958-03-29" not in json.dumps({task: results[task] for task in ("split", "train", "evaluate")})
 
 
-def test_tasks_link_to_the_report_that_they_stored(house: House):
-    _deliver(house, 1958, 1984)
-    ended = house.run(load_dag_file("co2").dag)
+def test_tasks_link_to_the_report_that_they_stored(house: House, house_stage: Stage):
+    ended: Ended = house_stage.after(house, _run)
     for task, page in (
         ("validate", "validation"),
         ("check_leakage", "leakage"),
@@ -97,10 +105,9 @@ def test_tasks_link_to_the_report_that_they_stored(house: House):
         assert (house.folder / "storage" / path).is_file()
 
 
-def test_the_same_files_again_end_the_run_early_and_green(house: House):
-    _deliver(house, 1958, 1984)
+def test_the_same_files_again_end_the_run_early_and_green(house: House, house_stage: Stage):
+    house_stage.after(house, _run_unserved)
     dag = _unserved().dag()
-    house.run(dag)
     before = left_by(house.platform, "co2")
     again = house.run(dag)
     assert again.state == "success"
@@ -109,20 +116,20 @@ def test_the_same_files_again_end_the_run_early_and_green(house: House):
     assert left_by(house.platform, "co2") == before
 
 
-def test_force_in_the_trigger_form_trains_all_the_same(house: House):
-    _deliver(house, 1958, 1984)
+def test_force_in_the_trigger_form_trains_all_the_same(house: House, house_stage: Stage):
+    house_stage.after(house, _run_unserved)
     dag = _unserved().dag()
-    house.run(dag)
     forced = house.run(dag, {"force": True, "promotion": "hold"})
     assert forced.result("decide")["reasons"] == ["Forced by the run's parameters."]
     assert forced.states["evaluate"] == "success"
     assert left_by(house.platform, "co2").journal == (("promote", None, 1),)
 
 
-def test_a_broken_batch_fails_the_validation_at_once_and_its_report_is_there_all_the_same(house: House):
-    _deliver(house, 1958, 1984)
+def test_a_broken_batch_fails_the_validation_at_once_and_its_report_is_there_all_the_same(
+    house: House, house_stage: Stage
+):
+    house_stage.after(house, _run_unserved)
     dag = _unserved().dag()
-    house.run(dag)
     before = left_by(house.platform, "co2")
     co2_data.deliver(co2_data.with_renamed_column(co2_data.weeks(1985, 1985)), house.inbox, "1985.csv")
     halted = house.run(dag)
@@ -139,10 +146,9 @@ def test_a_broken_batch_fails_the_validation_at_once_and_its_report_is_there_all
     _small_json(halted)
 
 
-def test_a_worse_challenger_is_rejected_and_the_run_is_green(house: House):
-    _deliver(house, 1958, 1984)
+def test_a_worse_challenger_is_rejected_and_the_run_is_green(house: House, house_stage: Stage):
+    house_stage.after(house, _run_unserved)
     dag = _unserved().dag()
-    house.run(dag)
     before = left_by(house.platform, "co2")
     rejected = house.run(dag, {"alpha": 1e6})
     assert rejected.state == "success"
@@ -153,11 +159,10 @@ def test_a_worse_challenger_is_rejected_and_the_run_is_green(house: House):
     _small_json(rejected)
 
 
-def test_a_person_rolls_back_by_a_dag_of_its_own(house: House):
-    _deliver(house, 1958, 1984)
+def test_a_person_rolls_back_by_a_dag_of_its_own(house: House, house_stage: Stage):
+    house_stage.after(house, _run_unserved)
     pipeline = _unserved()
     dag, rollback = pipeline.dag(), pipeline.rollback_dag()
-    house.run(dag)
     _deliver(house, 1985, 1999)
     second = house.run(dag)
     assert second.result("promote")["to_version"] == 2
@@ -182,10 +187,11 @@ def test_a_rollback_with_nothing_to_go_back_to_fails_without_a_retry(house: Hous
     assert ended.tries["rollback"] == 1
 
 
-def test_in_this_process_and_as_a_dag_the_same_data_gives_the_same_digests_and_metrics(house: House):
-    _deliver(house, 1958, 1984)
+def test_in_this_process_and_as_a_dag_the_same_data_gives_the_same_digests_and_metrics(
+    house: House, house_stage: Stage
+):
+    ended: Ended = house_stage.after(house, _run_unserved)
     pipeline = _unserved()
-    ended = house.run(pipeline.dag())
     alone = house.folder / "alone"
     alone.mkdir()
     here = pipeline.run(storage_root=alone / "storage", tracking_uri=f"sqlite:///{alone}/mlflow.db")

@@ -13,12 +13,17 @@ from airflow_mlops import operators, sensors
 from airflow_mlops.core import (
     approve,
     data,
+    deploy,
     evaluate,
     export,
     gate,
     leakage,
     monitor,
+    performance,
+    predict,
     promote,
+    retrain,
+    rollout,
     serving,
     split,
     train,
@@ -34,7 +39,26 @@ CLASSES = [
     *(getattr(operators, name) for name in operators.__all__),
     *(getattr(sensors, name) for name in sensors.__all__),
 ]
-STAGES = (data, validate, split, leakage, tune, train, evaluate, export, serving, gate, approve, promote, monitor)
+STAGES = (
+    data,
+    validate,
+    split,
+    leakage,
+    tune,
+    train,
+    evaluate,
+    export,
+    serving,
+    gate,
+    approve,
+    deploy,
+    rollout,
+    promote,
+    monitor,
+    retrain,
+    predict,
+    performance,
+)
 TYPED = {"poke_interval": 7.0}
 
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)

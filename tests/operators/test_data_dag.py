@@ -21,6 +21,7 @@ from airflow_mlops.steps.data import load_snapshot
 from airflow_mlops.steps.ledger import read_decisions
 from airflow_mlops.steps.promote import current_champion
 from tests.operators.conftest import Ended, House
+from tests.stage import Stage
 from tests.steps.cases import Left, left_by, small_frame, small_settings
 
 pytestmark = pytest.mark.airflow
@@ -143,9 +144,15 @@ def incremental(house: House, frame: pd.DataFrame) -> DAG:
     return ContinuousTraining(**settings).dag()
 
 
-def test_without_a_new_row_the_snapshot_and_all_after_it_are_skipped_and_the_run_is_green(house: House):
+def _run_incremental(house: House) -> Ended:
+    return house.run(incremental(house, small_frame()))
+
+
+def test_without_a_new_row_the_snapshot_and_all_after_it_are_skipped_and_the_run_is_green(
+    house: House, house_stage: Stage
+):
+    assert house_stage.after(house, _run_incremental).state == "success"
     dag = incremental(house, small_frame())
-    assert house.run(dag).state == "success"
     before = left_by(house.platform)
     again = house.run(dag)
     assert again.state == "success"
@@ -154,9 +161,9 @@ def test_without_a_new_row_the_snapshot_and_all_after_it_are_skipped_and_the_run
     assert len(read_decisions("small", storage=house.platform.storage)) == 1
 
 
-def test_a_halted_batch_never_triggers_retraining_and_a_rerun_after_the_fix_does(house: House):
+def test_a_halted_batch_never_triggers_retraining_and_a_rerun_after_the_fix_does(house: House, house_stage: Stage):
+    house_stage.after(house, _run_incremental)
     dag = incremental(house, small_frame())
-    house.run(dag)
     before = left_by(house.platform)
     later = "2020-11-01"
     deliver(house, with_gaps(small_frame(start=later)), "part-2.csv")

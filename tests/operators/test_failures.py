@@ -55,7 +55,7 @@ def test_a_refusal_fails_for_good_with_its_whole_message(house: House):
     [
         (
             operators.RollbackModelOperator(task_id="rollback", model_name="m", reason="why", to_version="two"),
-            "to_version 'two' is no version number. Nothing was rolled back.",
+            "to_version 'two' is no version number. Nothing was changed.",
         ),
         (
             operators.SnapshotDatasetOperator(task_id="snapshot", dataset="d", data={"pth": "x"}),

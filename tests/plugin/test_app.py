@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -168,11 +169,18 @@ def test_a_journal_is_shown_and_what_people_wrote_in_it_is_only_text(
 def test_a_journal_that_was_changed_is_said_to_be_and_not_shown(
     client: TestClient, viewer: dict[str, str], storage: Storage
 ):
+    entry = storage.log("journals", "co2").entries()[0] | {"model_name": "healthy"}
+    storage.log("journals", "healthy").append(entry, number=1)
     storage.path("journals", "co2", "000001.json").write_text("{}")
-    for path in ("models", "models/co2"):
-        answer = client.get(f"/mlops/{path}", headers=viewer)
-        assert answer.status_code == 409
-        assert "PromotionRecord" in answer.json()["detail"]
+    answer = client.get("/mlops/models/co2", headers=viewer)
+    assert answer.status_code == 409
+    assert "PromotionRecord" in answer.json()["detail"]
+    page = client.get("/mlops/models", headers=viewer)
+    assert page.status_code == 200
+    damaged, healthy = re.findall(r"<tr><td>.*?</tr>", re.sub(r">\s+<", "><", page.text))
+    assert "damaged" in damaged
+    assert "PromotionRecord" in damaged
+    assert ">v1<" in healthy
 
 
 def test_a_journal_in_which_nothing_was_written_yet_spoils_no_page(

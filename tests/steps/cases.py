@@ -112,6 +112,14 @@ def elsewhere(platform: Platform, tracking_uri: str) -> Platform:
     return Platform(platform.storage, Mlflow(tracking_uri), platform.trusted_types)
 
 
+def damage(platform: Platform, model_name: str, model_version: int) -> None:
+    """Change a byte of a version's stored model."""
+    source = MlflowClient(platform.mlflow.tracking_uri).get_model_version(model_name, str(model_version)).source
+    folder = Path(platform.mlflow.tracking_uri.removeprefix("sqlite:///")).parent
+    (file,) = folder.glob(f"artifacts/**/{source.rpartition('/')[2]}/**/model.skops")
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+
+
 @dataclass(frozen=True)
 class Bench:
     """A platform with a folder that data is delivered to."""
@@ -133,3 +141,26 @@ class Bench:
 
     def run(self, run_id: str, spec: PipelineSpec | None = None, **options: Any) -> PipelineResult:
         return run_pipeline(spec or self.spec(), platform=self.platform, run=run_named(run_id), **options)
+
+
+# Steps to a state that many tests begin in: see ``tests.stage``.
+
+
+def deliver(bench: Bench) -> None:
+    bench.deliver(small_frame())
+
+
+def run_first(bench: Bench) -> PipelineResult:
+    return bench.run("first")
+
+
+def hold_first(bench: Bench) -> PipelineResult:
+    return bench.run("first", bench.spec(promotion={"policy": "hold"}))
+
+
+def promote_first(bench: Bench) -> None:
+    assert bench.run("first", params={"alpha": 50.0}).promotion is not None
+
+
+def promote_second(bench: Bench) -> None:
+    assert bench.run("second").promotion is not None

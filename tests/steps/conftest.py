@@ -8,39 +8,62 @@ import pytest
 from airflow_mlops.adapters.mlflow import Mlflow
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.steps import Platform
-from tests.steps.cases import Bench, small_frame
+from airflow_mlops.steps.pipeline import PipelineResult
+from tests.stage import Stage
+from tests.steps.cases import Bench, deliver, hold_first, promote_first, promote_second
 
 
 def make_bench(folder: Path, mlflow_database: Path) -> Bench:
     shutil.copy(mlflow_database, folder / "mlflow.db")
     (folder / "inbox").mkdir()
+    return bench_in(folder)
+
+
+def bench_in(folder: Path) -> Bench:
     platform = Platform(Storage(str(folder / "storage")), Mlflow(f"sqlite:///{folder}/mlflow.db"))
     return Bench(platform, folder / "inbox")
 
 
-@pytest.fixture
-def bench(tmp_path: Path, mlflow_database: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """A platform of its own with nothing delivered. Without a server, MLflow keeps models below the working folder."""
-    monkeypatch.chdir(tmp_path)
-    return make_bench(tmp_path, mlflow_database)
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Stage:
+    """The folder of all benches."""
+    folder = tmp_path_factory.mktemp("bench")
+    make_bench(folder, mlflow_database)
+    return Stage(folder, tmp_path_factory.mktemp("kept"))
 
 
 @pytest.fixture
-def delivered(bench: Bench) -> Bench:
-    """300 good rows have been delivered."""
-    bench.deliver(small_frame())
+def bench(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A platform with nothing delivered. Without a server, MLflow keeps models below the working folder."""
+    monkeypatch.chdir(stage.folder)
+    bench = bench_in(stage.folder)
+    stage.after(bench)
     return bench
 
 
 @pytest.fixture
-def serving(delivered: Bench) -> Bench:
-    """Version 1 is champion, and it is not hard to beat."""
-    assert delivered.run("first", params={"alpha": 50.0}).promotion is not None
-    return delivered
+def delivered(bench: Bench, stage: Stage) -> Bench:
+    """300 good rows have been delivered."""
+    stage.after(bench, deliver)
+    return bench
 
 
 @pytest.fixture
-def two_versions(serving: Bench) -> Bench:
+def held(delivered: Bench, stage: Stage) -> PipelineResult:
+    """Version 1 is blessed and registered, and waits to be promoted."""
+    result: PipelineResult = stage.after(delivered, deliver, hold_first)
+    return result
+
+
+@pytest.fixture
+def serving(bench: Bench, stage: Stage) -> Bench:
+    """Version 1 is champion, and it is not hard to beat."""
+    stage.after(bench, deliver, promote_first)
+    return bench
+
+
+@pytest.fixture
+def two_versions(bench: Bench, stage: Stage) -> Bench:
     """Version 2 is champion, and version 1 was before."""
-    assert serving.run("second").promotion is not None
-    return serving
+    stage.after(bench, deliver, promote_first, promote_second)
+    return bench

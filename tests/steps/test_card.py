@@ -22,7 +22,8 @@ from airflow_mlops.steps.card import read_card, write_card
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import register_model
 from tests.core.test_values import EXAMPLES
-from tests.steps.cases import Bench, left_by, run_named
+from tests.stage import Stage
+from tests.steps.cases import Bench, deliver, left_by, run_first, run_named
 from tests.steps.test_evaluate import buyers, of_buyers
 
 EVIL = "<script>alert(1)</script>|`*north*`\n# [click](javascript:alert(1))"
@@ -34,20 +35,24 @@ GATE = {
 }
 
 
-@pytest.fixture
-def sold(bench: Bench) -> tuple[Bench, PipelineResult]:
-    """Version 1 tells buyers of regions, one of which has an evil name."""
+def _sell(bench: Bench) -> PipelineResult:
     frame = buyers(3000)
     frame["region"] = frame["region"].replace("north", EVIL)
     frame["sex"] = np.random.default_rng(7).choice(["f", "m", "x"], len(frame), p=[0.5, 0.49, 0.01])
     bench.deliver(frame)
-    return bench, bench.run("first", of_buyers(bench, GATE))
+    return bench.run("first", of_buyers(bench, GATE))
 
 
 @pytest.fixture
-def first(delivered: Bench) -> tuple[Bench, PipelineResult]:
+def sold(bench: Bench, stage: Stage) -> tuple[Bench, PipelineResult]:
+    """Version 1 tells buyers of regions, one of which has an evil name."""
+    return bench, stage.after(bench, _sell)
+
+
+@pytest.fixture
+def first(bench: Bench, stage: Stage) -> tuple[Bench, PipelineResult]:
     """Version 1 predicts numbers."""
-    return delivered, delivered.run("first")
+    return bench, stage.after(bench, deliver, run_first)
 
 
 def _card(bench: Bench, version: int = 1) -> str:

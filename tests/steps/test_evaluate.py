@@ -125,7 +125,8 @@ def test_a_held_back_part_with_one_class_has_no_area_and_is_never_blessed(bench:
 
 def test_a_function_of_the_users_decides(shop: Bench):
     own = {"metrics": {"tests.steps.metrics:lost_sales": {"direction": "lower_is_better", "value_threshold": 0.4}}}
-    result = shop.run("first", of_buyers(shop, own | {"cold_start": True, "baseline": "most_frequent"}))
+    gate = own | {"cold_start": True, "baseline": "most_frequent", "n_resamples": 200}
+    result = shop.run("first", of_buyers(shop, gate))
     (found,) = result.evaluation.comparisons
     assert found.metric == "tests.steps.metrics:lost_sales"
     assert 0 < found.challenger < found.baseline
@@ -148,7 +149,7 @@ def test_a_function_that_fails_or_is_not_there_blesses_nothing(shop: Bench, name
 
 def test_a_function_that_gives_nan_is_never_good_enough(shop: Bench):
     own = {"metrics": {"tests.steps.metrics:nothing": {"direction": "lower_is_better"}}, "cold_start": True}
-    result = shop.run("first", of_buyers(shop, own))
+    result = shop.run("first", of_buyers(shop, own | {"n_resamples": 200}))
     assert result.blessing.verdict is BlessingVerdict.REJECTED
     assert left_by(shop.platform).versions == ()
 

@@ -10,18 +10,19 @@ from airflow_mlops.steps.drift import check_drift
 from airflow_mlops.steps.evaluate import evaluate_model
 from airflow_mlops.steps.gate import bless_model
 from airflow_mlops.steps.ledger import read_decisions
-from airflow_mlops.steps.monitor import decide_retrain
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
+from airflow_mlops.steps.retrain import decide_retrain
 from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.train import train_model
 from airflow_mlops.steps.validate import validate_dataset
-from tests.steps.cases import Bench, left_by, run_named, runs_by_status, small_frame
+from tests.stage import Stage
+from tests.steps.cases import Bench, deliver, left_by, run_first, run_named, runs_by_status, small_frame
 
 
 @pytest.fixture
-def first(delivered: Bench) -> PipelineResult:
-    return delivered.run("first")
+def first(delivered: Bench, stage: Stage) -> PipelineResult:
+    return stage.after(delivered, deliver, run_first)
 
 
 def _snapshots(bench: Bench) -> list[str]:

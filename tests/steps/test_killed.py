@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -18,9 +20,10 @@ from airflow_mlops.core.values import Value
 from airflow_mlops.steps.data import snapshot_dataset
 from airflow_mlops.steps.evaluate import evaluate_model
 from airflow_mlops.steps.gate import bless_model
-from airflow_mlops.steps.promote import current_champion, promote_model, register_model
+from airflow_mlops.steps.promote import current_champion, promote_model, register_model, rollback_model
 from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.verify import verify_model
 from tests.conftest import REPOSITORY
 from tests.steps import trainers
 from tests.steps.cases import Bench, Left, left_by, run_named, runs_by_status
@@ -29,88 +32,91 @@ CHILD = """
 import json, os, signal, sys
 
 from airflow_mlops.adapters.mlflow import Mlflow
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs import TrainingSpec
-from airflow_mlops.steps import Platform
-from airflow_mlops.steps.promote import promote_model, register_model
+from airflow_mlops.steps import Platform, _models, card
+from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
 from airflow_mlops.steps.train import train_model
-
-task = json.loads(sys.stdin.read())
 
 
 def kill(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_after(method):
-    real = getattr(Mlflow, method)
+def arm(moment):
+    when, _, name = moment.partition(" ")
+    owner = Mlflow if hasattr(Mlflow, name) else AppendOnlyLog
+    real = getattr(owner, name)
 
     def call_and_die(*args, **kwargs):
-        real(*args, **kwargs)
+        if when == "after":
+            real(*args, **kwargs)
         kill()
 
-    setattr(Mlflow, method, call_and_die)
+    setattr(owner, name, call_and_die)
 
 
-if task["kill_after"]:
-    kill_after(task["kill_after"])
-if task["kill_before"]:
-    setattr(Mlflow, task["kill_before"], kill)
+def work(task):
+    os.environ.update(task["environment"])
+    os.chdir(task["folder"])
+    if task["moment"]:
+        arm(task["moment"])
+    platform = Platform(Storage(task["storage"]), Mlflow(task["tracking_uri"]))
+    run = PipelineRun.from_dict(task["run"])
+    values = task["values"]
+    if task["step"] == "train":
+        split, training = DatasetSplit.from_dict(values[0]), TrainingSpec.parse(task["training"])
+        train_model(split, training, model_name="small", platform=platform, run=run)
+    elif task["step"] == "register":
+        register_model(TrainedModel.from_dict(values[0]), Blessing.from_dict(values[1]), platform=platform)
+    elif task["step"] == "rollback":
+        rollback_model("small", reason="strange", platform=platform, run=run)
+    else:
+        promote_model(ModelVersion.from_dict(values[0]), Blessing.from_dict(values[1]), platform=platform, run=run)
 
-platform = Platform(Storage(task["storage"]), Mlflow(task["tracking_uri"]))
-run = PipelineRun.from_dict(task["run"])
-values = task["values"]
-if task["step"] == "train":
-    split, training = DatasetSplit.from_dict(values[0]), TrainingSpec.parse(task["training"])
-    train_model(split, training, model_name="small", platform=platform, run=run)
-elif task["step"] == "register":
-    register_model(TrainedModel.from_dict(values[0]), Blessing.from_dict(values[1]), platform=platform)
-else:
-    promote_model(ModelVersion.from_dict(values[0]), Blessing.from_dict(values[1]), platform=platform, run=run)
-print("the step came to its end")
+
+for line in sys.stdin:  # everything is imported once, and each task has a process of its own
+    child = os.fork()
+    if not child:
+        work(json.loads(line))
+        os._exit(0)
+    print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])), flush=True)
 """
 
 RUN = run_named("the run")
 
 
-def _kill(
-    bench: Bench,
-    step: str,
-    *values: Value,
-    kill_after: str = "",
-    kill_before: str = "",
-    kill_in_training: bool = False,
-) -> None:
+@pytest.fixture(scope="module")
+def workers() -> Iterator[subprocess.Popen[str]]:
+    """A process whose forks do one task each."""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, "-c", CHILD]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, env=environment, text=True) as process:
+        yield process
+        process.stdin.close()
+
+
+def _kill(flow: Flow, step: str, *values: Value, moment: str = "", kill_in_training: bool = False) -> None:
     """Run a step in a child process that dies by SIGKILL on the way."""
     task: dict[str, Any] = {
         "step": step,
-        "kill_after": kill_after,
-        "kill_before": kill_before,
-        "storage": str(bench.platform.storage.root),
-        "tracking_uri": bench.platform.mlflow.tracking_uri,
+        "moment": moment,
+        "folder": str(Path.cwd()),
+        "environment": {trainers.KILL_IN_TRAINING: "1"} if kill_in_training else {},
+        "storage": str(flow.platform.storage.root),
+        "tracking_uri": flow.platform.mlflow.tracking_uri,
         "run": RUN.to_dict(),
         "values": [value.to_dict() for value in values],
-        "training": _spec(bench).training.model_dump(mode="json"),
+        "training": flow.spec.training.model_dump(mode="json"),
     }
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONWARNINGS": "ignore"}
-    if kill_in_training:
-        environment[trainers.KILL_IN_TRAINING] = "1"
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD],
-        input=json.dumps(task),
-        env=environment,
-        cwd=Path.cwd(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]
-    assert done.stdout == ""
+    flow.workers.stdin.write(json.dumps(task) + "\n")
+    flow.workers.stdin.flush()
+    assert json.loads(flow.workers.stdout.readline()) == -signal.SIGKILL
 
 
 def _spec(bench: Bench) -> Any:
@@ -120,8 +126,8 @@ def _spec(bench: Bench) -> Any:
 class Flow:
     """The steps of one run, each of them repeatable."""
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench, self.spec, self.platform = bench, _spec(bench), bench.platform
+    def __init__(self, bench: Bench, workers: subprocess.Popen[str]) -> None:
+        self.bench, self.spec, self.platform, self.workers = bench, _spec(bench), bench.platform, workers
         snapshot = snapshot_dataset(self.spec.data, dataset="small", storage=self.platform.storage)
         self.split = split_dataset(snapshot, self.spec.data, self.spec.split, storage=self.platform.storage)
 
@@ -134,8 +140,8 @@ class Flow:
 
 
 @pytest.fixture
-def flow(delivered: Bench) -> Flow:
-    return Flow(delivered)
+def flow(delivered: Bench, workers: subprocess.Popen[str]) -> Flow:
+    return Flow(delivered, workers)
 
 
 def _registered(flow: Flow) -> tuple[Any, Any]:
@@ -155,11 +161,11 @@ def _keys_of_finished_runs(bench: Bench) -> list[str]:
     "moment",
     [
         pytest.param({"kill_in_training": True}, id="inside the user's function"),
-        pytest.param({"kill_after": "log_training"}, id="after the model was logged"),
+        pytest.param({"moment": "after log_training"}, id="after the model was logged"),
     ],
 )
 def test_a_training_that_was_killed_is_done_once_by_its_retry(flow: Flow, moment: dict[str, Any]):
-    _kill(flow.bench, "train", flow.split, **moment)
+    _kill(flow, "train", flow.split, **moment)
     assert runs_by_status(flow.platform) == {"RUNNING": 1}
     model = flow.train()
     assert runs_by_status(flow.platform) == {"KILLED": 1, "FINISHED": 1}
@@ -175,7 +181,7 @@ def test_a_training_that_was_killed_is_done_once_by_its_retry(flow: Flow, moment
 def test_a_registration_that_was_killed_leaves_one_version_which_its_retry_finds(flow: Flow):
     model = flow.train()
     blessing = flow.bless(model)
-    _kill(flow.bench, "register", model, blessing, kill_after="create_version")
+    _kill(flow, "register", model, blessing, moment="after create_version")
     assert left_by(flow.platform) == Left(versions=(1,), alias=None, journal=())
     version = register_model(model, blessing, platform=flow.platform)
     assert version.model_version == 1
@@ -185,27 +191,51 @@ def test_a_registration_that_was_killed_leaves_one_version_which_its_retry_finds
     assert runs_by_status(flow.platform) == {"FINISHED": 1}
 
 
-def test_a_promotion_that_was_killed_before_the_alias_is_completed_by_its_retry_and_by_whoever_looks(flow: Flow):
+MOMENTS = {  # in order, and whether the entry is there, the alias has moved, the registry knows of the entry
+    "before append": (False, False, False),
+    "after append": (True, False, False),
+    "before set_alias": (True, False, False),
+    "after set_alias": (True, True, False),
+    "after set_last_entry": (True, True, True),
+    "before settle": (True, True, True),
+    "after settle": (True, True, True),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_promotion_that_was_killed_is_completed_by_its_retry_and_by_whoever_looks(flow: Flow, moment: str):
     version, blessing = _registered(flow)
+    has_entry, has_alias, is_known = MOMENTS[moment]
     promoted = Left(versions=(1,), alias=1, journal=(("promote", None, 1),))
-    _kill(flow.bench, "promote", version, blessing, kill_before="set_alias")
-    interrupted = left_by(flow.platform)
-    assert interrupted == replace(promoted, alias=None)
-    assert current_champion("small", platform=flow.platform).model_version == 1
-    assert left_by(flow.platform) == promoted
-    MlflowClient(flow.platform.mlflow.tracking_uri).delete_registered_model_alias("small", "champion")
-    flow.platform.storage.path("journals", "small", "000001.settled").unlink()
-    assert left_by(flow.platform) == interrupted
+    _kill(flow, "promote", version, blessing, moment=moment)
+    left = left_by(flow.platform)
+    assert (left.journal, left.alias) == (promoted.journal if has_entry else (), 1 if has_alias else None)
+    assert bool(flow.platform.mlflow.get_pointers("small")[1]) == is_known
+    if has_entry:
+        champion = current_champion("small", platform=flow.platform)
+        assert champion is not None
+        assert left_by(flow.platform) == promoted
     record = promote_model(version, blessing, platform=flow.platform, run=RUN)
     assert (record.sequence, record.run_id) == (1, "the run")
     assert left_by(flow.platform) == promoted
-
-
-def test_a_promotion_that_was_killed_after_the_alias_is_finished_by_its_retry(flow: Flow):
-    version, blessing = _registered(flow)
-    _kill(flow.bench, "promote", version, blessing, kill_after="set_alias")
-    record = promote_model(version, blessing, platform=flow.platform, run=RUN)
-    assert (record.sequence, record.run_id) == (1, "the run")
-    assert left_by(flow.platform) == Left(versions=(1,), alias=1, journal=(("promote", None, 1),))
+    assert all(check.is_good for check in verify_model("small", platform=flow.platform).checks)
     tracked = MlflowClient(flow.platform.mlflow.tracking_uri).get_run(version.run_id)
     assert tracked.data.tags["mlops.outcome"] == "PROMOTED"
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_rollback_that_was_killed_is_completed_by_its_retry(
+    two_versions: Bench, workers: subprocess.Popen[str], moment: str
+):
+    flow = Flow(two_versions, workers)
+    has_entry, has_alias, _ = MOMENTS[moment]
+    before = left_by(flow.platform)
+    entry = ("rollback", 2, 1)
+    _kill(flow, "rollback", moment=moment)
+    left = left_by(flow.platform)
+    assert left.journal == ((*before.journal, entry) if has_entry else before.journal)
+    assert left.alias == (1 if has_alias else 2)
+    record = rollback_model("small", reason="strange", platform=flow.platform, run=RUN)
+    assert (record.sequence, record.run_id) == (3, "the run")
+    assert left_by(flow.platform) == replace(before, alias=1, journal=(*before.journal, entry))
+    assert rollback_model("small", reason="strange", platform=flow.platform, run=RUN) == record

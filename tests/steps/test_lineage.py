@@ -15,8 +15,9 @@ from airflow_mlops.errors import IntegrityError
 from airflow_mlops.steps.lineage import load_record
 from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
 from airflow_mlops.steps.split import split_dataset
+from tests.stage import Stage
 from tests.steps import trainers
-from tests.steps.cases import Bench
+from tests.steps.cases import Bench, deliver, promote_first
 
 
 def _client(bench: Bench) -> MlflowClient:
@@ -27,11 +28,15 @@ def _rewrite(bench: Bench, run_id: str, name: str, text: str) -> None:
     _client(bench).log_text(run_id, text, name)
 
 
-@pytest.fixture
-def second(serving: Bench) -> tuple[Bench, PipelineResult]:
-    """Version 2, which was trained in the second try, when version 1 was champion."""
+def _run_by_schedule(bench: Bench) -> PipelineResult:
     run = PipelineRun(pipeline="small", run_id="second", trigger="scheduled", actor="ada", try_number=2)
-    return serving, run_pipeline(serving.spec(), platform=serving.platform, run=run)
+    return run_pipeline(bench.spec(), platform=bench.platform, run=run)
+
+
+@pytest.fixture
+def second(bench: Bench, stage: Stage) -> tuple[Bench, PipelineResult]:
+    """Version 2, which was trained in the second try, when version 1 was champion."""
+    return bench, stage.after(bench, deliver, promote_first, _run_by_schedule)
 
 
 def test_the_record_says_what_a_version_was_made_of_and_where_and_why(second: tuple[Bench, PipelineResult]):

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from airflow_mlops.errors import UnavailableError
-from airflow_mlops.steps.pipeline import run_pipeline
+from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
 from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
 from tests.steps.cases import NOTHING_LEFT, Bench, elsewhere, left_by, run_named, runs_by_status
 
@@ -26,7 +26,7 @@ class Broken(BaseHTTPRequestHandler):
 def broken_url() -> Iterator[str]:
     """A server that answers everything with HTTP 500."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Broken)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -68,17 +68,19 @@ def test_a_server_that_fails_is_told_from_one_that_is_not_there(delivered: Bench
         assert words in _message(caught.value, url)
 
 
-def test_an_outage_before_the_registration_leaves_a_trained_model_and_no_version(delivered: Bench, outage: str):
-    first = delivered.run("first", delivered.spec(promotion={"policy": "hold"}))
+def test_an_outage_before_the_registration_leaves_a_trained_model_and_no_version(
+    delivered: Bench, held: PipelineResult, outage: str
+):
     with pytest.raises(UnavailableError) as caught:
-        register_model(first.model, first.blessing, platform=elsewhere(delivered.platform, outage))
+        register_model(held.model, held.blessing, platform=elsewhere(delivered.platform, outage))
     _message(caught.value, outage)
     assert left_by(delivered.platform).versions == (1,)
     assert runs_by_status(delivered.platform) == {"FINISHED": 1}
 
 
-def test_an_outage_between_registration_and_promotion_is_over_at_the_retry(delivered: Bench, outage: str):
-    held = delivered.run("first", delivered.spec(promotion={"policy": "hold"}))
+def test_an_outage_between_registration_and_promotion_is_over_at_the_retry(
+    delivered: Bench, held: PipelineResult, outage: str
+):
     run = run_named("first")
     with pytest.raises(UnavailableError) as caught:
         promote_model(held.version, held.blessing, platform=elsewhere(delivered.platform, outage), run=run)

@@ -10,18 +10,23 @@ from mlflow import MlflowClient
 from airflow_mlops.adapters.mlflow import Mlflow
 from airflow_mlops.errors import IntegrityError, PromotionConflictError
 from airflow_mlops.steps.promote import current_champion, read_journal, rollback_model
-from tests.steps.cases import Bench, left_by, run_named, small_frame
+from tests.stage import Stage
+from tests.steps.cases import Bench, deliver, left_by, run_named, small_frame
 
 LENIENT = {"metrics": {"mean_absolute_error": {"change_threshold": 0.5}}, "cold_start": True}
 
 
+def _promote_two(bench: Bench) -> None:
+    bench.run("first", bench.spec(gate=LENIENT))
+    bench.deliver(small_frame(200, start="2021-01-01", seed=1), "part-2.csv")
+    bench.run("second", bench.spec(gate=LENIENT))
+    assert left_by(bench.platform).alias == 2
+
+
 @pytest.fixture
-def two_versions(delivered: Bench) -> Bench:
-    delivered.run("first", delivered.spec(gate=LENIENT))
-    delivered.deliver(small_frame(200, start="2021-01-01", seed=1), "part-2.csv")
-    delivered.run("second", delivered.spec(gate=LENIENT))
-    assert left_by(delivered.platform).alias == 2
-    return delivered
+def two_versions(bench: Bench, stage: Stage) -> Bench:
+    stage.after(bench, deliver, _promote_two)
+    return bench
 
 
 def test_going_back_by_hand_in_the_registry_is_noticed_and_not_undone(two_versions: Bench):

@@ -19,8 +19,9 @@ from airflow_mlops.core.reproduce import DifferenceKind, ReproductionReport
 from airflow_mlops.core.values import digest_of
 from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.steps.reproduce import reproduce_version
+from tests.stage import Stage
 from tests.steps import trainers
-from tests.steps.cases import Bench, left_by, runs_by_status, small_frame
+from tests.steps.cases import Bench, deliver, left_by, promote_first, runs_by_status, small_frame
 
 MINE = """
 from sklearn.linear_model import Ridge
@@ -36,6 +37,18 @@ def one_thread() -> Iterator[None]:
     """Train with one thread, so that a version has to be reproduced to the bit."""
     with limited_threads(1):
         yield
+
+
+def _promote_first(bench: Bench) -> None:
+    with limited_threads(1):
+        promote_first(bench)
+
+
+@pytest.fixture
+def serving(bench: Bench, stage: Stage) -> Bench:
+    """Version 1, which one thread trained, is champion."""
+    stage.after(bench, deliver, _promote_first)
+    return bench
 
 
 def _by_function(bench: Bench, function: Any) -> Any:

@@ -182,11 +182,15 @@ def test_no_secret_is_in_a_command_line_the_environment_or_a_message(
         f"cat /proc/$$/cmdline /proc/$$/environ > {seen}; read line; echo $line > {seen}.in; exit 7",
     )
     headers = {"Authorization": "Bearer s3cret"}
-    platform = open_platform({"storage_root": str(tmp_path), "tracking_uri": "http://m", "headers": headers})
+    journals = {"root": "s3://bucket/mlops", "access": {"access_key": "a", "secret_key": "s3cret"}}
+    there = {"storage_root": str(tmp_path), "tracking_uri": "http://m", "headers": headers, "journals": journals}
+    platform = open_platform(there)
     caplog.set_level(logging.DEBUG)
     with pytest.raises(RunnerError) as caught:
         run_step("train", TrainedModel, runner=CommandRunner(command=command), platform=platform, run=RUN)
-    assert "s3cret" in Path(f"{seen}.in").read_text()
+    told = json.loads(Path(f"{seen}.in").read_text())["platform"]
+    assert told["headers"] == headers
+    assert open_platform(told).storage.journals.describe() == platform.storage.journals.describe()
     assert "s3cret" not in seen.read_text() + str(caught.value) + caplog.text
 
 
@@ -255,6 +259,7 @@ def test_arguments_become_what_the_step_declares(ask: Asking, monkeypatch: pytes
         ({"tracking_uri": ""}, "The platform's tracking_uri is missing or of the wrong type."),
         ({"headers": "Bearer s3cret"}, "The platform's headers is missing or of the wrong type."),
         ({"trusted_types": "a.B"}, "The platform's trusted_types is missing or of the wrong type."),
+        ({"journals": {"root": "s3://b", "access": {"secret": "s3cret"}}}, "journals have settings that are not known"),
         ({"storage_root": "relative"}, "storage_root 'relative' is relative"),
     ],
 )

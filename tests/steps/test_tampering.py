@@ -24,12 +24,6 @@ from airflow_mlops.steps.validate import validate_dataset
 from tests.steps.cases import NOTHING_LEFT, Bench, left_by, run_named
 
 
-@pytest.fixture
-def held(delivered: Bench) -> PipelineResult:
-    """Version 1 is blessed and registered, and waits to be promoted."""
-    return delivered.run("first", delivered.spec(promotion={"policy": "hold"}))
-
-
 def _model_folder(bench: Bench, model_uri: str) -> Path:
     """Return where MLflow keeps a logged model's files."""
     client = MlflowClient(bench.platform.mlflow.tracking_uri)

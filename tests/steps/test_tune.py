@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,46 +22,12 @@ from airflow_mlops.steps.data import snapshot_dataset
 from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.train import train_model
 from airflow_mlops.steps.tune import tune_model
-from tests.conftest import REPOSITORY
-from tests.steps import trainers
+from tests.steps import dying, trainers
 from tests.steps.cases import Bench, elsewhere, run_named, small_frame
 
 RUN = run_named("the run")
 RIDGE = {"target": "y", "estimator": "sklearn.linear_model.Ridge", "params": {"alpha": 100.0}}
 ALPHA = {"alpha": {"type": "float", "low": 0.001, "high": 1000.0, "log": True}}
-TUNE_AND_DIE = """
-import json, os, signal, sys
-
-from airflow_mlops.adapters.mlflow import Mlflow
-from airflow_mlops.adapters.mlflow_trials import TrialRuns
-from airflow_mlops.adapters.optuna import Study
-from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.split import DatasetSplit
-from airflow_mlops.core.values import PipelineRun
-from airflow_mlops.specs import TrainingSpec, TuningSpec
-from airflow_mlops.steps import Platform
-from airflow_mlops.steps.tune import tune_model
-
-task = json.loads(sys.stdin.read())
-
-
-def kill(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-for owner in (Study, TrialRuns):
-    if hasattr(owner, task["kill_before"]):
-        setattr(owner, task["kill_before"], kill)
-tune_model(
-    DatasetSplit.from_dict(task["split"]),
-    TrainingSpec.parse(task["training"]),
-    TuningSpec.parse(task["tuning"]),
-    model_name="small",
-    platform=Platform(Storage(task["storage"]), Mlflow(task["tracking_uri"])),
-    run=PipelineRun.from_dict(task["run"]),
-)
-print("the search came to its end")
-"""
 
 
 def tuning(**settings: Any) -> TuningSpec:
@@ -370,26 +332,11 @@ def test_a_server_that_does_not_answer_is_worth_a_retry_which_goes_on(delivered:
 # -- a process that dies ------------------------------------------------------------------------------------
 
 
-def _kill(bench: Bench, split: DatasetSplit, spec: TuningSpec, training: dict[str, Any], **when: str) -> None:
-    task = {
-        "kill_before": when.pop("kill_before", "(nothing)"),
-        "split": split.to_dict(),
-        "training": TrainingSpec.parse(training).model_dump(mode="json"),
-        "tuning": spec.model_dump(mode="json"),
-        "storage": str(bench.platform.storage.root),
-        "tracking_uri": bench.platform.mlflow.tracking_uri,
-        "run": RUN.to_dict(),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", TUNE_AND_DIE],
-        input=json.dumps(task),
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONWARNINGS": "ignore"} | when,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]
-    assert done.stdout == ""
+def _kill(
+    bench: Bench, split: DatasetSplit, spec: TuningSpec, training: dict[str, Any], *, kill_before: str = "", **when: str
+) -> None:
+    arguments = {"split": split, "training": TrainingSpec.parse(training), "tuning": spec, "model_name": "small"}
+    dying.assert_killed(dying.tune, arguments | {"platform": bench.platform, "run": RUN}, kill_before, when)
 
 
 def _alphas(training: dict[str, Any]) -> list[float]:

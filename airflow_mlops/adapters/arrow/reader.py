@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from airflow_mlops.adapters.arrow.digest import RowDigest, file_digest
 from airflow_mlops.errors import IntegrityError
 
-__all__ = ["check_file", "check_rows", "read_column", "read_frame"]
+__all__ = ["check_file", "check_rows", "read_column", "read_frame", "unreadable"]
 
 
 def read_frame(path: str, expected_digest: str = "", *, columns: Sequence[str] | None = None) -> Any:
@@ -32,7 +32,7 @@ def read_frame(path: str, expected_digest: str = "", *, columns: Sequence[str] |
         try:
             table = pq.read_table(path, columns=wanted)
         except (OSError, pa.ArrowException) as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
     return table.to_pandas(date_as_object=False)
 
 
@@ -45,7 +45,7 @@ def check_file(path: str, expected_digest: str) -> None:
     try:
         digest = file_digest(path)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if digest != expected_digest:
         raise _changed(path, "the file has", digest, expected_digest)
 
@@ -69,12 +69,13 @@ def _verified_blocks(path: str, expected_digest: str) -> Iterator[pa.Table]:
                 digest.update(block)
                 yield block
     except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if str(digest) != expected_digest:
         raise _changed(path, "the rows have", str(digest), expected_digest)
 
 
-def _unreadable(path: str, error: Exception) -> IntegrityError:
+def unreadable(path: str, error: Exception) -> IntegrityError:
+    """Return what to raise where a file of this package's can't be read."""
     return IntegrityError(f"{path} can't be read: {error}. Run the pipeline again to make it anew.")
 
 

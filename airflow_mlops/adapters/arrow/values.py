@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["moments", "n_null", "texts"]
+from airflow_mlops.errors import DataError
+
+__all__ = ["moments", "n_null", "numbers", "texts", "values_of"]
 
 
 def moments(column: pa.Array, unit: str) -> NDArray[np.int64]:
@@ -31,3 +35,28 @@ def texts(column: pa.Array) -> tuple[list[str], NDArray[np.int64]]:
 def n_null(block: pa.RecordBatch, column: str) -> int:
     """Return how many values are missing: null or NaN."""
     return int(pc.sum(pc.is_null(block.column(column), nan_is_null=True)).as_py() or 0)
+
+
+def values_of(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return a column's distinct values, and which of them each row has; -1 for a missing one.
+
+    For class labels, which are few however many rows there are.
+    """
+    encoded = column.combine_chunks().dictionary_encode()
+    return np.asarray(encoded.dictionary.to_pylist()), pc.fill_null(encoded.indices.cast(pa.int64()), -1).to_numpy()
+
+
+def numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Return a column as numbers, NaN for a missing one.
+
+    :returns: ``(n_rows,) float64``.
+    :raises DataError: when it holds something else.
+    """
+    try:
+        found: NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    except pa.ArrowException as error:
+        raise DataError(
+            f"Numbers are required, found a column of type {column.type}: {error}. Nothing was decided. Cast it where "
+            f"it comes from."
+        ) from error
+    return found

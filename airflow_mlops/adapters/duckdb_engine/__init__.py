@@ -5,18 +5,23 @@ from __future__ import annotations
 from airflow_mlops.adapters.duckdb_engine.counts import count_columns
 from airflow_mlops.adapters.duckdb_engine.features import feature_rows
 from airflow_mlops.adapters.duckdb_engine.files import TypesWidenedError, format_of, scan_source
+from airflow_mlops.adapters.duckdb_engine.inference import count_sides
+from airflow_mlops.adapters.duckdb_engine.outcomes import LoggedOutcomes, open_outcomes
 from airflow_mlops.adapters.duckdb_engine.partitions import files_in_window
 from airflow_mlops.adapters.duckdb_engine.profile import examples_that_are_not, profile_columns, time_range
 from airflow_mlops.adapters.duckdb_engine.samples import numeric_columns, sample_rows
 
 __all__ = [
+    "LoggedOutcomes",
     "TypesWidenedError",
     "count_columns",
+    "count_sides",
     "examples_that_are_not",
     "feature_rows",
     "files_in_window",
     "format_of",
     "numeric_columns",
+    "open_outcomes",
     "profile_columns",
     "sample_rows",
     "scan_source",

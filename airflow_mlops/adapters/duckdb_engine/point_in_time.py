@@ -15,7 +15,7 @@ from airflow_mlops.adapters.duckdb_engine._engine import connect, name, stored
 from airflow_mlops.errors import DataError, bounded, did_you_mean
 from airflow_mlops.specs.features import FeatureTable
 
-__all__ = ["FeatureFile", "rows_with_features"]
+__all__ = ["FeatureFile", "family", "rows_with_features"]
 
 _BATCH_ROWS = 65_536
 _MEMORY_LIMIT = "512MB"  # what the join and the sort need more than that goes to disk
@@ -112,7 +112,7 @@ def _columns_of(table: FeatureTable, side: _Side, dataset: _Side, taken: set[str
     for key in table.key:
         for each in (dataset, side):
             _require(each.subject, "key", key, each.types)
-        kinds = [_family(each.types[key]) for each in (dataset, side)]
+        kinds = [family(each.types[key]) for each in (dataset, side)]
         if kinds[0] != kinds[1]:
             raise DataError(
                 f"{side.subject}: the key {key!r} is {side.types[key]}, in the dataset it is {dataset.types[key]}. "
@@ -215,8 +215,9 @@ def _ticks(length: timedelta, unit: str) -> int:
     return length // timedelta(microseconds=1) * (1000 if unit == "ns" else 1)
 
 
-def _family(kind: str) -> str:
-    return next((family for family, kinds in _FAMILIES if kind.startswith(kinds) and kind != "UUID"), kind)
+def family(kind: str) -> str:
+    """Return what kind of type this is, for those that can be compared with each other: text, time or number."""
+    return next((each for each, kinds in _FAMILIES if kind.startswith(kinds) and kind != "UUID"), kind)
 
 
 def _require(subject: str, role: str, column: str, types: dict[str, str]) -> None:

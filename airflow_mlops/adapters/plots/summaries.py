@@ -10,14 +10,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from airflow_mlops.adapters.plots._canvas import DASHES, GREY, HUES, MARKERS, Who, draw, explain, plain
+from airflow_mlops.core.backtest import BacktestReport
 from airflow_mlops.core.slices import SliceScore
 from airflow_mlops.core.timeline import ErrorTimeline
 from airflow_mlops.errors import EvaluationError
 
-__all__ = ["importance_plot", "slices_plot", "timeline_plot"]
+__all__ = ["backtest_plot", "importance_plot", "slices_plot", "timeline_plot"]
 
 _MAX_BARS = 24
 _Z = 1.96
+_TRACKS = {"policy": ("#0072b2", "-"), "never": (GREY, ":"), "always": ("#d55e00", "--")}
 
 
 def slices_plot(scores: Sequence[SliceScore], *, loss: str, overall: float) -> str:
@@ -59,6 +61,25 @@ def _paint_champion(axes: Any, places: Any, shown: Sequence[SliceScore]) -> None
         rows, means = zip(*known, strict=True)
         look = {"marker": "D", "s": 34, "color": HUES["champion"], "edgecolor": "white", "zorder": 3}
         axes.scatter(means, rows, label="champion", **look)
+
+
+def backtest_plot(report: BacktestReport) -> str:
+    """Draw the error of each track by time, with a mark where another model began to serve."""
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        for track, (colour, dash) in _TRACKS.items():
+            points = [point for point in report.points if point.track == track]
+            at = np.array([point.at.replace(tzinfo=None) for point in points], dtype="datetime64[s]")
+            errors = np.array([np.nan if point.error is None else point.error for point in points])
+            axes.plot(at, errors, color=colour, linestyle=dash, label=track)
+            new = [place for place, point in enumerate(points) if point.serves == point.at]
+            axes.scatter(at[new], errors[new], color=colour, s=22, zorder=3)
+        axes.set_ylabel(plain(report.metric))
+        axes.figure.autofmt_xdate(rotation=0, ha="center")
+        explain(axes)
+
+    return draw(f"{plain(report.metric)} of what served; a dot is another model", paint)
 
 
 def timeline_plot(timeline: ErrorTimeline, *, loss: str) -> str:

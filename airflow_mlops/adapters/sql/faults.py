@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -26,10 +26,11 @@ _LOGIN = re.compile(
 _SQLITE_OUTAGES = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_NOMEM")
 _SQLITE_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
-_ADVICE: dict[type[MlopsError], tuple[str, str]] = {
-    UnavailableError: ("does not answer", "Check that it runs and that the connection names it, then retry."),
-    SpecError: ("refuses", "Mend data.query, the connection, or what its user may read."),
-    DataError: ("can't compute the query", "Mend the rows, or data.query so that it can."),
+_STAYS = "Nothing was kept and the champion stays."
+_READING: Mapping[type[MlopsError], tuple[str, str]] = {
+    UnavailableError: ("does not answer", f"{_STAYS} Check that it runs and that the connection names it, then retry."),
+    SpecError: ("refuses", f"{_STAYS} Mend data.query, the connection, or what its user may read."),
+    DataError: ("can't compute the query", f"{_STAYS} Mend the rows, or data.query so that it can."),
 }
 
 
@@ -40,9 +41,10 @@ def subject_of(engine: sa.Engine) -> str:
 
 
 @contextlib.contextmanager
-def translated(engine: sa.Engine) -> Iterator[None]:
+def translated(engine: sa.Engine, advice: Mapping[type[MlopsError], tuple[str, str]] | None = None) -> Iterator[None]:
     """Translate what SQLAlchemy and the driver raise.
 
+    :param advice: by the error that is raised, what the database does and what to do; ``None``: of a query.
     :raises UnavailableError: when the database does not answer, gave up or ran out of time.
     :raises SpecError: when the query is wrong, or the user may not read what it names.
     :raises DataError: when values in the database can't be computed or read.
@@ -51,11 +53,8 @@ def translated(engine: sa.Engine) -> Iterator[None]:
         yield
     except (exc.SQLAlchemyError, OSError) as error:
         kind = _kind_of(error)
-        what, advice = _ADVICE[kind]
-        raise kind(
-            f"{subject_of(engine)} {what}: {_first_line(error, engine)}. Nothing was kept and the champion stays. "
-            f"{advice}"
-        ) from error
+        what, then = (advice or _READING)[kind]
+        raise kind(f"{subject_of(engine)} {what}: {_first_line(error, engine)}. {then}") from error
 
 
 def _kind_of(error: Exception) -> type[MlopsError]:

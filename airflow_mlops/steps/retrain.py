@@ -1,4 +1,4 @@
-"""Monitoring: is it worth training again."""
+"""Is it worth training again: the decision, which is written down, yes or no."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import logging
 from datetime import UTC, datetime
 
 from airflow_mlops.core.gate import digest_of_gate
-from airflow_mlops.core.monitor import DriftReport, RetrainDecision, decide_retraining
+from airflow_mlops.core.monitor import DriftReport
+from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.retrain import RetrainDecision, decide_retraining
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.tune import tuning_fingerprint
 from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.evaluate import GateSpec
+from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.ledger import append_decision, read_decisions
 from airflow_mlops.steps.promote import current_champion
-from airflow_mlops.steps.train import training_fingerprint
+from airflow_mlops.steps.train import recipe_of, training_fingerprint
 
 __all__ = ["decide_retrain"]
 
@@ -31,34 +34,53 @@ def decide_retrain(
     model_name: str,
     validation: ValidationReport | None = None,
     drift: DriftReport | None = None,
+    performance: PerformanceReport | None = None,
     gate: GateSpec | None = None,
     tuning: TuningSpec | None = None,
+    policy: RetrainPolicy | None = None,
     force: bool = False,
+    now: datetime | None = None,
     platform: Platform,
     run: PipelineRun,
 ) -> RetrainDecision:
     """Decide whether this run trains, and write the decision to the ledger, yes or no.
 
     Rows, code and parameters that an earlier run has brought to an end (promoted, held, rejected) do not
-    train again, unless somebody forces it.
+    train again, unless somebody forces it. See :class:`~airflow_mlops.specs.RetrainPolicy` for the rest.
 
     :param validation: what a validation found; a shift in values stands among the reasons.
     :param drift: what a drift check found; it stands among the reasons.
+    :param performance: what late labels say of the champion; where that is not well, it stands among the reasons.
     :param gate: the gate of this run: what another gate rejected is worth training again.
     :param tuning: the search for hyperparameters that comes before the training, if there is one.
+    :param policy: when to train; by default on whatever is new.
+    :param now: with a zone; by default the present moment. A replay of history gives its own.
     """
     fingerprint, tag = training_fingerprint(split, training), "mlops.fingerprint"
     if tuning:
         fingerprint, tag = tuning_fingerprint(fingerprint, tuning), "mlops.tuning_fingerprint"
-    earlier = [entry for entry in read_decisions(model_name, storage=platform.storage) if entry.run_id == run.run_id]
-    if earlier and earlier[-1].fingerprint == fingerprint:
-        return earlier[-1]
+    history, now = read_decisions(model_name, storage=platform.storage), now or datetime.now(UTC)
+    mine = [entry for entry in history if entry.run_id == run.run_id]
+    if mine and mine[-1].fingerprint == fingerprint:
+        return mine[-1]
+    recipe_digest = recipe_of(training, tuning)
+    evidence = {
+        **({"validation": validation.verdict, "validation_report": validation.report_uri} if validation else {}),
+        **({"drift": drift.status, "drift_report": drift.report_uri} if drift else {}),
+        **({"performance": performance.status, "performance_report": performance.report_uri} if performance else {}),
+    }
+    worse = performance.reasons if performance and performance.status is not PerformanceStatus.OK else ()
     champion = current_champion(model_name, platform=platform)
     should_retrain, reasons = decide_retraining(
+        policy or RetrainPolicy(),
         force=force,
         champion_version=champion.model_version if champion else None,
         concluded=_concluded(model_name, {tag: fingerprint}, gate, platform),
-        shifts=(*(validation.retrain_reasons if validation else ()), *(drift.reasons if drift else ())),
+        recipe_digest=recipe_digest,
+        evidence=evidence,
+        history=history,
+        now=now,
+        shifts=(*(validation.retrain_reasons if validation else ()), *(drift.reasons if drift else ()), *worse),
     )
     decision = RetrainDecision(
         model_name=model_name,
@@ -66,13 +88,11 @@ def decide_retrain(
         reasons=reasons,
         snapshot_digest=split.snapshot_digest,
         fingerprint=fingerprint,
-        evidence={
-            **({"validation": validation.verdict, "validation_report": validation.report_uri} if validation else {}),
-            **({"drift": drift.status, "drift_report": drift.report_uri} if drift else {}),
-        },
+        recipe_digest=recipe_digest,
+        evidence=evidence,
         run_id=run.run_id,
         trigger=run.trigger,
-        at=datetime.now(UTC),
+        at=now,
     )
     append_decision(decision, storage=platform.storage)
     log.info("decision: should_retrain=%s %s", should_retrain, " ".join(reasons))

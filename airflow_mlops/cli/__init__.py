@@ -9,9 +9,16 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from airflow_mlops._version import __version__
+from airflow_mlops.cli import serving
 from airflow_mlops.errors import MlopsError, SpecError
+
+if TYPE_CHECKING:
+    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.steps import Platform
 
 __all__ = ["main"]
 
@@ -40,6 +47,7 @@ def _run(arguments: argparse.Namespace) -> Iterator[str]:
     params = dict(_key_and_value(pair) for pair in arguments.param)
     result = ContinuousTraining.from_yaml(arguments.spec).run(
         storage_root=root,
+        journal_root=arguments.journal_root,
         tracking_uri=arguments.tracking_uri or f"sqlite:///{root}/mlflow.db",
         force=arguments.force,
         params=params,
@@ -52,24 +60,42 @@ def _run(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _history(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.adapters.storage import Storage
-    from airflow_mlops.steps.promote import read_journal
+    from airflow_mlops.steps.journal import read_journal
 
-    for entry in read_journal(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root))):
-        from_version = "nothing" if entry.from_version is None else f"v{entry.from_version}"
-        yield (
-            f"{entry.sequence:>4}  {entry.at:%Y-%m-%d %H:%M}  {entry.action:<8}  {from_version} -> "
-            f"v{entry.to_version}  {entry.actor}  {entry.reason}"
-        )
+    for entry in read_journal(arguments.model, storage=_storage(arguments)):
+        what = entry.action.removesuffix("_unhealthy")
+        yield f"{entry.sequence:>4}  {entry.at:%Y-%m-%d %H:%M}  {what:<8}  {entry}  {entry.actor}  {entry.reason}"
+
+
+def _verify(arguments: argparse.Namespace) -> Iterator[str]:
+    from airflow_mlops.steps.verify import verify_model
+
+    report = verify_model(arguments.model, platform=_platform(arguments))
+    yield from report.lines()
+    report.require_whole()
+
+
+def _mark(arguments: argparse.Namespace) -> Iterator[str]:
+    import getpass
+    import uuid
+
+    from airflow_mlops.core.values import PipelineRun
+    from airflow_mlops.steps.promote import mark_unhealthy
+
+    run = PipelineRun(pipeline="airflow-mlops mark", run_id=f"cli__{uuid.uuid4().hex[:12]}", actor=getpass.getuser())
+    platform = _platform(arguments)
+    record = mark_unhealthy(arguments.model, arguments.version, reason=arguments.reason, platform=platform, run=run)
+    yield f"{record.model_name}: {record}."
+    if record.to_version == record.from_version:
+        yield f"It is the champion and serves on. Roll it back: trigger the DAG {record.model_name}_rollback."
 
 
 def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.adapters.storage import Storage
     from airflow_mlops.core.gate import GateDecision
-    from airflow_mlops.core.monitor import RetrainDecision
+    from airflow_mlops.core.retrain import RetrainDecision
     from airflow_mlops.steps.ledger import read_ledger
 
-    for entry in read_ledger(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root))):
+    for entry in read_ledger(arguments.model, storage=_storage(arguments)):
         if isinstance(entry, RetrainDecision):
             verdict, by, why = "retrain" if entry.should_retrain else "no", entry.trigger, " ".join(entry.reasons)
         elif isinstance(entry, GateDecision):
@@ -80,10 +106,9 @@ def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _power(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.adapters.storage import Storage
     from airflow_mlops.steps.power import last_evaluation, power_of
 
-    report = last_evaluation(arguments.model, storage=Storage(os.path.abspath(arguments.storage_root)))
+    report = last_evaluation(arguments.model, storage=_storage(arguments))
     for found in power_of(report, difference=arguments.difference, power=arguments.power):
         yield (
             f"{found.metric}: {found.n_rows} held-back rows show a difference of {found.detectable:.4g} to the "
@@ -94,44 +119,55 @@ def _power(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _reproduce(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.adapters.mlflow import Mlflow
-    from airflow_mlops.adapters.storage import Storage
-    from airflow_mlops.steps import Platform
     from airflow_mlops.steps.reproduce import reproduce_version
 
-    root = os.path.abspath(arguments.storage_root)
-    trusted = tuple(os.environ.get("AIRFLOW__MLOPS__TRUSTED_TYPES", "").replace(",", " ").split())
-    platform = Platform(Storage(root), Mlflow(arguments.tracking_uri or f"sqlite:///{root}/mlflow.db"), trusted)
-    platform.mlflow.check()
-    report = reproduce_version(arguments.model_uri, platform=platform, tolerance=arguments.tolerance)
+    report = reproduce_version(arguments.model_uri, platform=_platform(arguments), tolerance=arguments.tolerance)
     yield str(report)
     yield from report.table()
     report.require_reproduced()
 
 
 def _card(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.adapters.mlflow import Mlflow
-    from airflow_mlops.adapters.storage import Storage
-    from airflow_mlops.steps import Platform
     from airflow_mlops.steps.card import read_card
 
-    root = os.path.abspath(arguments.storage_root)
-    platform = Platform(Storage(root), Mlflow(arguments.tracking_uri or f"sqlite:///{root}/mlflow.db"))
-    platform.mlflow.check()
-    yield read_card(arguments.model_uri, platform=platform).rstrip("\n")
+    yield read_card(arguments.model_uri, platform=_platform(arguments)).rstrip("\n")
+
+
+def _backtest(arguments: argparse.Namespace) -> Iterator[str]:
+    from pathlib import Path
+
+    from airflow_mlops.hooks.sources import AirflowConnections
+    from airflow_mlops.pipelines.continuous_training import ContinuousTraining
+    from airflow_mlops.steps.backtest import backtest
+
+    report = backtest(
+        ContinuousTraining.from_yaml(arguments.spec),
+        since=arguments.since,
+        until=arguments.until,
+        every=arguments.every,
+        folder=Path(os.path.abspath(arguments.out)),
+        n_jobs=arguments.jobs,
+        connections=AirflowConnections(),
+    )
+    yield from report.table()
+    yield f"{arguments.out}/{report.report_uri}, {arguments.out}/backtest.json"
+
+
+def _end_rollout(arguments: argparse.Namespace) -> Iterator[str]:
+    from airflow_mlops.steps._targets import end_rollout
+
+    if end_rollout(arguments.model, storage=_storage(arguments)):
+        yield f"The champion of {arguments.model} serves alone again."
+    else:
+        yield f"No version of {arguments.model} was being tried. Nothing was changed."
 
 
 def _prune(arguments: argparse.Namespace) -> Iterator[str]:
-    from datetime import UTC, datetime, timedelta
+    from datetime import UTC
 
-    from airflow_mlops.adapters.mlflow import Mlflow
-    from airflow_mlops.adapters.storage import Storage
-    from airflow_mlops.steps import Platform
     from airflow_mlops.steps.prune import needed_snapshots, prune_snapshots
 
-    root = os.path.abspath(arguments.storage_root)
-    platform = Platform(Storage(root), Mlflow(arguments.tracking_uri or f"sqlite:///{root}/mlflow.db"))
-    platform.mlflow.check()
+    platform = _platform(arguments)
     pruned = prune_snapshots(
         arguments.dataset,
         storage=platform.storage,
@@ -183,6 +219,33 @@ def _schema(arguments: argparse.Namespace) -> Iterator[str]:
     yield json.dumps(PipelineSpec.model_json_schema(), indent=arguments.indent)
 
 
+def _duration(text: str) -> timedelta:
+    from pydantic import TypeAdapter
+
+    from airflow_mlops.specs._base import time_setting
+
+    return TypeAdapter(timedelta).validate_python(time_setting(text))
+
+
+def _storage(arguments: argparse.Namespace) -> Storage:
+    from airflow_mlops.hooks.storage import open_storage
+
+    conn_id = os.environ.get("AIRFLOW__MLOPS__JOURNAL_CONN_ID", "")
+    return open_storage(os.path.abspath(arguments.storage_root), arguments.journal_root, conn_id)
+
+
+def _platform(arguments: argparse.Namespace) -> Platform:
+    """Return storage and MLflow, having seen that it answers, and what may be loaded."""
+    from airflow_mlops.adapters.mlflow import Mlflow
+    from airflow_mlops.steps import Platform
+
+    trusted = tuple(os.environ.get("AIRFLOW__MLOPS__TRUSTED_TYPES", "").replace(",", " ").split())
+    storage = _storage(arguments)
+    platform = Platform(storage, Mlflow(arguments.tracking_uri or f"sqlite:///{storage.root}/mlflow.db"), trusted)
+    platform.mlflow.check()
+    return platform
+
+
 def _key_and_value(pair: str) -> tuple[str, object]:
     name, _, text = pair.partition("=")
     try:
@@ -201,6 +264,12 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("AIRFLOW__MLOPS__STORAGE_ROOT", "mlops"),
         help="folder of snapshots, reports and journals (default: $AIRFLOW__MLOPS__STORAGE_ROOT, or ./mlops)",
     )
+    root.add_argument(
+        "--journal-root",
+        default=os.environ.get("AIRFLOW__MLOPS__JOURNAL_ROOT", ""),
+        help="folder, or s3://bucket/folder, of journals and ledgers (default: $AIRFLOW__MLOPS__JOURNAL_ROOT, or the "
+        "storage root)",
+    )
 
     tracking = argparse.ArgumentParser(add_help=False)
     tracking.add_argument(
@@ -218,6 +287,20 @@ def _parser() -> argparse.ArgumentParser:
     history = commands.add_parser("history", parents=[root], help="list who was champion when, and why")
     history.add_argument("model", metavar="MODEL")
     history.set_defaults(command=_history)
+
+    verify = commands.add_parser(
+        "verify", parents=[root, tracking], help="check journal, alias, versions and evidence against each other"
+    )
+    verify.add_argument("model", metavar="MODEL")
+    verify.set_defaults(command=_verify)
+
+    mark = commands.add_parser(
+        "mark", parents=[root, tracking], help="note that a version is unhealthy, so that it does not return by itself"
+    )
+    mark.add_argument("model", metavar="MODEL")
+    mark.add_argument("version", metavar="VERSION", type=int)
+    mark.add_argument("--reason", required=True, help="why; the journal keeps it")
+    mark.set_defaults(command=_mark)
 
     decisions = commands.add_parser(
         "decisions", parents=[root], help="list when a run trained or did not, what the gate said, and why"
@@ -240,6 +323,22 @@ def _parser() -> argparse.ArgumentParser:
     card = commands.add_parser("card", parents=[root, tracking], help="print the model card of a version, as Markdown")
     card.add_argument("model_uri", metavar="MODEL_URI", help="models:/name/7, or models:/name@champion")
     card.set_defaults(command=_card)
+
+    backtest = commands.add_parser(
+        "backtest", help="replay history: what the retrain policy would have done, beside never and always training"
+    )
+    backtest.add_argument("spec", metavar="SPEC.yaml")
+    moment: dict[str, Any] = {"type": datetime.fromisoformat, "required": True, "metavar": "MOMENT"}
+    backtest.add_argument("--from", dest="since", help="the first moment, such as 2012-01-01", **moment)
+    backtest.add_argument("--to", dest="until", help="the end of the last one", **moment)
+    backtest.add_argument("--every", type=_duration, default="P1D", metavar="DURATION", help="default: P1D")
+    backtest.add_argument("--out", default="backtest", help="folder of the results; an interrupted one goes on in it")
+    backtest.add_argument("--jobs", type=int, default=1, help="of the three tracks at a time (default: 1)")
+    backtest.set_defaults(command=_backtest)
+
+    rollout = commands.add_parser("end-rollout", parents=[root], help="let the champion serve alone again")
+    rollout.add_argument("model", metavar="MODEL")
+    rollout.set_defaults(command=_end_rollout)
 
     power = commands.add_parser("power", parents=[root], help="say how large a difference the gate can see")
     power.add_argument("model", metavar="MODEL")
@@ -266,11 +365,9 @@ def _parser() -> argparse.ArgumentParser:
     suite.add_argument("--size-factor", type=float, default=10.0, help="times more rows, or fewer (default: 10)")
     suite.set_defaults(command=_suite)
 
+    serving.add_commands(commands, root, tracking)
+
     schema = commands.add_parser("schema", help="print the JSON Schema of a pipeline's YAML file, for editors")
     schema.add_argument("--indent", type=int, default=2)
     schema.set_defaults(command=_schema)
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,42 @@
+"""A model as an asset: a DAG that is scheduled on it runs when its champion changes."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult, quote, unquote
+
+from airflow.sdk import Asset
+
+from airflow_mlops.errors import SpecError
+
+__all__ = ["model_asset", "sanitize_uri"]
+
+_SCHEME = "mlmodel"
+
+
+def model_asset(model_name: str) -> Asset:
+    """Return the asset ``mlmodel://name`` of a model.
+
+    Promotions and rollbacks that have it among their ``outlets`` give an event when the champion has changed, with a
+    :class:`~airflow_mlops.core.registry.ChampionChange` as its ``extra``.
+
+    :raises SpecError: when the name is empty.
+    """
+    if not model_name.strip():
+        raise SpecError("A model's asset needs the model's name.")
+    name = quote(model_name, safe="")
+    uri = f"{_SCHEME}://{name}"
+    asset = Asset(name=uri, uri=name)
+    # For a URI with a scheme Airflow would import the handlers of all providers, boto3 among them, at every parse. This
+    # one is as ours would leave it.
+    object.__setattr__(asset, "uri", uri)
+    return asset
+
+
+def sanitize_uri(uri: SplitResult) -> SplitResult:
+    """Check a URI, for Airflow.
+
+    :raises ValueError: when it is not ``mlmodel://`` and a name.
+    """
+    if not unquote(uri.netloc).strip() or uri.path not in ("", "/") or uri.query or uri.fragment:
+        raise ValueError(f"{uri.geturl()!r} is no asset of a model. Write {_SCHEME}://name, or use model_asset(name).")
+    return uri._replace(path="")

@@ -1,0 +1,117 @@
+"""Whether a run trains, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow_mlops.core.values import Value
+from airflow_mlops.specs.retrain import RetrainPolicy
+
+__all__ = ["ALARMS", "RetrainDecision", "decide_retraining"]
+
+ALARMS = {"drift": "DRIFTED", "performance": "DEGRADED"}
+"""The states that are an alarm, by the kind of evidence."""
+
+_WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainDecision(Value):
+    """Whether to train, always with the reasons.
+
+    :param recipe_digest: of code, parameters and search, without the data.
+    :param evidence: the state of each check, such as ``{"drift": "STABLE"}``, and where its report is.
+    """
+
+    model_name: str
+    should_retrain: bool
+    reasons: tuple[str, ...]
+    snapshot_digest: str
+    fingerprint: str
+    recipe_digest: str = ""
+    evidence: dict[str, Any] = field(default_factory=dict)
+    run_id: str
+    trigger: str
+    at: datetime
+
+    def __str__(self) -> str:
+        return f"{self.model_name}: {'retrain' if self.should_retrain else 'not retrained'}. " + " ".join(self.reasons)
+
+
+def decide_retraining(
+    policy: RetrainPolicy,
+    *,
+    force: bool,
+    champion_version: int | None,
+    concluded: str | None,
+    recipe_digest: str = "",
+    evidence: Mapping[str, Any],
+    shifts: Sequence[str] = (),
+    history: Sequence[RetrainDecision] = (),
+    now: datetime,
+) -> tuple[bool, tuple[str, ...]]:
+    """Decide whether this run trains.
+
+    :param force: a person asks for it.
+    :param concluded: how an earlier run with the same data, code and parameters ended; ``None`` if there
+        is none.
+    :param recipe_digest: of code, parameters and search.
+    :param evidence: the state of each check of this run, by kind, see :data:`ALARMS`.
+    :param shifts: what the checks found, in words, for the reasons.
+    :param history: the model's earlier decisions, oldest first.
+    :param now: with a zone, as those of the history.
+    :returns: the decision and its reasons.
+    """
+    if force:
+        return True, ("Forced by the run's parameters.",)
+    if concluded:
+        text = f"Nothing new: data, code and parameters are those of {concluded}. Set force to train all the same."
+        return False, (text,)
+    last = next((entry for entry in reversed(history) if entry.should_retrain), None)
+    brake = _brake(policy, history, last, now)
+    if brake:
+        return False, (f"{brake} Set force to train all the same.", *shifts)
+    if champion_version is None:
+        return True, ("Cold start: there is no champion yet.",)
+    if policy.when == "new_data":
+        return True, (f"Data, code or parameters changed since v{champion_version}.", *shifts)
+    if last and recipe_digest and last.recipe_digest != recipe_digest:
+        return True, (f"Code or parameters changed since the training of {last.at:%Y-%m-%d %H:%M}.", *shifts)
+    should_retrain, reason = _judge_evidence(policy, evidence, history, last, now)
+    return should_retrain, (reason, *shifts)
+
+
+def _brake(
+    policy: RetrainPolicy, history: Sequence[RetrainDecision], last: RetrainDecision | None, now: datetime
+) -> str:
+    """Say why nothing may train now, whatever there is to learn."""
+    if last and now - last.at < policy.cooldown:
+        return f"Cooldown until {last.at + policy.cooldown:%Y-%m-%d %H:%M} (retraining.cooldown {policy.cooldown})."
+    recent = sum(entry.should_retrain and now - entry.at < _WEEK for entry in history)
+    if policy.max_per_week is not None and recent >= policy.max_per_week:
+        return f"{recent} training(s) in the last seven days, retraining.max_per_week is {policy.max_per_week}."
+    return ""
+
+
+def _judge_evidence(
+    policy: RetrainPolicy,
+    evidence: Mapping[str, Any],
+    history: Sequence[RetrainDecision],
+    last: RetrainDecision | None,
+    now: datetime,
+) -> tuple[bool, str]:
+    since = history[history.index(last) + 1 :] if last else history
+    checks = [*(entry.evidence for entry in since), evidence][-policy.of :]
+    asked = f"retraining.alarms {policy.alarms} of {policy.of}"
+    counts = {kind: sum(check.get(kind) == state for check in checks) for kind, state in ALARMS.items()}
+    for kind, count in counts.items():
+        if count >= policy.alarms:
+            return True, f"{ALARMS[kind]} in {count} of the last {len(checks)} run(s), {asked}."
+    if policy.max_age and last and now - last.at >= policy.max_age:
+        age = f"The last training was on {last.at:%Y-%m-%d %H:%M}"
+        return True, f"{age}, retraining.max_age is {policy.max_age}."
+    seen = ", ".join(f"{kind} {evidence[kind]}" for kind in ALARMS if kind in evidence) or "no check was made"
+    return False, f"The evidence does not ask for it ({seen}), {asked}."

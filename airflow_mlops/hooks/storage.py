@@ -1,0 +1,27 @@
+"""The storage, with journals that may lie elsewhere. Airflow is asked only where a connection is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_mlops.adapters.storage import Storage
+
+__all__ = ["open_storage"]
+
+
+def open_storage(root: str, journal_root: str = "", journal_conn_id: str = "") -> Storage:
+    """Return a storage whose journals and ledgers may lie elsewhere.
+
+    :param journal_root: a folder, or ``s3://bucket/folder``; empty: the root.
+    :param journal_conn_id: the Airflow connection of type ``aws`` to reach it with; empty: ``aws_default``, or what
+        the machine has.
+    """
+    from airflow_mlops.adapters.storage import Storage
+
+    if not journal_root.startswith("s3://"):
+        return Storage(root, Storage(journal_root) if journal_root else None)
+    from airflow_mlops.adapters.s3_place import S3Place
+    from airflow_mlops.hooks.sources import AirflowConnections
+
+    return Storage(root, S3Place(AirflowConnections().s3(journal_conn_id or None), journal_root))

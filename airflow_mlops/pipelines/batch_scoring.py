@@ -1,0 +1,98 @@
+"""Batch scoring: the spec, its DAG, and the same flow in this process."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_mlops.pipelines._shared import as_written, default_args, parse_yaml
+from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+    from airflow_mlops.core.predict import PredictionBatch
+
+__all__ = ["BatchScoring"]
+
+
+class BatchScoring(BatchScoringSpec):
+    """Scoring of a dataset by a model's champion, declared.
+
+    Takes the settings of :class:`~airflow_mlops.specs.BatchScoringSpec`. :meth:`dag` gives the DAG, :meth:`run`
+    does the same in this process.
+    """
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str]) -> Self:
+        """Read the same settings from a YAML file.
+
+        :raises SpecError: when the file can't be read, or a setting can't be used; the message has its path.
+        """
+        return parse_yaml(cls, path)
+
+    def dag(self, *, mlflow_conn_id: str = "mlflow_default", **dag_settings: Any) -> DAG:
+        """Return the DAG. Its id is the model's name and ``_batch``; without a ``schedule`` only a person starts it.
+
+        :param mlflow_conn_id: the Airflow connection to MLflow.
+        :param dag_settings: more arguments for :class:`airflow.sdk.DAG`; they win over the defaults.
+        """
+        from airflow.sdk import DAG, XComArg
+
+        from airflow_mlops import operators
+
+        settings: dict[str, Any] = {
+            "dag_id": f"{self.model_name}_batch",
+            "schedule": None,
+            "description": self.description or f"Batch scoring by the champion of {self.model_name}",
+            "tags": ["mlops", "batch-scoring"],
+            "catchup": False,
+            "max_active_runs": 1,
+            "default_args": default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
+        }
+        spec = self.model_dump(mode="json")
+        with DAG(**(settings | dag_settings)) as dag:
+            snapshot = operators.SnapshotDatasetOperator(
+                task_id="snapshot", dataset=f"{self.model_name}.batch", data=spec["data"]
+            )
+            rows = snapshot.output
+            if self.validation:
+                validate = operators.ValidateDataOperator(
+                    task_id="validate", snapshot=rows, validation=as_written(spec["validation"])
+                )
+                rows = XComArg(validate, key="snapshot")
+            operators.BatchPredictOperator(
+                task_id="predict",
+                snapshot=rows,
+                prediction={name: spec[name] for name in PredictionSpec.model_fields},
+                data=spec["data"],
+            )
+        return dag
+
+    def run(
+        self,
+        *,
+        storage_root: str | os.PathLike[str],
+        tracking_uri: str,
+        run_id: str | None = None,
+        trusted_types: tuple[str, ...] = (),
+    ) -> PredictionBatch:
+        """Do what the DAG does, in this process and without Airflow: in a notebook, in a test.
+
+        :param storage_root: an absolute folder: the one that the model's journal is in.
+        :param tracking_uri: MLflow's, such as ``http://localhost:5000`` or ``sqlite:////path/mlflow.db``.
+        :param run_id: names the run in every record; the same one again finds what was finished.
+        :param trusted_types: types that models may hold beside scikit-learn's own.
+        :raises DataHaltedError: when the validation halts.
+        """
+        from airflow_mlops.adapters.mlflow import Mlflow
+        from airflow_mlops.adapters.storage import Storage
+        from airflow_mlops.core.values import PipelineRun
+        from airflow_mlops.hooks.sources import AirflowConnections
+        from airflow_mlops.steps import Platform
+        from airflow_mlops.steps.predict import score_dataset
+
+        run = PipelineRun(pipeline=f"{self.model_name}_batch", run_id=run_id or f"local__{uuid.uuid4().hex[:12]}")
+        platform = Platform(Storage(os.fspath(storage_root)), Mlflow(tracking_uri), trusted_types)
+        return score_dataset(self, platform=platform, run=run, connections=AirflowConnections())

@@ -1,0 +1,209 @@
+"""A version as it was at its blessing: scored again on the rows that were held back then."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from airflow_mlops.adapters import arrow, labels
+from airflow_mlops.core.estimate import Calibrator, expected_metrics
+from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.metrics import Metric, Predicted, value_of
+from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.errors import EvaluationError, IntegrityError, SpecError
+from airflow_mlops.specs.evaluate import GateSpec
+from airflow_mlops.specs.performance import PerformanceSpec
+from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps._predictions import Predictions, predict_all
+from airflow_mlops.steps.evaluate import metrics_of
+from airflow_mlops.steps.lineage import load_record
+
+__all__ = ["Reference", "score_reference"]
+
+_SAME = 1e-3
+"""A metric may come out so differently, in parts of its size, where another processor computes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """What a version said of the rows that were held back at its blessing.
+
+    :param baseline_column: the feature that the naive baseline is; ``None``: it is the same for all rows.
+    :param second: the place among the classes of the one that a logged score is of; ``None`` where a score is of the
+        class that was chosen, or there is none.
+    :param calibrator: from logged scores to probabilities; ``None`` where nothing can be estimated.
+    """
+
+    evaluation: EvaluationReport
+    frame: Any
+    predictions: Predictions
+    metrics: dict[str, Metric]
+    baseline_column: str | None
+    second: int | None
+    calibrator: Calibrator | None
+
+    @property
+    def classes(self) -> NDArray[Any] | None:
+        """The labels that are told apart; ``None`` for numbers."""
+        return self.predictions.classes
+
+    @property
+    def n_classes(self) -> int:
+        """How many there are; 0 for numbers."""
+        return 0 if self.classes is None else len(self.classes)
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether a metric wants probabilities."""
+        return any(metric.needs_scores for metric in self.metrics.values())
+
+    def predicted(self, values: NDArray[Any], logged: NDArray[np.float64]) -> Predicted:
+        """Return predictions of the log as metrics take them.
+
+        :param logged: ``(n_rows,) float64``, the scores as they were logged.
+        """
+        if self.second is None or not self.needs_scores:
+            return Predicted(values=values)
+        columns = (1 - logged, logged) if self.second == 1 else (logged, 1 - logged)
+        return Predicted(values=values, scores=np.stack(columns, axis=1))
+
+    def estimate(self, values: NDArray[Any], logged: NDArray[np.float64]) -> dict[str, float]:
+        """Return the metrics that are expected without a label, of rows that have a score."""
+        if self.calibrator is None:
+            return {}
+        scored = np.isfinite(logged)
+        values, logged = values[scored], logged[scored]
+        if not len(values):
+            return {}
+        probabilities = self.calibrator.of(logged)
+        if self.second is None:  # what is known is how likely the chosen class is
+            return {"accuracy": float(probabilities.mean())} if "accuracy" in self.metrics else {}
+        if self.second == 0:
+            logged, probabilities = 1 - logged, 1 - probabilities
+        return expected_metrics(self.metrics, predicted=values, scores=logged, probabilities=probabilities)
+
+
+def score_reference(version: ModelVersion, spec: PerformanceSpec, *, platform: Platform) -> Reference:
+    """Score a version on the rows that were held back at its blessing, and see that it does as it did then.
+
+    :raises IntegrityError: when its record, its evidence, its rows or its files are not what was vouched for.
+    :raises EvaluationError: when it can't predict the rows any more, does otherwise than then, or has no probabilities
+        where a metric wants them.
+    :raises UnavailableError: when MLflow or the storage does not answer.
+    """
+    evaluation = _read_evidence(version, platform)
+    record, _ = load_record(version, platform=platform)
+    is_column = evaluation.baseline not in ("mean", "median", "most_frequent")
+    gate = GateSpec.parse(
+        {
+            "metrics": spec.metrics,
+            "baseline": "column" if is_column else evaluation.baseline,
+            "baseline_column": evaluation.baseline if is_column else None,
+            "positive_class": spec.positive_class,
+        }
+    )
+    split = record.split
+    frame = arrow.read_frame(split.test.uri, split.test.digest)
+    trained = _as_trained(version, record.training.target)
+    try:
+        predictions = predict_all(frame, trained, None, split=split, gate=gate, platform=platform)
+    except EvaluationError as error:
+        raise EvaluationError(
+            f"{version.model_name} v{version.model_version} can't be scored on the rows that were held back at its "
+            f"blessing, so there is nothing to compare production with: {error}"
+        ) from error
+    metrics = metrics_of(gate, predictions)
+    _check_metrics(metrics, predictions)
+    _check_same(evaluation, metrics, predictions, version)
+    second, calibrator = _calibrate(predictions, frame) if spec.estimate or _wants_scores(metrics) else (None, None)
+    return Reference(
+        evaluation=evaluation,
+        frame=frame,
+        predictions=predictions,
+        metrics=metrics,
+        baseline_column=gate.baseline_column,
+        second=second,
+        calibrator=calibrator if spec.estimate else None,
+    )
+
+
+def _read_evidence(version: ModelVersion, platform: Platform) -> EvaluationReport:
+    name = f"{short(version.evidence_digest)}.json"
+    document = platform.storage.read_json("evidence", folder_name(version.model_name), name)
+    report = EvaluationReport.from_dict(document)
+    if report.content_digest != version.evidence_digest:
+        raise IntegrityError(
+            f"{version.model_name} v{version.model_version}: the evidence {name} in the storage is not the one that "
+            f"it was blessed on; it was changed. Nothing was decided. Restore it from a backup."
+        )
+    return report
+
+
+def _as_trained(version: ModelVersion, target: str) -> TrainedModel:
+    return TrainedModel(
+        model_name=version.model_name,
+        run_id=version.run_id,
+        model_uri=f"models:/{version.model_name}/{version.model_version}",
+        model_digest=version.model_digest,
+        fingerprint="",
+        snapshot_digest=version.snapshot_digest,
+        split_digest="",
+        target=target,
+        features=(),
+        params={},
+    )
+
+
+def _wants_scores(metrics: dict[str, Metric]) -> bool:
+    return any(metric.needs_scores for metric in metrics.values())
+
+
+def _check_metrics(metrics: dict[str, Metric], predictions: Predictions) -> None:
+    """See that each metric can be computed from what the log keeps."""
+    n_classes = 0 if predictions.classes is None else len(predictions.classes)
+    for name, metric in metrics.items():
+        if metric.of_two_classes and n_classes != 2:
+            raise SpecError(f"performance.metrics.{name} is of two classes, the target has {n_classes}. Take another.")
+        if metric.needs_scores and (n_classes != 2 or predictions.models["challenger"].scores is None):
+            raise SpecError(
+                f"performance.metrics.{name} wants the probabilities of all classes. The log keeps one for each row, "
+                f"which is enough of two classes; the target has {n_classes}. Take accuracy or f1_macro."
+            )
+
+
+def _check_same(
+    evaluation: EvaluationReport, metrics: dict[str, Metric], predictions: Predictions, version: ModelVersion
+) -> None:
+    n_classes = 0 if predictions.classes is None else len(predictions.classes)
+    for comparison in evaluation.comparisons:
+        if comparison.metric not in metrics:
+            continue
+        value = value_of(metrics[comparison.metric], predictions.y_true, predictions.models["challenger"], n_classes)
+        if not math.isclose(value, comparison.challenger, rel_tol=_SAME, abs_tol=1e-9):
+            raise EvaluationError(
+                f"{version.model_name} v{version.model_version} has {comparison.metric} {value:.6g} on the rows that "
+                f"were held back at its blessing; it had {comparison.challenger:.6g} then. Nothing was decided. Give "
+                f"performance.positive_class as the gate had it, and see that the libraries are those of then."
+            )
+
+
+def _calibrate(predictions: Predictions, frame: Any) -> tuple[int | None, Calibrator | None]:
+    """Return which class a logged score is of, and what it is worth; nothing where the log has no score."""
+    from airflow_mlops.adapters.isotonic import fit_calibrator
+
+    model = predictions.challenger
+    scores = None if predictions.classes is None else model.scores(frame)
+    if scores is None or model.classes is None or predictions.classes is None:
+        return None, None
+    if scores.shape[1] > 2:
+        is_right = predictions.models["challenger"].values == predictions.y_true
+        return None, fit_calibrator(scores.max(axis=1), is_right)
+    if len(predictions.classes) != 2:
+        return None, None
+    second = int(labels.codes_of(model.classes[1:], predictions.classes)[0])
+    return second, fit_calibrator(scores[:, 1], predictions.y_true == second)

@@ -1,0 +1,137 @@
+"""Online validation: a version is tried on live requests, watched, and goes on or is taken back."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from airflow_mlops.core.approve import Approval, require_approval
+from airflow_mlops.core.deploy import Deployment, DeploymentMode
+from airflow_mlops.core.gate import Blessing
+from airflow_mlops.core.promote import ModelVersion, champion_of, plan_promotion
+from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict, judge_rollout
+from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.errors import PromotionConflictError
+from airflow_mlops.specs.rollout import RolloutSpec
+from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps._targets import RolloutTarget, ServerTarget, end_rollout
+from airflow_mlops.steps.promote import current_champion, mark_unhealthy, read_journal
+from airflow_mlops.steps.rollout_page import rollout_page
+
+__all__ = ["RolloutTarget", "ServerTarget", "end_rollout", "look_at_rollout", "start_rollout", "take_back"]
+
+log = logging.getLogger(__name__)
+
+
+def start_rollout(
+    version: ModelVersion,
+    blessing: Blessing,
+    rollout: RolloutSpec,
+    *,
+    approval: Approval | None = None,
+    needs_approval: bool = False,
+    target: RolloutTarget | None = None,
+    platform: Platform,
+    run: PipelineRun,
+) -> Deployment | None:
+    """Give a version its share of the live requests, beside the champion that it was compared with.
+
+    A retry finds its own deployment. What would not be promoted is not tried.
+
+    :returns: the deployment; ``None`` where there is no champion yet, beside which it could be tried.
+    :raises NotBlessedError: when it is neither blessed nor approved.
+    :raises PromotionConflictError: when the champion changed since the evaluation, or another version is being tried.
+    """
+    require_approval(approval, version=version, blessing=blessing, is_required=needs_approval)
+    target = target or ServerTarget(platform.storage)
+    name, current = version.model_name, target.current(version.model_name)
+    key = run.step_key("deploy", version.model_digest)
+    if current and current.key == key:
+        log.info("deployment found from an earlier try: challenger=%s", current.challenger_version)
+        return current
+    current_champion(name, platform=platform)  # completes a promotion that was interrupted
+    journal = read_journal(name, storage=platform.storage)
+    plan_promotion(
+        model_name=name, journal=journal, expected=blessing.champion_version, to_version=version.model_version
+    )
+    champion = champion_of(journal)
+    if champion is None:
+        log.info("nothing to try it against: there is no champion yet")
+        return None
+    if current and current.challenger_version not in (None, version.model_version, champion):
+        raise PromotionConflictError(
+            f"{name} v{version.model_version} not deployed: version {current.challenger_version} is being tried since "
+            f"{current.since:%Y-%m-%d %H:%M}. Nothing was changed. Wait for its end, or end it with "
+            f"`airflow-mlops end-rollout {name}`."
+        )
+    deployment = Deployment(
+        model_name=name,
+        champion_version=champion,
+        challenger_version=version.model_version,
+        mode=DeploymentMode(rollout.mode),
+        share=rollout.share,
+        salt=key,
+        since=datetime.now(UTC),
+        key=key,
+    )
+    target.put(deployment)
+    log.info("deployed: mode=%s challenger=%d share=%g", rollout.mode, version.model_version, rollout.share)
+    return deployment
+
+
+def look_at_rollout(
+    deployment: Deployment,
+    rollout: RolloutSpec,
+    *,
+    look: int,
+    now: datetime,
+    target: RolloutTarget | None = None,
+    platform: Platform,
+    run: PipelineRun,
+) -> RolloutReport:
+    """Judge a version by what it did until now; the last look decides.
+
+    :param look: which one this is, from 1.
+    :param now: with a zone; later requests do not count.
+    :raises PromotionConflictError: when something else is deployed by now, so that nothing can be told.
+    """
+    target = target or ServerTarget(platform.storage)
+    current = target.current(deployment.model_name)
+    if current is None or current.key != deployment.key or current.challenger_version != deployment.challenger_version:
+        raise PromotionConflictError(
+            f"{deployment.model_name} v{deployment.challenger_version} can't be judged: something else was deployed "
+            f"while it was watched. Nothing was changed and the champion stays. Run the pipeline again."
+        )
+    champion, challenger = target.count(deployment, until=now)
+    verdict, reasons = judge_rollout(
+        champion=champion, challenger=challenger, rollout=rollout, is_last=look >= rollout.looks
+    )
+    report = RolloutReport(
+        model_name=deployment.model_name,
+        verdict=verdict,
+        reasons=reasons,
+        mode=deployment.mode,
+        share=deployment.share,
+        champion=champion,
+        challenger=challenger,
+        since=deployment.since,
+        until=now,
+        look=look,
+        n_looks=rollout.looks,
+        key=deployment.key,
+        report_uri=platform.report_uri(run, "rollout"),
+    )
+    platform.record(run, "rollout", report, rollout_page(report))
+    log.info("rollout: look=%d/%d verdict=%s %s", look, rollout.looks, verdict, " ".join(reasons))
+    return report
+
+
+def take_back(report: RolloutReport, version: ModelVersion, *, platform: Platform, run: PipelineRun) -> None:
+    """End the rollout of a version that does harm, or of which nothing could be told.
+
+    The journal keeps the reasons of what does harm, and that it is unhealthy.
+    """
+    end_rollout(report.model_name, challenger_version=version.model_version, storage=platform.storage)
+    if report.verdict is RolloutVerdict.UNHEALTHY:
+        mark_unhealthy(version.model_name, version.model_version, reason=str(report), platform=platform, run=run)
+    platform.mlflow.set_tags(version.run_id, {"mlops.outcome": report.verdict})

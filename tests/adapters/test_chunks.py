@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_mlops.adapters.arrow import read_chunks, row_ids
+from airflow_mlops.adapters.duckdb_engine.keys import count_repeated
+from airflow_mlops.errors import IntegrityError
+
+
+@pytest.fixture
+def parquet(tmp_path: Path) -> str:
+    table = pa.table({"i": range(25), "s": ["a", "b", "c", None, "e"] * 5, "f": [0.5] * 25})
+    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=10)
+    return str(tmp_path / "rows.parquet")
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 7, 10, 25, 1000])
+def test_chunks_are_all_rows_in_their_order_and_no_larger_than_asked(parquet: str, chunk_rows: int):
+    chunks = list(read_chunks(parquet, ["s", "i"], chunk_rows))
+    assert max(chunk.num_rows for chunk in chunks) <= chunk_rows
+    assert {tuple(chunk.schema.names) for chunk in chunks} == {("s", "i")}
+    assert [value for chunk in chunks for value in chunk.column("i").to_pylist()] == list(range(25))
+
+
+def test_chunks_can_be_left_before_the_end(parquet: str):
+    chunks = read_chunks(parquet, ["i"], 5)
+    assert next(chunks).num_rows == 5
+    chunks.close()
+
+
+def test_a_damaged_file_is_told(parquet: str):
+    Path(parquet).write_bytes(Path(parquet).read_bytes()[:200])
+    with pytest.raises(IntegrityError, match="can't be read"):
+        list(read_chunks(parquet, ["i"], 5))
+
+
+def test_no_two_keys_have_one_text():
+    rows = pa.RecordBatch.from_pydict({"a": ["x/y", "x", "x\\", "x"], "b": ["z", "y/z", "z", "\\z"]})
+    assert row_ids(rows, ["a", "b"]).to_pylist() == [r"x\/y/z", r"x/y\/z", r"x\\/z", r"x/\\z"]
+    assert row_ids(rows, ["a"]).to_pylist() == ["x/y", "x", "x\\", "x"]
+
+
+def test_keys_that_several_rows_have_are_counted(parquet: str):
+    assert count_repeated(parquet, ["i"]) == (0, 0)
+    assert count_repeated(parquet, ["s"]) == (5, 25)
+    assert count_repeated(parquet, ["s", "i"]) == (0, 0)

@@ -1,0 +1,40 @@
+"""Steps in processes of their own that die by SIGKILL on the way.
+
+Each process is forked from one that has imported this module, because that takes seconds.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from airflow_mlops.adapters.mlflow_trials import TrialRuns
+from airflow_mlops.adapters.optuna import Study
+from airflow_mlops.steps.tune import tune_model
+
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload([__name__])
+
+
+def assert_killed(step: Callable[..., None], *arguments: Any) -> None:
+    """Run a function of this module in a process of its own, and see that SIGKILL ended it."""
+    process = _forks.Process(target=step, args=arguments)
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+
+
+def tune(arguments: dict[str, Any], kill_before: str, variables: dict[str, str]) -> None:
+    """Tune, and die before a method is called, or where the variables say so."""
+    os.environ.update(variables)
+    for owner in (Study, TrialRuns):
+        if hasattr(owner, kill_before):
+            setattr(owner, kill_before, _die)
+    tune_model(**arguments)
+
+
+def _die(*_: Any, **__: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
