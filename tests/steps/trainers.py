@@ -75,6 +75,10 @@ class ForeignModel:
         return [self.mean_] * len(features)
 
 
+class ForeignRidge(Ridge):
+    """A good model, of a type that nobody has declared trusted."""
+
+
 def uses_up_the_memory(data, params):
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, resource.RLIM_INFINITY))
