@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -48,3 +49,12 @@ def test_keys_that_several_rows_have_are_counted(parquet: str):
     assert count_repeated(parquet, ["i"]) == (0, 0)
     assert count_repeated(parquet, ["s"]) == (5, 25)
     assert count_repeated(parquet, ["s", "i"]) == (0, 0)
+
+
+def test_chunks_that_were_given_are_not_held(tmp_path: Path):
+    path = str(tmp_path / "large.parquet")
+    pq.write_table(pa.table({"x": np.random.default_rng(0).normal(size=1_000_000)}), path, row_group_size=20_000)
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in read_chunks(path, ["x"], 20_000)]
+    assert len(held) == 50
+    assert max(held) < 10 * 20_000 * 8  # ten chunks, of the fifty

@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from airflow_mlops.adapters.arrow.blocks import read_blocks
 from airflow_mlops.adapters.arrow.reader import unreadable
 
 __all__ = ["frame_of", "predicted_rows", "read_chunks", "row_ids", "table_of"]
@@ -21,15 +21,32 @@ def read_chunks(path: str, columns: Sequence[str], chunk_rows: int) -> Iterator[
 
     :raises IntegrityError: when the file is gone or damaged.
     """
+    chunks = _chunks(path, columns, chunk_rows)
     try:
-        with pq.ParquetFile(path) as file, ThreadPoolExecutor(1, "read-ahead") as reading:
-            chunks = file.iter_batches(chunk_rows, columns=list(columns))
+        with ThreadPoolExecutor(1, "read-ahead") as reading:
             following = reading.submit(next, chunks, None)
             while (chunk := following.result()) is not None:
                 following = reading.submit(next, chunks, None)
-                yield chunk.select(list(columns))
+                yield chunk
     except (OSError, pa.ArrowException) as error:
         raise unreadable(path, error) from error
+
+
+def _chunks(path: str, columns: Sequence[str], chunk_rows: int) -> Iterator[pa.RecordBatch]:
+    """Join and cut row groups. Arrow's own ``iter_batches`` would keep all that it has read until the end."""
+    waiting: list[pa.RecordBatch] = []
+    n_waiting = 0
+    for block in read_blocks(path, columns):
+        waiting.append(block)
+        n_waiting += block.num_rows
+        if n_waiting < chunk_rows:
+            continue
+        rows = pa.concat_batches(waiting)
+        n_whole = n_waiting - n_waiting % chunk_rows
+        yield from (rows.slice(start, chunk_rows) for start in range(0, n_whole, chunk_rows))
+        waiting, n_waiting = [rows.slice(n_whole)], n_waiting - n_whole
+    if n_waiting:
+        yield pa.concat_batches(waiting)
 
 
 def frame_of(rows: pa.RecordBatch, columns: Sequence[str]) -> Any:
