@@ -29,8 +29,8 @@ from benchmarks import made_data
 from benchmarks.entry import Entry
 from include.demo.services import REPOSITORY, free_port
 
-ROUNDS = 6
-ROUND_S = 6.0
+ROUNDS = 12
+ROUND_S = 3.0
 N_CLIENTS = 4
 N_ROWS = 20_000
 N_BODIES = 500

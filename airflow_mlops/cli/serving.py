@@ -27,7 +27,7 @@ def add_commands(
     serve.add_argument("--insecure", action="store_true", help="serve others without a token")
     serve.add_argument("--id-column", default="", metavar="NAME", help="the column that says whose a row is")
     serve.add_argument("--poll-s", type=float, default=5.0, metavar="S", help="look who is to serve (default: 5)")
-    serve.add_argument("--threads", type=int, help="requests that are computed at a time (default: processors)")
+    serve.add_argument("--threads", type=int, default=1, metavar="N", help="requests computed at a time (default: 1)")
     serve.add_argument("--max-concurrent", type=int, default=64, metavar="N", help="requests under way (default: 64)")
     serve.add_argument("--max-body-mb", type=float, default=10.0, metavar="MB", help="of a request (default: 10)")
     serve.add_argument("--max-rows", type=int, default=10_000, metavar="N", help="of a request (default: 10000)")
@@ -54,7 +54,9 @@ def _serve(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.serving.server import ModelServer
 
     spec, initial = server_spec(arguments), _initial_deployment(arguments)
-    ModelServer(spec, platform=_platform(arguments), initial=initial).run()
+    is_idle = ModelServer(spec, platform=_platform(arguments), initial=initial).run()
+    if not is_idle:
+        os._exit(0)
     yield from ()  # what it has to say is in its log
 
 
@@ -64,12 +66,8 @@ def server_spec(arguments: argparse.Namespace) -> ServerSpec:
     from airflow_mlops.specs.server import ServerSpec
 
     kept = {"sample_fraction": arguments.log_sample, "max_mb": arguments.log_max_mb, "redact": arguments.redact}
-    settings = {name: value for name, value in vars(arguments).items() if name in ServerSpec.model_fields}
-    return ServerSpec(
-        **{name: value for name, value in settings.items() if value is not None},
-        model_name=arguments.model,
-        log=None if arguments.no_log else InferenceLogSpec(**kept),
-    )
+    named = {name: value for name, value in vars(arguments).items() if name in ServerSpec.model_fields}
+    return ServerSpec(**named, model_name=arguments.model, log=None if arguments.no_log else InferenceLogSpec(**kept))
 
 
 def _initial_deployment(arguments: argparse.Namespace) -> Deployment:

@@ -33,6 +33,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _METHODS = {"/invocations": "POST", "/ping": "GET", "/health": "GET", "/version": "GET", "/metrics": "GET"}
+_LARGE_BYTES = 65_536
+"""Size of a request that others do not wait for."""
+
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 
 
@@ -57,8 +60,7 @@ class App:
         self._token = token.encode()
         self._max_bytes = int(spec.max_body_mb * 1_000_000)
         self._slots = threading.Semaphore(spec.max_concurrent)
-        # Requests are computed beside each other, so that each of them is computed by one thread.
-        self._threads = ThreadPoolExecutor(spec.threads, "scoring", initializer=limited_threads, initargs=(1,))
+        self._lanes = {is_large: self._new_lane(is_large) for is_large in (False, True)}
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -73,7 +75,8 @@ class App:
 
     def close(self) -> bool:
         """Compute no more, and return whether nothing is computed."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for lane in self._lanes.values():
+            lane.shutdown(wait=False, cancel_futures=True)
         return all(self._slots.acquire(blocking=False) for _ in range(self._spec.max_concurrent))
 
     async def _route(
@@ -137,25 +140,34 @@ class App:
                 raise _unavailable("No version serves yet.")
             content_type = headers.get(b"content-type", b"").decode("latin-1")
             request = Request(lineup=lineup, request_id=_request_id(headers), body=body, content_type=content_type)
-            task = self._threads.submit(self._scoring.answer, request)
+            is_large = len(body) > _LARGE_BYTES
+            task = self._lanes[is_large].submit(self._scoring.answer, request)
             task.add_done_callback(lambda _: self._free_slot())
         finally:
             if task is None:
                 self._free_slot()
-        reply = await self._wait(task)
+        reply = await self._wait(task, is_large)
         self._metrics.observe_seconds(time.perf_counter() - request.started)
         versions = ",".join(str(version) for version in sorted(request.versions))
         return reply, {"x-request-id": request.request_id, "x-mlops-model-version": versions}
+
+    def _new_lane(self, is_large: bool) -> ThreadPoolExecutor:
+        """Return threads that compute beside each other, so that a model computes with one of them alone."""
+        n_threads = 1 if is_large else self._spec.threads
+        return ThreadPoolExecutor(n_threads, "scoring", initializer=limited_threads, initargs=(1,))
 
     def _free_slot(self) -> None:
         self._metrics.note_under_way(-1)
         self._slots.release()
 
-    async def _wait(self, task: Future[Reply]) -> Reply:
+    async def _wait(self, task: Future[Reply], is_large: bool) -> Reply:
         try:
             async with asyncio.timeout(self._spec.timeout_s):
                 return await asyncio.wrap_future(task)
         except TimeoutError:
+            if task.running():  # no thread can be ended: this one keeps its slot, and others compute from now on
+                self._lanes[is_large].shutdown(wait=False)
+                self._lanes[is_large] = self._new_lane(is_large)
             raise _unavailable(f"It was not computed within {self._spec.timeout_s:g} s.") from None
         except Exception as error:  # MLflow's functions raise more than their own errors
             log.warning("request failed: error=%s", type(error).__name__)  # whose text may quote the rows

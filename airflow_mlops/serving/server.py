@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 from airflow_mlops.adapters.http_server import HttpServer
@@ -61,8 +60,11 @@ class ModelServer:
         """Where it listens."""
         return self._http.url
 
-    def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; what is under way then is answered, and what is to be logged is written."""
+    def run(self) -> bool:
+        """Serve until SIGTERM or SIGINT; what is under way then is answered, and what is to be logged is written.
+
+        :returns: whether nothing is computed any more; Python would wait for a model that hangs.
+        """
         self.watcher.look()
         self.watcher.start(self._spec.poll_s)
         log.info("serving: model_name=%s url=%s", self._spec.model_name, self.url)
@@ -74,8 +76,7 @@ class ModelServer:
             self._scoring.close()
             is_written = self._log is None or self._log.close()
             log.info("ended: model_name=%s all_computed=%s log_written=%s", self._spec.model_name, is_idle, is_written)
-            if not is_idle:
-                os._exit(0)  # Python would wait for a model that hangs
+        return is_idle
 
     @property
     def is_running(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -26,7 +25,8 @@ class ServerSpec(Spec):
     :param id_column: a column of the requests that says whose a row is, for the log and the challenger's share. It is
         kept from the model unless the model reads it. Without one it is the header ``X-Request-Id``.
     :param poll_s: how often it looks who is to serve.
-    :param threads: how many requests are computed at a time.
+    :param threads: how many requests are computed at a time, beside a large one, which has a thread of its own. More
+        of them help a model that waits or computes outside of Python's lock; others they slow down.
     :param max_concurrent: how many may be under way; more are refused, with status 503.
     :param max_body_mb: size of a request, in million bytes; a larger one is refused, with status 413.
     :param max_rows: rows of a request; more are refused, with status 413.
@@ -43,7 +43,7 @@ class ServerSpec(Spec):
     insecure: bool = False
     id_column: str = ""
     poll_s: float = Field(default=5.0, gt=0, allow_inf_nan=False)
-    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    threads: int = Field(default=1, ge=1)
     max_concurrent: int = Field(default=64, ge=1)
     max_body_mb: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     max_rows: int = Field(default=10_000, ge=1)

@@ -23,7 +23,6 @@ from tests.serving.cases import FRAME, Answer, Stage, body_of, request, request_
 from tests.serving.models import PATIENT
 
 ROW = body_of(FRAME.head(1))
-FOREVER = b'{"dataframe_split": {"columns": ["x"], "data": [[Infinity]]}}'
 
 
 @contextmanager
@@ -121,6 +120,18 @@ def test_a_request_that_takes_too_long_is_refused(stage: Stage):
         answer = request(server.url, body_of(pd.DataFrame({"x": [0.5]})))
         assert (answer.status, code_of(answer), answer.headers["retry-after"]) == (503, "TEMPORARILY_UNAVAILABLE", "1")
         wait_until(lambda: request(server.url, body_of(pd.DataFrame({"x": [0.0]}))).status == 200)
+
+
+def test_a_small_request_does_not_wait_for_a_large_one(stage: Stage):
+    stage.deploy(champion_version=PATIENT)
+    large = body_of(pd.DataFrame({"x": [1.5, *([0.0] * 9_999)]}))
+    with stage.serving() as server:
+        caller = threading.Thread(target=request, args=(server.url, large))
+        caller.start()
+        wait_until(lambda: b"mlops_requests_under_way 1.0" in server.metrics.text(()))
+        assert request(server.url, ROW).predictions == [0.0]
+        assert b"mlops_requests_under_way 1.0" in server.metrics.text(())
+        caller.join()
 
 
 def test_more_requests_than_are_allowed_are_refused_at_once(stage: Stage):

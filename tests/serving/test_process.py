@@ -29,6 +29,7 @@ from tests.serving.models import TRUSTED, Patient
 
 pytestmark = pytest.mark.standalone
 
+FOREVER = b'{"dataframe_split": {"columns": ["x"], "data": [[Infinity]]}}'
 TOKEN = "s3cr3t-token"
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -54,7 +55,7 @@ def answers(url: str) -> bool:
     return False
 
 
-def test_the_command_serves_while_mlflow_is_dead_and_ends_well_and_logs_no_secret(
+def test_the_command_serves_while_mlflow_is_dead_and_one_request_hangs_and_ends_well_and_logs_no_secret(
     tmp_path, mlflow_database, monkeypatch
 ):
     shutil.copy(mlflow_database, tmp_path / "mlflow.db")
@@ -67,7 +68,7 @@ def test_the_command_serves_while_mlflow_is_dead_and_ends_well_and_logs_no_secre
     mlflow_command += ["--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db"]
     mlflow_command += ["--artifacts-destination", str(tmp_path / "artifacts")]
     log = tmp_path / "serve.log"
-    serve = ["airflow_mlops.cli", "serve", "served", "--port", "0", "--poll-s", "0.2"]
+    serve = ["airflow_mlops.cli", "serve", "served", "--port", "0", "--poll-s", "0.2", "--timeout-s", "2"]
     serve += ["--storage-root", str(root), "--tracking-uri", tracking_uri, "--token-file", str(tmp_path / "token")]
     with process(mlflow_command, tmp_path / "mlflow.log") as mlflow:
         wait_until(lambda: answers(f"{tracking_uri}/health"))
@@ -91,21 +92,24 @@ def test_the_command_serves_while_mlflow_is_dead_and_ends_well_and_logs_no_secre
             assert request(url, body_of(FRAME), headers=RIGHT).predictions == [0.0, 0.01, 0.02]
             assert request(url, body_of(FRAME)).status == 401
 
+            assert request(url, FOREVER, headers=RIGHT).status == 503
+            assert request(url, body_of(FRAME), headers=RIGHT).predictions == [0.0, 0.01, 0.02]
+
             last: list[Answer] = []
-            slow = body_of(pd.DataFrame({"x": [1.5]}))
+            slow = body_of(pd.DataFrame({"x": [0.8]}))
             caller = threading.Thread(target=lambda: last.append(request(url, slow, headers=RIGHT)))
             caller.start()
             wait_until(lambda: is_busy(url))
             server.send_signal(signal.SIGTERM)
             assert server.wait(60) == 0
             caller.join()
-    assert [answer.predictions for answer in last] == [[1.5]]
+    assert [answer.predictions for answer in last] == [[0.8]]
     logged = Stage(platform).logged()
     assert set(logged.query("mlops_model_version == 1")["mlops_prediction"]) == {1.0}
-    assert logged.query("x == 1.5")["mlops_prediction"].tolist() == [1.5]
+    assert logged.query("x == 0.8")["mlops_prediction"].tolist() == [0.8]
     assert TOKEN not in log.read_text()
     assert "log_written=True" in log.read_text()
 
 
 def is_busy(url: str) -> bool:
-    return b"mlops_requests_under_way 1.0" in request(url, path="/metrics", headers=RIGHT).body
+    return b"mlops_requests_under_way 2.0" in request(url, path="/metrics", headers=RIGHT).body
