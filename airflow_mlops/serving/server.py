@@ -65,7 +65,6 @@ class ModelServer:
 
         :returns: whether nothing is computed any more; Python would wait for a model that hangs.
         """
-        self.watcher.look()
         self.watcher.start(self._spec.poll_s)
         log.info("serving: model_name=%s url=%s", self._spec.model_name, self.url)
         try:

@@ -61,7 +61,8 @@ class Watcher:
         return self._problems
 
     def start(self, interval_s: float) -> None:
-        """Look now and then until :meth:`stop`, in a thread of its own."""
+        """Look at once, and then now and then until :meth:`stop`, in a thread of its own."""
+        self._try_to_look()
         self._thread = threading.Thread(target=self._run, args=(interval_s,), name="watcher", daemon=True)
         self._thread.start()
 
@@ -92,13 +93,15 @@ class Watcher:
         self._note(problems)
 
     def _run(self, interval_s: float) -> None:
-        while not self._stop.is_set():
-            try:
-                self.look()
-            except Exception as error:  # the server goes on with what it has, and says so
-                log.exception("the watcher failed")
-                self._note([f"The watcher failed: {type(error).__name__}. What serves goes on serving."])
-            self._stop.wait(interval_s)
+        while not self._stop.wait(interval_s):
+            self._try_to_look()
+
+    def _try_to_look(self) -> None:
+        try:
+            self.look()
+        except Exception as error:  # the server goes on with what it has, and says so
+            log.exception("the watcher failed")
+            self._note([f"The watcher failed: {type(error).__name__}. What serves goes on serving."])
 
     def _outage(self) -> list[str]:
         """Ask MLflow even if nothing is to be loaded: that the next version could not be is to be known before."""
@@ -119,8 +122,9 @@ class Watcher:
             return None
         try:
             return load_served(self._model_name, number, platform=self._platform)
-        except MlopsError as error:
-            problem = f"{self._model_name} v{number} can't serve: {error}"
+        except Exception as error:  # of whatever library; the other version is not to suffer from it
+            why = error if isinstance(error, MlopsError) else f"{type(error).__name__}: {error}"
+            problem = f"{self._model_name} v{number} can't serve: {why}"
             if not isinstance(error, UnavailableError):
                 self._refused[number] = (time.monotonic(), problem)
             problems.append(problem)

@@ -19,7 +19,7 @@ from airflow_mlops.steps.promote import rollback_model
 from tests.processes import wait_until
 from tests.serving.cases import FRAME, Stage, add_version, body_of, promote, request, request_on
 from tests.serving.models import STRANGER
-from tests.steps.cases import damage, run_named
+from tests.steps.cases import damage, run_named, stored_file
 
 N_SWAPS = int(os.environ.get("MLOPS_TEST_SWAPS", "50"))
 ROW = body_of(FRAME.head(1))
@@ -103,19 +103,25 @@ def test_a_champion_with_a_type_that_nobody_trusts_is_refused_by_name_and_the_ol
     assert (champion(watcher), watcher.problems) == (2, ())
 
 
-def test_damaged_files_are_refused_and_the_old_version_goes_on(tmp_path, mlflow_database, monkeypatch):
+def test_files_that_are_damaged_or_gone_are_refused_and_the_old_version_goes_on(tmp_path, mlflow_database, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(mlflow_database, tmp_path / "mlflow.db")
     platform = Platform(Storage(str(tmp_path / "storage")), Mlflow(f"sqlite:///{tmp_path}/mlflow.db"))
-    first, second = (add_version(platform, "damaged") for _ in range(2))
+    first, second, _ = (add_version(platform, "damaged") for _ in range(3))
     promote(platform, first, None)
-    watcher = watching(Stage(platform, "damaged"))
+    stage = Stage(platform, "damaged")
+    watcher = watching(stage)
     promote(platform, second, 1)
     damage(platform, "damaged", 2)
     watcher.look()
     assert champion(watcher) == 1
     assert "damaged v2 can't serve: " in watcher.problems[0]
     assert "was vouched for" in watcher.problems[0]
+    shutil.rmtree(stored_file(platform, "damaged", 3).parent)
+    stage.deploy(champion_version=1, challenger_version=3)
+    watcher.look()
+    assert champion(watcher) == 1
+    assert "damaged v3 can't serve: " in watcher.problems[0]
 
 
 def test_a_challenger_that_can_not_be_had_leaves_the_champion_alone(stage: Stage):

@@ -112,11 +112,17 @@ def elsewhere(platform: Platform, tracking_uri: str) -> Platform:
     return Platform(platform.storage, Mlflow(tracking_uri), platform.trusted_types)
 
 
-def damage(platform: Platform, model_name: str, model_version: int) -> None:
-    """Change a byte of a version's stored model."""
+def stored_file(platform: Platform, model_name: str, model_version: int) -> Path:
+    """Return where the model of a version is stored."""
     source = MlflowClient(platform.mlflow.tracking_uri).get_model_version(model_name, str(model_version)).source
     folder = Path(platform.mlflow.tracking_uri.removeprefix("sqlite:///")).parent
     (file,) = folder.glob(f"artifacts/**/{source.rpartition('/')[2]}/**/model.skops")
+    return file
+
+
+def damage(platform: Platform, model_name: str, model_version: int) -> None:
+    """Change a byte of a version's stored model."""
+    file = stored_file(platform, model_name, model_version)
     file.write_bytes(file.read_bytes()[:-1] + b"!")
 
 
