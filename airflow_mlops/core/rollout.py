@@ -12,6 +12,7 @@ from itertools import accumulate
 from statistics import NormalDist
 
 from airflow_mlops.core.drift_statistics import population_stability_index, sampling_noise
+from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import NotBlessedError
@@ -91,12 +92,18 @@ class RolloutReport(Value):
 
 
 def judge_rollout(
-    *, champion: RolloutSide, challenger: RolloutSide, rollout: RolloutSpec, is_last: bool
+    *,
+    champion: RolloutSide,
+    challenger: RolloutSide,
+    rollout: RolloutSpec,
+    outcomes: PerformanceReport | None = None,
+    is_last: bool,
 ) -> tuple[RolloutVerdict, tuple[str, ...]]:
     """Judge a version by what both sides did in the same time.
 
     Each look has its part of the error (Bonferroni), so that looking often does not find harm by chance.
 
+    :param outcomes: what labels that have come already say of the challenger; what they do not tell decides nothing.
     :param is_last: whether there is another look to come, until which what can't be told yet is watched.
     :returns: the verdict, and the reasons, those that decided it first.
     """
@@ -113,6 +120,8 @@ def judge_rollout(
         reasons += _judge_latency(champion, challenger, rollout.max_latency_p95_increase, level)
     if rollout.max_prediction_shift is not None:
         reasons += _judge_predictions(champion, challenger, rollout.max_prediction_shift)
+    if outcomes:
+        reasons.append(_judge_outcomes(outcomes))
     found = {verdict for verdict, _ in reasons}
     order = (UNHEALTHY, INCONCLUSIVE, HEALTHY)
     verdict = next(each for each in order if each in found)
@@ -218,6 +227,13 @@ def _judge_predictions(champion: RolloutSide, challenger: RolloutSide, limit: fl
         f"The predictions' population stability index is {shift:.3g}, of which {by_chance:.2g} by chance, "
         f"rollout.max_prediction_shift {limit:g}.",
     )
+
+
+def _judge_outcomes(outcomes: PerformanceReport) -> Reason:
+    text = f"Labels say {outcomes.status}: {' '.join(outcomes.reasons)}"
+    if outcomes.status is PerformanceStatus.DEGRADED:
+        return UNHEALTHY, text
+    return (INCONCLUSIVE if outcomes.status is PerformanceStatus.SUSPECT else HEALTHY), text
 
 
 def _wilson(n_hits: int, n: int, level: float) -> tuple[float, float, float]:

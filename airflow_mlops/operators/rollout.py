@@ -10,6 +10,7 @@ from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
 from airflow_mlops.operators._base import Document, ReportLink, StepOperator, pipeline_run
 from airflow_mlops.operators._notify import Notifying
+from airflow_mlops.specs.performance import PerformanceSpec
 from airflow_mlops.specs.rollout import RolloutSpec
 
 if TYPE_CHECKING:
@@ -88,20 +89,29 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
     :param deployment: what :class:`DeployModelOperator` gave; nothing is watched where it gave nothing. (templated)
     :param version: what :class:`~airflow_mlops.operators.RegisterModelOperator` gave. (templated)
     :param rollout: a :class:`~airflow_mlops.specs.RolloutSpec`, or its settings. (templated)
+    :param performance: a :class:`~airflow_mlops.specs.PerformanceSpec`, or its settings: how labels find what the
+        challenger predicted, where they come in time. (templated)
     :param notifications: who is told of a version that was taken back: each a
         :class:`~airflow_mlops.specs.NotificationSpec`, or its settings.
     """
 
-    template_fields = ("deployment", "version", "rollout", *StepOperator.template_fields)
+    template_fields = ("deployment", "version", "rollout", "performance", *StepOperator.template_fields)
     operator_extra_links = (ReportLink(),)
 
     def __init__(
-        self, *, deployment: Document, version: Document, rollout: RolloutSpec | Mapping[str, Any], **kwargs: Any
+        self,
+        *,
+        deployment: Document,
+        version: Document,
+        rollout: RolloutSpec | Mapping[str, Any],
+        performance: PerformanceSpec | Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.deployment = deployment
         self.version = version
         self.rollout = rollout
+        self.performance = performance
 
     def execute(self, context: Context) -> None:
         """Sleep until the first look."""
@@ -115,6 +125,7 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
 
     def call_step(self, run: PipelineRun) -> RolloutReport:
         """Look at what was served until now."""
+        from airflow_mlops.hooks.sources import AirflowConnections
         from airflow_mlops.steps.rollout import look_at_rollout
 
         return look_at_rollout(
@@ -122,6 +133,8 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
             RolloutSpec.parse(self.rollout),
             look=round((self._now - self._deployed().since) / self._step()),
             now=self._now,
+            performance=PerformanceSpec.parse(self.performance) if self.performance else None,
+            connections=AirflowConnections(),
             platform=self.platform(),
             run=run,
         )

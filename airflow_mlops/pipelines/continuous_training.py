@@ -176,6 +176,7 @@ class ContinuousTraining(PipelineSpec):
                 deployment=deploy.output,
                 version=candidate["version"],
                 rollout=rollout,
+                performance=self.performance and self.performance.model_dump(mode="json"),
                 notifications=told,
             )
             seen["canary"] = analyse.output

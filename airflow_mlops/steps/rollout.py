@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from airflow_mlops.core.approve import Approval, require_approval
@@ -12,9 +13,12 @@ from airflow_mlops.core.promote import ModelVersion, champion_of, plan_promotion
 from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict, judge_rollout
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import PromotionConflictError
+from airflow_mlops.specs.performance import PerformanceSpec
 from airflow_mlops.specs.rollout import RolloutSpec
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._targets import RolloutTarget, ServerTarget, end_rollout
+from airflow_mlops.steps.connections import Connections
+from airflow_mlops.steps.performance import check_performance
 from airflow_mlops.steps.promote import current_champion, mark_unhealthy, read_journal
 from airflow_mlops.steps.rollout_page import rollout_page
 
@@ -85,6 +89,8 @@ def look_at_rollout(
     *,
     look: int,
     now: datetime,
+    performance: PerformanceSpec | None = None,
+    connections: Connections | None = None,
     target: RolloutTarget | None = None,
     platform: Platform,
     run: PipelineRun,
@@ -93,6 +99,8 @@ def look_at_rollout(
 
     :param look: which one this is, from 1.
     :param now: with a zone; later requests do not count.
+    :param performance: how labels find the challenger's predictions, where they come in time; ``None``: they do not.
+    :param connections: opens the connection that the labels' spec names; ``None``: there is none.
     :raises PromotionConflictError: when something else is deployed by now, so that nothing can be told.
     """
     target = target or ServerTarget(platform.storage)
@@ -103,8 +111,19 @@ def look_at_rollout(
             f"while it was watched. Nothing was changed and the champion stays. Run the pipeline again."
         )
     champion, challenger = target.count(deployment, until=now)
+    outcomes = None
+    if performance:
+        outcomes = check_performance(
+            performance,
+            model_name=deployment.model_name,
+            model_version=deployment.challenger_version,
+            connections=connections,
+            platform=platform,
+            run=replace(run, run_id=f"{run.run_id}__canary"),  # beside the champion's own report of this run
+            now=now,
+        )
     verdict, reasons = judge_rollout(
-        champion=champion, challenger=challenger, rollout=rollout, is_last=look >= rollout.looks
+        champion=champion, challenger=challenger, rollout=rollout, outcomes=outcomes, is_last=look >= rollout.looks
     )
     report = RolloutReport(
         model_name=deployment.model_name,

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
+from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.rollout import (
     LATENCY_EDGES_MS,
     RolloutSide,
@@ -101,6 +103,25 @@ def test_what_cannot_be_told_is_never_healthy(champion: RolloutSide, challenger:
     verdict, reasons = judge_rollout(champion=champion, challenger=challenger, rollout=RolloutSpec(), is_last=True)
     assert verdict is INCONCLUSIVE
     assert said in reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("DEGRADED", UNHEALTHY), ("SUSPECT", INCONCLUSIVE), ("OK", HEALTHY), ("NOT_ENOUGH_LABELS", HEALTHY)],
+)
+def test_labels_that_have_come_count_and_those_that_have_not_decide_nothing(status: str, expected: RolloutVerdict):
+    outcomes = PerformanceReport(
+        model_name="m",
+        model_version=2,
+        status=PerformanceStatus(status),
+        reasons=("as the labels say",),
+        checked_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    verdict, reasons = judge_rollout(
+        champion=CHAMPION, challenger=_side(2), rollout=RolloutSpec(), outcomes=outcomes, is_last=True
+    )
+    assert verdict is expected
+    assert f"Labels say {status}: as the labels say" in reasons
 
 
 def test_looking_often_finds_harm_by_chance_in_at_most_one_case_in_twenty_and_real_harm_nearly_always():

@@ -14,7 +14,7 @@ from airflow_mlops.core.deploy import Deployment
 from airflow_mlops.core.inference import Role
 from airflow_mlops.core.rollout import RolloutVerdict
 from airflow_mlops.errors import NotBlessedError, PromotionConflictError
-from airflow_mlops.specs import RolloutSpec
+from airflow_mlops.specs import PerformanceSpec, RolloutSpec
 from airflow_mlops.steps._targets import end_rollout
 from airflow_mlops.steps.deploy import read_deployment
 from airflow_mlops.steps.pipeline import PipelineResult
@@ -151,3 +151,33 @@ def test_a_first_version_has_nothing_to_be_tried_against(bench: Bench):
     result = bench.run("first", bench.spec(rollout={}))
     assert result.promotion is None
     assert start(bench, result, "first") is None
+
+
+def test_labels_that_come_in_time_are_held_against_what_the_challenger_said(bench: Bench, tried: PipelineResult):
+    deployment = start(bench, tried)
+    traffic(bench, at=deployment.since + timedelta(minutes=1))
+    labels = bench.inbox.parent / "labels.csv"
+    labels.write_text("id,y\n" + "".join(f"id {number},{100 + number}\n" for number in range(400)))
+    performance = PerformanceSpec.parse(
+        {
+            "labels": {"path": str(labels)},
+            "label": "y",
+            "id": "id",
+            "maturity": "PT0S",
+            "window": "P1D",
+            "windows": {"n": 1, "of": 2},
+            "metrics": {"mean_absolute_error": {"change_threshold": 1.0}},
+            "min_rows": 100,
+        }
+    )
+    report = look_at_rollout(
+        deployment,
+        ROLLOUT,
+        look=1,
+        now=deployment.since + timedelta(days=1),
+        performance=performance,
+        platform=bench.platform,
+        run=run_named("second"),
+    )
+    assert report.verdict is RolloutVerdict.UNHEALTHY
+    assert report.reasons[0].startswith("Labels say DEGRADED: ")

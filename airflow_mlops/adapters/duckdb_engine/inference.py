@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from airflow_mlops.adapters.duckdb_engine._cells import number_literal
-from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, paths
+from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, stored
 from airflow_mlops.core.inference import Role, partition_of
 from airflow_mlops.core.rollout import LATENCY_EDGES_MS, RolloutSide
 
@@ -49,8 +49,8 @@ def count_sides(
     )
     rows = (
         f"SELECT mlops_role AS role, mlops_request_id AS request, mlops_error AS error, mlops_latency_ms AS latency, "
-        f"mlops_prediction AS prediction FROM read_parquet({paths(files)}, union_by_name = true, hive_partitioning = "
-        f"false) WHERE ({wanted}) AND mlops_at >= {_moment(since)} AND mlops_at < {_moment(until)}"
+        f"mlops_prediction AS prediction FROM {stored(files)} "
+        f"WHERE ({wanted}) AND mlops_at >= {_moment(since)} AND mlops_at < {_moment(until)}"
     )
     with connect(f"The inference log in {folder}") as connection:
         connection.execute(f"CREATE TEMP TABLE rows AS {rows}")

@@ -115,7 +115,7 @@ def _read_predictions(
     columns: Sequence[str],
 ) -> tuple[int, int]:
     """Keep each prediction once, and return how many were read, and how many of those lie in the future."""
-    _require("The inference log", [*spec.entity, *columns], _types(engine, _log(files)))
+    _require("The inference log", [*spec.entity, *columns], _types(engine, stored(files)))
     selected = {
         "id": InferenceColumn.ID.value,
         "at_us": _moment(InferenceColumn.AT),
@@ -125,7 +125,7 @@ def _read_predictions(
         **{f"c{place}": name(column) for place, column in enumerate(columns)},
     }
     rows = (
-        f"SELECT {_as(selected)} FROM {_log(files)} WHERE {InferenceColumn.MODEL_VERSION} = {int(model_version)} "
+        f"SELECT {_as(selected)} FROM {stored(files)} WHERE {InferenceColumn.MODEL_VERSION} = {int(model_version)} "
         f"AND {InferenceColumn.ROLE} IN ({', '.join(literal(role.value) for role in _ANSWERING)})"
     )
     same = "id, at_us" if spec.tolerance else "id"  # an id that is scored again and again is another prediction
@@ -193,7 +193,7 @@ def _with_unknown(
     """Count the labels of ids, or of entities, that the whole log does not have, whoever scored them."""
     keys = _log_keys(spec)
     on = " AND ".join(f"l.{key} = k.{key}" for key in keys)
-    known = f"(SELECT DISTINCT {_as(keys)} FROM {_log(files)})"
+    known = f"(SELECT DISTINCT {_as(keys)} FROM {stored(files)})"
     n_unknown = _count(engine, f"FROM labels AS l ANTI JOIN {known} AS k ON {on}")
     return LabelCounts(**{**vars(counts), "n_unknown": n_unknown})
 
@@ -242,10 +242,6 @@ def _examples(engine: duckdb.DuckDBPyConnection, spec: PerformanceSpec) -> tuple
         rows = engine.execute(f"SELECT DISTINCT {keys} FROM {table} ORDER BY ALL LIMIT {_N_EXAMPLES}").fetchall()
         found.append(bounded(row[0] if len(row) == 1 else row for row in rows))
     return found[0], found[1]
-
-
-def _log(files: Sequence[str]) -> str:
-    return stored(files).removesuffix(")") + ", union_by_name = true, hive_partitioning = false)"
 
 
 def _types(engine: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
