@@ -98,8 +98,8 @@ class EvaluationReport(Value):
     :param timeline: the errors by time, where the rows have a timestamp.
     :param importance: what the challenger's accuracy, or mean absolute error, loses without each feature.
     :param importance_changes: the features that it relies on more, or less, than the champion.
-    :param predictions: what the challenger said of these rows, and how sure it was of the second of two classes: the
-        profiles that its predictions are compared with once it serves, by the names of the inference log's columns.
+    :param predictions: profiles of what the challenger said of these rows, and of its scores where a metric asked for
+        them: what its predictions are compared with once it serves, by the names of the inference log's columns.
     :param calibration_errors: the expected calibration error by model, of probabilities of two classes.
     """
 

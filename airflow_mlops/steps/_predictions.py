@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from airflow_mlops.adapters import arrow, labels
 from airflow_mlops.core.bins import profile_values
 from airflow_mlops.core.evaluate import check_predictions, naive_prediction
-from airflow_mlops.core.inference import InferenceColumn
+from airflow_mlops.core.inference import InferenceColumn, logged_scores
 from airflow_mlops.core.metrics import METRICS, Predicted
 from airflow_mlops.core.profile import ColumnProfile
 from airflow_mlops.core.promote import ModelVersion
@@ -111,11 +111,11 @@ def _say(model: LoadedModel, frame: Any, wants_scores: bool) -> _Raw:
 
 
 def _profiles(raw: _Raw) -> tuple[ColumnProfile, ...]:
-    """Return the profiles of what a model says and, of two classes, of how sure it is of its second one."""
+    """Return the profiles of what a model says and, where that was asked, of the scores that the log will keep."""
     said = profile_values(InferenceColumn.PREDICTION, raw.values)
-    if raw.scores is None or len(raw.classes) != 2:
+    if raw.scores is None:
         return (said,)
-    return said, profile_values(InferenceColumn.SCORE, raw.scores[:, 1])
+    return said, profile_values(InferenceColumn.SCORE, logged_scores(raw.scores))
 
 
 def _numbers(

@@ -66,6 +66,11 @@ def test_classes_of_every_type_are_scored_as_scikit_learn_scores_them(bench: Ben
     model = load_model("It", result.model.model_uri, result.model.model_digest, platform=bench.platform)
     auc, accuracy = result.evaluation.comparisons
     assert auc.challenger == pytest.approx(roc_auc_score(test["bought"], model.scores(test)[:, 1]))
+    said, sure = result.evaluation.predictions
+    n_said = np.unique(model.predict(test), return_counts=True)[1].tolist()
+    assert sorted(filter(None, said.counts.values())) == sorted(n_said)
+    assert (said.name, sure.name, sure.n_rows) == ("mlops_prediction", "mlops_score", len(test))
+    assert dict(sure.quantiles)[0.5] == pytest.approx(np.quantile(model.scores(test)[:, 1], 0.5, method="inverted_cdf"))
     assert accuracy.challenger == pytest.approx(accuracy_score(test["bought"], model.predict(test)))
     assert auc.baseline == 0.5
     assert accuracy.baseline == pytest.approx(max(test["bought"].value_counts(normalize=True)))

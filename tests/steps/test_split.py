@@ -200,6 +200,7 @@ def test_the_features_are_made_once_and_then_parted(tmp_path):
         "split.json",
         "test.parquet",
         "train.parquet",
+        "train_profile.json",
         "validation.parquet",
     ]
 
