@@ -199,3 +199,10 @@ def test_rows_are_chosen_by_moment_and_by_value_over_several_files_whose_folders
     only = RowFilter(timestamp="at", after=at[0], until=at[3], among={"role": ("batch", "canary"), "version": (3, 4)})
     n_rows, (found,) = count_columns(paths, [ColumnProfile(name="date")], only=only)
     assert (n_rows, found.counts) == (2, {"=c": 2})
+
+
+@pytest.mark.parametrize("n_distinct", [200, 20_000, None])
+def test_the_frequent_values_of_many_are_counted_however_many_there_were(tmp_path, n_distinct):
+    path = _file(tmp_path, {"s": ["a", "a", "b", "new", None]})
+    reference = ColumnProfile(name="s", counts={"=a": 5, "=b": 1, OTHER: 9}, n_distinct=n_distinct)
+    assert _counts(path, reference) == {"=a": 2, "=b": 1, "null": 1, OTHER: 1}

@@ -14,6 +14,8 @@ from airflow_mlops.core.profile import MAX_CATEGORIES, N_TOP_VALUES, OTHER, Colu
 
 __all__ = ["MAX_KEY_LENGTH", "count_columns"]
 
+_MANY = 10_000
+
 MAX_KEY_LENGTH = 256
 """Characters of the longest text that counts as a category; longer ones are prose."""
 
@@ -63,11 +65,11 @@ def count_columns(
 
 
 def _of_category(column: ColumnProfile) -> Question | None:
-    """Ask for the values where the reference had few, and for its frequent ones where it had many."""
+    """Ask for all values, or for the frequent ones where the reference had too many to count each of them."""
     known, key = _known(column), name(column.name)
     if column.edges is not None or (OTHER in column.counts and not known):
         return None
-    if OTHER in column.counts:
+    if OTHER in column.counts and (column.n_distinct or _MANY) >= _MANY:
         return Question(key=key, is_text=True, where=f"{key}::VARCHAR IN ({', '.join(map(literal, known))})")
     return Question(key=key, is_text=True, known=known, limit=len(known) + MAX_CATEGORIES + 1)
 
