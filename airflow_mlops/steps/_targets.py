@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from airflow_mlops.adapters import duckdb_engine
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.deploy import Deployment, DeploymentMode
 from airflow_mlops.core.inference import Role
@@ -52,6 +51,8 @@ class ServerTarget:
 
     def count(self, deployment: Deployment, *, until: datetime) -> tuple[RolloutSide, RolloutSide]:
         """Count in the inference log."""
+        from airflow_mlops.adapters import duckdb_engine  # which promotions, and steps run elsewhere, do without
+
         if deployment.champion_version is None or deployment.challenger_version is None:
             raise IntegrityError(f"{deployment.model_name}: the deployment tries no version against a champion.")
         return duckdb_engine.count_sides(

@@ -26,7 +26,7 @@ from airflow_mlops.core.backtest import (
 )
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel
-from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import DataError, DataHaltedError, LeakageError, NoRowsError, NothingNewError, SpecError
 from airflow_mlops.specs.data import in_utc
 from airflow_mlops.specs.pipeline import PipelineSpec
@@ -38,6 +38,7 @@ from airflow_mlops.steps.data import snapshot_dataset
 from airflow_mlops.steps.evaluate import score_rows
 from airflow_mlops.steps.features import feature_rows, feature_source
 from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
+from airflow_mlops.steps.train import recipe_of
 
 __all__ = ["backtest"]
 
@@ -123,15 +124,38 @@ def _spec_of(spec: PipelineSpec, track: Track) -> PipelineSpec:
 
 
 class _Replay:
-    """One track: what serves on it, from moment to moment."""
+    """One track: what serves on it, from moment to moment. Each moment that was finished is noted."""
 
     def __init__(self, spec: PipelineSpec, track: Track, platform: Platform, connections: Connections | None) -> None:
         self._spec, self._track = spec, track
         self._platform, self._connections = platform, connections
         self._serving: tuple[datetime, TrainedModel, DatasetSplit] | None = None
+        self._identity = digest_of([spec.model_dump(mode="json"), recipe_of(spec.training, spec.tuning)])
 
     def step(self, at: datetime, until: datetime) -> BacktestPoint:
-        """Run at a moment, or find that it was run, and score what serves until the next one."""
+        """Run at a moment and score what serves until the next one, or find that this was done.
+
+        :raises SpecError: when the folder has the moment of another spec, or of other code.
+        """
+        storage, place = self._platform.storage, ("moments", f"{at:%Y%m%dT%H%M%S}--{until:%Y%m%dT%H%M%S}.json")
+        if storage.exists(*place):
+            noted = storage.read_json(*place)
+            if noted["identity"] != self._identity:
+                raise SpecError(
+                    f"{storage.root} holds a backtest of another spec, or of other code. Nothing was replayed. Name "
+                    f"another folder (--out), or remove this one."
+                )
+            if noted["serving"]:
+                since, model, split = noted["serving"]
+                serving = TrainedModel.from_dict(model), DatasetSplit.from_dict(split)
+                self._serving = (datetime.fromisoformat(since), *serving)
+            return BacktestPoint.from_dict(noted["point"])
+        point = self._replay(at, until)
+        shown = self._serving and (self._serving[0].isoformat(), *(each.to_dict() for each in self._serving[1:]))
+        storage.write_json({"identity": self._identity, "point": point.to_dict(), "serving": shown}, *place)
+        return point
+
+    def _replay(self, at: datetime, until: datetime) -> BacktestPoint:
         started = time.perf_counter()
         outcome, reason, result = "", "", None
         if self._track != "never" or self._serving is None:
@@ -156,7 +180,7 @@ class _Replay:
         )
 
     def _run(self, at: datetime) -> tuple[str, str, PipelineResult | None]:
-        """Run the pipeline on what was known at a moment; a run that was finished before is found again."""
+        """Run the pipeline on what was known at a moment; one that was interrupted goes on."""
         data = self._spec.data.model_copy(update={"window_end": at})
         run = PipelineRun(pipeline=self._spec.model_name, run_id=f"backtest__{at.isoformat()}", actor="backtest")
         try:

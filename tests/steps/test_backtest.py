@@ -11,6 +11,7 @@ import pytest
 
 from airflow_mlops.core.backtest import BacktestReport
 from airflow_mlops.errors import SpecError
+from airflow_mlops.specs import RetrainPolicy
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.steps.backtest import backtest
 from tests.steps.cases import small_frame, small_settings
@@ -32,10 +33,10 @@ def _replay(folder: Path, **settings: int) -> BacktestReport:
 
 @pytest.fixture(scope="module")
 def replayed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, BacktestReport]:
-    """Three months, in the second of which the world changes."""
+    """Three months, and another world in them than in those before."""
     folder = tmp_path_factory.mktemp("backtest")
     (folder / "inbox").mkdir()
-    before, after = small_frame(200, slope=2.0), small_frame(100, start="2020-07-19", slope=9.0, seed=1)
+    before, after = small_frame(151, slope=2.0), small_frame(149, start="2020-05-31", slope=9.0, seed=1)
     pd.concat([before, after]).to_csv(folder / "inbox" / "part-1.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # without a server, MLflow keeps models below the working folder
@@ -63,9 +64,23 @@ def test_what_is_interrupted_goes_on_from_what_was_finished_and_gives_the_same(
     folder, report = replayed
     monkeypatch.chdir(folder)
     again = _replay(folder)
-    assert [point.error for point in again.points] == [point.error for point in report.points]
-    assert [point.outcome for point in again.points] == [point.outcome for point in report.points]
-    assert sum(each.seconds for each in again.summaries) < sum(each.seconds for each in report.summaries)
+    assert again.points == report.points
+    finished = sorted((folder / "backtest" / "policy" / "moments").iterdir())
+    finished[-1].unlink()
+    goes_on = [point for point in _replay(folder).points if point.track == "policy"]
+    was = [point for point in report.points if point.track == "policy"]
+    assert goes_on[:-1] == was[:-1]
+    assert (goes_on[-1].error, goes_on[-1].serves) == (was[-1].error, was[-1].serves)
+
+
+def test_another_spec_does_not_go_on_in_the_folder_of_the_first(
+    replayed: tuple[Path, BacktestReport], monkeypatch: pytest.MonkeyPatch
+):
+    folder, _ = replayed
+    monkeypatch.chdir(folder)
+    spec = _spec(folder / "inbox").model_copy(update={"retraining": RetrainPolicy(cooldown=MONTH)})
+    with pytest.raises(SpecError, match=r"holds a backtest of another spec.*Name another folder \(--out\)"):
+        backtest(spec, since=SINCE, until=UNTIL, every=MONTH, folder=folder / "backtest")
 
 
 def test_the_report_is_a_page_with_a_picture_and_json(replayed: tuple[Path, BacktestReport]):
