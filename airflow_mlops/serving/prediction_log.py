@@ -70,7 +70,7 @@ class PredictionLog:
     ) -> None:
         self._spec, self._on_write = spec, on_write
         self._files = InferenceLog(storage.path("inference", folder_name(model_name)))
-        self._max_bytes = spec.max_mb * 1_000_000
+        self._max_bytes = spec.max_bytes
         self._n_untrimmed_bytes = self._max_bytes  # an earlier server may have left a log that is full
         self._background = Background(
             "inference log",

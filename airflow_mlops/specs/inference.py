@@ -20,3 +20,8 @@ class InferenceLogSpec(Spec):
     sample_fraction: float = Field(default=1.0, ge=0, le=1)
     redact: tuple[str, ...] = ()
     max_mb: int = Field(default=1024, ge=1)
+
+    @property
+    def max_bytes(self) -> int:
+        """The greatest size on disk in bytes; a MB has a million of them."""
+        return self.max_mb * 1_000_000

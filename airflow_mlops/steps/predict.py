@@ -200,7 +200,7 @@ def _add_to_log(batch: PredictionBatch, prediction: PredictionSpec, storage: Sto
     if prediction.log:
         log_of_model = InferenceLog(storage.path("inference", folder_name(batch.model_name)))
         log_of_model.adopt(Path(batch.uri) / _LOG)
-        log_of_model.trim(prediction.log.max_mb * 2**20)
+        log_of_model.trim(prediction.log.max_bytes)
 
 
 @contextlib.contextmanager
