@@ -194,7 +194,7 @@ class _Replay:
         except (DataError, DataHaltedError, LeakageError, NothingNewError) as error:
             return "HALTED", str(error).splitlines()[0], None
         verdict = str(result.blessing.verdict) if result.blessing else ""
-        return verdict, " ".join(result.decision.reasons), result
+        return verdict, result.decision.reasons[0], result
 
     def _score(self, at: datetime, until: datetime) -> tuple[float | None, int]:
         """Return the gate's first metric of what serves on the rows that came next, and how many they are."""
@@ -225,13 +225,25 @@ def _page(report: BacktestReport) -> str:
         for each in report.summaries
     ]
     points = [
-        (point.track, point.at, _shown(point.error), point.n_rows, point.outcome, point.serves or "", point.reason)
+        (
+            point.track,
+            _day(point.at),
+            _shown(point.error),
+            point.n_rows,
+            point.outcome,
+            _day(point.serves),
+            point.reason,
+        )
         for point in report.points
     ]
     return report_page(
         title=f"Backtest of {report.model_name}",
         verdict="REPLAYED",
-        facts={"From": report.since, "Until": report.until, "Every": timedelta(seconds=report.every_seconds)},
+        facts={
+            "From": _day(report.since),
+            "Until": _day(report.until),
+            "Every": timedelta(seconds=report.every_seconds),
+        },
         reasons=(),
         tables={
             "Tracks": ([header], summaries),
@@ -243,3 +255,7 @@ def _page(report: BacktestReport) -> str:
 
 def _shown(error: float | None) -> str:
     return "" if error is None else f"{error:.4g}"
+
+
+def _day(moment: datetime | None) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M") if moment else ""

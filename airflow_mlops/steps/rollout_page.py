@@ -14,14 +14,14 @@ def rollout_page(report: RolloutReport) -> str:
     """Draw what champion and challenger were asked and answered in the same time."""
     sides = (("Champion", report.champion), (f"Challenger, {report.mode}", report.challenger))
     header = ("", "Version", "Requests", "Failed", *(f"p{100 * q:g} latency, ms" for q in _SHOWN))
-    labels = sorted({*report.champion.predictions, *report.challenger.predictions})
+    labels = list(dict.fromkeys([*report.champion.predictions, *report.challenger.predictions]))
     return report_page(
         title=f"Version {report.challenger.model_version} of {report.model_name}, tried",
         verdict=report.verdict,
         facts={
             "Share of the ids": f"{report.share:.1%}",
-            "From": report.since,
-            "Until": report.until,
+            "From": report.since.isoformat(" ", "seconds"),
+            "Until": report.until.isoformat(" ", "seconds"),
             "Look": f"{report.look} of {report.n_looks}",
         },
         reasons=report.reasons,

@@ -91,7 +91,9 @@ def _predictions(connection: duckdb.DuckDBPyConnection, mine: str) -> dict[str, 
                 f"SELECT count(*) FILTER (NOT isfinite({number})), "
                 f"histogram({number}, {_numbers(uppers)}) {finite} FROM {mine}"
             ).fetchall()[0]
-            return {"not finite": n_bad, **{f"up to {upper:.6g}": n for upper, n in (counted or {}).items()}}
+            found = counted or {}
+            labelled = {f"up to {upper:.6g}": found.get(upper, 0) for upper in uppers[:-1]}
+            return {**labelled, f"above {uppers[-2]:.6g}": found.get(uppers[-1], 0), "not finite": n_bad}
     rows = connection.execute(
         f"SELECT prediction::VARCHAR, count(*) FROM {mine} AND prediction IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 "
         f"LIMIT {_MAX_LABELS}"
