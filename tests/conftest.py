@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import prometheus_client  # noqa: F401  # before Feast, whose import has it count for a whole process in files
 import pytest
 from hypothesis import settings
 

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,28 @@ __all__ = ["Mlflow", "model_digest"]
 _PROBE_TIMEOUT_S = 5.0
 _OUTAGES = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
 _WRITTEN_BY_REGISTRY = "registered_model_meta"
+
+
+_lock = threading.Lock()
+_open_sessions: dict[str, list[str]] = {}
+"""By tracking URI: for each session that is open, what MLflow's was before the first of them."""
+
+
+@contextlib.contextmanager
+def _tracking(uri: str) -> Iterator[None]:
+    """Let MLflow's functions talk to this server. Threads that do so at once share it, and the last one ends it."""
+    with _lock:
+        sessions = _open_sessions.setdefault(uri, [])
+        sessions.append(sessions[0] if sessions else mlflow.get_tracking_uri())
+        mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        with _lock:
+            before = _open_sessions[uri].pop()
+            if not _open_sessions[uri]:
+                del _open_sessions[uri]
+                mlflow.set_tracking_uri(before)
 
 
 def model_digest(folder: Path) -> str:
@@ -387,10 +410,8 @@ class Mlflow:
     @contextlib.contextmanager
     def _session(self) -> Iterator[mlflow.MlflowClient]:
         """Talk to this server, and turn an outage into the error that is worth a retry."""
-        before = mlflow.get_tracking_uri()
-        mlflow.set_tracking_uri(self.tracking_uri)
         try:
-            with sending(self.headers):
+            with _tracking(self.tracking_uri), sending(self.headers):
                 yield self._client()
         except MlflowException as error:
             if error.error_code in _OUTAGES:
@@ -398,8 +419,6 @@ class Mlflow:
             raise MlopsError(f"MLflow at {self.shown_uri} refused: {error}. Nothing was changed by it.") from error
         except requests.RequestException as error:
             raise self._unavailable(str(error)) from error
-        finally:
-            mlflow.set_tracking_uri(before)
 
     def _client(self) -> mlflow.MlflowClient:
         try:

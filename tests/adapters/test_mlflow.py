@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import threading
 from pathlib import Path
 
 import mlflow
@@ -262,3 +263,23 @@ def test_a_text_that_is_kept_with_a_run_is_read_back_and_one_that_is_not_is_name
     assert tracking.read_text(trained.run_id, "note.txt") == "grüße\n"
     with pytest.raises(IntegrityError, match=f"The MLflow run {trained.run_id} has no file gone.txt"):
         tracking.read_text(trained.run_id, "gone.txt")
+
+
+def test_threads_that_talk_to_one_server_do_not_take_it_from_each_other(tmp_path: Path):
+    ours = Mlflow(f"sqlite:///{tmp_path}/ours.db")
+    is_open, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with ours._session():
+            is_open.set()
+            may_end.wait(30)
+
+    before = mlflow.get_tracking_uri()
+    holder = threading.Thread(target=hold)
+    holder.start()
+    is_open.wait(30)
+    with ours._session():
+        may_end.set()
+        holder.join()
+        assert mlflow.get_tracking_uri() == ours.tracking_uri
+    assert mlflow.get_tracking_uri() == before
