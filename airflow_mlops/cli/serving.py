@@ -1,4 +1,4 @@
-"""The commands that give a model to those who use it: ``serve`` and ``export``."""
+"""The commands that give a model to those who use it: ``serve``, ``end-rollout`` and ``export``."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from airflow_mlops.cli._arguments import Commands, platform_of, storage_of, storage_options, tracking_options
+
 if TYPE_CHECKING:
     from airflow_mlops.core.deploy import Deployment
     from airflow_mlops.specs import ServerSpec
-    from airflow_mlops.steps import Platform
 
 __all__ = ["add_commands", "server_spec"]
 
 
-def add_commands(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], *parents: argparse.ArgumentParser
-) -> None:
+def add_commands(commands: Commands) -> None:
     """Add the commands to the parser of all of them."""
-    serve = commands.add_parser("serve", parents=parents, help="serve a model's champion over HTTP")
+    on_storage, on_mlflow = storage_options(), tracking_options()
+
+    serve = commands.add_parser("serve", parents=[on_storage, on_mlflow], help="serve a model's champion over HTTP")
     serve.add_argument("model", metavar="MODEL")
     serve.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, which nobody else reaches")
     serve.add_argument("--port", type=int, default=5001, help="default: 5001; 0 for any that is free")
@@ -43,7 +44,13 @@ def add_commands(
     serve.add_argument("--salt", default="", help="of the draw of those ids")
     serve.set_defaults(command=_serve)
 
-    export = commands.add_parser("export", parents=parents, help="write a version's file for those who embed it")
+    rollout = commands.add_parser("end-rollout", parents=[on_storage], help="let the champion serve alone again")
+    rollout.add_argument("model", metavar="MODEL")
+    rollout.set_defaults(command=_end_rollout)
+
+    export = commands.add_parser(
+        "export", parents=[on_storage, on_mlflow], help="write a version's file for those who embed it"
+    )
     export.add_argument("model", metavar="MODEL", help="its champion; or models:/name/7")
     export.add_argument("--format", choices=("onnx", "skops"), default="onnx", help="default: onnx")
     export.add_argument("--out", required=True, metavar="FOLDER", help="a new one")
@@ -54,7 +61,7 @@ def _serve(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.serving.server import ModelServer
 
     spec, initial = server_spec(arguments), _initial_deployment(arguments)
-    is_idle = ModelServer(spec, platform=_platform(arguments), initial=initial).run()
+    is_idle = ModelServer(spec, platform=platform_of(arguments, must_answer=False), initial=initial).run()
     if not is_idle:
         os._exit(0)
     yield from ()  # what it has to say is in its log
@@ -86,6 +93,15 @@ def _initial_deployment(arguments: argparse.Namespace) -> Deployment:
     )
 
 
+def _end_rollout(arguments: argparse.Namespace) -> Iterator[str]:
+    from airflow_mlops.steps._targets import end_rollout
+
+    if end_rollout(arguments.model, storage=storage_of(arguments)):
+        yield f"The champion of {arguments.model} serves alone again."
+    else:
+        yield f"No version of {arguments.model} was being tried. Nothing was changed."
+
+
 def _export(arguments: argparse.Namespace) -> Iterator[str]:
     from pathlib import Path
 
@@ -94,17 +110,5 @@ def _export(arguments: argparse.Namespace) -> Iterator[str]:
 
     is_uri = arguments.model.startswith("models:/")
     model_uri = arguments.model if is_uri else f"models:/{arguments.model}@{CHAMPION}"
-    platform = _platform(arguments)
-    platform.mlflow.check()
-    version = embed_model(model_uri, arguments.format, Path(arguments.out), platform=platform)
+    version = embed_model(model_uri, arguments.format, Path(arguments.out), platform=platform_of(arguments))
     yield f"{arguments.out}: {version.model_name} v{version.model_version} as {arguments.format}; see its README.md."
-
-
-def _platform(arguments: argparse.Namespace) -> Platform:
-    from airflow_mlops.adapters.mlflow import Mlflow
-    from airflow_mlops.adapters.storage import Storage
-    from airflow_mlops.steps import Platform
-
-    root = os.path.abspath(arguments.storage_root)
-    trusted = tuple(os.environ.get("AIRFLOW__MLOPS__TRUSTED_TYPES", "").replace(",", " ").split())
-    return Platform(Storage(root), Mlflow(arguments.tracking_uri or f"sqlite:///{root}/mlflow.db"), trusted)

@@ -75,24 +75,29 @@ class BatchScoring(BatchScoringSpec):
         *,
         storage_root: str | os.PathLike[str],
         tracking_uri: str,
+        journal_root: str = "",
+        journal_conn_id: str = "",
         run_id: str | None = None,
         trusted_types: tuple[str, ...] = (),
     ) -> PredictionBatch:
         """Do what the DAG does, in this process and without Airflow: in a notebook, in a test.
 
-        :param storage_root: an absolute folder: the one that the model's journal is in.
+        :param storage_root: an absolute folder: the one that the model was trained in.
         :param tracking_uri: MLflow's, such as ``http://localhost:5000`` or ``sqlite:////path/mlflow.db``.
+        :param journal_root: where the model's journal is kept, if not in the storage root.
+        :param journal_conn_id: the connection of type ``aws`` to reach it with, where it is on S3.
         :param run_id: names the run in every record; the same one again finds what was finished.
         :param trusted_types: types that models may hold beside scikit-learn's own.
         :raises DataHaltedError: when the validation halts.
         """
         from airflow_mlops.adapters.mlflow import Mlflow
-        from airflow_mlops.adapters.storage import Storage
         from airflow_mlops.core.values import PipelineRun
         from airflow_mlops.hooks.sources import AirflowConnections
+        from airflow_mlops.hooks.storage import open_storage
         from airflow_mlops.steps import Platform
         from airflow_mlops.steps.predict import score_dataset
 
         run = PipelineRun(pipeline=f"{self.model_name}_batch", run_id=run_id or f"local__{uuid.uuid4().hex[:12]}")
-        platform = Platform(Storage(os.fspath(storage_root)), Mlflow(tracking_uri), trusted_types)
+        storage = open_storage(os.fspath(storage_root), journal_root, journal_conn_id)
+        platform = Platform(storage, Mlflow(tracking_uri), trusted_types)
         return score_dataset(self, platform=platform, run=run, connections=AirflowConnections())

@@ -239,6 +239,7 @@ class ContinuousTraining(PipelineSpec):
         storage_root: str | os.PathLike[str],
         tracking_uri: str,
         journal_root: str = "",
+        journal_conn_id: str = "",
         force: bool = False,
         params: Mapping[str, Any] | None = None,
         window_start: datetime | str | None = None,
@@ -252,6 +253,7 @@ class ContinuousTraining(PipelineSpec):
         :param storage_root: an absolute folder for snapshots, reports and journals.
         :param tracking_uri: MLflow's, such as ``http://localhost:5000`` or ``sqlite:////path/mlflow.db``.
         :param journal_root: where journals and ledgers are kept, if not in the storage root.
+        :param journal_conn_id: the connection of type ``aws`` to reach it with, where it is on S3.
         :param force: train even if nothing changed.
         :param params: hyperparameters that replace the spec's.
         :param window_start: first moment that belongs, in place of the spec's.
@@ -274,7 +276,8 @@ class ContinuousTraining(PipelineSpec):
         settings["promotion"] |= {"policy": promotion} if promotion else {}
         spec = PipelineSpec.parse(settings)
         run = PipelineRun(pipeline=self.model_name, run_id=run_id or f"local__{uuid.uuid4().hex[:12]}")
-        platform = Platform(open_storage(os.fspath(storage_root), journal_root), Mlflow(tracking_uri), trusted_types)
+        storage = open_storage(os.fspath(storage_root), journal_root, journal_conn_id)
+        platform = Platform(storage, Mlflow(tracking_uri), trusted_types)
         return run_pipeline(
             spec, platform=platform, run=run, connections=AirflowConnections(), force=force, params=params
         )

@@ -62,14 +62,16 @@ def test_the_command_serves_while_mlflow_is_dead_and_one_request_hangs_and_ends_
     (tmp_path / "token").write_text(TOKEN)
     port, root = free_port(), tmp_path / "storage"
     tracking_uri = f"http://127.0.0.1:{port}"
-    platform = Platform(Storage(str(root)), Mlflow(tracking_uri), TRUSTED)
+    journals = str(tmp_path / "journals of ours")
+    platform = Platform(Storage(str(root), Storage(journals)), Mlflow(tracking_uri), TRUSTED)
     monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     mlflow_command = ["mlflow", "server", "--port", str(port), "--workers", "1"]
     mlflow_command += ["--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db"]
     mlflow_command += ["--artifacts-destination", str(tmp_path / "artifacts")]
     log = tmp_path / "serve.log"
     serve = ["airflow_mlops.cli", "serve", "served", "--port", "0", "--poll-s", "0.2", "--timeout-s", "2"]
-    serve += ["--storage-root", str(root), "--tracking-uri", tracking_uri, "--token-file", str(tmp_path / "token")]
+    serve += ["--storage-root", str(root), "--journal-root", journals]
+    serve += ["--tracking-uri", tracking_uri, "--token-file", str(tmp_path / "token")]
     with process(mlflow_command, tmp_path / "mlflow.log") as mlflow:
         wait_until(lambda: answers(f"{tracking_uri}/health"))
         promote(platform, add_version(platform, "served"), None)
