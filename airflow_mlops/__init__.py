@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops._version import __version__
 
 if TYPE_CHECKING:
-    from airflow_mlops.assets import model_asset
+    from airflow_mlops.assets import alarm_asset, model_asset
     from airflow_mlops.pipelines.batch_scoring import BatchScoring
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
     from airflow_mlops.specs import (
+        AssetTrigger,
         AthenaSpec,
         BatchScoringSpec,
         Choices,
         CommandRunner,
         CsvSpec,
         DatasetSpec,
+        DriftTrigger,
         EarlyStoppingSpec,
         ExportSpec,
         FairnessRules,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
         NotificationSpec,
         PerformanceSlices,
         PerformanceSpec,
+        PerformanceTrigger,
         PolicySpec,
         PredictionSpec,
         PromotionSpec,
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     )
 
 _LAZY = {
+    "AssetTrigger": "airflow_mlops.specs",
     "AthenaSpec": "airflow_mlops.specs",
     "BatchScoring": "airflow_mlops.pipelines.batch_scoring",
     "BatchScoringSpec": "airflow_mlops.specs",
@@ -62,6 +66,7 @@ _LAZY = {
     "DatasetSpec": "airflow_mlops.specs",
     "FairnessRules": "airflow_mlops.specs",
     "ExportSpec": "airflow_mlops.specs",
+    "DriftTrigger": "airflow_mlops.specs",
     "EarlyStoppingSpec": "airflow_mlops.specs",
     "FeatureTable": "airflow_mlops.specs",
     "FloatRange": "airflow_mlops.specs",
@@ -73,6 +78,7 @@ _LAZY = {
     "NotificationSpec": "airflow_mlops.specs",
     "PerformanceSlices": "airflow_mlops.specs",
     "PerformanceSpec": "airflow_mlops.specs",
+    "PerformanceTrigger": "airflow_mlops.specs",
     "PolicySpec": "airflow_mlops.specs",
     "PredictionSpec": "airflow_mlops.specs",
     "PromotionSpec": "airflow_mlops.specs",
@@ -90,11 +96,13 @@ _LAZY = {
     "TrainingSpec": "airflow_mlops.specs",
     "TuningSpec": "airflow_mlops.specs",
     "ValidationSpec": "airflow_mlops.specs",
+    "alarm_asset": "airflow_mlops.assets",
     "model_asset": "airflow_mlops.assets",
     "WindowRule": "airflow_mlops.specs",
 }
 
 __all__ = [
+    "AssetTrigger",
     "AthenaSpec",
     "BatchScoring",
     "BatchScoringSpec",
@@ -103,6 +111,7 @@ __all__ = [
     "ContinuousTraining",
     "CsvSpec",
     "DatasetSpec",
+    "DriftTrigger",
     "EarlyStoppingSpec",
     "ExportSpec",
     "FairnessRules",
@@ -116,6 +125,7 @@ __all__ = [
     "NotificationSpec",
     "PerformanceSlices",
     "PerformanceSpec",
+    "PerformanceTrigger",
     "PolicySpec",
     "PredictionSpec",
     "PromotionSpec",
@@ -135,6 +145,7 @@ __all__ = [
     "ValidationSpec",
     "WindowRule",
     "__version__",
+    "alarm_asset",
     "model_asset",
 ]
 

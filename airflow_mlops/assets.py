@@ -1,4 +1,4 @@
-"""A model as an asset: a DAG that is scheduled on it runs when its champion changes."""
+"""A model as assets: a DAG that is scheduled on one runs when its champion changes, or when its monitoring alarms."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from airflow.sdk import Asset
 
 from airflow_mlops.errors import SpecError
 
-__all__ = ["model_asset", "sanitize_uri"]
+__all__ = ["alarm_asset", "model_asset", "sanitize_uri"]
 
 _SCHEME = "mlmodel"
+_ALARM = "/alarm"
 
 
 def model_asset(model_name: str) -> Asset:
@@ -21,10 +22,25 @@ def model_asset(model_name: str) -> Asset:
 
     :raises SpecError: when the name is empty.
     """
+    return _asset(model_name)
+
+
+def alarm_asset(model_name: str) -> Asset:
+    """Return the asset ``mlmodel://name/alarm`` of a model.
+
+    :class:`~airflow_mlops.operators.RaiseAlarmOperator` with it among its ``outlets`` gives an event when production
+    is a reason to train, with a :class:`~airflow_mlops.core.alarm.MonitoringDecision` as its ``extra``.
+
+    :raises SpecError: when the name is empty.
+    """
+    return _asset(model_name, _ALARM)
+
+
+def _asset(model_name: str, path: str = "") -> Asset:
     if not model_name.strip():
         raise SpecError("A model's asset needs the model's name.")
     name = quote(model_name, safe="")
-    uri = f"{_SCHEME}://{name}"
+    uri = f"{_SCHEME}://{name}{path}"
     asset = Asset(name=uri, uri=name)
     # For a URI with a scheme Airflow would import the handlers of all providers, boto3 among them, at every parse. This
     # one is as ours would leave it.
@@ -35,8 +51,8 @@ def model_asset(model_name: str) -> Asset:
 def sanitize_uri(uri: SplitResult) -> SplitResult:
     """Check a URI, for Airflow.
 
-    :raises ValueError: when it is not ``mlmodel://`` and a name.
+    :raises ValueError: when it is not ``mlmodel://`` and a name, and perhaps ``/alarm``.
     """
-    if not unquote(uri.netloc).strip() or uri.path not in ("", "/") or uri.query or uri.fragment:
+    if not unquote(uri.netloc).strip() or uri.path not in ("", "/", _ALARM) or uri.query or uri.fragment:
         raise ValueError(f"{uri.geturl()!r} is no asset of a model. Write {_SCHEME}://name, or use model_asset(name).")
-    return uri._replace(path="")
+    return uri._replace(path=uri.path.rstrip("/"))

@@ -20,7 +20,9 @@ def add_commands(commands: Commands) -> None:
     history.set_defaults(command=_history)
 
     decisions = commands.add_parser(
-        "decisions", parents=[on_storage], help="list when a run trained or did not, what the gate said, and why"
+        "decisions",
+        parents=[on_storage],
+        help="list what the monitoring saw, when a run trained or did not, what the gate said, and why",
     )
     decisions.add_argument("model", metavar="MODEL")
     decisions.set_defaults(command=_decisions)
@@ -83,6 +85,7 @@ def _history(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
+    from airflow_mlops.core.alarm import MonitoringDecision
     from airflow_mlops.core.gate import GateDecision
     from airflow_mlops.core.retrain import RetrainDecision
     from airflow_mlops.steps.ledger import read_ledger
@@ -90,6 +93,8 @@ def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
     for entry in read_ledger(arguments.model, storage=storage_of(arguments)):
         if isinstance(entry, RetrainDecision):
             verdict, by, why = "retrain" if entry.should_retrain else "no", entry.trigger, " ".join(entry.reasons)
+        elif isinstance(entry, MonitoringDecision):
+            verdict, by, why = "alarm" if entry.is_alarm else "no alarm", "monitoring", " ".join(entry.reasons)
         elif isinstance(entry, GateDecision):
             verdict, by, why = entry.verdict, "gate", " ".join(entry.reasons)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from airflow_mlops.core.alarm import MonitoringDecision
 from airflow_mlops.core.approve import Approval, ApprovalRequest
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.promote import PromotionRecord
@@ -12,7 +13,15 @@ from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict
 from airflow_mlops.errors import bounded_lines
 from airflow_mlops.specs.notify import NotificationEvent
 
-__all__ = ["Notification", "tell_answer", "tell_blessing", "tell_journal", "tell_request", "tell_rollout"]
+__all__ = [
+    "Notification",
+    "tell_alarm",
+    "tell_answer",
+    "tell_blessing",
+    "tell_journal",
+    "tell_request",
+    "tell_rollout",
+]
 
 _N_REASONS = 8
 
@@ -30,6 +39,21 @@ class Notification:
     subject: str
     text: str
     url: str = ""
+
+
+def tell_alarm(decision: MonitoringDecision, *, url: str = "") -> Notification | None:
+    """Tell that production is a reason to train."""
+    if not decision.is_alarm:
+        return None
+    name = decision.model_name
+    text = _text(
+        f"The monitoring of {name} gives an alarm: {', '.join(decision.kinds)}. "
+        f"{_named(decision.champion_version)} serves on.",
+        decision.reasons,
+        f"Nothing, if the DAG {name} is scheduled on it: it decides whether to train. If the data is broken, mend it.",
+        url,
+    )
+    return Notification("alarm", f"{name}: alarm ({', '.join(decision.kinds)})", text, url)
 
 
 def tell_blessing(blessing: Blessing, *, url: str) -> Notification | None:

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_mlops.core.values import Value
 from airflow_mlops.specs.retrain import RetrainPolicy
 
-__all__ = ["ALARMS", "RetrainDecision", "decide_retraining"]
+__all__ = ["ALARMS", "RetrainDecision", "brake_of", "decide_retraining", "last_training"]
 
 ALARMS = {"drift": "DRIFTED", "performance": "DEGRADED"}
 """The states that are an alarm, by the kind of evidence."""
@@ -24,6 +24,7 @@ class RetrainDecision(Value):
 
     :param recipe_digest: of code, parameters and search, without the data.
     :param evidence: the state of each check, such as ``{"drift": "STABLE"}``, and where its report is.
+    :param alarms: digests of the monitoring's alarms that it answers.
     """
 
     model_name: str
@@ -33,6 +34,7 @@ class RetrainDecision(Value):
     fingerprint: str
     recipe_digest: str = ""
     evidence: dict[str, Any] = field(default_factory=dict)
+    alarms: tuple[str, ...] = ()
     run_id: str
     trigger: str
     at: datetime
@@ -49,6 +51,7 @@ def decide_retraining(
     concluded: str | None,
     recipe_digest: str = "",
     evidence: Mapping[str, Any],
+    alarms: Sequence[str] = (),
     shifts: Sequence[str] = (),
     history: Sequence[RetrainDecision] = (),
     now: datetime,
@@ -60,6 +63,7 @@ def decide_retraining(
         is none.
     :param recipe_digest: of code, parameters and search.
     :param evidence: the state of each check of this run, by kind, see :data:`ALARMS`.
+    :param alarms: of the monitoring, which are not answered yet, in words.
     :param shifts: what the checks found, in words, for the reasons.
     :param history: the model's earlier decisions, oldest first.
     :param now: with a zone, as those of the history.
@@ -70,8 +74,9 @@ def decide_retraining(
     if concluded:
         text = f"Nothing new: data, code and parameters are those of {concluded}. Set force to train all the same."
         return False, (text,)
-    last = next((entry for entry in reversed(history) if entry.should_retrain), None)
-    brake = _brake(policy, history, last, now)
+    last = last_training(history)
+    brake = brake_of(policy, history, last, now)
+    shifts = (*alarms, *shifts)
     if brake:
         return False, (f"{brake} Set force to train all the same.", *shifts)
     if champion_version is None:
@@ -80,14 +85,21 @@ def decide_retraining(
         return True, (f"Data, code or parameters changed since v{champion_version}.", *shifts)
     if last and recipe_digest and last.recipe_digest != recipe_digest:
         return True, (f"Code or parameters changed since the training of {last.at:%Y-%m-%d %H:%M}.", *shifts)
+    if alarms:
+        return True, tuple(shifts)
     should_retrain, reason = _judge_evidence(policy, evidence, history, last, now)
     return should_retrain, (reason, *shifts)
 
 
-def _brake(
+def last_training(history: Sequence[RetrainDecision]) -> RetrainDecision | None:
+    """Return the last decision to train; ``None``: there is none."""
+    return next((entry for entry in reversed(history) if entry.should_retrain), None)
+
+
+def brake_of(
     policy: RetrainPolicy, history: Sequence[RetrainDecision], last: RetrainDecision | None, now: datetime
 ) -> str:
-    """Say why nothing may train now, whatever there is to learn."""
+    """Say why nothing may train now, whatever there is to learn; empty: it may."""
     if last and now - last.at < policy.cooldown:
         return f"Cooldown until {last.at + policy.cooldown:%Y-%m-%d %H:%M} (retraining.cooldown {policy.cooldown})."
     recent = sum(entry.should_retrain and now - entry.at < _WEEK for entry in history)

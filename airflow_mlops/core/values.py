@@ -93,7 +93,8 @@ class PipelineRun(Value):
 
     :param pipeline: the DAG's id, or the model's name outside Airflow.
     :param run_id: the DAG run's id; a retry of a task keeps it.
-    :param trigger: what started the run, such as ``manual``, ``scheduled`` or ``asset_triggered``.
+    :param trigger: what started the run: ``manual``, ``scheduled``, ``new_data``, ``drift``, ``performance``, or the
+        name of another DAG's asset; several of them where they came together.
     :param actor: the person or the service that started it.
     :param try_number: of the task that this is, from 1; no identity is made of it.
     """

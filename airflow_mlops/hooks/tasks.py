@@ -24,14 +24,30 @@ def pipeline_run(context: Context) -> PipelineRun:
 
     dag_run = context["dag_run"]
     actor = getattr(dag_run, "triggering_user_name", None) or "airflow"
-    trigger = str(getattr(dag_run.run_type, "value", dag_run.run_type))
     return PipelineRun(
         pipeline=dag_run.dag_id,
         run_id=dag_run.run_id,
-        trigger=trigger,
+        trigger=_trigger(context),
         actor=actor,
         try_number=context["ti"].try_number,
     )
+
+
+def _trigger(context: Context) -> str:
+    """Return what started the run: of a run that assets started, what each of them stands for."""
+    kind = context["dag_run"].run_type
+    run_type = str(getattr(kind, "value", kind))
+    if run_type != "asset_triggered":
+        return run_type
+    names: set[str] = set()
+    for asset, events in context["triggering_asset_events"].items():
+        for event in events:
+            extra = event.extra or {}
+            if extra.get("kind") == "MonitoringDecision":
+                names.update(extra["kinds"])
+            else:
+                names.add("new_data" if "from_trigger" in extra else str(getattr(asset, "name", asset)))
+    return ", ".join(sorted(names)) or run_type
 
 
 @contextlib.contextmanager

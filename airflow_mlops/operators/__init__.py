@@ -6,7 +6,7 @@ from airflow_mlops.operators.approve import ApprovePromotionOperator
 from airflow_mlops.operators.data import PruneSnapshotsOperator, SnapshotDatasetOperator
 from airflow_mlops.operators.evaluate import BlessModelOperator, EvaluateModelOperator
 from airflow_mlops.operators.export import ExportModelOperator
-from airflow_mlops.operators.monitor import DriftCheckOperator
+from airflow_mlops.operators.monitor import DriftCheckOperator, RaiseAlarmOperator
 from airflow_mlops.operators.performance import PerformanceCheckOperator
 from airflow_mlops.operators.predict import BatchPredictOperator
 from airflow_mlops.operators.promote import PromoteModelOperator, RegisterModelOperator, RollbackModelOperator
@@ -32,6 +32,7 @@ __all__ = [
     "PerformanceCheckOperator",
     "PromoteModelOperator",
     "PruneSnapshotsOperator",
+    "RaiseAlarmOperator",
     "RegisterModelOperator",
     "RollbackModelOperator",
     "SnapshotDatasetOperator",

@@ -1,18 +1,26 @@
-"""Monitoring: has the data moved."""
+"""Monitoring: has the data moved, and is what production shows a reason to train."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowSkipException
+
+from airflow_mlops.assets import alarm_asset
 from airflow_mlops.operators._base import Document, ReportLink, StepOperator, parse_moment
+from airflow_mlops.operators._notify import Notifying
 from airflow_mlops.specs.monitor import MonitoringSpec
+from airflow_mlops.specs.retrain import RetrainPolicy
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_mlops.core.alarm import MonitoringDecision
     from airflow_mlops.core.monitor import DriftReport
     from airflow_mlops.core.values import PipelineRun
 
-__all__ = ["DriftCheckOperator"]
+__all__ = ["DriftCheckOperator", "RaiseAlarmOperator"]
 
 
 class DriftCheckOperator(StepOperator):
@@ -59,3 +67,71 @@ class DriftCheckOperator(StepOperator):
         if self.snapshot:
             return check_drift(DatasetSnapshot.from_dict(self.snapshot), monitoring, **common)
         return check_log_drift(monitoring, window_end=parse_moment(self.window_end, "window_end"), **common)
+
+
+class RaiseAlarmOperator(Notifying, StepOperator):
+    """Decide whether what the checks of production found starts the training; if not, the task is skipped.
+
+    Gives a :class:`~airflow_mlops.core.alarm.MonitoringDecision`, which is also in the ledger. With the model's alarm
+    asset among its ``outlets`` an alarm is an event. See :func:`~airflow_mlops.steps.alarm.raise_alarm` and
+    :func:`~airflow_mlops.assets.alarm_asset`.
+
+    :param model_name: the model whose production is watched. (templated)
+    :param kinds: the evidence that may start a training: ``drift``, ``performance``.
+    :param drift: what :class:`DriftCheckOperator` gave. (templated)
+    :param performance: what :class:`~airflow_mlops.operators.PerformanceCheckOperator` gave. (templated)
+    :param monitoring: a :class:`~airflow_mlops.specs.MonitoringSpec`, or its settings. (templated)
+    :param policy: a :class:`~airflow_mlops.specs.RetrainPolicy`, or its settings: that of the training. (templated)
+    :param notifications: who is told of an alarm: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
+        settings.
+    """
+
+    template_fields = ("model_name", "drift", "performance", "monitoring", "policy", *StepOperator.template_fields)
+
+    def __init__(
+        self,
+        *,
+        model_name: str,
+        kinds: Sequence[str],
+        drift: Document | None = None,
+        performance: Document | None = None,
+        monitoring: MonitoringSpec | Mapping[str, Any] | None = None,
+        policy: RetrainPolicy | Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model_name = model_name
+        self.kinds = kinds
+        self.drift = drift
+        self.performance = performance
+        self.monitoring = monitoring
+        self.policy = policy
+
+    def call_step(self, run: PipelineRun) -> MonitoringDecision:
+        """Decide."""
+        from airflow_mlops.core.monitor import DriftReport
+        from airflow_mlops.core.performance import PerformanceReport
+        from airflow_mlops.steps.alarm import raise_alarm
+
+        return raise_alarm(
+            model_name=self.model_name,
+            kinds=self.kinds,
+            drift=DriftReport.from_dict(self.drift) if self.drift else None,
+            performance=PerformanceReport.from_dict(self.performance) if self.performance else None,
+            monitoring=MonitoringSpec.parse(self.monitoring or {}),
+            policy=RetrainPolicy.parse(self.policy or {}),
+            platform=self.platform(),
+            run=run,
+        )
+
+    def conclude(self, value: MonitoringDecision, context: Context) -> None:
+        """Say in the event what the alarm is about, or skip: a task that succeeds would give an event."""
+        from airflow_mlops.core.notify import tell_alarm
+
+        if not value.is_alarm:
+            raise AirflowSkipException(str(value))
+        uri = alarm_asset(value.model_name).uri
+        for outlet in self.outlets:
+            if getattr(outlet, "uri", None) == uri:
+                context["outlet_events"][outlet].extra = value.to_dict()
+        self.notify(tell_alarm(value), context)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from airflow_mlops.specs.monitor import AssetTrigger, NewDataTrigger, ScheduleTrigger, TriggerSpec
 from airflow_mlops.specs.pipeline import PipelineSpec
 
-__all__ = ["describe"]
+__all__ = ["describe", "describe_monitoring"]
 
 
 def describe(spec: PipelineSpec) -> str:
     """Return a pipeline's description in Markdown: what it learns, when it runs, what the gate asks."""
-    when = [
-        f"new files at `{spec.data.path}`" if trigger.type == "new_data" else f"`{trigger.cron}` (UTC)"
-        for trigger in spec.triggers
-    ]
+    when = [_occasion(trigger, spec) for trigger in spec.triggers]
     rules = "\n".join(
         f"| {metric} | {_or_dash(t.value_threshold)} | {_or_dash(t.change_threshold)} |"
         for metric, t in spec.gate.metrics.items()
@@ -36,6 +34,34 @@ def describe(spec: PipelineSpec) -> str:
 The run ends early, and green, when nothing changed or the challenger is not blessed. It ends red when the data
 is halted. In each case the champion stays. To go back to an earlier champion, trigger `{spec.model_name}_rollback`.
 """
+
+
+def describe_monitoring(spec: PipelineSpec) -> str:
+    """Return the description of the DAG that watches production."""
+    checks = "drift of what it is asked and what it says" + (", performance by late labels" if spec.performance else "")
+    starts = (
+        f"starts `{spec.model_name}` when there is {' or '.join(spec.alarms)}, and the retrain policy lets it train"
+        if spec.alarms
+        else "starts nothing: no trigger is `drift` or `performance`"
+    )
+    return f"""\
+### Monitoring of `{spec.model_name}`
+
+Looks at the champion in production: {checks}. An alarm {starts}. Each decision is in the ledger, yes or no:
+`airflow-mlops decisions {spec.model_name}`. A check that fails makes the run red; the others are heard all the same.
+"""
+
+
+def _occasion(trigger: TriggerSpec, spec: PipelineSpec) -> str:
+    match trigger:
+        case NewDataTrigger():
+            return f"new files at `{spec.data.path}`"
+        case ScheduleTrigger():
+            return f"`{trigger.cron}` (UTC)"
+        case AssetTrigger():
+            return f"a change of the asset `{trigger.name or trigger.uri}`"
+        case _:
+            return f"{trigger.type}, as `{spec.model_name}_monitoring` finds it"
 
 
 def _source(spec: PipelineSpec) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs._base import Spec
 
-__all__ = ["as_written", "default_args", "parse_yaml"]
+__all__ = ["as_written", "dag_arguments", "parse_yaml"]
 
 S = TypeVar("S", bound=Spec)
 
@@ -35,9 +35,15 @@ def parse_yaml(spec: type[S], path: str | os.PathLike[str]) -> S:
         raise SpecError(f"{path}: {error}") from error
 
 
-def default_args(mlflow_conn_id: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what every task gets: an outage is retried twice, unless it is wanted otherwise."""
-    return {"retries": 2, "retry_delay": timedelta(seconds=30), "mlflow_conn_id": mlflow_conn_id, **wanted}
+def dag_arguments(mlflow_conn_id: str, wanted: Mapping[str, Any], **ours: Any) -> dict[str, Any]:
+    """Return the arguments of a DAG: one run at a time, an outage is retried twice, unless it is wanted otherwise.
+
+    :param wanted: what a user asks for, which wins.
+    :param ours: what this DAG is.
+    """
+    tasks = {"retries": 2, "retry_delay": timedelta(seconds=30), "mlflow_conn_id": mlflow_conn_id}
+    tasks |= wanted.get("default_args") or {}
+    return {"catchup": False, "max_active_runs": 1, **ours, **wanted, "default_args": tasks}
 
 
 def as_written(document: Any) -> Any:

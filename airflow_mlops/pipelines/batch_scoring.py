@@ -6,7 +6,7 @@ import os
 import uuid
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_mlops.pipelines._shared import as_written, default_args, parse_yaml
+from airflow_mlops.pipelines._shared import as_written, dag_arguments, parse_yaml
 from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec
 
 if TYPE_CHECKING:
@@ -42,17 +42,16 @@ class BatchScoring(BatchScoringSpec):
 
         from airflow_mlops import operators
 
-        settings: dict[str, Any] = {
-            "dag_id": f"{self.model_name}_batch",
-            "schedule": None,
-            "description": self.description or f"Batch scoring by the champion of {self.model_name}",
-            "tags": ["mlops", "batch-scoring"],
-            "catchup": False,
-            "max_active_runs": 1,
-            "default_args": default_args(mlflow_conn_id, dag_settings.pop("default_args", {})),
-        }
+        settings = dag_arguments(
+            mlflow_conn_id,
+            dag_settings,
+            dag_id=f"{self.model_name}_batch",
+            schedule=None,
+            description=self.description or f"Batch scoring by the champion of {self.model_name}",
+            tags=["mlops", "batch-scoring"],
+        )
         spec = self.model_dump(mode="json")
-        with DAG(**(settings | dag_settings)) as dag:
+        with DAG(**settings) as dag:
             snapshot = operators.SnapshotDatasetOperator(
                 task_id="snapshot", dataset=f"{self.model_name}.batch", data=spec["data"]
             )

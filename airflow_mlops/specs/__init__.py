@@ -7,7 +7,14 @@ from airflow_mlops.specs.evaluate import FairnessRules, GateSpec, SliceRules, Th
 from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.inference import InferenceLogSpec
-from airflow_mlops.specs.monitor import MonitoringSpec, NewDataTrigger, ScheduleTrigger
+from airflow_mlops.specs.monitor import (
+    AssetTrigger,
+    DriftTrigger,
+    MonitoringSpec,
+    NewDataTrigger,
+    PerformanceTrigger,
+    ScheduleTrigger,
+)
 from airflow_mlops.specs.notify import NotificationSpec
 from airflow_mlops.specs.performance import PerformanceSlices, PerformanceSpec, WindowRule
 from airflow_mlops.specs.pipeline import PipelineSpec
@@ -24,12 +31,14 @@ from airflow_mlops.specs.tune import Choices, FloatRange, IntRange, TuningSpec
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
+    "AssetTrigger",
     "AthenaSpec",
     "BatchScoringSpec",
     "Choices",
     "CommandRunner",
     "CsvSpec",
     "DatasetSpec",
+    "DriftTrigger",
     "EarlyStoppingSpec",
     "ExportSpec",
     "FairnessRules",
@@ -45,6 +54,7 @@ __all__ = [
     "NotificationSpec",
     "PerformanceSlices",
     "PerformanceSpec",
+    "PerformanceTrigger",
     "PipelineSpec",
     "PolicySpec",
     "PredictionSpec",

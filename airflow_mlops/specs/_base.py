@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Self
+from datetime import timedelta
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from airflow_mlops.errors import SpecError, did_you_mean
 
-__all__ = ["Spec", "import_path_of", "time_setting"]
+__all__ = ["Duration", "Spec", "import_path_of", "time_setting"]
 
 
 _NUMBER = re.compile(r"[+-]?(\d+[.]?\d*|[.]\d+)(e[+-]?\d+)?", re.IGNORECASE)
@@ -118,3 +119,7 @@ def time_setting(value: Any) -> Any:
     if _MONTHS.match(text):
         raise ValueError("months and years differ in length: write days, such as P30D or P365D")
     return None if isinstance(value, str) and not text else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(time_setting), Field(gt=timedelta(0))]
+"""A length of time with a unit, above zero."""

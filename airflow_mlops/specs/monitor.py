@@ -7,14 +7,21 @@ from datetime import timedelta
 from itertools import chain
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from airflow_mlops.specs._base import Spec, time_setting
+from airflow_mlops.specs._base import Duration, Spec
 
-__all__ = ["MonitoringSpec", "NewDataTrigger", "ScheduleTrigger", "TriggerSpec"]
+__all__ = [
+    "AssetTrigger",
+    "DriftTrigger",
+    "MonitoringSpec",
+    "NewDataTrigger",
+    "PerformanceTrigger",
+    "ScheduleTrigger",
+    "TriggerSpec",
+]
 
 
-Duration = Annotated[timedelta, BeforeValidator(time_setting), Field(gt=timedelta(0))]
 NumericStatistic = Literal["psi", "jensen_shannon", "wasserstein", "kolmogorov_smirnov"]
 CategoricalStatistic = Literal["psi", "jensen_shannon", "chi_square"]
 Statistic = Literal["psi", "jensen_shannon", "wasserstein", "kolmogorov_smirnov", "chi_square"]
@@ -47,6 +54,8 @@ class MonitoringSpec(Spec):
     :param engine: ``evidently`` decides by its own methods and limits, on samples of 20,000 rows, and is slower.
     :param domain_classifier: whether a classifier tries to tell old rows from new ones, on samples: it sees what
         changed between columns. The dataset has drifted if it can.
+    :param schedule: when the monitoring DAG looks at the inference log: a cron expression, in UTC.
+    :param answer_within: an alarm that no run of the training DAG has answered after this time is raised again.
     """
 
     numeric: dict[NumericStatistic, Limit] = Field(default={"psi": 0.2}, min_length=1)
@@ -63,6 +72,8 @@ class MonitoringSpec(Spec):
     trailing: Duration = timedelta(days=1)
     engine: Literal["duckdb", "evidently"] = "duckdb"
     domain_classifier: bool = False
+    schedule: str = Field(default="@daily", min_length=1)
+    answer_within: Duration = timedelta(hours=6)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -96,4 +107,36 @@ class ScheduleTrigger(Spec):
     cron: str = Field(min_length=1)
 
 
-TriggerSpec = Annotated[NewDataTrigger | ScheduleTrigger, Field(discriminator="type")]
+class AssetTrigger(Spec):
+    """Start a run when another DAG has changed an asset.
+
+    :param name: the asset's name.
+    :param uri: in place of the name: its URI.
+    """
+
+    type: Literal["asset"] = "asset"
+    name: str | None = Field(default=None, min_length=1)
+    uri: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.name is None) == (self.uri is None):
+            raise ValueError("say which asset: by `name`, or by `uri`")
+        return self
+
+
+class DriftTrigger(Spec):
+    """Start a run when the monitoring DAG finds that what the champion is asked, or what it says, has drifted."""
+
+    type: Literal["drift"] = "drift"
+
+
+class PerformanceTrigger(Spec):
+    """Start a run when the monitoring DAG finds that the champion has become worse."""
+
+    type: Literal["performance"] = "performance"
+
+
+TriggerSpec = Annotated[
+    NewDataTrigger | ScheduleTrigger | AssetTrigger | DriftTrigger | PerformanceTrigger, Field(discriminator="type")
+]

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from airflow_mlops.specs._base import Spec, time_setting
+from airflow_mlops.specs._base import Duration, Spec, time_setting
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.evaluate import Thresholds, check_metrics
 
@@ -87,7 +87,7 @@ class PerformanceSpec(Spec):
     tolerance: timedelta | None = Field(default=None, gt=timedelta(0))
     known_at: str | None = None
     maturity: timedelta = Field(ge=timedelta(0))
-    window: timedelta = Field(default=timedelta(days=7), ge=_DAY)
+    window: Duration = timedelta(days=7)
     windows: WindowRule = Field(default_factory=WindowRule)
     metrics: dict[str, Thresholds] = Field(min_length=1)
     positive_class: str | int | bool | None = None
@@ -97,9 +97,9 @@ class PerformanceSpec(Spec):
     confidence_level: float = Field(default=0.95, gt=0.5, lt=1)
     estimate: bool = True
 
-    @field_validator("tolerance", "maturity", "window", mode="before")
+    @field_validator("tolerance", "maturity", mode="before")
     @classmethod
-    def _is_a_duration(cls, value: Any) -> Any:
+    def _have_a_unit(cls, value: Any) -> Any:
         return time_setting(value)
 
     @field_validator("window")

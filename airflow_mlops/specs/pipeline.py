@@ -37,6 +37,7 @@ class PipelineSpec(Spec):
     :param performance: how the champion's logged predictions are held against labels that come late; ``None``: they
         are not.
     :param retraining: when a run trains.
+    :param triggers: what starts a run; none: only a person does.
     :param rollout: how a version is tried on live requests before it becomes champion; ``None``: it is not.
     :param notifications: who is told of promotions, rejections, rollbacks, and approvals that are waited for.
     """
@@ -77,9 +78,16 @@ class PipelineSpec(Spec):
             raise ValueError("the trigger new_data watches local files; use the trigger schedule for other sources")
         if "new_data" in kinds and self.data.partitioned and "*" not in path:
             raise ValueError("the trigger new_data looks into partitioned folders by a glob: end data.path in /**/*")
+        if "performance" in kinds and not self.performance:
+            raise ValueError("the trigger performance needs `performance`: where the labels are, and when it is worse")
         if len(kinds) != len(set(kinds)):
             raise ValueError("triggers: give at most one of a kind")
         return self
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """The evidence that starts a run: ``drift``, ``performance``, both or none."""
+        return tuple(trigger.type for trigger in self.triggers if trigger.type in ("drift", "performance"))
 
     @property
     def asks_a_person(self) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from airflow_mlops.specs._base import Spec, time_setting
+from airflow_mlops.specs._base import Duration, Spec
 
 __all__ = ["RolloutSpec"]
 
@@ -31,15 +31,10 @@ class RolloutSpec(Spec):
 
     mode: Literal["canary", "shadow"] = "canary"
     share: float = Field(default=0.1, gt=0, le=1)
-    window: timedelta = Field(default=timedelta(hours=1), gt=timedelta())
+    window: Duration = timedelta(hours=1)
     looks: int = Field(default=4, ge=1, le=100)
     min_requests: int = Field(default=1000, ge=100)
     max_error_rate_increase: float = Field(default=0.01, ge=0, lt=1)
     max_latency_p95_increase: float | None = Field(default=0.25, ge=0)
     max_prediction_shift: float | None = Field(default=0.2, gt=0)
     confidence_level: float = Field(default=0.95, gt=0.5, lt=1)
-
-    @field_validator("window", mode="before")
-    @classmethod
-    def _has_a_unit(cls, value: Any) -> Any:
-        return time_setting(value)

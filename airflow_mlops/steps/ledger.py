@@ -1,21 +1,24 @@
-"""The ledger of a model: whether a run trained, what the gate and people said of it, when and why."""
+"""The ledger of a model: what the monitoring saw, whether a run trained, what the gate and people said, and why."""
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
+from airflow_mlops.core.alarm import MonitoringDecision
 from airflow_mlops.core.approve import Approval
 from airflow_mlops.core.gate import GateDecision
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.steps._platform import folder_name
 
-__all__ = ["Decision", "append_decision", "read_decisions", "read_ledger"]
+__all__ = ["Decision", "append_decision", "read_alarms", "read_decisions", "read_ledger"]
 
-Decision: TypeAlias = RetrainDecision | GateDecision | Approval
+Decision: TypeAlias = MonitoringDecision | RetrainDecision | GateDecision | Approval
 """What a ledger holds."""
 
-_KINDS: dict[str, type[Decision]] = {kind.__name__: kind for kind in (RetrainDecision, GateDecision, Approval)}
+_KINDS: dict[str, type[Decision]] = {
+    kind.__name__: kind for kind in (MonitoringDecision, RetrainDecision, GateDecision, Approval)
+}
 
 
 def append_decision(decision: Decision, *, storage: Storage) -> None:
@@ -38,6 +41,11 @@ def read_ledger(model_name: str, *, storage: Storage) -> list[Decision]:
 def read_decisions(model_name: str, *, storage: Storage) -> list[RetrainDecision]:
     """Return whether the runs of a model trained, oldest first."""
     return [entry for entry in read_ledger(model_name, storage=storage) if isinstance(entry, RetrainDecision)]
+
+
+def read_alarms(model_name: str, *, storage: Storage) -> list[MonitoringDecision]:
+    """Return what the monitoring of a model decided, alarms or not, oldest first."""
+    return [entry for entry in read_ledger(model_name, storage=storage) if isinstance(entry, MonitoringDecision)]
 
 
 def _ledger(model_name: str, storage: Storage) -> AppendOnlyLog:

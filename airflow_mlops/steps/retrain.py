@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from airflow_mlops.core.gate import digest_of_gate
 from airflow_mlops.core.monitor import DriftReport
-from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.performance import PerformanceReport
 from airflow_mlops.core.retrain import RetrainDecision, decide_retraining
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.tune import tuning_fingerprint
@@ -18,6 +18,7 @@ from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.alarm import evidence_of, unanswered_alarms
 from airflow_mlops.steps.ledger import append_decision, read_decisions
 from airflow_mlops.steps.promote import current_champion
 from airflow_mlops.steps.train import recipe_of, training_fingerprint
@@ -45,8 +46,10 @@ def decide_retrain(
 ) -> RetrainDecision:
     """Decide whether this run trains, and write the decision to the ledger, yes or no.
 
-    Rows, code and parameters that an earlier run has brought to an end (promoted, held, rejected) do not
-    train again, unless somebody forces it. See :class:`~airflow_mlops.specs.RetrainPolicy` for the rest.
+    It answers the alarms of the monitoring that are in the ledger, whatever started the run: an alarm whose own run was
+    missed, or that came together with another, is answered here. Rows, code and parameters that an earlier run has
+    brought to an end (promoted, held, rejected) do not train again, unless somebody forces it. See
+    :class:`~airflow_mlops.specs.RetrainPolicy` for the rest.
 
     :param validation: what a validation found; a shift in values stands among the reasons.
     :param drift: what a drift check found; it stands among the reasons.
@@ -64,23 +67,24 @@ def decide_retrain(
     if mine and mine[-1].fingerprint == fingerprint:
         return mine[-1]
     recipe_digest = recipe_of(training, tuning)
-    evidence = {
-        **({"validation": validation.verdict, "validation_report": validation.report_uri} if validation else {}),
-        **({"drift": drift.status, "drift_report": drift.report_uri} if drift else {}),
-        **({"performance": performance.status, "performance_report": performance.report_uri} if performance else {}),
-    }
-    worse = performance.reasons if performance and performance.status is not PerformanceStatus.OK else ()
+    evidence, shifts = evidence_of(drift=drift, performance=performance)
+    if validation:
+        evidence |= {"validation": validation.verdict, "validation_report": validation.report_uri}
+        shifts = (*validation.retrain_reasons, *shifts)
     champion = current_champion(model_name, platform=platform)
+    version = champion.model_version if champion else None
+    alarms = unanswered_alarms(model_name, version, platform=platform)
     should_retrain, reasons = decide_retraining(
         policy or RetrainPolicy(),
         force=force,
-        champion_version=champion.model_version if champion else None,
+        champion_version=version,
         concluded=_concluded(model_name, {tag: fingerprint}, gate, platform),
         recipe_digest=recipe_digest,
         evidence=evidence,
+        alarms=[f"Alarm of the monitoring at {each.at:%Y-%m-%d %H:%M}: {' '.join(each.reasons)}" for each in alarms],
         history=history,
         now=now,
-        shifts=(*(validation.retrain_reasons if validation else ()), *(drift.reasons if drift else ()), *worse),
+        shifts=shifts,
     )
     decision = RetrainDecision(
         model_name=model_name,
@@ -90,6 +94,7 @@ def decide_retrain(
         fingerprint=fingerprint,
         recipe_digest=recipe_digest,
         evidence=evidence,
+        alarms=tuple(each.content_digest for each in alarms),
         run_id=run.run_id,
         trigger=run.trigger,
         at=now,

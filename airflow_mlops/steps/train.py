@@ -155,6 +155,7 @@ def _tags(split: DatasetSplit, run: PipelineRun, identity: str, tuning: TuningRe
         **({"mlops.tuning_fingerprint": tuning.fingerprint, "mlops.tuning_run": tuning.run_id} if tuning else {}),
         "mlops.pipeline": run.pipeline,
         "mlops.pipeline_run": run.run_id,
+        "mlops.trigger": run.trigger,
     }
 
 

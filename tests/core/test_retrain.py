@@ -124,3 +124,13 @@ def test_settings_that_would_do_nothing_are_refused(settings: dict[str, Any], sa
 
 def test_a_decision_reads_as_a_sentence_also_when_it_is_no():
     assert str(entry(0, trained=False)) == "churn: not retrained. Nothing new."
+
+
+def test_an_alarm_of_the_monitoring_is_evidence_and_is_braked_as_any_other():
+    policy = RetrainPolicy(when="evidence", cooldown=timedelta(days=1))
+    assert decide(policy, evidence=STABLE, alarms=("Alarm.",), shifts=("x moved",)) == (True, ("Alarm.", "x moved"))
+    assert decide(alarms=("Alarm.",)) == (True, ("Data, code or parameters changed since v3.", "Alarm."))
+    should_retrain, reasons = decide(policy, alarms=("Alarm.",), history=[entry(0.5, trained=True)])
+    assert not should_retrain
+    assert reasons[1] == "Alarm."
+    assert not decide(policy, alarms=("Alarm.",), concluded="v3")[0]

@@ -16,7 +16,7 @@ from tests.steps.cases import small_frame, small_settings
 pytestmark = pytest.mark.airflow
 
 
-def _events(uri: str = "mlmodel://small") -> list[tuple[str, dict[str, Any]]]:
+def asset_events(uri: str = "mlmodel://small") -> list[tuple[str, dict[str, Any]]]:
     """Return what Airflow was told of the asset: which DAG did it, and the extra."""
     from airflow.models.asset import AssetEvent, AssetModel
     from airflow.utils.session import create_session
@@ -27,7 +27,7 @@ def _events(uri: str = "mlmodel://small") -> list[tuple[str, dict[str, Any]]]:
         return [(event.source_dag_id, event.extra) for event in found]
 
 
-def _queued() -> list[str]:
+def queued_dags() -> list[str]:
     """Return the DAGs that Airflow is about to start because of an asset."""
     from airflow.models.asset import AssetDagRunQueue
     from airflow.utils.session import create_session
@@ -48,20 +48,20 @@ def test_promotions_and_rollbacks_start_the_dags_that_wait_for_them_and_what_cha
 
         read()
     house.run(downstream)  # which makes it known to Airflow
-    before = _events()  # of other tests that share this Airflow
+    before = asset_events()  # of other tests that share this Airflow
     held = house.run(pipeline.dag(), {"promotion": "hold", "alpha": 50.0})
     assert (held.state, held.states["register"], held.states["promote"]) == ("success", "success", "skipped")
-    assert (_events(), _queued()) == (before, [])
+    assert (asset_events(), queued_dags()) == (before, [])
 
     first = house.run(pipeline.dag(), {"force": True, "alpha": 10.0})
-    assert _queued() == ["downstream"]
+    assert queued_dags() == ["downstream"]
     rejected = house.run(pipeline.dag(), {"force": True, "alpha": 1e6})
     assert rejected.states["promote"] == "skipped"
     second = house.run(pipeline.dag(), {"force": True})
     back = house.run(pipeline.rollback_dag(), {"reason": "strange"})
     assert back.state == "success"
 
-    told = _events()[len(before) :]
+    told = asset_events()[len(before) :]
     assert [dag_id for dag_id, _ in told] == ["small", "small", "small_rollback"]
     changes = [ChampionChange.from_dict(extra) for _, extra in told]
     promoted = [run.result("promote")["to_version"] for run in (first, second)]

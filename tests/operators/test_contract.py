@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_mlops import operators, sensors
 from airflow_mlops.core import (
+    alarm,
     approve,
     data,
     deploy,
@@ -40,6 +41,7 @@ CLASSES = [
     *(getattr(sensors, name) for name in sensors.__all__),
 ]
 STAGES = (
+    alarm,
     data,
     validate,
     split,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
+from airflow.sdk import AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 
 from airflow_mlops import ContinuousTraining
 from airflow_mlops.errors import SpecError
@@ -54,6 +54,44 @@ def test_a_clock_and_new_data_each_start_it():
     assert isinstance(schedule, AssetOrTimeSchedule)
     assert isinstance(schedule.timetable, CronTriggerTimetable)
     assert [asset.name for asset in schedule.asset_condition.objects] == ["small_data"]
+
+
+def test_any_of_several_assets_starts_it_and_drift_and_performance_are_one():
+    performance = {"labels": {"path": "l.csv"}, "label": "y", "id": "id", "maturity": "P1D", "metrics": {"r2": {}}}
+    others = [{"type": "asset", "uri": "s3://lake/visits"}, {"type": "drift"}, {"type": "performance"}]
+    dag = _small(triggers=[NEW_DATA, *others], performance=performance).dag()
+    assert isinstance(dag.schedule, AssetAny)
+    *_, reference, alarm = dag.schedule.objects
+    assert reference.uri == "s3://lake/visits"
+    assert alarm.uri == "mlmodel://small/alarm"
+    assert len(dag.schedule.objects) == 3
+    assert "- **Runs** on new files at `/inbox` and on a change of the asset `s3://lake/visits` and on drift" in (
+        dag.doc_md or ""
+    )
+
+
+def test_the_monitoring_looks_daily_and_starts_what_the_pipeline_listens_to():
+    dag = _small(triggers=[{"type": "drift"}], monitoring={"schedule": "0 4 * * *"}).monitoring_dag()
+    assert (dag.dag_id, dag.timetable.expression) == ("small_monitoring", "0 4 * * *")
+    assert dag.get_task("raise_alarm").kinds == ("drift",)
+    assert [asset.uri for asset in dag.get_task("raise_alarm").outlets] == ["mlmodel://small/alarm"]
+    assert set(dag.task_ids) == {"check_drift", "raise_alarm", "checked"}
+    assert _small().monitoring_dag().timetable.expression == "0 0 * * *"
+    assert "starts nothing" in (_small().monitoring_dag().doc_md or "")
+
+
+@pytest.mark.parametrize(
+    ("trigger", "said"),
+    [
+        ({"type": "performance"}, "the trigger performance needs `performance`"),
+        ({"type": "asset"}, "say which asset: by `name`, or by `uri`"),
+        ({"type": "asset", "name": "a", "uri": "b"}, "say which asset"),
+        ({"type": "drifted"}, "triggers.0"),
+    ],
+)
+def test_a_trigger_that_could_never_start_anything_is_refused(trigger: dict[str, Any], said: str):
+    with pytest.raises(SpecError, match=said):
+        _small(triggers=[trigger])
 
 
 def test_the_trigger_form_offers_force_promotion_window_and_hyperparameters():

@@ -1,0 +1,108 @@
+"""Whether what is seen in production is a reason to start the training."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow_mlops.core.retrain import ALARMS, RetrainDecision, brake_of, last_training
+from airflow_mlops.core.values import Value
+from airflow_mlops.specs.retrain import RetrainPolicy
+
+__all__ = ["MonitoringDecision", "decide_alarm", "open_alarms"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitoringDecision(Value):
+    """Whether a look at production starts the training, always with the reasons.
+
+    :param champion_version: that production was asked of; ``None``: there is no champion.
+    :param kinds: the evidence that gives the alarm, such as ``("drift",)``; empty: there is none.
+    :param evidence: the state of each check, such as ``{"drift": "STABLE"}``, and where its report is.
+    """
+
+    model_name: str
+    champion_version: int | None
+    kinds: tuple[str, ...]
+    reasons: tuple[str, ...]
+    evidence: dict[str, Any] = field(default_factory=dict)
+    run_id: str
+    trigger: str = ""
+    at: datetime
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether it starts the training."""
+        return bool(self.kinds)
+
+    def __str__(self) -> str:
+        what = f"alarm ({', '.join(self.kinds)})" if self.kinds else "no alarm"
+        return f"{self.model_name}: {what}. " + " ".join(self.reasons)
+
+
+def open_alarms(
+    champion_version: int | None, history: Sequence[MonitoringDecision], decisions: Sequence[RetrainDecision]
+) -> tuple[MonitoringDecision, ...]:
+    """Return the alarms of the present champion that no decision has answered, oldest first."""
+    answered = {digest for decision in decisions for digest in decision.alarms}
+    alarms = (entry for entry in history if entry.is_alarm and entry.champion_version == champion_version)
+    return tuple(entry for entry in alarms if entry.content_digest not in answered)
+
+
+def decide_alarm(
+    policy: RetrainPolicy,
+    *,
+    kinds: Collection[str],
+    champion_version: int | None,
+    evidence: Mapping[str, Any],
+    shifts: Sequence[str] = (),
+    history: Sequence[MonitoringDecision] = (),
+    decisions: Sequence[RetrainDecision] = (),
+    answer_within: timedelta,
+    now: datetime,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Decide whether to start the training.
+
+    The same policy decides in the run that is started, so nothing is started that it would not train in. A training
+    begins the count of alarms anew, another champion too.
+
+    :param kinds: the evidence that may start a training.
+    :param evidence: the state of each check of this run, by kind, see :data:`~airflow_mlops.core.retrain.ALARMS`.
+    :param shifts: what the checks found, in words, for the reasons.
+    :param history: earlier decisions of the monitoring, oldest first.
+    :param decisions: earlier decisions of the training, oldest first.
+    :param answer_within: how long an alarm may be unanswered before it is raised again: its run was missed.
+    :param now: with a zone, as those of the history.
+    :returns: the kinds of evidence that give an alarm, none of them for no, and the reasons.
+    """
+    if champion_version is None:
+        return (), ("There is no champion, so there is nothing to watch.",)
+    last = last_training(decisions)
+    brake = brake_of(policy, decisions, last, now)
+    if brake:
+        return (), (brake, *shifts)
+    waiting = open_alarms(champion_version, history, decisions)
+    if waiting and now - waiting[-1].at < answer_within:
+        text = (
+            f"The alarm of {waiting[-1].at:%Y-%m-%d %H:%M} is not answered yet; it has until monitoring.answer_within"
+        )
+        return (), (f"{text} {answer_within}.", *shifts)
+    mine = [entry for entry in history if entry.champion_version == champion_version]
+    since = [entry for entry in mine if last is None or entry.at > last.at]
+    checks = [*(entry.evidence for entry in since), evidence][-policy.of :]
+    asked = f"retraining.alarms {policy.alarms} of {policy.of}"
+    found, reasons = [], []
+    for kind in sorted(kinds):
+        count = sum(check.get(kind) == ALARMS[kind] for check in checks)
+        if count >= policy.alarms:
+            found.append(kind)
+            reasons.append(f"{ALARMS[kind]} in {count} of the last {len(checks)} look(s), {asked}.")
+    if not found and waiting:
+        found = sorted({kind for alarm in waiting for kind in alarm.kinds} & set(kinds))
+        reasons = [f"The alarm of {waiting[-1].at:%Y-%m-%d %H:%M} was not answered by a run, so it is raised again."]
+    if not found:
+        seen = ", ".join(f"{kind} {evidence[kind]}" for kind in ALARMS if kind in evidence) or "no check was made"
+        reasons = [f"No alarm ({seen}), {asked}."]
+    return tuple(found), (*reasons, *shifts)

@@ -1,0 +1,50 @@
+"""What starts the training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_mlops.specs.monitor import AssetTrigger, NewDataTrigger, ScheduleTrigger
+from airflow_mlops.specs.pipeline import PipelineSpec
+
+__all__ = ["schedule_of"]
+
+
+def schedule_of(spec: PipelineSpec) -> Any:
+    """Return what starts the training DAG: the clock, or any of some assets; ``None`` when only a person does."""
+    from airflow.sdk import AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
+
+    from airflow_mlops.assets import alarm_asset
+
+    timetable, assets = None, []
+    for trigger in spec.triggers:
+        if isinstance(trigger, ScheduleTrigger):
+            timetable = CronTriggerTimetable(trigger.cron, timezone="UTC")
+        elif isinstance(trigger, NewDataTrigger):
+            assets.append(_new_data(spec, trigger))
+        elif isinstance(trigger, AssetTrigger):
+            assets.append(_other(trigger))
+    if spec.alarms:
+        assets.append(alarm_asset(spec.model_name))
+    any_of_them = AssetAny(*assets) if len(assets) > 1 else assets
+    if timetable and assets:
+        return AssetOrTimeSchedule(timetable=timetable, assets=any_of_them)
+    return timetable or any_of_them or None
+
+
+def _new_data(spec: PipelineSpec, trigger: NewDataTrigger) -> Any:
+    from airflow.sdk import AssetWatcher
+
+    from airflow_mlops.pipelines._assets import WatchedAsset
+    from airflow_mlops.triggers.data import NewFilesTrigger
+
+    name = f"{spec.model_name}_data"
+    watch = NewFilesTrigger(path=spec.data.path or "", watermark=name, poll_interval_s=trigger.poll_interval_s)
+    return WatchedAsset(name, watchers=[AssetWatcher(name=f"{name}_watcher", trigger=watch)])
+
+
+def _other(trigger: AssetTrigger) -> Any:
+    """Return a reference to what another DAG has among its outlets."""
+    from airflow.sdk import Asset
+
+    return Asset.ref(name=trigger.name) if trigger.name else Asset.ref(uri=trigger.uri or "")

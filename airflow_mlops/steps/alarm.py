@@ -1,0 +1,102 @@
+"""Is what is seen in production a reason to train: the decision, which is written down, yes or no."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_mlops.core.alarm import MonitoringDecision, decide_alarm, open_alarms
+from airflow_mlops.core.monitor import DriftReport
+from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.specs.monitor import MonitoringSpec
+from airflow_mlops.specs.retrain import RetrainPolicy
+from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.ledger import append_decision, read_alarms, read_decisions
+from airflow_mlops.steps.promote import current_champion
+
+__all__ = ["evidence_of", "raise_alarm", "unanswered_alarms"]
+
+log = logging.getLogger(__name__)
+
+
+def raise_alarm(
+    *,
+    model_name: str,
+    kinds: Collection[str],
+    drift: DriftReport | None = None,
+    performance: PerformanceReport | None = None,
+    monitoring: MonitoringSpec | None = None,
+    policy: RetrainPolicy | None = None,
+    now: datetime | None = None,
+    platform: Platform,
+    run: PipelineRun,
+) -> MonitoringDecision:
+    """Decide whether what the checks found starts the training, and write the decision to the ledger, yes or no.
+
+    A check that failed has no report and is no evidence, neither of an alarm nor of its absence.
+
+    :param kinds: the evidence that may start a training: ``drift``, ``performance``. The rest is noted.
+    :param drift: what a drift check of the inference log found.
+    :param performance: what late labels say of the champion.
+    :param monitoring: how long an alarm may go unanswered.
+    :param policy: when the training trains.
+    :param now: with a zone; by default the present moment.
+    """
+    history, now = read_alarms(model_name, storage=platform.storage), now or datetime.now(UTC)
+    mine = [entry for entry in history if entry.run_id == run.run_id]
+    if mine:
+        return mine[-1]
+    champion = current_champion(model_name, platform=platform)
+    version = champion.model_version if champion else None
+    evidence, shifts = evidence_of(drift=drift, performance=performance)
+    found, reasons = decide_alarm(
+        policy or RetrainPolicy(),
+        kinds=kinds,
+        champion_version=version,
+        evidence=evidence,
+        shifts=shifts,
+        history=history,
+        decisions=read_decisions(model_name, storage=platform.storage),
+        answer_within=(monitoring or MonitoringSpec()).answer_within,
+        now=now,
+    )
+    decision = MonitoringDecision(
+        model_name=model_name,
+        champion_version=version,
+        kinds=found,
+        reasons=reasons,
+        evidence=evidence,
+        run_id=run.run_id,
+        trigger=run.trigger,
+        at=now,
+    )
+    append_decision(decision, storage=platform.storage)
+    log.info("monitoring: is_alarm=%s %s", decision.is_alarm, " ".join(reasons))
+    return decision
+
+
+def unanswered_alarms(
+    model_name: str, champion_version: int | None, *, platform: Platform
+) -> tuple[MonitoringDecision, ...]:
+    """Return the alarms of the present champion that no decision has answered, oldest first."""
+    storage = platform.storage
+    history, decisions = read_alarms(model_name, storage=storage), read_decisions(model_name, storage=storage)
+    return open_alarms(champion_version, history, decisions)
+
+
+def evidence_of(
+    *, drift: DriftReport | None, performance: PerformanceReport | None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return what checks found as a ledger keeps it: states and reports, and what was seen in words."""
+    evidence: dict[str, Any] = {}
+    shifts: list[str] = []
+    if drift:
+        evidence |= {"drift": drift.status, "drift_report": drift.report_uri}
+        shifts += drift.reasons
+    if performance:
+        evidence |= {"performance": performance.status, "performance_report": performance.report_uri}
+        shifts += performance.reasons if performance.status is not PerformanceStatus.OK else ()
+    return evidence, tuple(shifts)

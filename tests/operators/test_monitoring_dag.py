@@ -1,0 +1,104 @@
+"""The monitoring DAG looks at production, and its alarm starts the training, which answers it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_mlops import ContinuousTraining
+from airflow_mlops.core.alarm import MonitoringDecision
+from airflow_mlops.steps.ledger import read_alarms, read_decisions
+from tests.operators.conftest import House
+from tests.operators.test_asset_events import asset_events, queued_dags
+from tests.steps.cases import Bench, small_frame, small_settings
+from tests.steps.drift_cases import Log, asked
+
+pytestmark = pytest.mark.airflow
+
+ALARM = "mlmodel://small/alarm"
+PERFORMANCE = {
+    "label": "y",
+    "id": "id",
+    "maturity": "P1D",
+    "metrics": {"mean_absolute_error": {}},
+}
+
+
+@pytest.fixture
+def log(bench: Bench) -> Log:
+    """Version 1 is champion, and has been asked nothing yet."""
+    assert bench.run("first").promotion is not None
+    return Log(bench)
+
+
+def answer(log: Log, shift: float) -> None:
+    rows = asked(400, shift)
+    log.write(rows, 2 * rows["x"], at=datetime.now(UTC) - timedelta(seconds=1))
+
+
+def pipeline_of(house: House, **changes: Any) -> ContinuousTraining:
+    settings = small_settings(house.folder / "inbox") | {"triggers": [{"type": "drift"}]}
+    return ContinuousTraining.parse(settings | {"retraining": {"when": "evidence"}} | changes)
+
+
+def test_drift_is_an_event_that_starts_the_training_and_carries_the_evidence(house: House, bench: Bench, log: Log):
+    pipeline, before = pipeline_of(house), len(asset_events(ALARM))
+    bench.deliver(small_frame(80, start="2021-01-01", seed=1), "part-2.csv")
+    scheduled = house.run(pipeline.dag())  # which also makes it known to Airflow
+    assert (scheduled.state, scheduled.states["train"]) == ("success", "skipped")
+    assert "The evidence does not ask for it" in scheduled.result("decide")["reasons"][0]
+
+    answer(log, shift=3.0)
+    watched = house.run(pipeline.monitoring_dag())
+    assert (watched.state, watched.states["raise_alarm"]) == ("success", "success")
+    ((source, extra),) = asset_events(ALARM)[before:]
+    alarm = MonitoringDecision.from_dict(extra)
+    assert source == "small_monitoring"
+    assert (alarm.kinds, alarm.champion_version) == (("drift",), 1)
+    assert alarm.evidence["drift_report"] == watched.result("check_drift")["report_uri"]
+    assert queued_dags() == ["small"]
+
+    trained = house.run(pipeline.dag())
+    assert trained.states["train"] == "success"
+    decision = read_decisions("small", storage=bench.platform.storage)[-1]
+    assert decision.alarms == (alarm.content_digest,)
+
+
+def test_where_nothing_has_moved_there_is_no_event_and_the_ledger_says_so(house: House, bench: Bench, log: Log):
+    before = len(asset_events(ALARM))
+    answer(log, shift=0.0)
+    watched = house.run(pipeline_of(house).monitoring_dag())
+    assert (watched.state, watched.states["raise_alarm"]) == ("success", "skipped")
+    assert asset_events(ALARM)[before:] == []
+    (entry,) = read_alarms("small", storage=bench.platform.storage)
+    assert (entry.is_alarm, entry.evidence["drift"]) == (False, "STABLE")
+
+
+def test_a_check_that_fails_makes_the_run_red_and_keeps_no_other_from_its_alarm(house: House, log: Log):
+    answer(log, shift=3.0)
+    labels = house.folder / "labels.csv"
+    labels.write_text("day,truth\n2026-01-01,2.0\n")
+    pipeline = pipeline_of(house, performance=PERFORMANCE | {"labels": {"path": str(labels)}})
+    before = len(asset_events(ALARM))
+    dag = pipeline.monitoring_dag(default_args={"retries": 0})
+    watched = house.run(dag)
+    assert (watched.state, watched.states) == (
+        "failed",
+        {
+            "check_drift": "success",
+            "check_performance": "failed",
+            "raise_alarm": "success",
+            "checked": "upstream_failed",
+        },
+    )
+    assert len(asset_events(ALARM)) == before + 1
+
+
+def test_a_check_whose_evidence_starts_nothing_is_noted_only(house: House, bench: Bench, log: Log):
+    answer(log, shift=3.0)
+    watched = house.run(pipeline_of(house, triggers=[]).monitoring_dag())
+    assert watched.states["raise_alarm"] == "skipped"
+    (entry,) = read_alarms("small", storage=bench.platform.storage)
+    assert entry.evidence["drift"] == "DRIFTED"

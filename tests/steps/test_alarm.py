@@ -1,0 +1,114 @@
+"""An alarm of the monitoring and the run that answers it, by the ledger that both write."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_mlops.core.alarm import MonitoringDecision
+from airflow_mlops.specs import MonitoringSpec, RetrainPolicy
+from airflow_mlops.steps.alarm import raise_alarm
+from airflow_mlops.steps.ledger import read_alarms
+from airflow_mlops.steps.pipeline import PipelineResult
+from airflow_mlops.steps.promote import rollback_model
+from tests.steps.cases import Bench, run_named, small_frame
+from tests.steps.drift_cases import END, Log, asked
+
+EVIDENCE = RetrainPolicy(when="evidence")
+
+
+@pytest.fixture
+def log(bench: Bench) -> Log:
+    """Version 1 is champion; what it is asked now is far from what it learnt from."""
+    bench.deliver(small_frame())
+    assert bench.run("first").promotion is not None
+    log = Log(bench)
+    rows = asked(shift=3.0)
+    log.write(rows, 2 * rows["x"])
+    return log
+
+
+def by_evidence(bench: Bench, run_id: str) -> PipelineResult:
+    return bench.run(run_id, bench.spec(retraining={"when": "evidence"}))
+
+
+def watch(log: Log, run_id: str = "look 1", *, now: datetime | None = None, **changes: Any) -> MonitoringDecision:
+    settings = {"kinds": ("drift",), "drift": log.check(), "policy": EVIDENCE, **changes}
+    return raise_alarm(
+        model_name="small", platform=log.bench.platform, run=run_named(run_id, pipeline="watch"), now=now, **settings
+    )
+
+
+def test_an_alarm_makes_the_next_run_train_whatever_started_it_and_is_answered_once(bench: Bench, log: Log):
+    alarm = watch(log)
+    assert alarm.kinds == ("drift",)
+    assert alarm.champion_version == 1
+    bench.deliver(small_frame(60, start="2021-01-01", seed=1), "part-2.csv")
+    result = by_evidence(bench, "second")
+    decision = result.decision
+    assert decision.should_retrain
+    assert decision.alarms == (alarm.content_digest,)
+    assert decision.reasons[0].startswith("Alarm of the monitoring at ")
+    assert "DRIFTED in 1 of the last 1 look(s)" in decision.reasons[0]
+    bench.deliver(small_frame(60, start="2021-04-01", seed=2), "part-3.csv")
+    assert not by_evidence(bench, "third").decision.should_retrain
+
+
+def test_a_retry_finds_its_own_decision(log: Log):
+    first = watch(log)
+    assert watch(log) == first
+    assert read_alarms("small", storage=log.bench.platform.storage) == [first]
+
+
+def test_a_missed_run_is_made_up_at_the_next_look_and_one_that_still_has_time_is_not(log: Log):
+    now = datetime.now(UTC)
+    assert watch(log, now=now).is_alarm
+    spec = MonitoringSpec(answer_within=timedelta(hours=1))
+    soon = watch(log, "look 2", now=now + timedelta(minutes=30), monitoring=spec, drift=None)
+    assert not soon.is_alarm
+    late = watch(log, "look 3", now=now + timedelta(minutes=90), monitoring=spec, drift=None)
+    assert late.kinds == ("drift",)
+    assert "was not answered by a run" in late.reasons[0]
+
+
+def test_an_alarm_about_a_version_that_serves_no_longer_trains_nothing(bench: Bench, log: Log):
+    drifted = log.check()
+    bench.deliver(small_frame(300, slope=4.0, start="2021-01-01", seed=3), "part-2.csv")
+    assert bench.run("forced", force=True).promotion is not None
+    alarm = watch(log, drift=drifted)
+    assert (alarm.is_alarm, alarm.champion_version) == (True, 2)
+    rollback_model("small", reason="strange", platform=bench.platform, run=run_named("back"))
+    bench.deliver(small_frame(60, start="2022-01-01", seed=4), "part-3.csv")
+    assert by_evidence(bench, "later").decision.alarms == ()
+
+
+def test_two_looks_at_once_are_both_written_down_and_answered_by_one_run(bench: Bench, log: Log):
+    report, barrier = log.check(), threading.Barrier(2)
+    found: list[MonitoringDecision] = []
+
+    def look(run_id: str) -> None:
+        barrier.wait()
+        found.append(watch(log, run_id, drift=report))
+
+    threads = [threading.Thread(target=look, args=(f"look {n}",)) for n in (1, 2)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    history = read_alarms("small", storage=bench.platform.storage)
+    assert sorted(entry.run_id for entry in history) == ["look 1", "look 2"]
+    alarms = {entry.content_digest for entry in history if entry.is_alarm}
+    assert alarms
+    bench.deliver(small_frame(60, start="2021-01-01", seed=1), "part-2.csv")
+    assert set(by_evidence(bench, "second").decision.alarms) == alarms
+
+
+def test_what_was_looked_at_stands_in_the_ledger_when_the_answer_is_no(log: Log):
+    decision = watch(log, kinds=())
+    assert not decision.is_alarm
+    assert decision.evidence == {"drift": "DRIFTED", "drift_report": "reports/small/watch/drift.html"}
+    assert decision.at <= datetime.now(UTC)
+    assert decision.at > END, "of the present, though it looked at the past"
