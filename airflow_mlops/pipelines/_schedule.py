@@ -44,7 +44,7 @@ def _new_data(spec: PipelineSpec, trigger: NewDataTrigger) -> Any:
 
 
 def _other(trigger: AssetTrigger) -> Any:
-    """Return a reference to what another DAG has among its outlets."""
+    """Return what another DAG has among its outlets; of a mere reference to it, Airflow would lose the events."""
     from airflow.sdk import Asset
 
-    return Asset.ref(name=trigger.name) if trigger.name else Asset.ref(uri=trigger.uri or "")
+    return Asset(**{key: value for key, value in (("name", trigger.name), ("uri", trigger.uri)) if value})

@@ -110,8 +110,8 @@ class ScheduleTrigger(Spec):
 class AssetTrigger(Spec):
     """Start a run when another DAG has changed an asset.
 
-    :param name: the asset's name.
-    :param uri: in place of the name: its URI.
+    :param name: the asset's name, as the other DAG has it; by default its URI.
+    :param uri: its URI, as the other DAG has it; by default its name.
     """
 
     type: Literal["asset"] = "asset"
@@ -120,8 +120,8 @@ class AssetTrigger(Spec):
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
-        if (self.name is None) == (self.uri is None):
-            raise ValueError("say which asset: by `name`, or by `uri`")
+        if not (self.name or self.uri):
+            raise ValueError("say which asset: its `name`, its `uri`, or both, as the other DAG has them")
         return self
 
 

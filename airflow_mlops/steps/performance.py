@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -67,10 +68,11 @@ def check_performance(
             report_uri=platform.report_uri(run, _REPORT),
         )
     else:
-        labels = _read_labels(performance, model_name, connections, platform, run, spans.now)
+        labels, missing = _read_labels(performance, model_name, connections, platform, run, spans.now)
         reference = score_reference(version, performance, platform=platform)
         files = _log_files(model_name, platform)
         report = _judge(performance, version, reference, labels, files, spans, platform.report_uri(run, _REPORT))
+        report = replace(report, reasons=(*report.reasons, *missing))
     platform.record(run, _REPORT, report, performance_page(report))
     log.info("performance: status=%s %s", report.status, " ".join(report.reasons))
     return report
@@ -89,16 +91,17 @@ def _read_labels(
     platform: Platform,
     run: PipelineRun,
     now: datetime,
-) -> DatasetSnapshot | None:
-    """Copy the labels, so that the report can be made again; ``None`` where none has come."""
+) -> tuple[DatasetSnapshot | None, tuple[str, ...]]:
+    """Copy the labels, so that the report can be made again; where none has come, say why."""
     dataset = f"{model_name}.labels"
     try:
-        return snapshot_dataset(
+        labels = snapshot_dataset(
             spec.labels, dataset=dataset, storage=platform.storage, connections=connections, run=run, now=now
         )
     except NoRowsError as error:
         log.warning("no labels: %s", error)
-        return None
+        return None, (str(error),)
+    return labels, ()
 
 
 def _log_files(model_name: str, platform: Platform) -> list[tuple[str, str]]:

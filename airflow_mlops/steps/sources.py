@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_mlops.core.data import SourceFile, Window
-from airflow_mlops.errors import DataError, bounded
+from airflow_mlops.errors import DataError, NoRowsError, bounded
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.steps.connections import Connections
 
@@ -161,7 +161,7 @@ def _open_athena(data: DatasetSpec, window: Window, connections: Connections, sc
     folder = connections.unload(data, query)
     unloaded = DatasetSpec(path=folder, conn_id=data.conn_id, format="parquet", timestamp=data.timestamp)
     if not _Place(unloaded, connections).files():
-        raise DataError(f"{data.subject} gave no row on Athena. Nothing was kept. Check the window and the query.")
+        raise NoRowsError(f"{data.subject} gave no row on Athena. Nothing was kept. Check the window and the query.")
     # Athena writes several files at once, in no order; sorted, the same rows have the same digest.
     with _open_files(unloaded, window, connections, scratch, is_sorted=True) as source:
         yield replace(source, lineage={"query": query, "conn_id": data.conn_id, "unloaded": source.lineage})
@@ -202,9 +202,10 @@ def _found(data: DatasetSpec, window: Window, place: _Place, *, while_read: bool
     if while_read:
         return meant
     if not there:
-        raise DataError(f"No file matches {data.path!r}. Nothing was read. Deliver the data there, or mend data.path.")
+        text = f"No file matches {data.path!r}. Nothing was read. Deliver the data there, or mend data.path."
+        raise NoRowsError(text)
     if not meant:
-        raise DataError(
+        raise NoRowsError(
             f"None of the {len(there)} file(s) at {data.path!r} lies in the window {window} by its partition "
             f"{data.timestamp!r}. Nothing was read and the champion stays. Check the window and the delivery."
         )

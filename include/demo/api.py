@@ -36,6 +36,10 @@ class AirflowApi:
         """Send a document below ``/api/v2``."""
         return _call("POST", f"{self.url}/api/v2{path}", document, token=self._token)
 
+    def patch(self, path: str, document: dict[str, Any]) -> Any:
+        """Change a document below ``/api/v2``."""
+        return _call("PATCH", f"{self.url}/api/v2{path}", document, token=self._token)
+
     def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
         """Trigger a run as the trigger form does, and return its id."""
         return str(self.post(f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])

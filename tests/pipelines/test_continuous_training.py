@@ -62,7 +62,7 @@ def test_any_of_several_assets_starts_it_and_drift_and_performance_are_one():
     dag = _small(triggers=[NEW_DATA, *others], performance=performance).dag()
     assert isinstance(dag.schedule, AssetAny)
     *_, reference, alarm = dag.schedule.objects
-    assert reference.uri == "s3://lake/visits"
+    assert (reference.name, reference.uri) == ("s3://lake/visits", "s3://lake/visits")
     assert alarm.uri == "mlmodel://small/alarm"
     assert len(dag.schedule.objects) == 3
     assert "- **Runs** on new files at `/inbox` and on a change of the asset `s3://lake/visits` and on drift" in (
@@ -84,8 +84,7 @@ def test_the_monitoring_looks_daily_and_starts_what_the_pipeline_listens_to():
     ("trigger", "said"),
     [
         ({"type": "performance"}, "the trigger performance needs `performance`"),
-        ({"type": "asset"}, "say which asset: by `name`, or by `uri`"),
-        ({"type": "asset", "name": "a", "uri": "b"}, "say which asset"),
+        ({"type": "asset"}, "say which asset: its `name`, its `uri`, or both"),
         ({"type": "drifted"}, "triggers.0"),
     ],
 )

@@ -67,7 +67,7 @@ def test_a_timestamp_that_is_not_in_the_data_is_refused(delivered: Bench):
 
 
 def test_no_file_at_all_is_refused(bench: Bench):
-    message = _refused(bench, DataError)
+    message = _refused(bench, NoRowsError)
     assert message == (
         f"No file matches {str(bench.inbox)!r}. Nothing was read. Deliver the data there, or mend data.path."
     )

@@ -165,6 +165,14 @@ def test_labels_that_never_come_are_not_enough(shop: Shop):
     assert report.windows[0].counts.coverage == 0.0
 
 
+def test_a_place_where_no_label_has_come_yet_is_said_with_what_to_do(shop: Shop):
+    shop.serve()
+    report = shop.check(labels={"path": str(shop.inbox / "labels" / "*.csv"), "timestamp": "day"})
+    assert report.status is Status.NOT_ENOUGH_LABELS
+    assert report.reasons[-1].startswith("No file matches '")
+    assert report.reasons[-1].endswith("Deliver the data there, or mend data.path.")
+
+
 def test_labels_that_come_for_too_few_predictions_are_not_enough(shop: Shop):
     rows = known_by_now(shop.serve())
     shop.deliver(rows[rows.index % 10 < 7])
