@@ -47,4 +47,4 @@ def _other(trigger: AssetTrigger) -> Any:
     """Return what another DAG has among its outlets; of a mere reference to it, Airflow would lose the events."""
     from airflow.sdk import Asset
 
-    return Asset(**{key: value for key, value in (("name", trigger.name), ("uri", trigger.uri)) if value})
+    return Asset(name=trigger.name or trigger.uri or "", uri=trigger.uri or trigger.name or "")
