@@ -85,20 +85,10 @@ def _history(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.core.alarm import MonitoringDecision
-    from airflow_mlops.core.gate import GateDecision
-    from airflow_mlops.core.retrain import RetrainDecision
-    from airflow_mlops.steps.ledger import read_ledger
+    from airflow_mlops.steps.ledger import read_ledger, tell_decision
 
     for entry in read_ledger(arguments.model, storage=storage_of(arguments)):
-        if isinstance(entry, RetrainDecision):
-            verdict, by, why = "retrain" if entry.should_retrain else "no", entry.trigger, " ".join(entry.reasons)
-        elif isinstance(entry, MonitoringDecision):
-            verdict, by, why = "alarm" if entry.is_alarm else "no alarm", "monitoring", " ".join(entry.reasons)
-        elif isinstance(entry, GateDecision):
-            verdict, by, why = entry.verdict, "gate", " ".join(entry.reasons)
-        else:
-            verdict, by, why = entry.verdict, entry.by or "nobody", entry.note or f"version {entry.model_version}"
+        verdict, by, why = tell_decision(entry)
         yield f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<12}  {by}  {why}"
 
 

@@ -14,6 +14,7 @@ from airflow_mlops.core.promote import PromotionRecord, champion_of, unhealthy_v
 from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.hooks.platform import get_storage
 from airflow_mlops.steps.journal import read_journal
+from airflow_mlops.steps.ledger import Decision, read_ledger, tell_decision
 
 __all__ = ["create_app"]
 
@@ -28,6 +29,9 @@ _REPORT_HEADERS = _PAGE_HEADERS | {
     "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'unsafe-inline'; img-src data: blob:; font-src data:",
 }
+
+
+_N_DECISIONS = 100
 
 
 def create_app() -> FastAPI:
@@ -70,7 +74,7 @@ def show_models() -> HTMLResponse:
 
 
 def show_model(model_name: str) -> HTMLResponse:
-    """Show a model's journal."""
+    """Show a model's journal, and the newest decisions of its ledger."""
     storage = get_storage()
     try:
         journal = _read(model_name, storage) if model_name in storage.journals.names("journals") else []
@@ -84,7 +88,31 @@ def show_model(model_name: str) -> HTMLResponse:
         for e in reversed(journal)
     ]
     facts = {"Unhealthy": ", ".join(f"v{v}" for v in sorted(unhealthy_versions(journal))) or "none"}
-    return _page(model_name, f"v{champion_of(journal)}", facts, {"Journal": (header, rows)})
+    tables = {"Journal": (header, rows), "Decisions": _decisions(journal[0].model_name, storage)}
+    return _page(model_name, f"v{champion_of(journal)}", facts, tables)
+
+
+def _decisions(model_name: str, storage: Storage) -> tuple[Rows, Rows]:
+    """Return the newest decisions, with a link to what they were made on."""
+    header, rows = [("When", "Decision", "By", "Run", "Why", "Seen")], []
+    try:
+        ledger = read_ledger(model_name, storage=storage)
+    except IntegrityError as error:  # the journal is shown all the same
+        return header, [("", "damaged", "", "", str(error), "")]
+    for entry in reversed(ledger[-_N_DECISIONS:]):
+        verdict, by, why = tell_decision(entry)
+        report = _report_of(entry)
+        shown = Link("report", f"../{report}") if report else ""
+        rows.append((entry.at.isoformat(" ", "seconds"), verdict, by, entry.run_id, why, shown))
+    return header, rows
+
+
+def _report_of(entry: Decision) -> str:
+    """Return the page that a decision was made on; of several, that of the alarm."""
+    evidence = getattr(entry, "evidence", {})
+    kinds = (*getattr(entry, "kinds", ()), "performance", "drift", "validation")
+    found = [evidence.get(f"{kind}_report") for kind in kinds]
+    return next((uri for uri in (getattr(entry, "report_uri", ""), *found) if uri), "")
 
 
 def _read(folder: str, storage: Storage) -> list[PromotionRecord]:

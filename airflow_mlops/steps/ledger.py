@@ -11,7 +11,7 @@ from airflow_mlops.core.gate import GateDecision
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.steps._platform import folder_name
 
-__all__ = ["Decision", "append_decision", "read_alarms", "read_decisions", "read_ledger"]
+__all__ = ["Decision", "append_decision", "read_alarms", "read_decisions", "read_ledger", "tell_decision"]
 
 Decision: TypeAlias = MonitoringDecision | RetrainDecision | GateDecision | Approval
 """What a ledger holds."""
@@ -46,6 +46,19 @@ def read_decisions(model_name: str, *, storage: Storage) -> list[RetrainDecision
 def read_alarms(model_name: str, *, storage: Storage) -> list[MonitoringDecision]:
     """Return what the monitoring of a model decided, alarms or not, oldest first."""
     return [entry for entry in read_ledger(model_name, storage=storage) if isinstance(entry, MonitoringDecision)]
+
+
+def tell_decision(decision: Decision) -> tuple[str, str, str]:
+    """Return what was decided, by what or whom, and why, for people."""
+    match decision:
+        case MonitoringDecision():
+            return "alarm" if decision.is_alarm else "no alarm", "monitoring", " ".join(decision.reasons)
+        case RetrainDecision():
+            return "retrain" if decision.should_retrain else "no", decision.trigger, " ".join(decision.reasons)
+        case GateDecision():
+            return decision.verdict, "gate", " ".join(decision.reasons)
+        case Approval():
+            return decision.verdict, decision.by or "nobody", decision.note or f"version {decision.model_version}"
 
 
 def _ledger(model_name: str, storage: Storage) -> AppendOnlyLog:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.core.alarm import MonitoringDecision
 from airflow_mlops.core.promote import PromotionRecord
 from airflow_mlops.plugin.app import create_app
+from airflow_mlops.steps.ledger import append_decision
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
@@ -181,6 +183,36 @@ def test_a_journal_that_was_changed_is_said_to_be_and_not_shown(
     assert "damaged" in damaged
     assert "PromotionRecord" in damaged
     assert ">v1<" in healthy
+
+
+def test_the_newest_decisions_stand_below_the_journal_each_with_the_page_that_it_was_made_on(
+    client: TestClient, viewer: dict[str, str], storage: Storage
+):
+    alarm = MonitoringDecision(
+        model_name="co2",
+        champion_version=1,
+        kinds=("drift",),
+        reasons=("<b>DRIFTED</b> in 2 of 3.",),
+        evidence={
+            "drift": "DRIFTED",
+            "drift_report": "reports/co2/run 1/drift.html",
+            "performance_report": "reports/x",
+        },
+        run_id="look 1",
+        at=datetime(2026, 2, 1, tzinfo=UTC),
+    )
+    append_decision(alarm, storage=storage)
+    text = client.get("/mlops/models/co2", headers=viewer).text
+    assert "&lt;b&gt;DRIFTED&lt;/b&gt; in 2 of 3." in text
+    (link,) = re.findall(r'href="(\.\./reports[^"]*)"', text)
+    page = client.get(f"/mlops/models/{link}", headers=viewer)
+    assert page.text == "<h1>drifted</h1>"
+
+    storage.path("decisions", "co2", "000001.json").write_text("{}")
+    answer = client.get("/mlops/models/co2", headers=viewer)
+    assert answer.status_code == 200
+    assert "damaged" in answer.text
+    assert "v1" in answer.text
 
 
 def test_a_journal_in_which_nothing_was_written_yet_spoils_no_page(

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -67,3 +70,37 @@ def two_versions(bench: Bench, stage: Stage) -> Bench:
     """Version 2 is champion, and version 1 was before."""
     stage.after(bench, deliver, promote_first, promote_second)
     return bench
+
+
+class Broken(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(500, "the database is gone")
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def broken_url() -> Iterator[str]:
+    """A server that answers everything with HTTP 500."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Broken)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def dead_url() -> str:
+    """An address where nothing listens any more."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
+        return f"http://127.0.0.1:{server.server_port}"
+
+
+@pytest.fixture(params=["dead_url", "broken_url"])
+def outage(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from airflow_mlops.core.alarm import MonitoringDecision
+from airflow_mlops.errors import UnavailableError
 from airflow_mlops.specs import MonitoringSpec, RetrainPolicy
 from airflow_mlops.steps.alarm import raise_alarm
 from airflow_mlops.steps.ledger import read_alarms
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import rollback_model
-from tests.steps.cases import Bench, run_named, small_frame
+from tests.steps.cases import Bench, elsewhere, run_named, small_frame
 from tests.steps.drift_cases import END, Log, asked
 
 EVIDENCE = RetrainPolicy(when="evidence")
@@ -112,3 +114,22 @@ def test_what_was_looked_at_stands_in_the_ledger_when_the_answer_is_no(log: Log)
     assert decision.evidence == {"drift": "DRIFTED", "drift_report": "reports/small/watch/drift.html"}
     assert decision.at <= datetime.now(UTC)
     assert decision.at > END, "of the present, though it looked at the past"
+
+
+def test_an_outage_writes_no_decision_and_the_retry_writes_one(log: Log, outage: str, monkeypatch: pytest.MonkeyPatch):
+    bench = log.bench
+    drifted = log.check()
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "bench", replace(bench, platform=elsewhere(bench.platform, outage)))
+        with pytest.raises(UnavailableError, match="does not answer"):
+            watch(log, drift=drifted)
+    assert read_alarms("small", storage=bench.platform.storage) == []
+    ledger = bench.platform.storage.path("decisions", "small")
+    moved = ledger.rename(ledger.with_name("elsewhere"))
+    ledger.write_text("no folder")  # root may write to a folder that is read-only
+    with pytest.raises(UnavailableError, match="can't be used"):
+        watch(log, drift=drifted)
+    ledger.unlink()
+    moved.rename(ledger)
+    assert watch(log, drift=drifted).is_alarm
+    assert len(read_alarms("small", storage=bench.platform.storage)) == 1

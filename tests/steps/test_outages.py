@@ -1,49 +1,11 @@
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 
 from airflow_mlops.errors import UnavailableError
 from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
 from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
 from tests.steps.cases import NOTHING_LEFT, Bench, elsewhere, left_by, run_named, runs_by_status
-
-
-class Broken(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_error(500, "the database is gone")
-
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def broken_url() -> Iterator[str]:
-    """A server that answers everything with HTTP 500."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Broken)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def dead_url() -> str:
-    """An address where nothing listens any more."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
-        return f"http://127.0.0.1:{server.server_port}"
-
-
-@pytest.fixture(params=["dead_url", "broken_url"])
-def outage(request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue(request.param))
 
 
 def _message(error: UnavailableError, url: str) -> str:
