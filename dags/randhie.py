@@ -1,4 +1,4 @@
-"""Visits to the doctor: a pipeline declared in YAML, started by the clock."""
+"""Visits to the doctor: a pipeline declared in YAML, started by the clock and by drift, watched, with a way back."""
 
 from __future__ import annotations
 
@@ -6,4 +6,7 @@ from pathlib import Path
 
 from airflow_mlops import ContinuousTraining
 
-dag = ContinuousTraining.from_yaml(Path(__file__).parents[1] / "include" / "randhie.yaml").dag()
+randhie = ContinuousTraining.from_yaml(Path(__file__).parents[1] / "include" / "randhie.yaml")
+training = randhie.dag()
+monitoring = randhie.monitoring_dag()
+rollback = randhie.rollback_dag()

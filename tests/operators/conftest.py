@@ -169,7 +169,7 @@ class Person:
         return thread
 
     def _answer(self, option: str, note: str, first: Any) -> None:
-        known, end = len(self.asked), time.monotonic() + 60
+        known, end = len(self.asked), time.monotonic() + 300  # where the machine is busy
         while time.monotonic() < end and len(self.asked) == known:
             found = self.client.get("/api/v2/dags/~/dagRuns/~/hitlDetails", params={"response_received": False}).json()
             for detail in found["hitl_details"]:

@@ -10,7 +10,7 @@ import pytest
 from airflow_mlops import ContinuousTraining
 from airflow_mlops.core.alarm import MonitoringDecision
 from airflow_mlops.steps.ledger import read_alarms, read_decisions
-from tests.operators.conftest import House
+from tests.operators.conftest import House, load_dag_file
 from tests.operators.test_asset_events import asset_events, queued_dags
 from tests.steps.cases import Bench, small_frame, small_settings
 from tests.steps.drift_cases import Log, asked
@@ -94,6 +94,13 @@ def test_a_check_that_fails_makes_the_run_red_and_keeps_no_other_from_its_alarm(
         },
     )
     assert len(asset_events(ALARM)) == before + 1
+
+
+def test_the_example_runs_before_there_is_a_champion_and_says_so(house: House):
+    watched = house.run(load_dag_file("randhie").monitoring)
+    assert (watched.state, watched.states["raise_alarm"]) == ("success", "skipped")
+    assert watched.result("check_drift")["status"] == "NO_REFERENCE"
+    assert watched.result("raise_alarm")["reasons"][0] == "There is no champion, so there is nothing to watch."
 
 
 def test_a_check_whose_evidence_starts_nothing_is_noted_only(house: House, bench: Bench, log: Log):

@@ -12,10 +12,12 @@ import pytest
 from airflow.sdk import DAG, BaseNotifier
 from moto.server import ThreadedMotoServer
 
+from airflow_mlops.core.monitor import DriftReport, DriftStatus
 from airflow_mlops.operators import (
     ApprovePromotionOperator,
     BlessModelOperator,
     PromoteModelOperator,
+    RaiseAlarmOperator,
     RollbackModelOperator,
 )
 from tests.operators.conftest import House, Person
@@ -116,6 +118,21 @@ def test_a_promotion_a_rejection_and_a_rollback_are_told_with_what_to_do_next(
     assert subject == "small: rolled back to version 1"
     assert "Version 1 of small is champion again. Version 3 was rolled back from, and does not return." in text
     assert "complaints" in text
+
+
+def test_an_alarm_is_told_and_no_alarm_is_not(house: House, bench: Bench, told: tuple[dict[str, Any], Inbox]):
+    notification, inbox = told
+    assert bench.run("first").promotion
+    drift = {"model_name": "small", "current_digest": "", "reasons": ("x moved.",)}
+    for status in (DriftStatus.STABLE, DriftStatus.DRIFTED):
+        report = DriftReport(status=status, **drift).to_dict()
+        settings = {"model_name": "small", "kinds": ("drift",), "drift": report}
+        _run(house, RaiseAlarmOperator, notifications=[notification], **settings)
+    ((subject, text),) = inbox()
+    assert subject == "small: alarm (drift)"
+    assert "Version 1 serves on.\nWhy:\n  - DRIFTED in 1 of the last 1 look(s)" in text
+    assert "x moved." in text
+    assert "What to do next: Nothing, if the DAG small is scheduled on it: it decides whether to train." in text
 
 
 def test_a_person_who_is_waited_for_is_told_where_to_answer_and_the_answer_is_told(
