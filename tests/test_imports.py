@@ -6,11 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import airflow_mlops
+from airflow_mlops.adapters.inference_log import InferenceLog
+from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.core.promote import PromotionRecord
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.airflow
@@ -82,3 +87,57 @@ def test_the_check_sees_a_dag_file_that_imports_pandas(tmp_path: Path):
     loaded = _loaded_by([str(careful), str(careless)], tmp_path)
     assert loaded[str(careful)] == []
     assert "pandas" in loaded[str(careless)]
+
+
+WATCH = """
+import asyncio, json, os, sys
+from airflow_mlops.triggers.data import NewFilesTrigger
+from airflow_mlops.triggers.model import ModelVersionTrigger
+from airflow_mlops.triggers.monitor import LoggedRowsTrigger
+
+os.environ["AIRFLOW__MLOPS__STORAGE_ROOT"] = sys.argv[1]
+
+async def look_at_all():
+    champion = ModelVersionTrigger(model_name="m")
+    files = NewFilesTrigger(path=sys.argv[2], watermark="w", poll_interval_s=0.01)
+    rows = LoggedRowsTrigger(model_name="m", min_rows=7, trailing_s=86400.0 * 2, deadline=9e9)
+    return [(await anext(trigger.run())).payload for trigger in (files, rows, champion)]
+
+files, rows, champion = asyncio.run(look_at_all())
+assert (files["n_files"], rows["n_rows"], champion) == (1, 7, 3), (files, rows, champion)
+print("\\n" + json.dumps([name for name in [*json.loads(sys.argv[3]), "numpy", "scipy"] if name in sys.modules]))
+"""
+
+
+def _write_journal(storage: Storage) -> None:
+    record = PromotionRecord(
+        sequence=1,
+        action="promote",
+        model_name="m",
+        from_version=None,
+        to_version=3,
+        reason="better",
+        actor="ada",
+        run_id="r",
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        key="1",
+        previous_digest="",
+    )
+    assert storage.log("journals", "m").append(record.to_dict(), number=1)
+    storage.log("journals", "m").settle(1)
+
+
+def test_what_watches_files_the_log_and_the_journal_loads_no_heavy_library_in_the_triggerer(tmp_path: Path):
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "a.csv").write_text("x\n")
+    InferenceLog(tmp_path / "storage" / "inference" / "m").write(pa.table({"x": [1] * 7}), at=datetime.now(UTC))
+    _write_journal(Storage(str(tmp_path / "storage")))
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, str(tmp_path / "storage"), str(tmp_path / "inbox"), json.dumps(HEAVY)],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "AIRFLOW_HOME": str(tmp_path), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == []

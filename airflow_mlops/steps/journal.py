@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
-from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.promote import (
     PromotionRecord,
     champion_of,
@@ -22,9 +21,13 @@ from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import IntegrityError, bounded
 from airflow_mlops.steps._platform import Platform, folder_name, short
 
+if TYPE_CHECKING:  # it brings numpy, and the triggerer reads who serves without that
+    from airflow_mlops.core.evaluate import EvaluationReport
+
 __all__ = [
     "append_entry",
     "is_settled",
+    "journal_state",
     "read_entries",
     "read_evidence",
     "read_journal",
@@ -79,6 +82,16 @@ def serving_version(model_name: str, *, storage: Storage) -> int | None:
     return champion_of(journal if is_settled(model_name, journal, storage=storage) else journal[:-1])
 
 
+def journal_state(model_name: str, *, storage: Storage) -> tuple[int, bool]:
+    """Return how many entries the journal has, and whether the last one has been carried out, without reading any.
+
+    :raises IntegrityError: when an entry is missing.
+    """
+    log_of_model = _log(model_name, storage)
+    n_entries = len(log_of_model)
+    return n_entries, n_entries > 0 and log_of_model.is_settled(n_entries)
+
+
 def is_settled(model_name: str, journal: Sequence[PromotionRecord], *, storage: Storage) -> bool:
     """Return whether the alias is known to have followed the last entry."""
     return bool(journal) and _log(model_name, storage).is_settled(journal[-1].sequence)
@@ -90,6 +103,8 @@ def read_evidence(model_name: str, digest: str, *, storage: Storage) -> Evaluati
     :param digest: which one.
     :raises IntegrityError: when it is missing, or is not the one that was judged.
     """
+    from airflow_mlops.core.evaluate import EvaluationReport
+
     place = ("evidence", folder_name(model_name), f"{short(digest)}.json")
     document = storage.read_json(*place)
     if digest_of(document) != digest:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,7 +21,7 @@ class ModelVersionTrigger(BaseTrigger):
     :param model_name: the registered model.
     :param other_than: a version that the champion must not be.
     :param at_least: the lowest version that it may be.
-    :param poll_interval_s: seconds between two looks, give or take a fifth, so that many do not look at once.
+    :param poll_interval_s: seconds between two looks, give or take 15 %, so that many do not look at once.
     """
 
     def __init__(
@@ -39,6 +37,8 @@ class ModelVersionTrigger(BaseTrigger):
         self.other_than = other_than
         self.at_least = at_least
         self.poll_interval_s = poll_interval_s
+        self._state: tuple[int, bool] | None = None
+        self._champion: int | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and what to build it with."""
@@ -53,21 +53,20 @@ class ModelVersionTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look again and again, and give one event."""
         from airflow_mlops.core.registry import is_awaited
-        from airflow_mlops.errors import UnavailableError
+        from airflow_mlops.triggers._looks import looks
 
-        while True:
-            try:
-                champion = await asyncio.to_thread(self._look)
-            except UnavailableError as error:
-                self.log.warning("looked in vain: model_name=%s error=%s", self.model_name, error)
-            else:
-                if is_awaited(champion, other_than=self.other_than, at_least=self.at_least):
-                    yield TriggerEvent(champion)  # type: ignore[no-untyped-call]
-                    return
-            await asyncio.sleep(self.poll_interval_s * random.uniform(0.8, 1.2))  # noqa: S311  # no secret is made of it
+        async for champion in looks(self._look, every_s=self.poll_interval_s, subject=f"model_name={self.model_name}"):
+            if is_awaited(champion, other_than=self.other_than, at_least=self.at_least):
+                yield TriggerEvent(champion)  # type: ignore[no-untyped-call]
+                return
 
     def _look(self) -> int | None:
         from airflow_mlops.hooks.platform import get_storage
-        from airflow_mlops.steps.journal import serving_version
+        from airflow_mlops.steps.journal import journal_state, serving_version
 
-        return serving_version(self.model_name, storage=get_storage())
+        storage = get_storage()
+        state = journal_state(self.model_name, storage=storage)
+        if state != self._state:  # entries never change, so most looks need to read none
+            self._champion = serving_version(self.model_name, storage=storage)
+            self._state = state
+        return self._champion

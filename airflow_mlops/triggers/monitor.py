@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -13,21 +11,19 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 __all__ = ["LoggedRowsTrigger"]
 
-_JITTER = 0.1
-
 
 class LoggedRowsTrigger(BaseTrigger):
     """Fire when enough rows have come into a model's inference log.
 
-    Only the footers of files that are new are read, in a thread. Polls are spread by a tenth, so that many of them do
-    not come together. The event's payload is ``{"n_rows": n, "seen_until": seconds, "deadline": seconds}``.
+    Only the footers of files that are new are read, each of them once. A storage that does not answer is asked again.
+    The event's payload is ``{"n_rows": n, "seen_until": seconds, "deadline": seconds}``.
 
     :param model_name: whose log.
     :param min_rows: how many rows are enough.
     :param trailing_s: how far back rows still count, in seconds.
     :param deadline: of whoever waits, which the event gives back, in seconds since 1970.
     :param seen_until: rows of files that were written by then do not count, in seconds since 1970.
-    :param poll_interval_s: seconds between two looks.
+    :param poll_interval_s: seconds between two looks, give or take 15 %.
     """
 
     def __init__(
@@ -47,6 +43,7 @@ class LoggedRowsTrigger(BaseTrigger):
         self.deadline = deadline
         self.seen_until = seen_until
         self.poll_interval_s = poll_interval_s
+        self._known: dict[str, tuple[float, int]] = {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and what to build it with."""
@@ -62,21 +59,22 @@ class LoggedRowsTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look again and again until there are enough."""
-        while True:
-            now = time.time()
-            n_rows = await asyncio.to_thread(self._count, now)
+        from airflow_mlops.triggers._looks import looks
+
+        subject = f"model_name={self.model_name}"
+        async for now, n_rows in looks(self._look, every_s=self.poll_interval_s, subject=subject):
             if n_rows >= self.min_rows:
                 event = {"n_rows": n_rows, "seen_until": now, "deadline": self.deadline}
                 yield TriggerEvent(event)  # type: ignore[no-untyped-call]
                 return
-            spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  # nobody gains from guessing it
-            await asyncio.sleep(self.poll_interval_s * spread)
 
-    def _count(self, now: float) -> int:
+    def _look(self) -> tuple[float, int]:
         from airflow_mlops.adapters.inference_window import count_new_rows, files_of_window
         from airflow_mlops.hooks.platform import get_storage
         from airflow_mlops.steps._platform import folder_name
 
+        now = time.time()
         folder = get_storage().path("inference", folder_name(self.model_name))
         start, end = (datetime.fromtimestamp(moment, UTC) for moment in (now - self.trailing_s, now))
-        return count_new_rows(files_of_window(folder, start, end), since=self.seen_until)
+        files = files_of_window(folder, start, end)
+        return now, count_new_rows(files, since=self.seen_until, known=self._known)

@@ -122,3 +122,19 @@ def test_a_damaged_journal_ends_the_waiting(storage: Storage):
 
     with pytest.raises(IntegrityError, match="is damaged"):
         asyncio.run(wait())
+
+
+def test_a_journal_that_has_not_grown_is_not_read_again(storage: Storage, monkeypatch: pytest.MonkeyPatch):
+    reads: list[object] = []
+    read = Storage.read_json
+    monkeypatch.setattr(Storage, "read_json", lambda self, *parts: reads.append(parts) or read(self, *parts))
+
+    async def tell() -> object:
+        _promote(storage, 1)
+        reads.clear()
+        waiting = await _looks(_trigger(at_least=2), 5)
+        assert len(reads) == 1
+        _promote(storage, 2)
+        return await _event(waiting)
+
+    assert asyncio.run(tell()) == 2
