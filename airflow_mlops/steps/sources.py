@@ -188,7 +188,7 @@ class _Place:
         """Return an fsspec file system for them; ``None``: the local one."""
         if self._access is None:
             return None
-        from airflow_mlops.adapters.s3 import open_filesystem
+        from airflow_mlops.adapters.s3_files import open_filesystem
 
         return open_filesystem(self._access, self._path)
 

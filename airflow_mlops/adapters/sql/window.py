@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from airflow_mlops.core.data import Window
 from airflow_mlops.specs.data import DatasetSpec
 
-__all__ = ["athena_query", "bare", "columns_of", "verbatim", "within"]
+__all__ = ["athena_query", "bare", "columns_of", "newest_within", "verbatim", "within"]
 
 _SQLITE_MOMENT = "%Y-%m-%d %H:%M:%f"
 
@@ -19,9 +19,19 @@ def verbatim(query: str) -> sa.TextClause:
     return sa.text(bare(query).replace(":", "\\:"))
 
 
-def columns_of(query: str) -> sa.Select[tuple[str]]:
-    """Return a query that gives the columns of another and none of its rows."""
-    return _select(query).where(sa.text("1 = 0"))
+def columns_of(query: str, rows: sa.ColumnElement[bool] | None = None) -> sa.Select[tuple[str]]:
+    """Return a query that gives the columns of another, and those of its rows that are meant: by default none."""
+    return _select(query).where(sa.text("1 = 0") if rows is None else rows)
+
+
+def newest_within(query: str, timestamp: str, window: Window, dialect: str) -> sa.Select[datetime, int]:
+    """Return a query that gives the latest timestamp of another's rows in the window, and how many those rows are."""
+    moment = _moment(timestamp, dialect)
+    return (
+        sa.select(sa.func.max(moment), sa.func.count())
+        .select_from(_dataset(query))
+        .where(moment.is_not(None), *_bounds(moment, window, dialect))
+    )
 
 
 def within(query: str, timestamp: str, window: Window, dialect: str) -> sa.Select[tuple[str]]:
@@ -31,18 +41,11 @@ def within(query: str, timestamp: str, window: Window, dialect: str) -> sa.Selec
     the millisecond, and text that is none counts as null. In databases other than PostgreSQL and SQLite a
     timestamp without a time zone is compared as it stands, that is as UTC.
     """
-    column: sa.ColumnElement[datetime] = sa.column(timestamp)
-    moment: sa.ColumnElement[datetime] = column
-    if dialect == "sqlite":
-        moment = sa.func.strftime(_SQLITE_MOMENT, column)
-    bounds = []
-    if window.start:
-        bounds.append(moment >= _bound("window_start", window.start, dialect))
-    if window.end:
-        bounds.append(moment < _bound("window_end", window.end, dialect))
+    moment = _moment(timestamp, dialect)
+    bounds = _bounds(moment, window, dialect)
     rows = [sa.and_(*bounds), moment.is_(None)]
     if dialect == "sqlite":  # a number would be read as a Julian day: it goes through, to be refused by its type
-        rows.append(sa.func.typeof(column).in_(["integer", "real"]))
+        rows.append(sa.func.typeof(sa.column(timestamp)).in_(["integer", "real"]))
     return _select(query).where(sa.or_(*rows))
 
 
@@ -75,8 +78,26 @@ def bare(query: str) -> str:
 
 
 def _select(query: str) -> sa.Select[tuple[str]]:
+    return sa.select(sa.text("*")).select_from(_dataset(query))
+
+
+def _dataset(query: str) -> sa.TextClause:
     # The line breaks keep a comment at the query's end from taking the bracket with it.
-    return sa.select(sa.text("*")).select_from(sa.text(f"(\n{verbatim(query).text}\n) dataset"))
+    return sa.text(f"(\n{verbatim(query).text}\n) dataset")
+
+
+def _moment(timestamp: str, dialect: str) -> sa.ColumnElement[datetime]:
+    column: sa.ColumnElement[datetime] = sa.column(timestamp)
+    return sa.func.strftime(_SQLITE_MOMENT, column) if dialect == "sqlite" else column
+
+
+def _bounds(moment: sa.ColumnElement[datetime], window: Window, dialect: str) -> list[sa.ColumnElement[bool]]:
+    bounds = []
+    if window.start:
+        bounds.append(moment >= _bound("window_start", window.start, dialect))
+    if window.end:
+        bounds.append(moment < _bound("window_end", window.end, dialect))
+    return bounds
 
 
 def _bound(name: str, moment: datetime, dialect: str) -> sa.ColumnElement[datetime]:
