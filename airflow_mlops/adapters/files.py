@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from airflow_mlops.core.data import SourceFile
-from airflow_mlops.errors import SpecError
+from airflow_mlops.errors import SpecError, UnavailableError
 
 __all__ = ["file_stamps", "list_files"]
 
@@ -20,25 +20,34 @@ def list_files(path: str, *, recursive: bool = False) -> list[SourceFile]:
     and so are those that begin with an underscore, and folders with such names.
 
     :param recursive: whether a folder stands for what is in its folders too.
+    :raises UnavailableError: when the disk does not let one look.
     """
-    files = []
-    for file in _matching(path, recursive=recursive):
-        try:
-            status = file.stat()
-        except FileNotFoundError:
-            continue  # taken away between the two looks
-        files.append(SourceFile(path=str(file), size=status.st_size, stamp=f"{status.st_size}-{status.st_mtime_ns}"))
-    return files
+    try:
+        return [file for file in map(_source_file, _matching(path, recursive=recursive)) if file]
+    except OSError as error:
+        raise UnavailableError(
+            f"The files at {path!r} can't be looked at: {error.strerror or error}. Nothing was read; try again."
+        ) from error
 
 
-def file_stamps(path: str) -> dict[str, str]:
+def file_stamps(path: str, *, recursive: bool = False) -> dict[str, str]:
     """Return a stamp for each file that is there now, by name; the stamp changes when the file does.
 
+    :param recursive: whether a folder stands for what is in its folders too.
     :raises SpecError: when the path is not on this machine.
+    :raises UnavailableError: when the disk does not let one look.
     """
     if "://" in path.removeprefix("file://"):
-        raise SpecError(f"{path!r}: only files on this machine can be watched so far. Start the DAG by a schedule.")
-    return {file.path: file.stamp for file in list_files(path)}
+        raise SpecError(f"{path!r} can't be watched: it is neither on this machine nor on s3://. Mend the path.")
+    return {file.path: file.stamp for file in list_files(path, recursive=recursive)}
+
+
+def _source_file(file: Path) -> SourceFile | None:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None  # taken away between the two looks
+    return SourceFile(path=str(file), size=status.st_size, stamp=f"{status.st_size}-{status.st_mtime_ns}")
 
 
 def _matching(path: str, *, recursive: bool) -> list[Path]:

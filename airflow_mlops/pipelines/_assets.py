@@ -1,10 +1,13 @@
-"""What starts a DAG when files arrive."""
+"""What starts a DAG when data arrives."""
 
 from __future__ import annotations
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, AssetWatcher
 
-__all__ = ["WatchedAsset"]
+from airflow_mlops.specs.data import DatasetSpec
+from airflow_mlops.triggers.data import NewFilesTrigger, NewRowsTrigger
+
+__all__ = ["WatchedAsset", "watched_data"]
 
 
 class WatchedAsset(Asset):
@@ -16,3 +19,29 @@ class WatchedAsset(Asset):
 
     def __hash__(self) -> int:
         return hash((self.name, self.uri))
+
+
+def watched_data(name: str, data: DatasetSpec, *, poll_interval_s: float) -> WatchedAsset:
+    """Return the asset that stands for new data, watched in the triggerer.
+
+    :param name: of the asset, and of the note of what was handled.
+    :param data: where it comes from: a path, or a query with a timestamp.
+    """
+    watch: NewFilesTrigger | NewRowsTrigger
+    if data.query:
+        watch = NewRowsTrigger(
+            query=data.query,
+            timestamp=data.timestamp or "",
+            conn_id=data.conn_id or "",
+            watermark=name,
+            poll_interval_s=poll_interval_s,
+        )
+    else:
+        watch = NewFilesTrigger(
+            path=data.path or "",
+            conn_id=data.conn_id,
+            recursive=data.partitioned,
+            watermark=name,
+            poll_interval_s=poll_interval_s,
+        )
+    return WatchedAsset(name, watchers=[AssetWatcher(name=f"{name}_watcher", trigger=watch)])

@@ -55,13 +55,18 @@ Looks at the champion in production: {checks}. An alarm {starts}. Each decision 
 def _occasion(trigger: TriggerSpec, spec: PipelineSpec) -> str:
     match trigger:
         case NewDataTrigger():
-            return f"new files at `{spec.data.path}`"
+            return _new_data(spec)
         case ScheduleTrigger():
             return f"`{trigger.cron}` (UTC)"
         case AssetTrigger():
             return f"a change of the asset `{trigger.name or trigger.uri}`"
         case _:
             return f"{trigger.type}, as `{spec.model_name}_monitoring` finds it"
+
+
+def _new_data(spec: PipelineSpec) -> str:
+    data = spec.data
+    return f"new files at `{data.path}`" if data.path else f"rows with a later `{data.timestamp}` in `{data.conn_id}`"
 
 
 def _source(spec: PipelineSpec) -> str:

@@ -33,14 +33,9 @@ def schedule_of(spec: PipelineSpec) -> Any:
 
 
 def _new_data(spec: PipelineSpec, trigger: NewDataTrigger) -> Any:
-    from airflow.sdk import AssetWatcher
+    from airflow_mlops.pipelines._assets import watched_data
 
-    from airflow_mlops.pipelines._assets import WatchedAsset
-    from airflow_mlops.triggers.data import NewFilesTrigger
-
-    name = f"{spec.model_name}_data"
-    watch = NewFilesTrigger(path=spec.data.path or "", watermark=name, poll_interval_s=trigger.poll_interval_s)
-    return WatchedAsset(name, watchers=[AssetWatcher(name=f"{name}_watcher", trigger=watch)])
+    return watched_data(f"{spec.model_name}_data", spec.data, poll_interval_s=trigger.poll_interval_s)
 
 
 def _other(trigger: AssetTrigger) -> Any:

@@ -88,9 +88,10 @@ class MonitoringSpec(Spec):
 
 
 class NewDataTrigger(Spec):
-    """Start a run when files arrive at the dataset's path.
+    """Start a run when files arrive at the dataset's path, local or on S3, or later rows in its query.
 
-    :param poll_interval_s: seconds between two looks. A file counts once it has not changed between two.
+    :param poll_interval_s: seconds between two looks, give or take 15 %. A local file counts once it has not changed
+        between two. For a query a look is one aggregate in the database, over what is later than the last look's.
     """
 
     type: Literal["new_data"] = "new_data"

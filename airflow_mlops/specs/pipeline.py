@@ -73,16 +73,31 @@ class PipelineSpec(Spec):
         if self.split.method == "time" and not self.data.timestamp:
             raise ValueError("a split by time needs data.timestamp; or choose split.method: random")
         kinds = [trigger.type for trigger in self.triggers]
-        path = self.data.path or ""
-        if "new_data" in kinds and (not path or path.startswith("s3://")):
-            raise ValueError("the trigger new_data watches local files; use the trigger schedule for other sources")
-        if "new_data" in kinds and self.data.partitioned and "*" not in path:
-            raise ValueError("the trigger new_data looks into partitioned folders by a glob: end data.path in /**/*")
+        if "new_data" in kinds:
+            self._check_watched()
         if "performance" in kinds and not self.performance:
             raise ValueError("the trigger performance needs `performance`: where the labels are, and when it is worse")
         if len(kinds) != len(set(kinds)):
             raise ValueError("triggers: give at most one of a kind")
         return self
+
+    def _check_watched(self) -> None:
+        data = self.data
+        if data.function:
+            raise ValueError(
+                "the trigger new_data can't see into data.function; use the trigger schedule: without new rows a run "
+                "ends early"
+            )
+        if data.athena:
+            raise ValueError(
+                "the trigger new_data does not ask Athena, where each look costs money and leaves files; use the "
+                "trigger schedule, or set data.path to the table's folder on s3://"
+            )
+        if data.query and not data.timestamp:
+            raise ValueError(
+                "the trigger new_data knows the new rows of data.query by data.timestamp; set it, or use the trigger "
+                "schedule"
+            )
 
     @property
     def alarms(self) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def test_a_file_has_its_size_and_the_stamp_that_is_watched(folder):
 
 
 def test_files_elsewhere_can_not_be_watched_and_that_is_said():
-    with pytest.raises(SpecError, match="only files on this machine can be watched so far"):
+    with pytest.raises(SpecError, match="neither on this machine nor on s3"):
         file_stamps("s3://bucket/folder")
 
 

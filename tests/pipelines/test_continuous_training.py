@@ -46,7 +46,27 @@ def test_a_clock_is_a_cron_timetable_in_utc():
 def test_new_data_is_an_asset_that_is_watched_in_the_triggerer():
     (asset,) = _small(triggers=[NEW_DATA]).dag().schedule
     assert asset.name == "small_data"
-    assert _watcher(asset) == {"path": "/inbox", "watermark": "small_data", "poll_interval_s": 5.0}
+    where = {"path": "/inbox", "conn_id": None, "recursive": False}
+    assert _watcher(asset) == {**where, "watermark": "small_data", "poll_interval_s": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("data", "watched"),
+    [
+        (
+            {"path": "s3://b/x/*.csv", "conn_id": "lake"},
+            {"path": "s3://b/x/*.csv", "conn_id": "lake", "recursive": False},
+        ),
+        ({"path": "/inbox", "partitioned": True}, {"path": "/inbox", "conn_id": None, "recursive": True}),
+        ({"query": "SELECT 1", "conn_id": "shop"}, {"query": "SELECT 1", "conn_id": "shop", "timestamp": "day"}),
+    ],
+    ids=["s3", "partitions", "query"],
+)
+def test_new_data_is_watched_wherever_it_is(data: dict[str, Any], watched: dict[str, Any]):
+    dag = _small(data={**data, "timestamp": "day"}, triggers=[NEW_DATA]).dag()
+    (asset,) = dag.schedule
+    assert _watcher(asset) == {**watched, "watermark": "small_data", "poll_interval_s": 5.0}
+    assert ("a later `day` in `shop`" if "query" in data else "new files at") in dag.doc_md
 
 
 def test_a_clock_and_new_data_each_start_it():
@@ -135,17 +155,23 @@ def test_a_query_is_described_by_its_connection_and_not_by_its_text():
     assert "from a query to `shop`" in _small(data=data).dag().doc_md
 
 
+ATHENA = {"database": "d", "output_location": "s3://b/t"}
+
+
 @pytest.mark.parametrize(
-    "data",
+    ("data", "advice"),
     [
-        {"query": "SELECT 1", "conn_id": "shop", "timestamp": "day"},
-        {"path": "s3://b/x.csv", "timestamp": "day"},
-        {"path": "/inbox", "partitioned": True, "timestamp": "day"},
+        ({"function": "mine:load", "timestamp": "day"}, "use the trigger schedule"),
+        (
+            {"query": "SELECT 1", "conn_id": "a", "timestamp": "day", "athena": ATHENA},
+            "set data.path to the table's folder",
+        ),
+        ({"query": "SELECT 1", "conn_id": "shop"}, "by data.timestamp; set it"),
     ],
 )
-def test_new_data_is_watched_only_where_files_can_be_seen(data: dict[str, Any]):
-    with pytest.raises(SpecError, match="the trigger new_data"):
-        _small(data=data, triggers=[NEW_DATA])
+def test_new_data_that_can_not_be_watched_is_refused_with_what_to_do(data: dict[str, Any], advice: str):
+    with pytest.raises(SpecError, match=f"the trigger new_data .*{advice}"):
+        _small(data=data, split={"method": "random"}, triggers=[NEW_DATA])
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_mlops.hooks.platform import get_watermark
 from airflow_mlops.sensors import NewDataSensor
-from airflow_mlops.triggers.data import NewFilesTrigger
+from airflow_mlops.triggers.data import NewFilesTrigger, NewRowsTrigger
 
 pytestmark = pytest.mark.airflow
 
@@ -24,7 +24,8 @@ def test_it_leaves_the_waiting_to_the_triggerer():
         sensor.execute({})
     trigger = deferred.value.trigger
     assert isinstance(trigger, NewFilesTrigger)
-    assert trigger.serialize()[1] == {"path": "/inbox", "watermark": "w", "poll_interval_s": 5.0}
+    where = {"path": "/inbox", "conn_id": None, "recursive": False}
+    assert trigger.serialize()[1] == {**where, "watermark": "w", "poll_interval_s": 5.0}
     assert deferred.value.method_name == "execute_complete"
     assert deferred.value.timeout == timedelta(seconds=600)
 
@@ -47,3 +48,29 @@ def test_what_arrived_is_noted_as_handled_once_the_task_has_it():
     event = {"files": ["/inbox/a.csv"], "n_files": 1}
     assert sensor.execute_complete({}, event) == event
     assert get_watermark("w").handled() == {"/inbox/a.csv": "4-1"}
+
+
+def test_it_waits_for_the_rows_of_a_query_too():
+    query = {"query": "SELECT * FROM rides", "timestamp": "at", "conn_id": "shop"}
+    with pytest.raises(TaskDeferred) as deferred:
+        NewDataSensor(task_id="wait", watermark="w", poke_interval=5.0, **query).execute({})
+    trigger = deferred.value.trigger
+    assert isinstance(trigger, NewRowsTrigger)
+    assert trigger.serialize()[1] == {**query, "watermark": "w", "poll_interval_s": 5.0}
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"path": "/x", "query": "SELECT 1"}, {"query": "SELECT 1", "timestamp": "at"}]
+)
+def test_without_one_source_it_fails_at_once(settings: dict[str, str]):
+    with pytest.raises(AirflowFailException, match="give either `path`, or `query` with `timestamp` and `conn_id`"):
+        NewDataSensor(task_id="wait", watermark="w", **settings).execute({})
+
+
+def test_a_mistake_fails_the_task_and_is_told_again_to_the_next_try():
+    watermark = get_watermark("w")
+    watermark.announce({"": "there is no such bucket"})
+    sensor = NewDataSensor(task_id="wait", path="s3://nobody/", watermark="w")
+    with pytest.raises(AirflowFailException, match="there is no such bucket"):
+        sensor.execute_complete({}, {"problem": "there is no such bucket"})
+    assert get_watermark("w").handled() == {}

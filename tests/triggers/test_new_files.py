@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -61,7 +63,9 @@ async def _event_before_a_crash(inbox: Path) -> list[str]:
 
 
 def test_it_is_built_again_from_what_it_serializes():
-    trigger = NewFilesTrigger(path="/inbox/*.csv", watermark="co2_data", poll_interval_s=5.0)
+    trigger = NewFilesTrigger(
+        path="s3://b/*.csv", watermark="co2_data", conn_id="lake", recursive=True, poll_interval_s=5.0
+    )
     path, settings = json.loads(json.dumps(trigger.serialize()))
     again = import_string(path)(**settings)
     assert type(again) is NewFilesTrigger
@@ -80,8 +84,8 @@ def test_a_file_that_is_still_being_written_is_not_announced(inbox: Path, monkey
     looks: list[int] = []
     look = files.file_stamps
 
-    def look_while_somebody_writes(path: str) -> dict[str, str]:
-        stamps = look(path)
+    def look_while_somebody_writes(path: str, **settings: Any) -> dict[str, str]:
+        stamps = look(path, **settings)
         looks.append(file.stat().st_size)
         if len(looks) < 5:
             with file.open("a") as stream:
@@ -125,3 +129,83 @@ def test_an_event_names_at_most_a_hundred_files_and_counts_them_all(inbox: Path)
     payload = asyncio.run(first()).payload
     assert (len(payload["files"]), payload["n_files"]) == (100, 103)
     assert len(get_watermark("small_data")._read()["announced"]) == 103
+
+
+def test_files_in_folders_of_the_folder_are_seen_where_that_is_wanted(inbox: Path):
+    (inbox / "day=1").mkdir()
+    (inbox / "day=1" / "a.csv").write_text("x\n1\n")
+    trigger = NewFilesTrigger(path=str(inbox), watermark="w", recursive=True, poll_interval_s=0.001)
+    assert asyncio.run(_next(trigger.run())) == ["a.csv"]
+
+
+async def _event_after(inbox: Path, mend: Callable[[], object], caplog: pytest.LogCaptureFixture) -> list[str]:
+    waiting = asyncio.create_task(_next(_trigger(inbox).run()))
+    await _until(lambda: "looked in vain: watermark=small_data" in caplog.text)
+    assert not waiting.done()
+    mend()
+    return await waiting
+
+
+def test_a_storage_that_is_away_is_waited_for(inbox: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (inbox / "a.csv").write_text("x\n1\n")
+    (tmp_path / "storage").write_text("a file where the folder should be")
+    event = _event_after(inbox, (tmp_path / "storage").unlink, caplog)
+    assert asyncio.run(event) == ["a.csv"]
+
+
+def test_a_storage_that_goes_away_after_the_event_gets_its_note_once_it_is_back(
+    inbox: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    (inbox / "a.csv").write_text("x\n1\n")
+
+    async def tell() -> list[str]:
+        events = _trigger(inbox).run()
+        assert await _next(events) == ["a.csv"]
+        (tmp_path / "storage").rename(tmp_path / "away")
+        (tmp_path / "storage").write_text("in the way")
+        more = asyncio.create_task(_next(events))
+        await _until(lambda: "looked in vain" in caplog.text)
+        (tmp_path / "storage").unlink()
+        (tmp_path / "away").rename(tmp_path / "storage")
+        await _until(get_watermark("small_data").handled)
+        assert not more.done()
+        (inbox / "b.csv").write_text("x\n1\n")
+        return await more
+
+    assert asyncio.run(tell()) == ["b.csv"]
+
+
+def test_a_disk_that_fails_is_waited_for(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    (inbox / "a.csv").write_text("x\n1\n")
+    stat = Path.stat
+    broken = [True]
+
+    def failing_stat(self: Path, **settings: Any) -> os.stat_result:
+        if broken and self.name == "a.csv":
+            raise OSError(errno.EIO, "Input/output error")
+        return stat(self, **settings)
+
+    monkeypatch.setattr(Path, "stat", failing_stat)
+    assert asyncio.run(_event_after(inbox, broken.clear, caplog)) == ["a.csv"]
+
+
+def test_a_note_that_is_damaged_is_told_once_and_not_taken_for_nothing(inbox: Path, tmp_path: Path):
+    (inbox / "a.csv").write_text("x\n1\n")
+    note = tmp_path / "storage" / "watermarks" / "small_data.json"
+    note.parent.mkdir(parents=True)
+    note.write_text("{")
+
+    async def tell() -> tuple[Any, list[str]]:
+        events = _trigger(inbox).run()
+        problem = (await asyncio.wait_for(anext(events), 60)).payload
+        more = asyncio.create_task(_next(events))
+        await asyncio.wait([more], timeout=0.1)  # long enough to look some fifty times
+        assert not more.done()
+        note.unlink()
+        return problem, await more
+
+    problem, files = asyncio.run(tell())
+    assert "small_data.json is damaged" in problem["problem"]
+    assert files == ["a.csv"]

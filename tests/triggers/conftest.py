@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_mlops.hooks import watch
+from tests.operators.conftest import warehouse
+
+__all__ = ["warehouse"]
+
+
+@pytest.fixture(autouse=True)
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A storage of this test's own; and no connection that another test has opened."""
+    monkeypatch.setenv("AIRFLOW__MLOPS__STORAGE_ROOT", str(tmp_path / "storage"))
+    watch._connections.clear()
+    yield tmp_path / "storage"
+    watch._connections.clear()
