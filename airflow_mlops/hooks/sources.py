@@ -38,20 +38,23 @@ class AirflowConnections:
     Works in a task, and in any other process whose environment defines them (``AIRFLOW_CONN_…``).
     """
 
-    def database(self, conn_id: str) -> Engine:
+    def database(self, conn_id: str, *, keeps_one: bool = False) -> Engine:
         """Return an engine for a SQL database, which opens a connection for each use and keeps none.
 
         What the connection's extra says to the driver (``sslmode``) holds.
 
+        :param keeps_one: keep a connection open for the next use, for those who ask again and again.
         :raises SpecError: when there is no such connection, it is none to a SQL database, or its provider is
             not installed.
         """
         from airflow.sdk.exceptions import AirflowException
         from sqlalchemy.exc import SQLAlchemyError
-        from sqlalchemy.pool import NullPool
+        from sqlalchemy.pool import NullPool, QueuePool
 
         hook = _database_hook(conn_id)
         settings: dict[str, Any] = {"hide_parameters": True, "poolclass": NullPool}
+        if keeps_one:  # and asks whether it is still there
+            settings |= {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0, "pool_pre_ping": True}
         ignored = getattr(hook, "ignored_extra_options", None)
         if ignored is not None:  # PostgreSQL's hook heeds the extra in its own connections only
             extra = hook.connection.extra_dejson

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +21,9 @@ _MAX_LISTED = 100
 _OPEN_S = 300.0
 """So long a connection's settings are used. Its keys may be others then, and a role's expire after 15 minutes."""
 
+_PATIENCE_S = 5.0
+"""So long one look waits for another through the same connection: one that hangs must not hold every thread."""
+
 _Made = TypeVar("_Made")
 
 
@@ -31,13 +35,17 @@ class _Connection:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        self._began = 0.0
         self._known: dict[Hashable, tuple[float, Any]] = {}
         self._failed: tuple[float, str] = (0.0, "")
 
     def see(self, what: Hashable, look: Callable[[], _Made], *, fresh_s: float) -> _Made:
-        """Return what ``look`` gives, or gave within the last seconds to somebody who asked for the same."""
-        with self._lock:
-            now = time.monotonic()
+        """Return what ``look`` gives, or gave within the last seconds to somebody who asked for the same.
+
+        :raises UnavailableError: when the connection hangs, or did not answer a moment ago.
+        """
+        with self._turn():
+            self._began = now = time.monotonic()
             if what in self._known and now < self._known[what][0]:
                 known: _Made = self._known[what][1]
                 return known
@@ -51,6 +59,22 @@ class _Connection:
             self._known = {name: kept for name, kept in self._known.items() if now < kept[0]}
             self._known[what] = (time.monotonic() + fresh_s, seen)
             return seen
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait until the look before is over, but not for one that hangs already."""
+        end = self._began + _PATIENCE_S
+        is_free = self._lock.acquire(blocking=False)
+        while not is_free and (left := end - time.monotonic()) > 0:
+            is_free = self._lock.acquire(timeout=left)
+            end = self._began + _PATIENCE_S  # perhaps another one has begun
+        if not is_free:
+            seconds = time.monotonic() - self._began
+            raise UnavailableError(f"Somebody has looked through the same connection for {seconds:.0f} s already.")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
 
 _connections: dict[tuple[str, str | None], _Connection] = {}
@@ -146,7 +170,7 @@ class SqlRows:
     def _engine(self) -> Any:
         from airflow_mlops.hooks.sources import AirflowConnections
 
-        return AirflowConnections().database(self._conn_id)
+        return AirflowConnections().database(self._conn_id, keeps_one=True)
 
 
 def _told(now: Mapping[str, str], arrived: tuple[str, ...]) -> News:

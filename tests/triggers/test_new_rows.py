@@ -30,7 +30,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> sqlite3.Connection:
     monkeypatch.setattr(
         sources.AirflowConnections,
         "database",
-        lambda *_: sa.create_engine(f"sqlite:///{tmp_path}/shop.db", poolclass=sa.pool.NullPool),
+        lambda *_, **__: sa.create_engine(f"sqlite:///{tmp_path}/shop.db", poolclass=sa.pool.NullPool),
     )
     connection = sqlite3.connect(tmp_path / "shop.db", isolation_level=None)
     connection.execute("CREATE TABLE rides (at TEXT, km REAL)")
