@@ -26,6 +26,8 @@ __all__ = ["RolloutTarget", "ServerTarget", "end_rollout", "look_at_rollout", "s
 
 log = logging.getLogger(__name__)
 
+_REPORT = "rollout"
+
 
 def start_rollout(
     version: ModelVersion,
@@ -97,19 +99,18 @@ def look_at_rollout(
 ) -> RolloutReport:
     """Judge a version by what it did until now; the last look decides.
 
+    Where an earlier try has ended the rollout, what that one found is the answer.
+
     :param look: which one this is, from 1.
     :param now: with a zone; later requests do not count.
     :param performance: how labels find the challenger's predictions, where they come in time; ``None``: they do not.
     :param connections: opens the connection that the labels' spec names; ``None``: there is none.
-    :raises PromotionConflictError: when something else is deployed by now, so that nothing can be told.
+    :raises PromotionConflictError: when it was ended otherwise, or something else is deployed by now.
     """
     target = target or ServerTarget(platform.storage)
     current = target.current(deployment.model_name)
     if current is None or current.key != deployment.key or current.challenger_version != deployment.challenger_version:
-        raise PromotionConflictError(
-            f"{deployment.model_name} v{deployment.challenger_version} can't be judged: something else was deployed "
-            f"while it was watched. Nothing was changed and the champion stays. Run the pipeline again."
-        )
+        return _final_report(deployment, current, platform=platform, run=run)
     champion, challenger = target.count(deployment, until=now)
     outcomes = None
     if performance:
@@ -138,19 +139,49 @@ def look_at_rollout(
         look=look,
         n_looks=rollout.looks,
         key=deployment.key,
-        report_uri=platform.report_uri(run, "rollout"),
+        report_uri=platform.report_uri(run, _REPORT),
     )
-    platform.record(run, "rollout", report, rollout_page(report))
+    platform.record(run, _REPORT, report, rollout_page(report))
     log.info("rollout: look=%d/%d verdict=%s %s", look, rollout.looks, verdict, " ".join(reasons))
     return report
 
 
-def take_back(report: RolloutReport, version: ModelVersion, *, platform: Platform, run: PipelineRun) -> None:
+def take_back(
+    report: RolloutReport,
+    version: ModelVersion,
+    *,
+    target: RolloutTarget | None = None,
+    platform: Platform,
+    run: PipelineRun,
+) -> None:
     """End the rollout of a version that does harm, or of which nothing could be told.
 
-    The journal keeps the reasons of what does harm, and that it is unhealthy.
+    The journal keeps the reasons of what does harm, and that it is unhealthy. The rollout ends first, so that harm ends
+    also where nothing can be noted; a retry finishes the rest.
     """
-    end_rollout(report.model_name, challenger_version=version.model_version, storage=platform.storage)
+    end_rollout(report.model_name, challenger_version=version.model_version, target=target, storage=platform.storage)
     if report.verdict is RolloutVerdict.UNHEALTHY:
         mark_unhealthy(version.model_name, version.model_version, reason=str(report), platform=platform, run=run)
     platform.mlflow.set_tags(version.run_id, {"mlops.outcome": report.verdict})
+
+
+def _final_report(
+    deployment: Deployment, current: Deployment | None, *, platform: Platform, run: PipelineRun
+) -> RolloutReport:
+    """Return what an earlier try has found and ended the rollout for, so that what is left of it is done.
+
+    :param current: what is deployed by now.
+    :raises PromotionConflictError: when it was not this run that ended it.
+    """
+    is_over = current is not None and current.key == deployment.key and current.challenger_version is None
+    path = platform.report_path(run, f"{_REPORT}.json")
+    if is_over and platform.storage.exists(*path):
+        report = RolloutReport.from_dict(platform.storage.read_json(*path))
+        if report.key == deployment.key and report.verdict is not RolloutVerdict.WATCHED:
+            log.info("rollout was ended by an earlier try: look=%d verdict=%s", report.look, report.verdict)
+            return report
+    raise PromotionConflictError(
+        f"{deployment.model_name} v{deployment.challenger_version} can't be judged: "
+        f"{'its rollout was ended' if is_over else 'something else was deployed'} while it was watched. "
+        f"Nothing was changed and the champion stays. Run the pipeline again."
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,16 +14,15 @@ import pytest
 from airflow_mlops.adapters.inference_log import InferenceLog, log_table
 from airflow_mlops.core.deploy import Deployment
 from airflow_mlops.core.inference import Role
-from airflow_mlops.core.rollout import RolloutVerdict
-from airflow_mlops.errors import NotBlessedError, PromotionConflictError
+from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict
+from airflow_mlops.errors import NotBlessedError, PromotionConflictError, UnavailableError
 from airflow_mlops.specs import PerformanceSpec, RolloutSpec
-from airflow_mlops.steps._targets import end_rollout
 from airflow_mlops.steps.deploy import read_deployment
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import promote_model, read_journal
-from airflow_mlops.steps.rollout import look_at_rollout, start_rollout, take_back
+from airflow_mlops.steps.rollout import ServerTarget, end_rollout, look_at_rollout, start_rollout, take_back
 from tests.stage import Stage
-from tests.steps.cases import Bench, deliver, run_named
+from tests.steps.cases import Bench, deliver, elsewhere, run_named
 
 ROLLOUT = RolloutSpec(window=timedelta(hours=1), looks=2, min_requests=100, max_error_rate_increase=0.05)
 LENIENT = {"metrics": {"mean_absolute_error": {"change_threshold": 0.5}}, "cold_start": True}
@@ -38,6 +39,14 @@ def _try(bench: Bench) -> PipelineResult:
     result = bench.run("second", spec, force=True, params={"alpha": 0.3})
     assert (result.version.model_version, result.promotion) == (2, None)
     return result
+
+
+@pytest.fixture
+def dead_url() -> str:
+    """An address where nothing listens any more."""
+    with socket.socket() as freed:
+        freed.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{freed.getsockname()[1]}"
 
 
 @pytest.fixture
@@ -76,9 +85,22 @@ def traffic(
         log.write(table, at=at)
 
 
-def look(bench: Bench, deployment: Deployment, number: int):
+def look(bench: Bench, deployment: Deployment, number: int, **settings: Any) -> RolloutReport:
     now = deployment.since + number * ROLLOUT.window / ROLLOUT.looks
-    return look_at_rollout(deployment, ROLLOUT, look=number, now=now, platform=bench.platform, run=run_named("second"))
+    where = {"platform": bench.platform, "run": run_named("second")}
+    return look_at_rollout(deployment, ROLLOUT, look=number, now=now, **where, **settings)
+
+
+class Elsewhere(ServerTarget):
+    """Servers that do not look into this storage for what they serve, though they log there."""
+
+    deployment: Deployment | None = None
+
+    def current(self, model_name: str) -> Deployment | None:
+        return self.deployment
+
+    def put(self, deployment: Deployment) -> None:
+        self.deployment = deployment
 
 
 def test_a_healthy_version_is_watched_to_the_end_and_promoted_with_that_in_the_journal(
@@ -114,6 +136,43 @@ def test_a_version_that_fails_is_taken_back_at_the_first_look_and_is_not_promote
     promoted, marked = read_journal("small", storage=bench.platform.storage)
     assert (promoted.to_version, marked.action, marked.from_version, marked.to_version) == (1, "mark_unhealthy", 2, 1)
     assert marked.reason.startswith("small v2 as canary: UNHEALTHY. ")
+
+
+def test_a_version_is_marked_by_the_retry_where_an_outage_came_after_its_rollout_was_ended(
+    bench: Bench, tried: PipelineResult, dead_url: str
+):
+    deployment, storage = start(bench, tried), bench.platform.storage
+    traffic(bench, at=deployment.since + timedelta(minutes=1), failing=0.3)
+    report = look(bench, deployment, 1)
+    with pytest.raises(UnavailableError):
+        take_back(report, tried.version, platform=elsewhere(bench.platform, dead_url), run=run_named("second"))
+    assert read_deployment("small", storage=storage).challenger_version is None, "no more harm is done"
+    assert [entry.action for entry in read_journal("small", storage=storage)] == ["promote"]
+
+    found = look(bench, deployment, 1)
+    assert found == report
+    for _ in range(2):
+        take_back(found, tried.version, platform=bench.platform, run=run_named("second"))
+    assert [entry.action for entry in read_journal("small", storage=storage)] == ["promote", "mark_unhealthy"]
+    assert bench.platform.mlflow.tags_of_run(tried.version.run_id, ["mlops.outcome"]) == {"mlops.outcome": "UNHEALTHY"}
+
+
+def test_a_rollout_that_was_ended_by_hand_is_not_judged_by_what_was_seen_before(bench: Bench, tried: PipelineResult):
+    deployment = start(bench, tried)
+    assert look(bench, deployment, 1).verdict is RolloutVerdict.WATCHED
+    end_rollout("small", storage=bench.platform.storage)
+    with pytest.raises(PromotionConflictError, match="v2 can't be judged: its rollout was ended while it was watched"):
+        look(bench, deployment, 2)
+
+
+def test_where_versions_serve_may_be_another_place_from_the_start_to_the_end(bench: Bench, tried: PipelineResult):
+    target = Elsewhere(bench.platform.storage)
+    deployment = start(bench, tried, target=target)
+    assert target.current("small") == deployment
+    report = look(bench, deployment, 2, target=target)
+    take_back(report, tried.version, target=target, platform=bench.platform, run=run_named("second"))
+    assert target.current("small").challenger_version is None
+    assert read_deployment("small", storage=bench.platform.storage) is None
 
 
 @pytest.mark.parametrize(("changes", "said"), [({"shift": 2.0}, "population stability"), ({"n": 150}, "min_requests")])
