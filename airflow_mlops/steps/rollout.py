@@ -18,8 +18,9 @@ from airflow_mlops.specs.rollout import RolloutSpec
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._targets import RolloutTarget, ServerTarget, end_rollout
 from airflow_mlops.steps.connections import Connections
+from airflow_mlops.steps.journal import settled_journal
 from airflow_mlops.steps.performance import check_performance
-from airflow_mlops.steps.promote import current_champion, mark_unhealthy, read_journal
+from airflow_mlops.steps.promote import mark_unhealthy
 from airflow_mlops.steps.rollout_page import rollout_page
 
 __all__ = ["RolloutTarget", "ServerTarget", "end_rollout", "look_at_rollout", "start_rollout", "take_back"]
@@ -55,8 +56,7 @@ def start_rollout(
     if current and current.key == key:
         log.info("deployment found from an earlier try: challenger=%s", current.challenger_version)
         return current
-    current_champion(name, platform=platform)  # completes a promotion that was interrupted
-    journal = read_journal(name, storage=platform.storage)
+    journal = settled_journal(name, platform)
     plan_promotion(
         model_name=name, journal=journal, expected=blessing.champion_version, to_version=version.model_version
     )

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from airflow_mlops.adapters.inference_log import InferenceLog, log_table
+from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.deploy import Deployment
 from airflow_mlops.core.inference import Role
 from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict
@@ -204,6 +205,26 @@ def test_one_version_is_tried_at_a_time_and_never_against_another_champion(bench
     assert promote_model(third.version, third.blessing, platform=bench.platform, run=run_named("third"))
     with pytest.raises(PromotionConflictError, match="evaluated against version 1, but version 3 is champion"):
         start(bench, tried, "later")
+
+
+class Counting(Storage):
+    """A place of journals that notes what is read."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root)
+        self.read: list[str] = []
+
+    def read_json(self, *parts: str) -> Any:
+        self.read.append("/".join(parts))
+        return super().read_json(*parts)
+
+
+def test_the_journal_is_read_once_for_a_deployment(bench: Bench, tried: PipelineResult):
+    root = str(bench.platform.storage.root)
+    place = Counting(root)
+    counted = Bench(replace(bench.platform, storage=Storage(root, place)), bench.inbox)
+    assert start(counted, tried).champion_version == 1
+    assert place.read == ["journals/small/000001.json"]
 
 
 def test_a_first_version_has_nothing_to_be_tried_against(bench: Bench):
