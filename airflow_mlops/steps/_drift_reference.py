@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +20,15 @@ from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.train import choose_features
 from airflow_mlops.errors import DataError, IntegrityError, SpecError, bounded
 from airflow_mlops.specs.monitor import MonitoringSpec
-from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps._platform import Platform, folder_name
 from airflow_mlops.steps.data import load_profile, load_snapshot
+from airflow_mlops.steps.journal import read_evidence
 from airflow_mlops.steps.lineage import load_record
 from airflow_mlops.steps.split import load_training_profile
 
 __all__ = ["Compared", "of_log", "of_snapshot", "season_before"]
+
+log = logging.getLogger(__name__)
 
 _ANSWERED = (Role.CHAMPION.value, Role.CANARY.value, Role.BATCH.value)
 
@@ -185,11 +189,11 @@ def _comparable(
 
 
 def _evaluation(champion: ModelVersion, platform: Platform) -> EvaluationReport | None:
-    """Return the evaluation that the champion was blessed by; ``None`` where it is gone."""
-    place = ("evidence", folder_name(champion.model_name), f"{short(champion.evidence_digest)}.json")
+    """Return the evaluation that the champion was blessed by; ``None`` where it is gone or was changed."""
     try:
-        return EvaluationReport.from_dict(platform.storage.read_json(*place))
-    except IntegrityError:
+        return read_evidence(champion.model_name, champion.evidence_digest, storage=platform.storage)
+    except IntegrityError as error:
+        log.warning("drift without the champion's evaluation: model_version=%d %s", champion.model_version, error)
         return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,10 @@ from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.errors import EvaluationError, IntegrityError, SpecError
 from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.performance import PerformanceSpec
-from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._predictions import Predictions, predict_all
 from airflow_mlops.steps.evaluate import metrics_of
+from airflow_mlops.steps.journal import read_evidence
 from airflow_mlops.steps.lineage import load_record
 
 __all__ = ["Reference", "score_reference"]
@@ -118,30 +119,31 @@ def score_reference(version: ModelVersion, spec: PerformanceSpec, *, platform: P
             f"blessing, so there is nothing to compare production with: {error}"
         ) from error
     metrics = metrics_of(gate, predictions)
-    _check_metrics(metrics, predictions)
-    _check_same(evaluation, metrics, predictions, version)
-    second, calibrator = _calibrate(predictions, frame) if spec.estimate or _wants_scores(metrics) else (None, None)
-    return Reference(
+    reference = Reference(
         evaluation=evaluation,
         frame=frame,
         predictions=predictions,
         metrics=metrics,
         baseline_column=gate.baseline_column,
-        second=second,
-        calibrator=calibrator if spec.estimate else None,
+        second=None,
+        calibrator=None,
     )
+    _check_metrics(reference)
+    _check_same(reference, version)
+    if not (spec.estimate or reference.needs_scores):
+        return reference
+    second, calibrator = _calibrate(predictions, frame)
+    return replace(reference, second=second, calibrator=calibrator if spec.estimate else None)
 
 
 def _read_evidence(version: ModelVersion, platform: Platform) -> EvaluationReport:
-    name = f"{short(version.evidence_digest)}.json"
-    document = platform.storage.read_json("evidence", folder_name(version.model_name), name)
-    report = EvaluationReport.from_dict(document)
-    if report.content_digest != version.evidence_digest:
+    try:
+        return read_evidence(version.model_name, version.evidence_digest, storage=platform.storage)
+    except IntegrityError as error:
         raise IntegrityError(
-            f"{version.model_name} v{version.model_version}: the evidence {name} in the storage is not the one that "
-            f"it was blessed on; it was changed. Nothing was decided. Restore it from a backup."
-        )
-    return report
+            f"{version.model_name} v{version.model_version}: the evidence in the storage is not the one that it was "
+            f"blessed on. {error} Nothing was decided."
+        ) from error
 
 
 def _as_trained(version: ModelVersion, target: str) -> TrainedModel:
@@ -159,31 +161,26 @@ def _as_trained(version: ModelVersion, target: str) -> TrainedModel:
     )
 
 
-def _wants_scores(metrics: dict[str, Metric]) -> bool:
-    return any(metric.needs_scores for metric in metrics.values())
-
-
-def _check_metrics(metrics: dict[str, Metric], predictions: Predictions) -> None:
+def _check_metrics(reference: Reference) -> None:
     """See that each metric can be computed from what the log keeps."""
-    n_classes = 0 if predictions.classes is None else len(predictions.classes)
-    for name, metric in metrics.items():
+    n_classes, scores = reference.n_classes, reference.predictions.models["challenger"].scores
+    for name, metric in reference.metrics.items():
         if metric.of_two_classes and n_classes != 2:
             raise SpecError(f"performance.metrics.{name} is of two classes, the target has {n_classes}. Take another.")
-        if metric.needs_scores and (n_classes != 2 or predictions.models["challenger"].scores is None):
+        if metric.needs_scores and (n_classes != 2 or scores is None):
             raise SpecError(
                 f"performance.metrics.{name} wants the probabilities of all classes. The log keeps one for each row, "
                 f"which is enough of two classes; the target has {n_classes}. Take accuracy or f1_macro."
             )
 
 
-def _check_same(
-    evaluation: EvaluationReport, metrics: dict[str, Metric], predictions: Predictions, version: ModelVersion
-) -> None:
-    n_classes = 0 if predictions.classes is None else len(predictions.classes)
-    for comparison in evaluation.comparisons:
+def _check_same(reference: Reference, version: ModelVersion) -> None:
+    predictions, metrics = reference.predictions, reference.metrics
+    for comparison in reference.evaluation.comparisons:
         if comparison.metric not in metrics:
             continue
-        value = value_of(metrics[comparison.metric], predictions.y_true, predictions.models["challenger"], n_classes)
+        said = predictions.models["challenger"]
+        value = value_of(metrics[comparison.metric], predictions.y_true, said, reference.n_classes)
         if not math.isclose(value, comparison.challenger, rel_tol=_SAME, abs_tol=1e-9):
             raise EvaluationError(
                 f"{version.model_name} v{version.model_version} has {comparison.metric} {value:.6g} on the rows that "

@@ -13,7 +13,8 @@ from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError, PromotionConflictError
-from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.journal import read_evidence
 from airflow_mlops.steps.ledger import append_decision, read_ledger
 from airflow_mlops.steps.promote import current_champion
 
@@ -100,15 +101,13 @@ def _check_still_holds(blessing: Blessing, platform: Platform) -> EvaluationRepo
             f"{_named(blessing.champion_version)}, {_named(serving)} is champion now, so an approval of it is void. "
             f"Nothing was changed. Run the pipeline again to compare with the present champion."
         )
-    name = f"{short(blessing.evidence_digest)}.json"
-    document = platform.storage.read_json("evidence", folder_name(blessing.model_name), name)
-    report = EvaluationReport.from_dict(document)
-    if report.content_digest != blessing.evidence_digest:
+    try:
+        return read_evidence(blessing.model_name, blessing.evidence_digest, storage=platform.storage)
+    except IntegrityError as error:
         raise IntegrityError(
-            f"{blessing.model_name}: no approval can be given. The evidence {name} in the storage is not what the gate "
-            f"judged; it was changed, so an approval by it is void. Nothing was promoted. Run the pipeline again."
-        )
-    return report
+            f"{blessing.model_name}: no approval can be given. {error} What the gate judged is gone or was changed, so "
+            f"an approval by it is void. Nothing was promoted. Run the pipeline again."
+        ) from error
 
 
 def _named(version: int | None) -> str:
