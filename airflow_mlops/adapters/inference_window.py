@@ -18,21 +18,36 @@ _BOOLEANS, _BYTE, _INTEGERS, _DOUBLE, _BINARY, _LISTS, _STRUCT = (1, 2), 3, (4, 
 """The types of Thrift's compact protocol, in which a Parquet file's footer is written."""
 
 
-def files_of_window(folder: Path, start: datetime, end: datetime) -> tuple[str, ...]:
+def files_of_window(folder: Path, start: datetime | None = None, end: datetime | None = None) -> tuple[str, ...]:
     """Return the files of a model's log that may hold rows of a window, by their days in UTC, sorted.
 
     :param folder: of the model's log, which need not be there.
-    :raises UnavailableError: when the storage does not let one look.
+    :param start: with a zone, as ``end``, whose day still belongs; ``None``: the window is open on that side.
+    :raises UnavailableError: when the log can't be listed now.
     """
-    first, last = (partition_of(moment.astimezone(UTC).date()) for moment in (start, end))
+    first, last = (moment and partition_of(moment.astimezone(UTC).date()) for moment in (start, end))
+    days = [
+        name
+        for name in _names(folder)
+        if name.startswith("date=") and (not first or first <= name) and (not last or name <= last)
+    ]
+    return tuple(
+        str(folder / day / name)
+        for day in days
+        for name in _names(folder / day)
+        if name.endswith(".parquet") and not name.startswith(".")
+    )
+
+
+def _names(folder: Path) -> list[str]:
     try:
-        days = [day for day in folder.glob("date=*") if first <= day.name <= last]
-        return tuple(
-            sorted(str(file) for day in days for file in day.glob("*.parquet") if not file.name.startswith("."))
-        )
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:  # a day that was the oldest may just have been removed
+        return []
     except OSError as error:
         raise UnavailableError(
-            f"The inference log at {folder} can't be listed: {error.strerror}. Try again."
+            f"The inference log at {folder} can't be used: {error.strerror or error}. That says nothing about the "
+            f"model. Check [mlops] storage_root and its permissions, then retry."
         ) from error
 
 

@@ -19,7 +19,7 @@ from airflow_mlops.core.inference import Role, logged_scores
 from airflow_mlops.serving.background import Background
 from airflow_mlops.serving.models import ServedModel
 from airflow_mlops.specs.inference import InferenceLogSpec
-from airflow_mlops.steps._platform import folder_name
+from airflow_mlops.steps._platform import inference_folder
 
 __all__ = ["LoggedRows", "PredictionLog"]
 
@@ -69,7 +69,7 @@ class PredictionLog:
         on_drop: Callable[[int], None],
     ) -> None:
         self._spec, self._on_write = spec, on_write
-        self._files = InferenceLog(storage.path("inference", folder_name(model_name)))
+        self._files = InferenceLog(inference_folder(model_name, storage=storage))
         self._max_bytes = spec.max_bytes
         self._n_untrimmed_bytes = self._max_bytes  # an earlier server may have left a log that is full
         self._background = Background(

@@ -20,7 +20,7 @@ from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.train import choose_features
 from airflow_mlops.errors import DataError, IntegrityError, SpecError, bounded
 from airflow_mlops.specs.monitor import MonitoringSpec
-from airflow_mlops.steps._platform import Platform, folder_name
+from airflow_mlops.steps._platform import Platform, inference_folder
 from airflow_mlops.steps.data import load_profile, load_snapshot
 from airflow_mlops.steps.journal import read_evidence
 from airflow_mlops.steps.lineage import load_record
@@ -141,7 +141,7 @@ def of_log(champion: ModelVersion, monitoring: MonitoringSpec, platform: Platfor
 
 def log_files(model_name: str, platform: Platform, start: datetime, end: datetime) -> tuple[str, ...]:
     """Return the files of a model's inference log that may hold rows of a window."""
-    return files_of_window(platform.storage.path("inference", folder_name(model_name)), start, end)
+    return files_of_window(inference_folder(model_name, storage=platform.storage), start, end)
 
 
 def season_before(compared: Compared, monitoring: MonitoringSpec, model_name: str, platform: Platform) -> Compared:

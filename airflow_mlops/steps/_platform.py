@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.adapters.storage import Storage
@@ -12,7 +13,7 @@ from airflow_mlops.core.values import PipelineRun, Value
 if TYPE_CHECKING:  # steps that do not talk to MLflow need not wait for its import
     from airflow_mlops.adapters.mlflow import Mlflow
 
-__all__ = ["Platform", "folder_name", "short"]
+__all__ = ["Platform", "folder_name", "inference_folder", "short"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Platform:
     def report_uri(self, run: PipelineRun, name: str) -> str:
         """Return the path of a run's report page, relative to the storage root."""
         return "/".join(self.report_path(run, f"{name}.html"))
+
+
+def inference_folder(model_name: str, *, storage: Storage) -> Path:
+    """Return the folder of a model's inference log, which need not be there."""
+    return storage.path("inference", folder_name(model_name))
 
 
 def short(digest: str) -> str:

@@ -12,7 +12,7 @@ from airflow_mlops.core.deploy import Deployment, DeploymentMode
 from airflow_mlops.core.inference import Role
 from airflow_mlops.core.rollout import RolloutSide
 from airflow_mlops.errors import IntegrityError
-from airflow_mlops.steps._platform import folder_name
+from airflow_mlops.steps._platform import inference_folder
 from airflow_mlops.steps.deploy import read_deployment, write_deployment
 
 __all__ = ["RolloutTarget", "ServerTarget", "end_rollout"]
@@ -52,11 +52,13 @@ class ServerTarget:
     def count(self, deployment: Deployment, *, until: datetime) -> tuple[RolloutSide, RolloutSide]:
         """Count in the inference log."""
         from airflow_mlops.adapters import duckdb_engine  # which promotions, and steps run elsewhere, do without
+        from airflow_mlops.adapters.inference_window import files_of_window
 
         if deployment.champion_version is None or deployment.challenger_version is None:
             raise IntegrityError(f"{deployment.model_name}: the deployment tries no version against a champion.")
+        folder = inference_folder(deployment.model_name, storage=self._storage)
         return duckdb_engine.count_sides(
-            self._storage.path("inference", folder_name(deployment.model_name)),
+            files_of_window(folder, deployment.since, until),
             since=deployment.since,
             until=until,
             champion=deployment.champion_version,

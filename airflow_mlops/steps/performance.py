@@ -6,9 +6,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow_mlops.adapters.duckdb_engine import open_outcomes
+from airflow_mlops.adapters.inference_window import files_of_window
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.degradation import decide_degradation, judge_clocks
 from airflow_mlops.core.inference import partition_of
@@ -19,7 +21,7 @@ from airflow_mlops.errors import NoRowsError
 from airflow_mlops.specs.performance import PerformanceSpec
 from airflow_mlops.steps._performance_page import performance_page
 from airflow_mlops.steps._performance_windows import Spans, look_at, spans_before, wanted_columns
-from airflow_mlops.steps._platform import Platform, folder_name
+from airflow_mlops.steps._platform import Platform, inference_folder
 from airflow_mlops.steps._reference import Reference, score_reference
 from airflow_mlops.steps.connections import Connections
 from airflow_mlops.steps.data import snapshot_dataset
@@ -70,7 +72,7 @@ def check_performance(
     else:
         labels, missing = _read_labels(performance, model_name, connections, platform, run, spans.now)
         reference = score_reference(version, performance, platform=platform)
-        files = _log_files(model_name, platform)
+        files = files_of_window(inference_folder(model_name, storage=platform.storage))
         report = _judge(performance, version, reference, labels, files, spans, platform.report_uri(run, _REPORT))
         report = replace(report, reasons=(*report.reasons, *missing))
     platform.record(run, _REPORT, report, performance_page(report))
@@ -104,29 +106,17 @@ def _read_labels(
     return labels, ()
 
 
-def _log_files(model_name: str, platform: Platform) -> list[tuple[str, str]]:
-    """Return the log's files, each with its folder's name, by which they are sorted."""
-    folder = ("inference", folder_name(model_name))
-    return [
-        (day, str(platform.storage.path(*folder, day, name)))
-        for day in platform.storage.names(*folder)
-        if day.startswith("date=")
-        for name in platform.storage.names(*folder, day)
-        if name.endswith(".parquet")
-    ]
-
-
 def _judge(
     spec: PerformanceSpec,
     version: ModelVersion,
     reference: Reference,
     labels: DatasetSnapshot | None,
-    files: Sequence[tuple[str, str]],
+    files: Sequence[str],
     spans: Spans,
     report_uri: str,
 ) -> PerformanceReport:
     first = partition_of(spans.start.date() - timedelta(days=1))  # a file may hold rows of the minutes after midnight
-    recent = [path for day, path in files if day >= first]
+    recent = [path for path in files if Path(path).parent.name >= first]
     known: dict[str, Any] = {
         "model_name": version.model_name,
         "model_version": version.model_version,
@@ -143,7 +133,7 @@ def _judge(
         return PerformanceReport(status=PerformanceStatus.NO_PREDICTIONS, reasons=(text,), **known)
     columns = wanted_columns(spec, reference)
     with open_outcomes(
-        [path for _, path in files],
+        files,
         labels.data_uri if labels else None,
         spec,
         recent=recent,

@@ -21,7 +21,7 @@ from airflow_mlops.errors import DataError, SpecError
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec, TableOutput
 from airflow_mlops.steps._models import load_model
-from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps._platform import Platform, folder_name, inference_folder, short
 from airflow_mlops.steps._scoring import Scoring
 from airflow_mlops.steps.connections import Connections, NoConnections
 from airflow_mlops.steps.data import check_snapshot, snapshot_dataset, store_rows
@@ -198,7 +198,7 @@ def _with_features(
 def _add_to_log(batch: PredictionBatch, prediction: PredictionSpec, storage: Storage) -> None:
     """Move the log's files to where all of the model's are. Whoever was killed on the way goes on here."""
     if prediction.log:
-        log_of_model = InferenceLog(storage.path("inference", folder_name(batch.model_name)))
+        log_of_model = InferenceLog(inference_folder(batch.model_name, storage=storage))
         log_of_model.adopt(Path(batch.uri) / _LOG)
         log_of_model.trim(prediction.log.max_bytes)
 

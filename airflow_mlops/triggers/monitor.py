@@ -71,10 +71,10 @@ class LoggedRowsTrigger(BaseTrigger):
     def _look(self) -> tuple[float, int]:
         from airflow_mlops.adapters.inference_window import count_new_rows, files_of_window
         from airflow_mlops.hooks.platform import get_storage
-        from airflow_mlops.steps._platform import folder_name
+        from airflow_mlops.steps._platform import inference_folder
 
         now = time.time()
-        folder = get_storage().path("inference", folder_name(self.model_name))
+        folder = inference_folder(self.model_name, storage=get_storage())
         start, end = (datetime.fromtimestamp(moment, UTC) for moment in (now - self.trailing_s, now))
         files = files_of_window(folder, start, end)
         return now, count_new_rows(files, since=self.seen_until, known=self._known)

@@ -21,7 +21,16 @@ def test_the_files_of_a_window_are_those_of_its_days_in_utc(tmp_path):
     east = timezone(timedelta(hours=2))
     start = datetime(2026, 2, 1, 1, 45, tzinfo=east)  # still January in UTC
     assert files_of_window(tmp_path, start, AT + timedelta(days=2)) == tuple(paths[:3])
+    assert files_of_window(tmp_path, AT + timedelta(days=3)) == tuple(paths[3:])
+    assert files_of_window(tmp_path, end=AT) == tuple(paths[:1])
+    assert files_of_window(tmp_path) == tuple(paths)
     assert files_of_window(tmp_path / "nobody", start, AT) == ()
+
+
+def test_a_log_that_can_not_be_listed_is_not_an_empty_one(tmp_path):
+    (tmp_path / "log").write_text("no folder")
+    with pytest.raises(UnavailableError, match=r"log can't be used: Not a directory.*then retry"):
+        files_of_window(tmp_path / "log")
 
 
 def test_only_files_that_are_new_and_whole_are_counted(tmp_path):

@@ -405,14 +405,14 @@ def test_a_file_that_goes_while_the_log_is_read_is_an_outage(shop: Shop, monkeyp
     from airflow_mlops.steps import performance
 
     shop.deliver(known_by_now(shop.serve()))
-    real = performance._log_files
+    real = performance.files_of_window
 
     def trimmed(*arguments: Any) -> Any:
         files = real(*arguments)
-        Path(files[0][1]).unlink()
+        Path(files[0]).unlink()
         return files
 
-    monkeypatch.setattr(performance, "_log_files", trimmed)
+    monkeypatch.setattr(performance, "files_of_window", trimmed)
     with pytest.raises(UnavailableError, match="The inference log can't be read now"):
         shop.check(run_id="outage")
     assert not shop.platform.storage.exists("reports", "monitoring", "outage")

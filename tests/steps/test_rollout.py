@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -185,6 +185,15 @@ def test_other_harm_and_too_little_traffic_end_it_too(
     report = look(bench, deployment, 2)
     assert report.verdict in (RolloutVerdict.UNHEALTHY, RolloutVerdict.INCONCLUSIVE)
     assert said in report.reasons[0]
+
+
+def test_requests_are_found_by_their_day_in_utc_wherever_the_moments_come_from(bench: Bench):
+    at, ahead = datetime(2026, 1, 1, 20, tzinfo=UTC), timezone(timedelta(hours=14))  # where the next day has begun
+    known = {"model_name": "small", "mode": "canary", "share": 0.5, "salt": "", "key": "k"}
+    deployment = Deployment(champion_version=1, challenger_version=2, since=at.astimezone(ahead), **known)
+    traffic(bench, at=at + timedelta(minutes=1), n=10)
+    sides = ServerTarget(bench.platform.storage).count(deployment, until=(at + timedelta(hours=1)).astimezone(ahead))
+    assert [side.n_requests for side in sides] == [5, 5]
 
 
 def test_without_any_log_nothing_is_healthy(bench: Bench, tried: PipelineResult):

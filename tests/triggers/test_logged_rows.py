@@ -65,6 +65,17 @@ def test_rows_of_files_that_were_seen_or_that_lie_too_far_back_do_not_count(log:
     assert event["n_rows"] == 120
 
 
+def test_a_log_that_can_not_be_listed_does_not_stop_the_waiting(log: InferenceLog):
+    log.folder.parent.mkdir()
+    log.folder.write_text("no folder")
+
+    def mend() -> None:
+        log.folder.unlink()
+        write(log, 100)
+
+    assert asyncio.run(event_of(trigger(), mend))["n_rows"] == 100
+
+
 def test_a_file_that_can_not_be_read_does_not_stop_the_waiting(log: InferenceLog):
     write(log, 50).write_bytes(b"")
     event = asyncio.run(event_of(trigger(), lambda: write(log, 100)))

@@ -4,42 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 
 import duckdb
 
 from airflow_mlops.adapters.duckdb_engine._cells import number_literal
 from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, stored
-from airflow_mlops.core.inference import Role, partition_of
+from airflow_mlops.core.inference import Role
 from airflow_mlops.core.rollout import LATENCY_EDGES_MS, RolloutSide
 
-__all__ = ["count_sides", "log_files"]
+__all__ = ["count_sides"]
 
 _DECILES = [step / 10 for step in range(1, 10)]
 _MAX_LABELS = 50
 _NUMBERS = ("DOUBLE", "FLOAT", "BIGINT", "INTEGER")
 
 
-def log_files(folder: Path, since: datetime, until: datetime) -> list[str]:
-    """Return the files of the days from ``since`` to ``until``, both of which may have rows from outside."""
-    days = range((until.date() - since.date()).days + 1)
-    found = [sorted((folder / partition_of(since.date() + timedelta(days=day))).glob("*.parquet")) for day in days]
-    return [str(file) for files in found for file in files]
-
-
 def count_sides(
-    folder: Path, *, since: datetime, until: datetime, champion: int, challenger: int, role: Role
+    files: Sequence[str], *, since: datetime, until: datetime, champion: int, challenger: int, role: Role
 ) -> tuple[RolloutSide, RolloutSide]:
     """Count what two versions were asked and answered in the same time.
 
-    :param folder: of the model's log.
+    :param files: of the model's log; none where nothing was asked.
     :param since: the first moment that belongs, with a zone, as ``until``, the first one that does not.
     :param role: the challenger's.
     :returns: the champion's side and the challenger's.
     :raises UnavailableError: when the log can't be read now.
     """
-    files = log_files(folder, since, until)
     versions = {Role.CHAMPION: champion, role: challenger}
     if not files:
         return RolloutSide(model_version=champion), RolloutSide(model_version=challenger)
@@ -52,7 +43,7 @@ def count_sides(
         f"mlops_prediction AS prediction FROM {stored(files)} "
         f"WHERE ({wanted}) AND mlops_at >= {_moment(since)} AND mlops_at < {_moment(until)}"
     )
-    with connect(f"The inference log in {folder}") as connection:
+    with connect(f"The inference log with {files[0]}") as connection:
         connection.execute(f"CREATE TEMP TABLE rows AS {rows}")
         sides = [_side(connection, each, version) for each, version in versions.items()]
     return sides[0], sides[1]
