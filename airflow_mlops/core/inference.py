@@ -41,7 +41,7 @@ class InferenceColumn(StrEnum):
     ``mlops_model_digest``   string        of that version's files
     ``mlops_role``           string        a :class:`Role`
     ``mlops_prediction``     any           what it said; null where it failed
-    ``mlops_score``          double        the probability of the positive or the chosen class; null for numbers
+    ``mlops_score``          double        of two classes the second's probability, of more the predicted one's
     ``mlops_latency_ms``     double        of the request that the row came in; null in a batch
     ``mlops_error``          string        why there is no prediction; null where there is one
     ======================== ============= =====================================================================
@@ -68,15 +68,26 @@ def partition_of(day: date) -> str:
     return f"date={day.isoformat()}"
 
 
-def logged_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what the log keeps of the probabilities of classes: of two, the second one's; of more, the chosen one's.
+def logged_scores(
+    scores: NDArray[np.float64], predictions: NDArray[np.generic], classes: NDArray[np.generic]
+) -> NDArray[np.float64]:
+    """Return what the log keeps of the probabilities of classes: of two the second one's, of more the predicted one's.
 
-    :param scores: ``(n_rows, n_classes)``.
-    :returns: ``(n_rows,)``.
+    A model may predict another class than the likeliest, so the predictions have to be known.
+
+    :param scores: ``(n_rows, n_classes) float64``.
+    :param predictions: ``(n_rows,)``, the predicted classes.
+    :param classes: ``(n_classes,)``, in the order of the scores.
+    :returns: ``(n_rows,) float64``; 0 where the prediction is none of the classes.
 
     >>> import numpy as np
-    >>> logged_scores(np.array([[0.75, 0.25]]))
-    array([0.25])
+    >>> logged_scores(np.array([[0.75, 0.25]]), np.array(["a"]), np.array(["a", "b"])).tolist()
+    [0.25]
+    >>> logged_scores(np.array([[0.1, 0.7, 0.2]]), np.array(["c"]), np.array(["a", "b", "c"])).tolist()
+    [0.2]
     """
-    kept: NDArray[np.float64] = scores[:, 1] if scores.shape[1] == 2 else scores.max(axis=1)
-    return kept
+    import numpy as np  # what waits for rows of the log does without it
+
+    if len(classes) == 2:
+        return scores[:, 1]
+    return np.asarray(np.where(predictions[:, None] == classes, scores, 0.0).sum(axis=1))

@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-from numpy.typing import NDArray
-
 from airflow_mlops.core.data import Column, DatasetSnapshot
 from airflow_mlops.core.profile import is_moment, is_numeric
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import DataError, NoRowsError, bounded_lines, did_you_mean
 from airflow_mlops.specs.predict import PredictionSpec
 
-__all__ = ["PredictionBatch", "check_columns", "chosen_scores"]
+__all__ = ["PredictionBatch", "check_columns"]
 
 _READS = {
     "boolean": "numbers",
@@ -111,23 +108,3 @@ def _kind_of(column: Column, snapshot: DatasetSnapshot) -> str | None:
     if is_moment(column.type):
         return "moments"
     return "text" if column.type == "string" else column.type
-
-
-def chosen_scores(
-    scores: NDArray[np.float64], values: NDArray[np.generic], classes: NDArray[np.generic]
-) -> NDArray[np.float64]:
-    """Return one probability for each row: of two classes that of the second, of more that of the predicted one.
-
-    :param scores: ``(n_rows, n_classes) float64``.
-    :param values: ``(n_rows,)``, the predicted class.
-    :param classes: ``(n_classes,)``, in the order of the scores.
-    :returns: ``(n_rows,) float64``.
-
-    >>> chosen_scores(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1]), np.array([0, 1])).tolist()
-    [0.1, 0.8]
-    >>> chosen_scores(np.array([[0.1, 0.7, 0.2]]), np.array(["b"]), np.array(["a", "b", "c"])).tolist()
-    [0.7]
-    """
-    if len(classes) == 2:
-        return scores[:, 1]
-    return np.asarray(np.where(values[:, None] == classes, scores, 0.0).sum(axis=1))

@@ -114,7 +114,9 @@ def _table(group: Sequence[LoggedRows], redact: Sequence[str]) -> pa.Table:
     if group[0].predictions is not None:
         predictions = np.concatenate([rows.predictions for rows in group if rows.predictions is not None])
         probabilities = model.loaded.scores(frame)  # asked here once for many, and not while somebody waits
-        scores = None if probabilities is None else logged_scores(probabilities)
+        classes = model.loaded.classes
+        if probabilities is not None and classes is not None:
+            scores = logged_scores(probabilities, predictions, classes)
     return log_table(
         pa.Table.from_pandas(frame, preserve_index=False),
         ids=[each for rows in group for each in rows.ids],

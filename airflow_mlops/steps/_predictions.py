@@ -115,7 +115,8 @@ def _profiles(raw: _Raw) -> tuple[ColumnProfile, ...]:
     said = profile_values(InferenceColumn.PREDICTION, raw.values)
     if raw.scores is None:
         return (said,)
-    return said, profile_values(InferenceColumn.SCORE, logged_scores(raw.scores))
+    logged = logged_scores(raw.scores, raw.values, np.asarray(raw.classes))
+    return said, profile_values(InferenceColumn.SCORE, logged)
 
 
 def _numbers(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from airflow_mlops.adapters import arrow, labels
 from airflow_mlops.core.estimate import Calibrator, expected_metrics
 from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.inference import logged_scores
 from airflow_mlops.core.metrics import Metric, Predicted, value_of
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.train import TrainedModel
@@ -197,10 +198,11 @@ def _calibrate(predictions: Predictions, frame: Any) -> tuple[int | None, Calibr
     scores = None if predictions.classes is None else model.scores(frame)
     if scores is None or model.classes is None or predictions.classes is None:
         return None, None
-    if scores.shape[1] > 2:
-        is_right = predictions.models["challenger"].values == predictions.y_true
-        return None, fit_calibrator(scores.max(axis=1), is_right)
+    codes, said = labels.codes_of(model.classes, predictions.classes), predictions.models["challenger"].values
+    logged = logged_scores(scores, said, codes)
+    if len(codes) != 2:
+        return None, fit_calibrator(logged, said == predictions.y_true)
     if len(predictions.classes) != 2:
         return None, None
-    second = int(labels.codes_of(model.classes[1:], predictions.classes)[0])
-    return second, fit_calibrator(scores[:, 1], predictions.y_true == second)
+    second = int(codes[1])
+    return second, fit_calibrator(logged, predictions.y_true == second)

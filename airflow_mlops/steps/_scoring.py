@@ -16,8 +16,7 @@ from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.inference_log import InferenceLog, log_table
 from airflow_mlops.adapters.row_hashes import row_hashes
 from airflow_mlops.core.data import DatasetSnapshot
-from airflow_mlops.core.inference import Role
-from airflow_mlops.core.predict import chosen_scores
+from airflow_mlops.core.inference import Role, logged_scores
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.predict import PredictionSpec
@@ -84,7 +83,7 @@ class Scoring:
 
     def _predict(self, frame: Any) -> tuple[Any, Any]:
         values, scores, classes = self.model.predict(frame), self.model.scores(frame), self.model.classes
-        return values, None if scores is None or classes is None else chosen_scores(scores, values, classes)
+        return values, None if scores is None or classes is None else logged_scores(scores, values, classes)
 
     def _await_log(self) -> None:
         if self._logging is not None:

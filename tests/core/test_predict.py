@@ -3,11 +3,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import pytest
 
 from airflow_mlops.core.data import Column, DatasetSnapshot
-from airflow_mlops.core.predict import check_columns, chosen_scores
+from airflow_mlops.core.predict import check_columns
 from airflow_mlops.errors import DataError, NoRowsError
 from airflow_mlops.specs import PredictionSpec
 
@@ -67,10 +66,3 @@ def test_a_column_without_a_value_has_no_type_but_a_key_must_have_values():
 def test_no_row_is_no_pass():
     with pytest.raises(NoRowsError, match=r"has no row to score\. Nothing was written"):
         check_columns(READS, _snapshot(n_rows=0), PREDICTION)
-
-
-def test_the_score_is_that_of_the_second_of_two_classes_and_else_of_the_chosen_one():
-    two = np.array([[0.3, 0.7], [0.9, 0.1]])
-    assert chosen_scores(two, np.array(["no", "no"]), np.array(["no", "yes"])).tolist() == [0.7, 0.1]
-    three = np.array([[0.2, 0.5, 0.3], [0.2, 0.5, 0.3]])
-    assert chosen_scores(three, np.array([7, 2]), np.array([1, 2, 7])).tolist() == [0.3, 0.5]
