@@ -121,7 +121,8 @@ class InferenceLog:
     def adopt(self, other: Path) -> int:
         """Move the files of another log into this one, and return how many were left to be moved.
 
-        Both are in one file system, and each file is moved as a whole: whoever is interrupted here goes on later.
+        Both are in one file system, and each file is moved as a whole: whoever is interrupted here goes on later. By
+        its time a file was written when it was moved.
 
         :param other: the other log's folder, which need not be there.
         :raises UnavailableError: when the storage can't be written.
@@ -131,6 +132,7 @@ class InferenceLog:
             path = self.folder / file.relative_to(other)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                os.utime(file)  # whoever counts what is newer than its last look has not seen it before now
                 os.replace(file, path)
             except FileNotFoundError:
                 continue  # another try moved it

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from airflow_mlops.adapters.inference_log import InferenceLog, log_table
+from airflow_mlops.adapters.inference_window import count_new_rows, files_of_window
 from airflow_mlops.core.inference import InferenceColumn, Role
 from airflow_mlops.errors import UnavailableError
 
@@ -97,6 +99,14 @@ def test_a_log_takes_in_another_one_file_by_file_and_does_so_once(tmp_path):
     assert log.adopt(staged.folder) == 0
     assert log.adopt(tmp_path / "nowhere") == 0
     assert ds.dataset(log.folder, partitioning="hive").count_rows() == 4
+
+
+def test_what_is_moved_into_a_log_counts_as_written_then(tmp_path):
+    log, staged = InferenceLog(tmp_path / "log"), InferenceLog(tmp_path / "staged")
+    os.utime(staged.write(rows(), at=AT), (100.0, 100.0))
+    last_look = time.time() - 1  # clocks of file systems are coarse
+    log.adopt(staged.folder)
+    assert count_new_rows(files_of_window(log.folder), since=last_look) == 2
 
 
 def test_a_log_that_can_not_be_written_leaves_the_other_where_it_is(tmp_path):
