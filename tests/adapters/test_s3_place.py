@@ -1,76 +1,40 @@
-"""Logs on S3. The server answers one request at a time: moto looks and then writes, where S3 does both at once."""
+"""Logs on S3."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import boto3
 import pytest
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.serving import make_server
 
 from airflow_mlops.adapters.s3 import S3Access
 from airflow_mlops.adapters.s3_place import S3Place
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
 from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError
+from tests.moto_server import Faults, S3Server, s3_server
 
 SECRET = "s3cr3t/of+the+tests"
 BUCKET = "bucket-of-journals"
-ERROR = "<Error><Code>{code}</Code><Message>said the test</Message></Error>"
-
-
-class Faults:
-    """Stands before moto, and answers some requests in its place."""
-
-    def __init__(self) -> None:
-        self.moto = DomainDispatcherApplication(create_backend_app)
-        self.answer: Callable[[dict[str, Any]], tuple[str, str] | None] = lambda _: None
-        self.after: Callable[[dict[str, Any]], tuple[str, str] | None] = lambda _: None
-        self._one_at_a_time = threading.Lock()
-
-    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
-        with self._one_at_a_time:
-            fault = self.answer(environ)
-            if fault is None:
-                answer: list[Any] = []
-                body = list(self.moto(environ, lambda *args: answer.append(args)))
-                fault = self.after(environ)
-                if fault is None:
-                    start(*answer[0])
-                    return body
-            else:
-                environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        status, code = fault
-        content = b"" if environ["REQUEST_METHOD"] == "HEAD" else ERROR.format(code=code).encode()
-        start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(content)))])
-        return [content]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[tuple[str, Faults]]:
-    faults = Faults()
-    http = make_server("127.0.0.1", 0, faults, threaded=True, request_handler=MotoRequestHandler)
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{http.server_port}", faults
-    http.shutdown()
-    thread.join()
-    http.server_close()
+def server() -> Iterator[S3Server]:
+    with s3_server() as server:
+        yield server
 
 
 @pytest.fixture
 def faults(server) -> Iterator[Faults]:
-    yield server[1]
-    server[1].answer = server[1].after = lambda _: None
+    yield server.faults
+    server.faults.answer = server.faults.after = lambda _: None
 
 
 @pytest.fixture
 def access(server) -> S3Access:
-    return S3Access(access_key="AKIAOFTHETESTS", secret_key=SECRET, region="us-east-1", endpoint_url=server[0])
+    return S3Access(access_key="AKIAOFTHETESTS", secret_key=SECRET, region="us-east-1", endpoint_url=server.url)
 
 
 @pytest.fixture
