@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 
 import boto3
 import pytest
@@ -14,20 +13,14 @@ from airflow_mlops.adapters.s3 import S3Access
 from airflow_mlops.adapters.s3_place import S3Place
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.cli import main
-from airflow_mlops.core.promote import PromotionRecord
-from airflow_mlops.core.values import PipelineRun
-from airflow_mlops.errors import UnavailableError
-from airflow_mlops.serving.watcher import Watcher
-from airflow_mlops.steps.journal import is_settled, read_journal
-from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promote import promote_model, rollback_model
+from airflow_mlops.steps.promote import rollback_model
 from airflow_mlops.steps.verify import verify_model
 from tests.moto_server import Environ, S3Server, s3_server
 from tests.stage import Stage
 from tests.steps.cases import Bench, deliver, left_by, run_named
+from tests.steps.interrupted import interrupt_everywhere, promote_held, promoted_and_held
 
 KEYS = {"access_key": "AKIAOFTHETESTS", "secret_key": "s3cr3t", "region": "us-east-1"}
-LENIENT = {"metrics": {"mean_absolute_error": {"change_threshold": 1.0}}, "cold_start": True}
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +43,10 @@ def on_s3(bench: Bench, stage: Stage, server: S3Server) -> Iterator[Bench]:
     bucket.delete()
 
 
-def promoted_and_held(bench: Bench) -> PipelineResult:
-    """Make version 1 champion, and hold version 2, which is blessed."""
-    assert bench.run("first", params={"alpha": 50.0}).promotion
-    return bench.run("second", bench.spec(gate=LENIENT, promotion={"policy": "hold"}))
-
-
-def promote(bench: Bench, held: PipelineResult, run_id: str = "second") -> PromotionRecord | None:
-    return promote_model(held.version, held.blessing, platform=bench.platform, run=run_named(run_id))
-
-
 def test_a_promotion_and_a_rollback_are_kept_on_s3_and_all_of_it_holds(
     on_s3: Bench, server: S3Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    promote(on_s3, promoted_and_held(on_s3))
+    promote_held(on_s3, promoted_and_held(on_s3))
     rollback_model("small", reason="strange numbers", platform=on_s3.platform, run=run_named("back"))
     journal = (("promote", None, 1), ("promote", 1, 2), ("rollback", 2, 1))
     assert (left_by(on_s3.platform).alias, left_by(on_s3.platform).journal) == (1, journal)
@@ -103,41 +86,10 @@ def _gone_after(server: S3Server, n_requests: int) -> None:
 def test_an_s3_that_refuses_connections_anywhere_in_a_change_loses_nothing_and_the_retry_finishes(
     on_s3: Bench, server: S3Server, what: str
 ):
-    promote(on_s3, held := promoted_and_held(on_s3))
-    platform, storage = on_s3.platform, on_s3.platform.storage
-    served = Watcher("small", platform=platform, on_swap=lambda _: None)
-    failed_with: list[list[str]] = []
-    for n_requests in itertools.count(1):
-        served.look()
-        before, champion = read_journal("small", storage=storage), served.lineup.champion.number
-        change = partial(change_to, 3 - champion, what, on_s3, held, run_named(f"run {n_requests}"))
-        _gone_after(server, n_requests)
-        try:
-            change()
-        except UnavailableError:
-            pass
-        else:
-            break
-        served.look()
-        assert served.lineup.champion.number == champion, "it serves on"
+    def mend() -> None:
         server.start()
         server.faults.after = lambda _: None
-        failed_with.append([entry.action for entry in read_journal("small", storage=storage)[len(before) :]])
-        change()
-        journal = read_journal("small", storage=storage)
-        assert journal[:-1] == before, "one more entry, and none lost"
-        assert is_settled("small", journal, storage=storage)
-        assert journal[-1].to_version == left_by(platform).alias == 3 - champion
-    server.start()
-    assert failed_with[0] == []
-    assert failed_with[-1] == [what], "the last ones came after the entry"
 
-
-def change_to(version: int, what: str, bench: Bench, held: PipelineResult, run: PipelineRun) -> PromotionRecord | None:
-    """Let the other version serve, by a promotion or by a rollback to it."""
-    if what == "rollback":
-        named = {"from_version": 3 - version, "to_version": version}
-        return rollback_model("small", reason="odd", platform=bench.platform, run=run, **named)
-    found = bench.platform.mlflow.get_version("small", version)
-    blessing = replace(held.blessing, champion_version=3 - version, model_digest=found.model_digest)
-    return promote_model(found, blessing, platform=bench.platform, run=run)
+    left = interrupt_everywhere(on_s3, what, lambda n_requests: _gone_after(server, n_requests), mend)
+    assert left[0] == []
+    assert left[-1] == [what], "the last ones came after the entry"
