@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
+import sys
+import urllib.error
+import urllib.request
 
 import pytest
 import yaml
 
 from airflow_mlops.cli import _parser
 from airflow_mlops.cli.serving import server_spec
-from include.demo.services import REPOSITORY
+from include.demo.services import REPOSITORY, free_port
+from tests.processes import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +57,45 @@ def test_no_secret_stands_in_the_file(compose):
     }
     assert names
     assert [name for name in names if not name.endswith(("_CMD", "_FILE"))] == []
+
+
+def test_the_model_server_is_healthy_before_there_is_a_champion(compose, tmp_path, mlflow_database):
+    serve, port = compose["services"]["serve"], str(free_port())
+    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
+    (tmp_path / "serve_token").write_text("of the tests, long enough")
+    here = {
+        "${MLOPS_SERVE_MODEL:-co2}": "co2",
+        "--host=0.0.0.0": "--host=127.0.0.1",
+        "--token-file=/run/secrets/serve_token": f"--token-file={tmp_path}/serve_token",
+        "--storage-root=/var/lib/mlops": f"--storage-root={tmp_path}/storage",
+        "--tracking-uri=http://mlflow:5000": f"--tracking-uri=sqlite:///{tmp_path}/mlflow.db",
+    }
+    _, *arguments = [here.get(word, word) for word in serve["command"]]
+    assert set(here.values()) <= set(arguments), "the service is started otherwise by now"
+    how, _, *check = serve["healthcheck"]["test"]
+    assert (how, "5001" in check[-1]) == ("CMD", True)
+    check[-1] = check[-1].replace("5001", port)
+
+    def is_healthy() -> bool:
+        return subprocess.run([sys.executable, *check], capture_output=True, timeout=30).returncode == 0
+
+    assert not is_healthy(), "nothing answers yet"
+    environment = os.environ | serve["environment"] | {"PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "airflow_mlops.cli", *arguments, f"--port={port}"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as server:
+        try:
+            wait_until(lambda: server.poll() is not None or is_listening(int(port)))
+            assert server.poll() is None
+            with pytest.raises(urllib.error.HTTPError, match="503"):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping")
+            assert is_healthy()
+        finally:
+            server.terminate()
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_the_model_server_may_do_little_and_wants_a_token(compose):
