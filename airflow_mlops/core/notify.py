@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from airflow_mlops.core.alarm import MonitoringDecision
 from airflow_mlops.core.approve import Approval, ApprovalRequest
 from airflow_mlops.core.gate import Blessing
-from airflow_mlops.core.promote import PromotionRecord
+from airflow_mlops.core.promote import PromotionRecord, name_version
 from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict
 from airflow_mlops.errors import bounded_lines
 from airflow_mlops.specs.notify import NotificationEvent
@@ -145,4 +145,4 @@ def _text(happened: str, why: Sequence[str], next_step: str, url: str) -> str:
 
 
 def _named(version: int | None) -> str:
-    return "No version" if version is None else f"Version {version}"
+    return name_version(version).capitalize()

@@ -19,6 +19,7 @@ __all__ = [
     "champion_of",
     "check_known_entries",
     "name_last_entry",
+    "name_version",
     "needs_alias",
     "plan_mark",
     "plan_promotion",
@@ -98,6 +99,11 @@ def name_last_entry(digests: Sequence[str]) -> str:
     return f"{len(digests)} {digests[-1]}" if digests else ""
 
 
+def name_version(version: int | None) -> str:
+    """Return what a version is called within a sentence, also where there is none."""
+    return "no version" if version is None else f"version {version}"
+
+
 def check_known_entries(model_name: str, digests: Sequence[str], known: str) -> None:
     """Compare a journal with the last entry that the registry was told of.
 
@@ -162,7 +168,7 @@ def plan_promotion(
     if champion != expected:
         raise PromotionConflictError(
             f"{model_name} v{to_version} not promoted: it was evaluated against "
-            f"{_named(expected)}, but {_named(champion)} is champion now. Nothing was changed. "
+            f"{name_version(expected)}, but {name_version(champion)} is champion now. Nothing was changed. "
             f"Run the pipeline again to compare with the present champion."
         )
     if to_version in unhealthy_versions(journal):
@@ -206,8 +212,8 @@ def plan_rollback(
     champion = champion_of(journal)
     if from_version is not None and from_version != champion:
         raise PromotionConflictError(
-            f"{model_name} not rolled back: version {from_version} was to go, but {_named(champion)} is champion. "
-            f"Nothing was changed. Look again, and name the version that is champion now."
+            f"{model_name} not rolled back: version {from_version} was to go, but {name_version(champion)} is "
+            f"champion. Nothing was changed. Look again, and name the version that is champion now."
         )
     served = [entry.to_version for entry in journal]
     bad = unhealthy_versions(journal)
@@ -222,7 +228,7 @@ def plan_rollback(
     healthy = [version for version in served if version != champion and version not in bad]
     if not healthy:
         raise PromotionConflictError(
-            f"{model_name} not rolled back: no healthy version was champion before {_named(champion)} "
+            f"{model_name} not rolled back: no healthy version was champion before {name_version(champion)} "
             f"(unhealthy: {sorted(bad) or 'none'}). Nothing was changed. "
             f"Name one with to_version if you know better."
         )
@@ -234,7 +240,3 @@ def _why_unhealthy(journal: Sequence[PromotionRecord], version: int) -> str:
     entry = next(each for each in journal if each.action != "promote" and each.from_version == version)
     what = "was rolled back before" if entry.action == "rollback" else "is marked as unhealthy"
     return f"{what} (entry {entry.sequence}: {entry.reason})"
-
-
-def _named(version: int | None) -> str:
-    return "no version" if version is None else f"version {version}"

@@ -10,7 +10,7 @@ from airflow_mlops.adapters import markdown
 from airflow_mlops.core.approve import Approval, ApprovalRequest
 from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.gate import Blessing
-from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.promote import ModelVersion, name_version
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError, PromotionConflictError
 from airflow_mlops.steps._platform import Platform
@@ -78,8 +78,8 @@ def record_answer(
     return approval
 
 
-def conclude_approval(approval: Approval, version: ModelVersion, blessing: Blessing, *, platform: Platform) -> Approval:
-    """Return an answer that holds: what was declined is over, what was approved must still be what it was.
+def conclude_approval(approval: Approval, version: ModelVersion, blessing: Blessing, *, platform: Platform) -> None:
+    """See that an answer holds: what was declined is over, what was approved must still be what it was.
 
     :raises PromotionConflictError: when another version has become champion.
     :raises IntegrityError: when the evidence is gone, or was changed.
@@ -88,7 +88,6 @@ def conclude_approval(approval: Approval, version: ModelVersion, blessing: Bless
         _check_still_holds(blessing, platform)
     else:
         platform.mlflow.set_tags(version.run_id, {"mlops.outcome": "DECLINED"})
-    return approval
 
 
 def _check_still_holds(blessing: Blessing, platform: Platform) -> EvaluationReport:
@@ -98,8 +97,8 @@ def _check_still_holds(blessing: Blessing, platform: Platform) -> EvaluationRepo
     if serving != blessing.champion_version:
         raise PromotionConflictError(
             f"{blessing.model_name}: no approval can be given. The evaluation compared with "
-            f"{_named(blessing.champion_version)}, {_named(serving)} is champion now, so an approval of it is void. "
-            f"Nothing was changed. Run the pipeline again to compare with the present champion."
+            f"{name_version(blessing.champion_version)}, {name_version(serving)} is champion now, so an approval of it "
+            f"is void. Nothing was changed. Run the pipeline again to compare with the present champion."
         )
     try:
         return read_evidence(blessing.model_name, blessing.evidence_digest, storage=platform.storage)
@@ -108,10 +107,6 @@ def _check_still_holds(blessing: Blessing, platform: Platform) -> EvaluationRepo
             f"{blessing.model_name}: no approval can be given. {error} What the gate judged is gone or was changed, so "
             f"an approval by it is void. Nothing was promoted. Run the pipeline again."
         ) from error
-
-
-def _named(version: int | None) -> str:
-    return "no version" if version is None else f"version {version}"
 
 
 def _key(blessing: Blessing, run: PipelineRun) -> str:
