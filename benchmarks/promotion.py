@@ -8,14 +8,9 @@ In turn, on the same MLflow server, a process of its own.
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import child
 from benchmarks.entry import Entry
 from include.demo.services import free_port
 
@@ -129,27 +125,9 @@ def _train(folder: Path, platform: Platform) -> PipelineResult:
 
 @contextmanager
 def _mlflow_server(folder: Path) -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/files"]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with subprocess.Popen(
-        command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
-    ) as server:
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/health")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            os.killpg(server.pid, 9)
-
-
-def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except (OSError, urllib.error.URLError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+    variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with child.serving(*command, url=f"{url}/health", log=folder / "mlflow.log", folder=folder, variables=variables):
+        yield url

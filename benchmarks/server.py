@@ -8,15 +8,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.client
-import os
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,9 +21,9 @@ import pandas as pd
 
 from airflow_mlops import ContinuousTraining
 from airflow_mlops.adapters.scoring_server import request_body
-from benchmarks import made_data
+from benchmarks import child, made_data
 from benchmarks.entry import Entry
-from include.demo.services import REPOSITORY, free_port
+from include.demo.services import free_port
 
 ROUNDS = 12
 ROUND_S = 3.0
@@ -96,62 +92,24 @@ def _tracking_uri(root: Path) -> str:
 
 @contextlib.contextmanager
 def _ours(root: Path) -> Iterator[str]:
-    port = free_port()
-    command = [
-        "-m",
-        "airflow_mlops.cli",
-        "serve",
-        "bench",
-        "--port",
-        str(port),
-        "--storage-root",
-        str(root / "storage"),
-    ]
-    with _running([*command, "--tracking-uri", _tracking_uri(root)], port, root / "ours.log") as url:
+    command = ["-m", "airflow_mlops.cli", "serve", "bench", "--storage-root", str(root / "storage")]
+    with _running([*command, "--tracking-uri", _tracking_uri(root)], root / "ours.log") as url:
         yield url
 
 
 @contextlib.contextmanager
 def _theirs(root: Path) -> Iterator[str]:
-    port = free_port()
     command = ["-m", "mlflow", "models", "serve", "--model-uri", "models:/bench@champion", "--env-manager", "local"]
-    with _running([*command, "--port", str(port), "--workers", "1"], port, root / "mlflow.log", root) as url:
+    variables = {"MLFLOW_TRACKING_URI": _tracking_uri(root)}
+    with _running([*command, "--workers", "1"], root / "mlflow.log", variables) as url:
         yield url
 
 
 @contextlib.contextmanager
-def _running(command: list[str], port: int, log: Path, root: Path | None = None) -> Iterator[str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # MLflow runs uvicorn by its name
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(REPOSITORY), "MLFLOW_DISABLE_TELEMETRY": "true"}
-    if root:
-        environment["MLFLOW_TRACKING_URI"] = _tracking_uri(root)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, *command], stdout=output, stderr=output, env=environment, start_new_session=True
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 120
-        while not _answers(url):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{command} did not start:\n{log.read_text()[-3000:]}")
-            time.sleep(0.1)
+def _running(command: list[str], log: Path, variables: Mapping[str, str] | None = None) -> Iterator[str]:
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    with child.serving(*command, "--port", str(port), url=f"{url}/ping", log=log, variables=variables):
         yield url
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-
-
-def _answers(url: str) -> bool:
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
-    try:
-        connection.request("GET", "/ping")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 def _round(url: str, bodies: list[bytes]) -> dict[str, float]:
