@@ -86,7 +86,7 @@ def logged_scores(
     >>> logged_scores(np.array([[0.1, 0.7, 0.2]]), np.array(["c"]), np.array(["a", "b", "c"])).tolist()
     [0.2]
     """
-    import numpy as np  # what waits for rows of the log does without it
+    import numpy as np
 
     if len(classes) == 2:
         return scores[:, 1]

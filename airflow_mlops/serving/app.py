@@ -32,7 +32,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_METHODS = {"/invocations": "POST", "/ping": "GET", "/health": "GET", "/version": "GET", "/metrics": "GET"}
+_METHODS = {"/invocations": "POST"} | dict.fromkeys(("/live", "/ping", "/health", "/version", "/metrics"), "GET")
 _LARGE_BYTES = 65_536
 """Size of a request that others do not wait for."""
 
@@ -88,8 +88,8 @@ class App:
         if method != known:
             return _json(405, {"detail": "Method Not Allowed"}), {"allow": known}
         may_call = self._may_call(headers)
-        if path == "/ping":
-            status = 200 if self._watcher.lineup else 503
+        if path in ("/live", "/ping"):  # it runs; it has a version to serve
+            status = 200 if path == "/live" or self._watcher.lineup else 503
             return Reply(status=status, media_type="application/json", body=b"\n"), {}
         if path == "/health":
             return self._health(may_call), {}

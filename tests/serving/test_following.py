@@ -42,6 +42,7 @@ def test_a_server_waits_for_the_first_promotion_and_follows_the_journal(tmp_path
     first, second = (add_version(platform, "followed") for _ in range(2))
     with Stage(platform, "followed").serving(poll_s=0.05) as server:
         assert request(server.url, ROW).status == 503
+        assert [request(server.url, path=path).status for path in ("/live", "/ping")] == [200, 503]
         health = request(server.url, path="/health")
         assert health.status == 503
         assert b"followed has no champion yet. Promote a version, and it serves." in health.body

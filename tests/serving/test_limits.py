@@ -159,6 +159,7 @@ def test_who_does_not_show_the_token_learns_and_gets_nothing(stage: Stage, tmp_p
             for path in ("/version", "/metrics"):
                 assert request(server.url, path=path, headers=shown).status == 401
             assert request(server.url, path="/health", headers=shown).body == b'{"status":"ok"}'
+            assert request(server.url, path="/live", headers=shown).body == b"\n"
         right = {"Authorization": "Bearer s3cr3t-token"}
         assert request(server.url, ROW, headers=right).predictions == [1.0]
         metrics = request(server.url, path="/metrics", headers=right).body
