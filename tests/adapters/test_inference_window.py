@@ -78,8 +78,3 @@ def test_the_footer_of_a_file_that_is_known_is_not_read_again_unless_the_file_is
     assert known == {str(path): (5.0, 5)}
     assert count_new_rows((), since=0.0, known=known) == 0
     assert known == {}
-
-
-def test_a_log_that_can_not_be_listed_is_an_outage_and_not_an_empty_one(tmp_path):
-    with pytest.raises(UnavailableError, match="can't be listed: File name too long"):
-        files_of_window(tmp_path / ("x" * 300), AT, AT)

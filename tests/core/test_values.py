@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.core import (
+    alarm,
     approve,
     backtest,
     data,
@@ -307,6 +308,15 @@ EXAMPLES: list[Value] = [
             ),
         ),
         labels=performance.LabelCounts(n_rows=3, n_unknown=1),
+    ),
+    alarm.MonitoringDecision(
+        model_name="m",
+        champion_version=2,
+        kinds=("drift",),
+        reasons=("DRIFTED",),
+        evidence={"drift": "DRIFTED"},
+        run_id="r",
+        at=AT,
     ),
     retrain.RetrainDecision(
         model_name="m",
