@@ -4,13 +4,15 @@ import os
 import sysconfig
 import tempfile
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import prometheus_client  # noqa: F401  # before Feast, whose import has it count for a whole process in files
 import pytest
 from hypothesis import settings
+
+from tests.hooks.metrics_cases import OtlpReceiver, StatsdListener
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -96,3 +98,33 @@ def run_dag(airflow_db: None) -> Callable[..., DagRun]:
         return dag.test(**settings)
 
     return run
+
+
+@pytest.fixture
+def switch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Configure ``[metrics]``, and begin anew with it as the process of every task does."""
+    from airflow.sdk.observability import stats
+    from airflow.sdk.observability.metrics import stats_utils
+
+    def configure(**settings: object) -> None:
+        for name, value in settings.items():
+            monkeypatch.setenv(f"AIRFLOW__METRICS__{name.upper()}", str(value))
+        stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
+
+    yield configure
+    monkeypatch.undo()
+    configure()
+
+
+@pytest.fixture
+def statsd() -> Iterator[StatsdListener]:
+    listener = StatsdListener()
+    yield listener
+    listener.close()
+
+
+@pytest.fixture
+def otlp() -> Iterator[OtlpReceiver]:
+    receiver = OtlpReceiver()
+    yield receiver
+    receiver.close()

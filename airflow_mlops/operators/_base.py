@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from airflow.sdk import BaseOperator, BaseOperatorLink, SkipMixin
 
-from airflow_mlops.errors import SpecError
+from airflow_mlops.errors import SpecError, UnavailableError
+from airflow_mlops.hooks.metrics import send_metrics
 from airflow_mlops.hooks.mlflow import MlflowHook
 from airflow_mlops.hooks.platform import get_platform, report_url
 from airflow_mlops.hooks.tasks import failures_for_airflow, pipeline_run
@@ -17,6 +18,7 @@ from airflow_mlops.hooks.tasks import failures_for_airflow, pipeline_run
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
+    from airflow_mlops.core.telemetry import Measurement
     from airflow_mlops.core.values import PipelineRun, Value
     from airflow_mlops.specs.runner import RunnerSpec
     from airflow_mlops.steps import Platform
@@ -94,16 +96,32 @@ class StepOperator(_Connected, BaseOperator, SkipMixin):
             return None if value is None else self.leave(value, context)
 
     def leave(self, value: Value, context: Context) -> dict[str, Any]:
-        """Leave the links and the result, and conclude."""
+        """Leave the links and the result, conclude, and send what the result is in numbers."""
         self.report_link = report_url(getattr(value, "report_uri", ""))
         self.mlflow_link = getattr(value, "run_url", "") or getattr(value, "url", "")
-        document = value.to_dict()
+        document, is_tried_again = value.to_dict(), False
         try:
             self.conclude(value, context)
-        except Exception:  # to skip the rest is an exception too
+        except Exception as error:  # to skip the rest is an exception too
             context["ti"].xcom_push(key="return_value", value=document)
+            is_tried_again = isinstance(error, UnavailableError)
             raise
+        finally:  # also when the task goes to sleep until its next look
+            if not is_tried_again:
+                send_metrics(lambda: self.measure(value))
         return document
+
+    def measure(self, value: Any) -> Sequence[Measurement]:
+        """Return what the result is in numbers; called only where Airflow sends metrics."""
+        from airflow_mlops.core.measure import measure
+
+        return measure(value, given=self.given(), now=datetime.now(UTC))
+
+    def given(self) -> list[Value]:
+        """Return the data and the models that the task was given."""
+        from airflow_mlops.core.given import read_given
+
+        return read_given(getattr(self, name) for name in self.template_fields)
 
     def call_step(self, run: PipelineRun) -> Value | None:
         """Build what the step needs and call it."""

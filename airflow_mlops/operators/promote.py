@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops.core.promote import ModelVersion, PromotionRecord
+    from airflow_mlops.core.telemetry import Measurement
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["PromoteModelOperator", "RegisterModelOperator", "RollbackModelOperator"]
@@ -121,6 +124,15 @@ class PromoteModelOperator(Notifying, StepOperator):
 
         _tell_asset(self, value, context)
         self.notify(tell_journal(value), context)
+
+    def measure(self, value: PromotionRecord) -> Sequence[Measurement]:
+        """Return what is sent, how long it took from the data to the champion among it."""
+        from airflow_mlops.core.measure import measure
+        from airflow_mlops.core.promote import ModelVersion
+        from airflow_mlops.steps.lineage import find_snapshot
+
+        snapshot = find_snapshot(ModelVersion.from_dict(self.version), platform=self.platform())
+        return measure(value, given=[snapshot] if snapshot else [], now=datetime.now(UTC))
 
 
 class RollbackModelOperator(Notifying, StepOperator):

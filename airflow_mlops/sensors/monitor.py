@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
+from airflow_mlops.hooks.metrics import send_metrics
 from airflow_mlops.hooks.mlflow import MlflowHook
 from airflow_mlops.hooks.platform import get_platform
 from airflow_mlops.hooks.tasks import failures_for_airflow, pipeline_run
@@ -18,6 +19,9 @@ from airflow_mlops.triggers.monitor import LoggedRowsTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_mlops.core.monitor import DriftReport
+    from airflow_mlops.core.telemetry import Measurement
 
 __all__ = ["DriftSensor"]
 
@@ -70,6 +74,7 @@ class DriftSensor(BaseSensorOperator):
                 platform=get_platform(self.mlflow_conn_id),
                 run=pipeline_run(context),
             )
+        send_metrics(lambda: _measure(report))
         if report.status not in (DriftStatus.DRIFTED, DriftStatus.INCOMPLETE):
             self._wait(seen_until=event["seen_until"], deadline=event["deadline"])
         return report.to_dict()
@@ -92,3 +97,9 @@ class DriftSensor(BaseSensorOperator):
             method_name="execute_complete",
             timeout=timedelta(seconds=left),
         )
+
+
+def _measure(report: DriftReport) -> list[Measurement]:
+    from airflow_mlops.core.measure import measure
+
+    return measure(report, now=datetime.now(UTC))

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_mlops._version import __version__
 from airflow_mlops.adapters import code_version, threads, user_code
 from airflow_mlops.adapters.environment import describe_environment
+from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.lineage import RECORD_TAG, CodeModule, TrainingRecord, packages_digest
 from airflow_mlops.core.promote import ModelVersion, champion_of
 from airflow_mlops.core.split import DatasetSplit
@@ -18,10 +19,12 @@ from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps._snapshot_notes import snapshot_folder
+from airflow_mlops.steps.data import load_snapshot
 from airflow_mlops.steps.ledger import read_decisions
 from airflow_mlops.steps.promote import read_journal
 
-__all__ = ["describe_code", "load_record", "record_training"]
+__all__ = ["describe_code", "find_snapshot", "load_record", "record_training"]
 
 _RECORD, _PACKAGES = "training_record.json", "environment.txt"
 
@@ -88,6 +91,21 @@ def load_record(version: ModelVersion, *, platform: Platform) -> tuple[TrainingR
     _require_same(f"{subject}: {_PACKAGES}", packages_digest(packages), record.environment.packages_digest)
     _require_same(f"{subject}: the model's files", version.model_digest, record.model_digest)
     return record, packages
+
+
+def find_snapshot(version: ModelVersion, *, platform: Platform) -> DatasetSnapshot | None:
+    """Return the snapshot that a version learnt from; ``None`` where it is not noted, or is gone by now.
+
+    :raises IntegrityError: when the version's record is damaged.
+    """
+    if RECORD_TAG not in version.tags:
+        return None
+    split = load_record(version, platform=platform)[0].split
+    if split.recipe is None or not platform.storage.exists(
+        *snapshot_folder(split.recipe.dataset, split.snapshot_digest)
+    ):
+        return None
+    return load_snapshot(platform.storage, split.recipe.dataset, split.snapshot_digest)
 
 
 def describe_code(import_path: str) -> CodeModule:

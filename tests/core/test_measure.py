@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.evaluate import EvaluationReport, MetricComparison
+from airflow_mlops.core.gate import Blessing, BlessingVerdict
+from airflow_mlops.core.measure import measure
+from airflow_mlops.core.monitor import ColumnDrift, DriftReport, DriftStatus
+from airflow_mlops.core.performance import (
+    MetricPerformance,
+    PerformanceReport,
+    PerformanceStatus,
+    PredictionCounts,
+    WindowPerformance,
+)
+from airflow_mlops.core.predict import PredictionBatch
+from airflow_mlops.core.promote import PromotionRecord
+from airflow_mlops.core.resample import Interval
+from airflow_mlops.core.retrain import RetrainDecision
+from airflow_mlops.core.rollout import RolloutReport, RolloutSide, RolloutVerdict
+from airflow_mlops.core.telemetry import MAX_COLUMNS, METRICS, Measurement, MetricKind, clean_tag
+from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.validate import Quarantine, ValidationReport, Verdict
+from airflow_mlops.core.values import PipelineRun, Value
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+NONE_YET = Interval(difference=0.0, low=-1.0, high=1.0)
+
+SNAPSHOT = DatasetSnapshot(
+    dataset="co2",
+    uri="/store/snapshots/co2/1",
+    digest="sha256:1",
+    n_rows=300,
+    columns=(),
+    window_end=NOW - timedelta(hours=2),
+    source={},
+    created_at=NOW - timedelta(hours=1),
+    created_by="ada",
+)
+VALIDATION = ValidationReport(
+    snapshot_digest="sha256:1",
+    n_rows=300,
+    checks=(),
+    findings=(),
+    verdict=Verdict.QUARANTINE,
+    quarantine=Quarantine(uri="/store/q", n_rows=7),
+)
+DRIFT = DriftReport(
+    model_name="co2",
+    status=DriftStatus.DRIFTED,
+    reasons=("It moved.",),
+    current_digest="",
+    columns=(
+        ColumnDrift(
+            name="last co2",
+            statistics={"psi": 0.4, "jensen_shannon": 0.3, "wasserstein": 2.0, "a new one": 1.0},
+            is_drifted=True,
+        ),
+        ColumnDrift(name="month", statistics={"psi": math.nan}, is_drifted=False),
+    ),
+    domain_score=0.8,
+)
+PERFORMANCE = PerformanceReport(
+    model_name="co2",
+    model_version=3,
+    status=PerformanceStatus.DEGRADED,
+    reasons=(),
+    checked_at=NOW,
+    windows=(
+        WindowPerformance(
+            start=NOW - timedelta(days=2),
+            end=NOW,
+            status=PerformanceStatus.DEGRADED,
+            reasons=(),
+            counts=PredictionCounts(n_predictions=10, n_labelled=8),
+            metrics=(
+                MetricPerformance(
+                    metric="mean_absolute_error",
+                    direction="lower_is_better",
+                    value=Interval(difference=0.7, low=0.6, high=0.8),
+                    at_blessing=0.5,
+                    against_blessing=NONE_YET,
+                ),
+            ),
+        ),
+    ),
+)
+DECISION = RetrainDecision(
+    model_name="co2",
+    should_retrain=False,
+    reasons=("Nothing new.",),
+    snapshot_digest="sha256:1",
+    fingerprint="sha256:2",
+    run_id="r",
+    trigger="manual",
+    at=NOW,
+)
+MODEL = TrainedModel(
+    model_name="co2",
+    run_id="9f",
+    model_uri="models:/m-1",
+    model_digest="sha256:m",
+    fingerprint="sha256:2",
+    snapshot_digest="sha256:1",
+    split_digest="sha256:3",
+    target="y",
+    features=("x",),
+    params={},
+)
+EVALUATION = EvaluationReport(
+    model_name="co2",
+    challenger_uri="models:/m-1",
+    challenger_digest="sha256:m",
+    champion_version=2,
+    split_digest="sha256:3",
+    n_rows=60,
+    baseline="mean",
+    confidence_level=0.95,
+    comparisons=(
+        MetricComparison(
+            metric="r2",
+            direction="higher_is_better",
+            challenger=0.9,
+            baseline=-0.1,
+            champion=0.8,
+            against_baseline=NONE_YET,
+        ),
+    ),
+)
+BLESSING = Blessing(
+    model_name="co2",
+    verdict=BlessingVerdict.REJECTED,
+    reasons=(),
+    model_digest="sha256:m",
+    champion_version=2,
+    evidence_digest="sha256:e",
+)
+ROLLOUT = RolloutReport(
+    model_name="co2",
+    verdict=RolloutVerdict.WATCHED,
+    reasons=(),
+    mode="canary",
+    share=0.1,
+    champion=RolloutSide(model_version=2),
+    challenger=RolloutSide(model_version=3),
+    since=NOW,
+    until=NOW,
+    look=1,
+    n_looks=4,
+    key="k",
+)
+PROMOTION = PromotionRecord(
+    sequence=2,
+    action="promote",
+    model_name="co2",
+    from_version=2,
+    to_version=3,
+    reason="Better.",
+    actor="ada",
+    run_id="r",
+    at=NOW,
+    key="k",
+)
+BATCH = PredictionBatch(
+    model_name="co2",
+    model_version=3,
+    model_digest="sha256:m",
+    snapshot_digest="sha256:1",
+    uri="/store/batch",
+    digest="sha256:p",
+    n_rows=300,
+    columns=(),
+    key=("id",),
+    started_at=NOW,
+    ended_at=NOW,
+)
+VALUES: tuple[Value, ...] = (
+    SNAPSHOT, VALIDATION, DRIFT, PERFORMANCE, DECISION, MODEL, EVALUATION, BLESSING, ROLLOUT, PROMOTION, BATCH,
+)  # fmt: skip
+
+
+def taken(value: Value, *given: Value, now: datetime = NOW) -> dict[str, float]:
+    """Return what is sent, by the name that has the tags in it."""
+    return {each.flat_name.removeprefix("mlops."): each.value for each in measure(value, given=given, now=now)}
+
+
+def test_every_metric_is_taken_from_some_value_and_has_its_tags_in_order():
+    found = [each for value in VALUES for each in measure(value, given=[SNAPSHOT], now=NOW)]
+    assert {each.metric.name for each in found} == METRICS.keys()
+    for each in found:
+        assert tuple(each.tags) == each.metric.tags
+        assert METRICS[each.metric.name] is each.metric
+
+
+def test_how_old_the_data_is_grows_while_nothing_new_comes():
+    assert taken(SNAPSHOT)["data.age_seconds.co2"] == 2 * 3600
+    assert taken(SNAPSHOT, now=NOW + timedelta(days=1))["data.age_seconds.co2"] == 26 * 3600
+    assert taken(SNAPSHOT)["data.newest_row_timestamp_seconds.co2"] == (NOW - timedelta(hours=2)).timestamp()
+
+
+def test_a_moment_without_a_zone_is_one_in_utc():
+    naive = dataclasses.replace(SNAPSHOT, window_end=datetime.fromisoformat("2026-01-31T10:00:00"))
+    assert taken(naive) == taken(SNAPSHOT)
+
+
+def test_data_without_moments_has_no_age():
+    assert taken(dataclasses.replace(SNAPSHOT, window_end=None)) == {"data.rows.co2": 300}
+
+
+@pytest.mark.parametrize(
+    ("value", "states", "found"),
+    [
+        (VALIDATION, [f"validation.verdict.co2.{each}" for each in Verdict], "validation.verdict.co2.QUARANTINE"),
+        (DRIFT, [f"drift.status.co2.{each}" for each in DriftStatus], "drift.status.co2.DRIFTED"),
+        (
+            PERFORMANCE,
+            [f"performance.status.co2.{each}" for each in PerformanceStatus],
+            "performance.status.co2.DEGRADED",
+        ),
+        (BLESSING, [f"gate.verdict.co2.{each}" for each in BlessingVerdict], "gate.verdict.co2.REJECTED"),
+        (ROLLOUT, [f"rollout.verdict.co2.{each}" for each in RolloutVerdict], "rollout.verdict.co2.WATCHED"),
+    ],
+)
+def test_each_state_has_a_gauge_and_the_one_that_was_found_is_1(value: Value, states: list[str], found: str):
+    values = taken(value, SNAPSHOT)
+    assert {name: values[name] for name in states} == {name: float(name == found) for name in states}
+
+
+def test_a_validation_is_of_the_data_that_was_checked():
+    found = taken(VALIDATION, dataclasses.replace(SNAPSHOT, dataset="other"))
+    assert (found["validation.quarantined_rows.other"], found["validation.findings.other"]) == (7, 0)
+
+
+def test_nobody_knows_of_which_data_a_validation_is_that_was_given_none():
+    assert taken(VALIDATION) == {}
+
+
+def test_the_distances_of_the_columns_that_drifted_most_are_taken_and_of_no_more():
+    many = tuple(
+        ColumnDrift(name=f"c{place}", statistics={"psi": 1.0 / (place + 1)}, is_drifted=place < 30)
+        for place in range(50)
+    )
+    found = taken(dataclasses.replace(DRIFT, columns=many))
+    distances = [name for name in found if name.startswith("drift.psi.")]
+    assert distances == [f"drift.psi.co2.c{place}" for place in range(MAX_COLUMNS)]
+    assert found["drift.columns.co2"] == 30
+
+
+def test_what_is_no_number_is_not_sent_and_a_statistic_that_nobody_knows_neither():
+    names = [name for name in taken(DRIFT) if ".co2.last_co2" in name or ".co2.month" in name]
+    assert names == ["drift.psi.co2.last_co2", "drift.jensen_shannon.co2.last_co2", "drift.wasserstein.co2.last_co2"]
+
+
+def test_performance_is_that_of_the_newest_window_beside_the_blessing():
+    found = taken(PERFORMANCE)
+    assert found["performance.value.co2.mean_absolute_error"] == 0.7
+    assert found["performance.at_blessing.co2.mean_absolute_error"] == 0.5
+    assert found["performance.label_coverage.co2"] == 0.8
+
+
+def test_an_evaluation_has_a_champion_only_where_there_is_one():
+    assert taken(EVALUATION)["evaluation.value.co2.r2.champion"] == 0.8
+    first = dataclasses.replace(EVALUATION.comparisons[0], champion=None)
+    cold = taken(dataclasses.replace(EVALUATION, comparisons=(first,)))
+    assert cold == {"evaluation.value.co2.r2.challenger": 0.9, "evaluation.value.co2.r2.baseline": -0.1}
+
+
+def test_a_decision_is_counted_by_what_it_was():
+    assert taken(DECISION) == {"retrain.should_retrain.co2": 0, "retrain.decisions.co2.wait": 1}
+    yes = dataclasses.replace(DECISION, should_retrain=True)
+    assert taken(yes) == {"retrain.should_retrain.co2": 1, "retrain.decisions.co2.retrain": 1}
+
+
+def test_a_promotion_took_as_long_as_since_the_newest_row_that_was_learnt_from():
+    assert taken(PROMOTION, SNAPSHOT)["champion.data_to_champion_seconds.co2"] == 2 * 3600
+    undated = dataclasses.replace(SNAPSHOT, window_end=None)
+    assert taken(PROMOTION, undated)["champion.data_to_champion_seconds.co2"] == 3600
+    assert taken(PROMOTION) == {"champion.version.co2": 3, "champion.changes.co2.promote": 1}
+
+
+def test_a_rollback_changes_the_champion_and_took_no_time_from_any_data():
+    back = dataclasses.replace(PROMOTION, action="rollback", to_version=1)
+    assert taken(back, SNAPSHOT) == {"champion.version.co2": 1, "champion.changes.co2.rollback": 1}
+
+
+def test_a_value_without_numbers_sends_nothing():
+    assert measure(PipelineRun(pipeline="p", run_id="r"), now=NOW) == []
+
+
+@given(st.text())
+def test_a_tag_is_what_every_backend_takes(text: str):
+    cleaned = clean_tag(text)
+    assert 0 < len(cleaned) <= 60
+    assert not set(cleaned) & set(" ,=:|#@\n")
+    assert cleaned.isascii()
+
+
+@given(st.text(), st.text())
+def test_a_name_without_tags_has_a_part_for_each_tag(model: str, column: str):
+    tags: dict[str, Any] = {"model_name": clean_tag(model), "column": clean_tag(column)}
+    name = Measurement(metric=METRICS["mlops.drift.psi"], value=1.0, tags=tags).flat_name
+    assert name.count(".") == 4
+    assert len(name) < 250
+
+
+def test_counters_count_what_happened_and_gauges_say_what_is():
+    counted = {metric.name for metric in METRICS.values() if metric.kind is MetricKind.COUNTER}
+    assert {name.rpartition(".")[2] for name in counted} == {"decisions", "models", "changes", "rows"}
