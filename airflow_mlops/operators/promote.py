@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_mlops.assets import model_asset
+from airflow_mlops.errors import MlopsError
 from airflow_mlops.operators._base import Document, MlflowLink, ReportLink, StepOperator
 from airflow_mlops.operators._notify import Notifying
 from airflow_mlops.specs.promote import PromotionSpec, version_number
@@ -16,6 +17,7 @@ from airflow_mlops.specs.promote import PromotionSpec, version_number
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_mlops.core.data import DatasetSnapshot
     from airflow_mlops.core.promote import ModelVersion, PromotionRecord
     from airflow_mlops.core.telemetry import Measurement
     from airflow_mlops.core.values import PipelineRun
@@ -128,11 +130,19 @@ class PromoteModelOperator(Notifying, StepOperator):
     def measure(self, value: PromotionRecord) -> Sequence[Measurement]:
         """Return what is sent, how long it took from the data to the champion among it."""
         from airflow_mlops.core.measure import measure
+
+        return measure(value, given=self._learnt_from(), now=datetime.now(UTC))
+
+    def _learnt_from(self) -> list[DatasetSnapshot]:
         from airflow_mlops.core.promote import ModelVersion
         from airflow_mlops.steps.lineage import find_snapshot
 
-        snapshot = find_snapshot(ModelVersion.from_dict(self.version), platform=self.platform())
-        return measure(value, given=[snapshot] if snapshot else [], now=datetime.now(UTC))
+        try:
+            snapshot = find_snapshot(ModelVersion.from_dict(self.version), platform=self.platform())
+        except MlopsError as error:  # who is champion is to be sent all the same
+            self.log.warning("not measured how long the promotion took: %s", error)
+            return []
+        return [snapshot] if snapshot else []
 
 
 class RollbackModelOperator(Notifying, StepOperator):
