@@ -54,7 +54,13 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [f"airflow_mlops.triggers.{stage}" for stage in ("data", "model", "monitor")],
             }
         ],
-        "asset-uris": [{"schemes": ["mlmodel"], "handler": "airflow_mlops.assets.sanitize_uri"}],
+        "asset-uris": [
+            {
+                "schemes": ["mlmodel"],
+                "handler": "airflow_mlops.assets.sanitize_uri",
+                "to_openlineage_converter": "airflow_mlops.hooks.openlineage.convert_asset",
+            }
+        ],
         "extra-links": ["airflow_mlops.operators._base.ReportLink", "airflow_mlops.operators._base.MlflowLink"],
         "connection-types": [
             {

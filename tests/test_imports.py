@@ -29,6 +29,7 @@ HEAVY = (
     "matplotlib",
     "mlflow",
     "onnxruntime",
+    "openlineage",
     "optuna",
     "pandas",
     "pyarrow",

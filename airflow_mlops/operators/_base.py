@@ -16,6 +16,7 @@ from airflow_mlops.hooks.platform import get_platform, report_url
 from airflow_mlops.hooks.tasks import failures_for_airflow, pipeline_run
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, XComArg
 
     from airflow_mlops.core.telemetry import Measurement
@@ -88,6 +89,7 @@ class StepOperator(_Connected, BaseOperator, SkipMixin):
 
     template_fields: tuple[str, ...] = ("mlflow_conn_id",)
     ui_color = "#e3edf7"
+    _value: Value | None = None
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Call the step, leave its links and its result, and conclude."""
@@ -97,6 +99,7 @@ class StepOperator(_Connected, BaseOperator, SkipMixin):
 
     def leave(self, value: Value, context: Context) -> dict[str, Any]:
         """Leave the links and the result, conclude, and send what the result is in numbers."""
+        self._value = value
         self.report_link = report_url(getattr(value, "report_uri", ""))
         self.mlflow_link = getattr(value, "run_url", "") or getattr(value, "url", "")
         document, is_tried_again = value.to_dict(), False
@@ -122,6 +125,12 @@ class StepOperator(_Connected, BaseOperator, SkipMixin):
         from airflow_mlops.core.given import read_given
 
         return read_given(getattr(self, name) for name in self.template_fields)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Return what was read and written; Airflow's OpenLineage provider calls this, also when the task failed."""
+        from airflow_mlops.hooks.openlineage import operator_lineage
+
+        return operator_lineage(self._value, given=self.given(), inlets=self.inlets, outlets=self.outlets)
 
     def call_step(self, run: PipelineRun) -> Value | None:
         """Build what the step needs and call it."""
