@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 
+from airflow_mlops.core.alarm import MonitoringDecision
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.gate import Blessing, BlessingVerdict
@@ -48,6 +49,8 @@ def _measured(value: Value, snapshot: DatasetSnapshot | None, now: datetime) -> 
             yield from _of_drift(value)
         case PerformanceReport():
             yield from _of_performance(value)
+        case MonitoringDecision():
+            yield _take("monitoring.alarm", value.is_alarm, model_name=value.model_name)
         case RetrainDecision():
             word = "retrain" if value.should_retrain else "wait"
             yield _take("retrain.should_retrain", value.should_retrain, model_name=value.model_name)

@@ -19,6 +19,7 @@ from airflow_mlops.core.telemetry import MAX_COLUMNS, METRICS, Measurement, Metr
 from airflow_mlops.core.validate import Verdict
 from airflow_mlops.core.values import PipelineRun, Value
 from tests.core.value_cases import (
+    ALARM,
     BLESSING,
     DECISION,
     DRIFT,
@@ -123,6 +124,11 @@ def test_a_decision_is_counted_by_what_it_was():
     assert taken(DECISION) == {"retrain.should_retrain.co2": 0, "retrain.decisions.co2.wait": 1}
     yes = dataclasses.replace(DECISION, should_retrain=True)
     assert taken(yes) == {"retrain.should_retrain.co2": 1, "retrain.decisions.co2.retrain": 1}
+
+
+def test_an_alarm_is_1_until_a_look_finds_nothing():
+    assert taken(ALARM) == {"monitoring.alarm.co2": 1}
+    assert taken(dataclasses.replace(ALARM, kinds=())) == {"monitoring.alarm.co2": 0}
 
 
 def test_a_promotion_took_as_long_as_since_the_newest_row_that_was_learnt_from():

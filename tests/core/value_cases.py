@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
+from airflow_mlops.core.alarm import MonitoringDecision
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.evaluate import EvaluationReport, MetricComparison
 from airflow_mlops.core.gate import Blessing, BlessingVerdict
@@ -86,6 +87,15 @@ PERFORMANCE = PerformanceReport(
             ),
         ),
     ),
+)
+ALARM = MonitoringDecision(
+    model_name="co2",
+    champion_version=3,
+    kinds=("drift",),
+    reasons=("It moved.",),
+    run_id="r",
+    trigger="scheduled",
+    at=NOW,
 )
 DECISION = RetrainDecision(
     model_name="co2",
@@ -177,5 +187,5 @@ BATCH = PredictionBatch(
     ended_at=NOW,
 )
 VALUES: tuple[Value, ...] = (
-    SNAPSHOT, VALIDATION, DRIFT, PERFORMANCE, DECISION, MODEL, EVALUATION, BLESSING, ROLLOUT, PROMOTION, BATCH,
+    SNAPSHOT, VALIDATION, DRIFT, PERFORMANCE, ALARM, DECISION, MODEL, EVALUATION, BLESSING, ROLLOUT, PROMOTION, BATCH,
 )  # fmt: skip
