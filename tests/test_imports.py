@@ -81,6 +81,12 @@ def test_dag_files_and_what_they_import_load_no_heavy_library(tmp_path: Path):
     assert {name: libraries for name, libraries in loaded.items() if libraries} == {}
 
 
+def test_promotions_and_rollouts_are_begun_and_ended_without_a_heavy_library(tmp_path: Path):
+    """They are small tasks, and a command that is wanted in a hurry."""
+    steps = ["airflow_mlops.steps.promote", "airflow_mlops.steps.rollout"]
+    assert _loaded_by(steps, tmp_path) == {name: [] for name in steps}
+
+
 def test_the_check_sees_a_dag_file_that_imports_pandas(tmp_path: Path):
     careless, careful = tmp_path / "careless.py", tmp_path / "careful.py"
     careless.write_text("import pandas\n")

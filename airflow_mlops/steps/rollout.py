@@ -19,7 +19,6 @@ from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._targets import RolloutTarget, ServerTarget, end_rollout
 from airflow_mlops.steps.connections import Connections
 from airflow_mlops.steps.journal import settled_journal
-from airflow_mlops.steps.performance import check_performance
 from airflow_mlops.steps.promote import mark_unhealthy
 from airflow_mlops.steps.rollout_page import rollout_page
 
@@ -114,6 +113,8 @@ def look_at_rollout(
     champion, challenger = target.count(deployment, until=now)
     outcomes = None
     if performance:
+        from airflow_mlops.steps.performance import check_performance  # which imports what reads logs and labels
+
         outcomes = check_performance(
             performance,
             model_name=deployment.model_name,
