@@ -197,8 +197,18 @@ class AppendOnlyLog:
             return list(readers.map(lambda name: self._place.read_json(*self._parts, name), self._names()))
 
     def settle(self, number: int) -> None:
-        """Note that what the entry with this number says has been carried out."""
-        self._place.create_json({}, *self._parts, f"{number:06d}.settled")
+        """Note that what the entry with this number says has been carried out.
+
+        :raises UnavailableError: when that can't be noted.
+        """
+        try:
+            self._place.create_json({}, *self._parts, f"{number:06d}.settled")
+        except UnavailableError as error:
+            raise UnavailableError(
+                f"Entry {number} of {self._place.path(*self._parts)} is written, holds and was carried out; only the "
+                f"note of that could not be written ({error.__cause__}). Check the storage and its free space, then "
+                f"retry: nothing is done twice."
+            ) from error
 
     def is_settled(self, number: int) -> bool:
         """Return whether what the entry says is known to have been carried out."""

@@ -21,13 +21,13 @@ log = logging.getLogger(__name__)
 
 
 def convert_asset(asset: Asset, lineage_context: Any) -> Dataset | None:  # noqa: ARG001  # Airflow's signature
-    """Return a model's asset as a dataset, for Airflow; ``None`` where it names no model."""
+    """Return a model's asset, or that of its alarms, as a dataset, for Airflow; ``None`` where it names no model."""
     from openlineage.client.event_v2 import Dataset
 
     from airflow_mlops.core.dataset_lineage import MODELS
 
-    name = urlsplit(asset.uri).netloc
-    return Dataset(namespace=MODELS, name=name) if name else None
+    uri = urlsplit(asset.uri)
+    return Dataset(namespace=MODELS, name=f"{uri.netloc}{uri.path}".rstrip("/")) if uri.netloc else None
 
 
 def operator_lineage(
