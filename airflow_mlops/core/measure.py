@@ -102,16 +102,17 @@ def _of_validation(report: ValidationReport, snapshot: DatasetSnapshot | None) -
 
 
 def _of_drift(report: DriftReport) -> Iterator[Measurement]:
-    model = report.model_name
-    yield from _states("drift.status", DriftStatus, report.status, model_name=model)
+    # Else the DAG that trains and the one that watches production would overwrite each other's values.
+    of = {"model_name": report.model_name, "data": "snapshot" if report.current_digest else "inference_log"}
+    yield from _states("drift.status", DriftStatus, report.status, **of)
     if report.columns:
-        yield _take("drift.columns", sum(column.is_drifted for column in report.columns), model_name=model)
+        yield _take("drift.columns", sum(column.is_drifted for column in report.columns), **of)
     for column in report.columns[:MAX_COLUMNS]:  # those that drifted come first
         for statistic, value in column.statistics.items():
             if f"mlops.drift.{statistic}" in METRICS:
-                yield _take(f"drift.{statistic}", value, model_name=model, column=column.name)
+                yield _take(f"drift.{statistic}", value, **of, column=column.name)
     if report.domain_score is not None:
-        yield _take("drift.domain_score", report.domain_score, model_name=model)
+        yield _take("drift.domain_score", report.domain_score, **of)
 
 
 def _of_performance(report: PerformanceReport) -> Iterator[Measurement]:

@@ -66,7 +66,11 @@ def test_data_without_moments_has_no_age():
     ("value", "states", "found"),
     [
         (VALIDATION, [f"validation.verdict.co2.{each}" for each in Verdict], "validation.verdict.co2.QUARANTINE"),
-        (DRIFT, [f"drift.status.co2.{each}" for each in DriftStatus], "drift.status.co2.DRIFTED"),
+        (
+            DRIFT,
+            [f"drift.status.co2.inference_log.{each}" for each in DriftStatus],
+            "drift.status.co2.inference_log.DRIFTED",
+        ),
         (
             PERFORMANCE,
             [f"performance.status.co2.{each}" for each in PerformanceStatus],
@@ -97,13 +101,17 @@ def test_the_distances_of_the_columns_that_drifted_most_are_taken_and_of_no_more
     )
     found = taken(dataclasses.replace(DRIFT, columns=many))
     distances = [name for name in found if name.startswith("drift.psi.")]
-    assert distances == [f"drift.psi.co2.c{place}" for place in range(MAX_COLUMNS)]
-    assert found["drift.columns.co2"] == 30
+    assert distances == [f"drift.psi.co2.inference_log.c{place}" for place in range(MAX_COLUMNS)]
+    assert found["drift.columns.co2.inference_log"] == 30
 
 
 def test_what_is_no_number_is_not_sent_and_a_statistic_that_nobody_knows_neither():
-    names = [name for name in taken(DRIFT) if ".co2.last_co2" in name or ".co2.month" in name]
-    assert names == ["drift.psi.co2.last_co2", "drift.jensen_shannon.co2.last_co2", "drift.wasserstein.co2.last_co2"]
+    names = [name for name in taken(DRIFT) if name.endswith((".last_co2", ".month"))]
+    assert names == [
+        "drift.psi.co2.inference_log.last_co2",
+        "drift.jensen_shannon.co2.inference_log.last_co2",
+        "drift.wasserstein.co2.inference_log.last_co2",
+    ]
 
 
 def test_performance_is_that_of_the_newest_window_beside_the_blessing():

@@ -40,7 +40,7 @@ def test_a_run_sends_what_its_steps_found_with_tags_in_influxdbs_style(
     assert found["mlops.data.newest_row_timestamp_seconds,dataset=small"] == f"{last_row}|g"
     assert found["mlops.validation.verdict,dataset=small,verdict=PROCEED"] == "1.0|g"
     assert found["mlops.validation.verdict,dataset=small,verdict=HALT"] == "0.0|g"
-    assert found["mlops.drift.status,model_name=small,status=NO_REFERENCE"] == "1.0|g"
+    assert found["mlops.drift.status,model_name=small,data=snapshot,status=NO_REFERENCE"] == "1.0|g"
     assert found["mlops.retrain.decisions,model_name=small,decision=retrain"] == "1|c"
     assert found["mlops.training.models,model_name=small"] == "1|c"
     assert found["mlops.gate.decisions,model_name=small,verdict=BLESSED"] == "1|c"
@@ -131,8 +131,8 @@ def test_the_drift_sensor_sends_each_of_its_checks(house: House, bench: Bench, s
         DriftSensor(task_id="wait", model_name="small", poke_interval=0.1, timeout=120)
     assert house.run(dag).state == "success"
     found = dict(statsd.lines())
-    assert found["mlops.drift.status,model_name=small,status=DRIFTED"] == "1.0|g"
-    assert float(found["mlops.drift.psi,model_name=small,column=x"].removesuffix("|g")) > 0.25
+    assert found["mlops.drift.status,model_name=small,data=inference_log,status=DRIFTED"] == "1.0|g"
+    assert float(found["mlops.drift.psi,model_name=small,data=inference_log,column=x"].removesuffix("|g")) > 0.25
 
 
 @pytest.mark.parametrize(("model_version", "n_states"), [(None, len(PerformanceStatus)), ("3", 0)])
