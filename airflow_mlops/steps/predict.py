@@ -162,6 +162,8 @@ def _version(prediction: PredictionSpec, platform: Platform) -> ModelVersion:
 
 
 def _require_distinct(rows: DatasetSnapshot, prediction: PredictionSpec) -> None:
+    if arrow.is_ascending(rows.data_uri, prediction.key):
+        return  # which is seen in a tenth of the time that counting takes
     n_keys, n_rows = count_repeated(rows.data_uri, prediction.key)
     if n_keys:
         raise DataError(
