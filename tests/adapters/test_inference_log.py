@@ -4,8 +4,10 @@ import os
 import time
 from datetime import UTC, datetime, timedelta, timezone
 
+import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_mlops.adapters.inference_log import InferenceLog, log_table
@@ -17,9 +19,9 @@ AT = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
 FEATURES = pa.table({"age": [31, 52], "name": ["Ada", "Bo"]})
 
 
-def rows(**settings):
+def rows(*, features=FEATURES, **settings):
     known = {"ids": ["a", "b"], "request_id": "r1", "at": AT, "model_version": 3, "model_digest": "sha256:d"}
-    return log_table(FEATURES, **{**known, "role": Role.CHAMPION, "predictions": [0.5, 0.7], **settings})
+    return log_table(features, **{**known, "role": Role.CHAMPION, "predictions": [0.5, 0.7], **settings})
 
 
 def test_a_row_of_the_log_holds_its_own_columns_and_then_the_features():
@@ -56,6 +58,35 @@ def test_a_file_lies_in_the_day_of_its_rows_in_utc(tmp_path):
     late = datetime(2026, 2, 1, 0, 30, tzinfo=timezone(timedelta(hours=1)))
     path = InferenceLog(tmp_path, writer="w").write(rows(), at=late)
     assert path == tmp_path / "date=2026-01-31" / "w-000001.parquet"
+
+
+def test_a_file_gives_back_values_and_types(tmp_path):
+    features = pa.table(
+        {
+            "short": pa.array([0.5, None], pa.float32()),
+            "half": pa.array([0.5, 2], pa.float16()),
+            "zone": pa.array([AT, None], pa.timestamp("ns", "Europe/Berlin")),
+            "kind": pa.array(["a", None]).dictionary_encode(),
+            "nothing": pa.nulls(2),
+            "nested": pa.array([{"x": 0.5}, None]),
+        }
+    )
+    table = rows(features=features, latency_ms=1.5)
+    path = InferenceLog(tmp_path).write(table, at=AT)
+    kept = pq.read_table(path, partitioning=None)
+    assert kept.to_pylist() == table.to_pylist()
+    assert kept.select(features.column_names).schema == features.schema
+    own = kept.schema.field(InferenceColumn.MODEL_DIGEST), kept.schema.field(InferenceColumn.ROLE)
+    assert [column.type for column in own] == [pa.string(), pa.string()]
+    assert duckdb.read_parquet(str(path)).fetchall()[1][:2] == ("b", "r1")
+
+
+def test_files_of_one_request_and_of_several_are_read_together(tmp_path):
+    log = InferenceLog(tmp_path, writer="w")
+    log.write(rows(), at=AT)
+    log.write(rows(request_id=["r2", "r3"]), at=AT)
+    found = ds.dataset(tmp_path, partitioning="hive").to_table()
+    assert found["mlops_request_id"].to_pylist() == ["r1", "r1", "r2", "r3"]
 
 
 def test_a_writer_of_the_same_name_replaces_what_it_wrote_before(tmp_path):
