@@ -16,9 +16,9 @@ def is_gone(group: int) -> bool:
     return False
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
+def wait_until(is_so: Callable[[], bool], *, timeout_s: float = 60) -> None:
     """Wait for what must come soon; what is killed is gone only once the system has taken note."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + timeout_s
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.01)

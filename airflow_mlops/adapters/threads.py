@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Any
 
 import threadpoolctl
-from joblib import effective_n_jobs
+from joblib import cpu_count, effective_n_jobs
 
-__all__ = ["blas_kernels", "count_threads", "limited_threads", "thread_variables"]
+__all__ = ["blas_kernels", "count_threads", "limited_threads", "share_processors", "thread_variables"]
 
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
@@ -40,3 +41,15 @@ def limited_threads(n_threads: int) -> contextlib.AbstractContextManager[Any]:
     """Compute with so many threads while the block runs."""
     limits: contextlib.AbstractContextManager[Any] = threadpoolctl.threadpool_limits(n_threads)
     return limits
+
+
+def share_processors(n_processes: int) -> None:
+    """Let this process compute with its share of the processors from now on, unless its environment says otherwise.
+
+    :param n_processes: that compute at the same time.
+    """
+    n_threads = max(1, cpu_count() // n_processes)
+    for name, value in thread_variables(n_threads).items():  # for libraries that are still to be loaded
+        os.environ.setdefault(name, value)
+    if os.environ["OMP_NUM_THREADS"] == str(n_threads):
+        threadpoolctl.threadpool_limits(n_threads)  # for those that have been

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -44,7 +46,7 @@ def add_commands(commands: Commands) -> None:
     backtest.add_argument("--to", dest="until", help="the end of the last one", **moment)
     backtest.add_argument("--every", type=_duration, default="P1D", metavar="DURATION", help="default: P1D")
     backtest.add_argument("--out", default="backtest", help="folder of the results; an interrupted one goes on in it")
-    backtest.add_argument("--jobs", type=int, default=1, help="of the three tracks at a time (default: 1)")
+    backtest.add_argument("--jobs", type=int, default=1, help="processes that replay side by side (default: 1)")
     backtest.set_defaults(command=_backtest)
 
     suite = commands.add_parser(
@@ -98,17 +100,32 @@ def _backtest(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
     from airflow_mlops.steps.backtest import backtest
 
-    report = backtest(
-        ContinuousTraining.from_yaml(arguments.spec),
-        since=arguments.since,
-        until=arguments.until,
-        every=arguments.every,
-        folder=Path(os.path.abspath(arguments.out)),
-        n_jobs=arguments.jobs,
-        connections=AirflowConnections(),
-    )
+    with _only_progress():
+        report = backtest(
+            ContinuousTraining.from_yaml(arguments.spec),
+            since=arguments.since,
+            until=arguments.until,
+            every=arguments.every,
+            folder=Path(os.path.abspath(arguments.out)),
+            n_jobs=arguments.jobs,
+            connections=AirflowConnections(),
+        )
     yield from report.table()
     yield f"{arguments.out}/{report.report_uri}, {arguments.out}/backtest.json"
+
+
+@contextlib.contextmanager
+def _only_progress() -> Iterator[None]:
+    """Let a backtest tell how far it has come, and not what each of its hundreds of steps has to say."""
+    levels = {"airflow_mlops": logging.WARNING, "airflow_mlops.steps.backtest": logging.INFO}
+    before = {name: logging.getLogger(name).level for name in levels}
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _duration(text: str) -> timedelta:

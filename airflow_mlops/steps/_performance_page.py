@@ -14,8 +14,11 @@ __all__ = ["performance_page"]
 _COUNTS = ("Predictions", "No answer", "Labelled", "Coverage", "Bad labels", "Too early")
 
 
-def performance_page(report: PerformanceReport) -> str:
-    """Draw how well a model does, window by window and by the age of its predictions."""
+def performance_page(report: PerformanceReport, *, draws: bool = True) -> str:
+    """Show how well a model does, window by window and by the age of its predictions.
+
+    :param draws: whether there is a picture of it.
+    """
     judged = [window for window in report.windows if window.metrics]
     names = list(dict.fromkeys(name for cohort in report.cohorts for name in cohort.values))
     labels = report.labels
@@ -68,7 +71,7 @@ def performance_page(report: PerformanceReport) -> str:
                 ],
             ),
         },
-        pictures={"Over time": plots.performance_plot(judged)} if judged else {},
+        pictures={"Over time": plots.performance_plot(judged)} if judged and draws else {},
     )
 
 

@@ -22,12 +22,14 @@ class Platform:
 
     :param trusted_types: import paths of types that models may hold beside those of the libraries that are known.
     :param allow_pickle: whether models may be stored and loaded by pickle, where a spec asks for it.
+    :param draws: whether reports get pictures. A replay of history makes hundreds of reports that nobody looks at.
     """
 
     storage: Storage
     mlflow: Mlflow
     trusted_types: tuple[str, ...] = ()
     allow_pickle: bool = False
+    draws: bool = True
 
     def report_path(self, run: PipelineRun, name: str) -> tuple[str, str, str, str]:
         """Return the storage path of one of a run's reports."""

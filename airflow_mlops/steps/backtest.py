@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import multiprocessing
+import os
+import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from multiprocessing import connection
 from pathlib import Path
-from typing import Any
 
-from airflow_mlops.adapters import plots
-from airflow_mlops.adapters.html import report_page
+from airflow_mlops.adapters import threads
 from airflow_mlops.adapters.mlflow import Mlflow
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.backtest import (
@@ -21,28 +23,45 @@ from airflow_mlops.core.backtest import (
     BacktestPoint,
     BacktestReport,
     Track,
+    conclude,
     replay_moments,
     summarise,
 )
-from airflow_mlops.core.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel
-from airflow_mlops.core.values import PipelineRun, digest_of
-from airflow_mlops.errors import DataError, DataHaltedError, LeakageError, NoRowsError, NothingNewError, SpecError
+from airflow_mlops.core.metrics import METRICS
+from airflow_mlops.errors import SpecError, UnavailableError
 from airflow_mlops.specs.data import in_utc
+from airflow_mlops.specs.metrics import Direction
 from airflow_mlops.specs.pipeline import PipelineSpec
-from airflow_mlops.specs.promote import PromotionSpec
-from airflow_mlops.specs.retrain import RetrainPolicy
+from airflow_mlops.steps._backtest_page import backtest_page, shown_error
 from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps._replay import Replay, spec_of_track
 from airflow_mlops.steps.connections import Connections
-from airflow_mlops.steps.data import snapshot_dataset
-from airflow_mlops.steps.evaluate import score_rows
-from airflow_mlops.steps.features import feature_rows, feature_source
-from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
-from airflow_mlops.steps.train import recipe_of
 
 __all__ = ["backtest"]
 
 log = logging.getLogger(__name__)
+
+_FOLD = 25
+"""Moments of ``always`` that are replayed in a row. It is the same for any number of jobs, so that a backtest may go on
+with another."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fold:
+    """Moments of one track that are replayed one after the other, in a folder of their own.
+
+    :param earlier: the track's moments before these.
+    :param n_moments: of the whole track.
+    """
+
+    track: Track
+    moments: tuple[datetime, ...]
+    earlier: tuple[datetime, ...]
+    n_moments: int
+    every: timedelta
+    root: Path
+    spec: PipelineSpec
+    connections: Connections | None
 
 
 def backtest(
@@ -58,204 +77,137 @@ def backtest(
     """Replay history, and compare the spec's policy with never and with always training again.
 
     At each moment the pipeline runs on the data up to it; what serves then is scored on the rows until the next moment.
-    What was finished in the folder is found again, so that an interrupted backtest goes on.
+    Where the spec has ``performance``, what served is in the inference log of the next runs, and the labels up to their
+    moment are. What was finished in the folder is found again, so that an interrupted backtest goes on.
 
     :param since: the first moment, in UTC unless it says otherwise, as ``until``, the end of the last one.
     :param every: time between two moments.
     :param folder: for storage, MLflow's database and the report; of one backtest.
-    :param n_jobs: tracks at a time, each in a process of its own.
+    :param n_jobs: processes. The policy and *never* are replayed by one each, *always* by folds of 25 moments.
     :raises SpecError: when the data has no timestamp to replay by, or there is nothing to replay.
+    :raises UnavailableError: when one of the processes was killed.
     """
     if not spec.data.timestamp:
         raise SpecError("A backtest replays by time: set data.timestamp.")
+    if n_jobs < 1:
+        raise SpecError(f"{n_jobs} jobs can't replay anything. Nothing was replayed. Give --jobs at least 1.")
     moments = replay_moments(in_utc(since), in_utc(until), every)
-    replay = functools.partial(_replay, spec, moments, every, folder, connections)
-    if n_jobs == 1:
-        tracks = [replay(track) for track in TRACKS]
-    else:
-        context = multiprocessing.get_context("spawn")  # MLflow's connections do not survive a fork
-        with ProcessPoolExecutor(min(n_jobs, len(TRACKS)), mp_context=context) as pool:
-            tracks = list(pool.map(replay, TRACKS))
+    folds = list(_folds(spec, moments, every, folder, connections))
+    by_fold = _replay_folds(folds, n_jobs)
+    tracks = {
+        track: [point for fold, points in zip(folds, by_fold, strict=True) if fold.track == track for point in points]
+        for track in TRACKS
+    }
+    summaries, direction = [summarise(track, points) for track, points in tracks.items()], _direction(spec)
     report = BacktestReport(
         model_name=spec.model_name,
         metric=next(iter(spec.gate.metrics)),
+        direction=direction,
         since=moments[0],
         until=moments[-1] + every,
         every_seconds=every.total_seconds(),
-        summaries=tuple(summarise(track, points) for track, points in zip(TRACKS, tracks, strict=True)),
-        points=tuple(point for points in tracks for point in points),
+        summaries=tuple(summaries),
+        points=tuple(point for points in tracks.values() for point in points),
+        conclusion=conclude(summaries, direction),
         report_uri="backtest.html",
     )
     storage = Storage(str(folder))
     storage.write_json(report.to_dict(), "backtest.json")
-    storage.write_text(_page(report), report.report_uri)
+    storage.write_text(backtest_page(report), report.report_uri)
     return report
 
 
-def _replay(
+def _folds(
     spec: PipelineSpec,
     moments: Sequence[datetime],
     every: timedelta,
     folder: Path,
     connections: Connections | None,
-    track: Track,
-) -> list[BacktestPoint]:
-    """Replay one track."""
-    root = folder / track
-    replay = _Replay(
-        _spec_of(spec, track),
-        track,
-        Platform(Storage(str(root)), Mlflow(f"sqlite:///{root / 'mlflow.db'}")),
-        connections,
-    )
-    points = []
-    for number, at in enumerate(moments, start=1):
-        points.append(replay.step(at, at + every))
-        log.info("backtest: track=%s moment=%d/%d error=%s", track, number, len(moments), points[-1].error)
+) -> Iterator[_Fold]:
+    """Give what can be replayed at the same time, what takes longest first."""
+    for track in TRACKS:
+        size = _FOLD if track == "always" else len(moments)
+        for first in range(0, len(moments), size):
+            part = tuple(moments[first : first + size])
+            yield _Fold(
+                track=track,
+                moments=part,
+                earlier=tuple(moments[:first]),
+                n_moments=len(moments),
+                every=every,
+                root=folder / track / f"{part[0]:%Y%m%dT%H%M%S}--{every.total_seconds():.0f}s",
+                spec=spec_of_track(spec, track),
+                connections=connections,
+            )
+
+
+def _replay_folds(folds: Sequence[_Fold], n_jobs: int) -> list[list[BacktestPoint]]:
+    if n_jobs == 1:
+        return [_replay(fold) for fold in folds]
+    context = multiprocessing.get_context("spawn")  # MLflow's connections do not survive a fork
+    n_jobs = min(n_jobs, len(folds))
+    with ProcessPoolExecutor(n_jobs, context, _begin, (n_jobs, log.getEffectiveLevel())) as pool:
+        waiting = [pool.submit(_replay, fold) for fold in folds]
+        try:
+            for done in as_completed(waiting):
+                done.result()
+        except BrokenProcessPool as error:
+            raise UnavailableError(
+                "A process of the backtest was killed, as happens when memory runs out. What it had finished is kept. "
+                "Run the same again, with fewer --jobs if memory is short: it goes on from there."
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        return [done.result() for done in waiting]
+
+
+def _begin(n_jobs: int, level: int) -> None:
+    """Prepare a process for its folds."""
+    _end_with_parent()
+    threads.share_processors(n_jobs)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    log.setLevel(level)
+
+
+def _end_with_parent() -> None:
+    """Let this process end when its parent is killed, or it would go on in a folder that another one replays into."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=wait, name="mlops-parent", daemon=True).start()
+
+
+def _replay(fold: _Fold) -> list[BacktestPoint]:
+    """Replay one fold, and log how far it has come."""
+    platform = Platform(Storage(str(fold.root)), Mlflow(f"sqlite:///{fold.root / 'mlflow.db'}"), draws=False)
+    replay = Replay(fold.spec, fold.track, platform, fold.connections, earlier=fold.earlier)
+    points: list[BacktestPoint] = []
+    began, n_found = time.monotonic(), 0
+    for number, at in enumerate(fold.moments, start=1):
+        point, is_found = replay.step(at, at + fold.every)
+        points.append(point)
+        n_found += is_found
+        spent, n_left = time.monotonic() - began, len(fold.moments) - number
+        log.info(
+            "backtest: track=%s moment=%d/%d at=%s error=%s outcome=%s remaining_s=%.0f",
+            fold.track,
+            len(fold.earlier) + number,
+            fold.n_moments,
+            at.isoformat(timespec="minutes"),
+            shown_error(point.error) or None,
+            point.outcome or None,
+            spent / max(number - n_found, 1) * n_left,
+        )
     return points
 
 
-def _spec_of(spec: PipelineSpec, track: Track) -> PipelineSpec:
-    """Return what a track runs. Nothing is served or shown to a person, and nothing waits for one."""
-    changes: dict[str, Any] = {"serving": None, "export": None, "rollout": None, "promotion": PromotionSpec()}
-    if track == "always":
-        changes["retraining"] = RetrainPolicy()
-    return spec.model_copy(update=changes)
-
-
-class _Replay:
-    """One track: what serves on it, from moment to moment. Each moment that was finished is noted."""
-
-    def __init__(self, spec: PipelineSpec, track: Track, platform: Platform, connections: Connections | None) -> None:
-        self._spec, self._track = spec, track
-        self._platform, self._connections = platform, connections
-        self._serving: tuple[datetime, TrainedModel, DatasetSplit] | None = None
-        self._identity = digest_of([spec.model_dump(mode="json"), recipe_of(spec.training, spec.tuning)])
-
-    def step(self, at: datetime, until: datetime) -> BacktestPoint:
-        """Run at a moment and score what serves until the next one, or find that this was done.
-
-        :raises SpecError: when the folder has the moment of another spec, or of other code.
-        """
-        storage, place = self._platform.storage, ("moments", f"{at:%Y%m%dT%H%M%S}--{until:%Y%m%dT%H%M%S}.json")
-        if storage.exists(*place):
-            noted = storage.read_json(*place)
-            if noted["identity"] != self._identity:
-                raise SpecError(
-                    f"{storage.root} holds a backtest of another spec, or of other code. Nothing was replayed. Name "
-                    f"another folder (--out), or remove this one."
-                )
-            if noted["serving"]:
-                since, model, split = noted["serving"]
-                serving = TrainedModel.from_dict(model), DatasetSplit.from_dict(split)
-                self._serving = (datetime.fromisoformat(since), *serving)
-            return BacktestPoint.from_dict(noted["point"])
-        point = self._replay(at, until)
-        shown = self._serving and (self._serving[0].isoformat(), *(each.to_dict() for each in self._serving[1:]))
-        storage.write_json({"identity": self._identity, "point": point.to_dict(), "serving": shown}, *place)
-        return point
-
-    def _replay(self, at: datetime, until: datetime) -> BacktestPoint:
-        started = time.perf_counter()
-        outcome, reason, result = "", "", None
-        if self._track != "never" or self._serving is None:
-            outcome, reason, result = self._run(at)
-        seconds = time.perf_counter() - started
-        is_promoted = result is not None and result.promotion is not None
-        if result and result.model and (is_promoted or self._track == "always"):
-            self._serving = (at, result.model, result.split)
-        error, n_rows = self._score(at, until)
-        return BacktestPoint(
-            track=self._track,
-            at=at,
-            until=until,
-            error=error,
-            n_rows=n_rows,
-            is_trained=result is not None and result.model is not None,
-            is_promoted=is_promoted,
-            outcome=outcome,
-            reason=reason,
-            serves=self._serving[0] if self._serving else None,
-            seconds=seconds,
-        )
-
-    def _run(self, at: datetime) -> tuple[str, str, PipelineResult | None]:
-        """Run the pipeline on what was known at a moment; one that was interrupted goes on."""
-        data = self._spec.data.model_copy(update={"window_end": at})
-        run = PipelineRun(pipeline=self._spec.model_name, run_id=f"backtest__{at.isoformat()}", actor="backtest")
-        try:
-            result = run_pipeline(
-                self._spec.model_copy(update={"data": data}),
-                platform=self._platform,
-                run=run,
-                connections=self._connections,
-                now=at,
-            )
-        except (DataError, DataHaltedError, LeakageError, NothingNewError) as error:
-            return "HALTED", str(error).splitlines()[0], None
-        verdict = str(result.blessing.verdict) if result.blessing else ""
-        return verdict, result.decision.reasons[0], result
-
-    def _score(self, at: datetime, until: datetime) -> tuple[float | None, int]:
-        """Return the gate's first metric of what serves on the rows that came next, and how many they are."""
-        if self._serving is None:
-            return None, 0
-        _, model, split = self._serving
-        window = {"window_start": at, "window_end": until, "trailing": None, "since_last_snapshot": False}
-        data = self._spec.data.model_copy(update=window)
-        known: dict[str, Any] = {"storage": self._platform.storage, "connections": self._connections}
-        name = f"{self._spec.model_name}.live"
-        try:
-            snapshot = snapshot_dataset(data, dataset=name, **known)
-        except NoRowsError:
-            return None, 0
-        source = feature_source(data, dataset=name, **known)
-        with feature_rows(snapshot, data, storage=self._platform.storage, source=source) as rows:
-            frame = rows.read_all().to_pandas(date_as_object=False)
-        if frame.empty:
-            return None, 0
-        scores = score_rows(model, frame, split=split, gate=self._spec.gate, platform=self._platform)
-        return scores[next(iter(self._spec.gate.metrics))], len(frame)
-
-
-def _page(report: BacktestReport) -> str:
-    header = ("Track", f"Mean {report.metric}", "Trained", "Promoted", "Rejected", "Seconds")
-    summaries = [
-        (each.track, _shown(each.mean_error), each.n_trained, each.n_promoted, each.n_rejected, f"{each.seconds:.1f}")
-        for each in report.summaries
-    ]
-    points = [
-        (
-            point.track,
-            _day(point.at),
-            _shown(point.error),
-            point.n_rows,
-            point.outcome,
-            _day(point.serves),
-            point.reason,
-        )
-        for point in report.points
-    ]
-    return report_page(
-        title=f"Backtest of {report.model_name}",
-        verdict="REPLAYED",
-        facts={
-            "From": _day(report.since),
-            "Until": _day(report.until),
-            "Every": timedelta(seconds=report.every_seconds),
-        },
-        reasons=(),
-        tables={
-            "Tracks": ([header], summaries),
-            "Moments": ([("Track", "At", report.metric, "Rows", "Outcome", "Serves the model of", "Why")], points),
-        },
-        pictures={"Errors by time": plots.backtest_plot(report)},
-    )
-
-
-def _shown(error: float | None) -> str:
-    return "" if error is None else f"{error:.4g}"
-
-
-def _day(moment: datetime | None) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M") if moment else ""
+def _direction(spec: PipelineSpec) -> Direction:
+    """Return which way the gate's first metric is better."""
+    name, thresholds = next(iter(spec.gate.metrics.items()))
+    known = {str(metric): found.direction for metric, found in METRICS.items()}
+    return known.get(name) or thresholds.direction or "lower_is_better"

@@ -9,7 +9,7 @@ import numpy as np
 
 from airflow_mlops.adapters import arrow, labels, user_code
 from airflow_mlops.core.evaluate import EvaluationReport, digest_of_question, signature_breaks
-from airflow_mlops.core.metrics import METRICS, Metric, value_of
+from airflow_mlops.core.metrics import METRICS, Metric
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.resample import Units
 from airflow_mlops.core.score import class_scores, metric_of, score_models
@@ -25,7 +25,7 @@ from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._predictions import Predictions, predict_all
 from airflow_mlops.steps.promote import current_champion
 
-__all__ = ["evaluate_model", "metrics_of", "score_rows"]
+__all__ = ["evaluate_model", "metrics_of"]
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def evaluate_model(
     uri = platform.report_uri(run, _REPORT)
     report = _score(predictions, evidence, frame, model, champion, split, gate, report_uri=uri)
     metrics = _metrics(report)
-    pictures = draw(predictions, evidence, target=model.target)
+    pictures = draw(predictions, evidence, target=model.target) if platform.draws else {}
     page = evaluation_page(report, pictures)
     platform.mlflow.log_metrics(model.run_id, metrics)
     platform.mlflow.log_texts(model.run_id, {f"{_REPORT}/{name}.svg": svg for name, svg in pictures.items()})
@@ -119,23 +119,6 @@ def _score(
         predictions=predictions.profiles,
         report_uri=report_uri,
     )
-
-
-def score_rows(
-    model: TrainedModel, frame: Any, *, split: DatasetSplit, gate: GateSpec, platform: Platform
-) -> dict[str, float]:
-    """Return the gate's metrics of a model on some rows, without intervals and without recording anything.
-
-    :param frame: the rows with their target, as a pandas data frame.
-    :param split: what the model learnt from, whose classes it may predict.
-    :raises EvaluationError: when there is no row, a target is null, or the model can't predict the rows.
-    """
-    _check_target(frame[model.target], model.target)
-    predictions = predict_all(frame, model, None, split=split, gate=gate, platform=platform)
-    n_classes = 0 if predictions.classes is None else len(predictions.classes)
-    said = predictions.models["challenger"]
-    metrics = metrics_of(gate, predictions)
-    return {name: value_of(metric, predictions.y_true, said, n_classes) for name, metric in metrics.items()}
 
 
 def _check_target(target: Any, name: str) -> None:

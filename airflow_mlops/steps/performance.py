@@ -75,7 +75,7 @@ def check_performance(
         files = files_of_window(inference_folder(model_name, storage=platform.storage))
         report = _judge(performance, version, reference, labels, files, spans, platform.report_uri(run, _REPORT))
         report = replace(report, reasons=(*report.reasons, *missing))
-    platform.record(run, _REPORT, report, performance_page(report))
+    platform.record(run, _REPORT, report, performance_page(report, draws=platform.draws))
     log.info("performance: status=%s %s", report.status, " ".join(report.reasons))
     return report
 

@@ -23,6 +23,7 @@ from airflow_mlops.core.tune import TuningResult, keep_chosen
 from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.pipeline import PipelineSpec
+from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.connections import Connections
 from airflow_mlops.steps.data import snapshot_dataset
@@ -40,7 +41,17 @@ from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.tune import tune_model
 from airflow_mlops.steps.validate import validate_dataset
 
-__all__ = ["PipelineResult", "run_pipeline"]
+__all__ = ["PipelineResult", "PreparedData", "prepare_data", "run_pipeline"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedData:
+    """The first part of the flow: what there is to train on, and whether one may."""
+
+    snapshot: DatasetSnapshot
+    validation: ValidationReport
+    split: DatasetSplit
+    leakage: LeakageReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,24 +99,10 @@ def run_pipeline(
     if tuning:
         training, tuning = keep_chosen(spec.training, tuning, params or {})
     platform.mlflow.check()
-    storage = platform.storage
-    snapshot = snapshot_dataset(spec.data, dataset=name, storage=storage, connections=connections, run=run)
-    validation = validate_dataset(
-        snapshot, spec.validation, model_name=name, connections=connections, platform=platform, run=run
-    )
+    prepared = prepare_data(spec, training, platform=platform, run=run, connections=connections)
+    split, validation = prepared.split, prepared.validation
     trusted = validation.require_accepted()
-    source = feature_source(spec.data, dataset=name, storage=storage, connections=connections, run=run)
-    split = split_dataset(trusted, spec.data, spec.split, storage=storage, source=source)
-    leakage = check_leakage(
-        split,
-        spec.split.leakage,
-        target=training.target,
-        features=choose_features(training, split),
-        platform=platform,
-        run=run,
-    )
-    leakage.require_clean()
-    drift = check_drift(trusted, spec.monitoring, model_name=name, platform=platform, run=run)
+    drift = check_drift(trusted, spec.monitoring, model_name=name, platform=platform, run=run, draw=platform.draws)
     performance = None
     if spec.performance:
         performance = check_performance(
@@ -127,10 +124,10 @@ def run_pipeline(
         run=run,
     )
     result = PipelineResult(
-        snapshot=snapshot,
+        snapshot=prepared.snapshot,
         validation=validation,
         split=split,
-        leakage=leakage,
+        leakage=prepared.leakage,
         drift=drift,
         performance=performance,
         decision=decision,
@@ -154,3 +151,37 @@ def run_pipeline(
     policy = "hold" if must_wait else spec.promotion.policy
     promotion = promote_model(version, blessing, platform=platform, run=run, policy=policy)
     return replace(result, version=version, promotion=promotion)
+
+
+def prepare_data(
+    spec: PipelineSpec,
+    training: TrainingSpec,
+    *,
+    platform: Platform,
+    run: PipelineRun,
+    connections: Connections | None = None,
+) -> PreparedData:
+    """Copy the rows, validate and split them, and see that the training part knows nothing that it should not.
+
+    :param training: what is to be trained.
+    :raises DataHaltedError: when the validation halts.
+    :raises LeakageError: when the training part knows what it should not.
+    """
+    name, storage = spec.model_name, platform.storage
+    snapshot = snapshot_dataset(spec.data, dataset=name, storage=storage, connections=connections, run=run)
+    validation = validate_dataset(
+        snapshot, spec.validation, model_name=name, connections=connections, platform=platform, run=run
+    )
+    trusted = validation.require_accepted()
+    source = feature_source(spec.data, dataset=name, storage=storage, connections=connections, run=run)
+    split = split_dataset(trusted, spec.data, spec.split, storage=storage, source=source)
+    leakage = check_leakage(
+        split,
+        spec.split.leakage,
+        target=training.target,
+        features=choose_features(training, split),
+        platform=platform,
+        run=run,
+    )
+    leakage.require_clean()
+    return PreparedData(snapshot=snapshot, validation=validation, split=split, leakage=leakage)

@@ -4,17 +4,43 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_mlops.core.backtest import BacktestPoint, BacktestReport, replay_moments, summarise
+from airflow_mlops.core.backtest import (
+    BacktestPoint,
+    BacktestReport,
+    MonthError,
+    Track,
+    TrackSummary,
+    conclude,
+    errors_by_month,
+    replay_moments,
+    summarise,
+)
 from airflow_mlops.errors import SpecError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WEEK = timedelta(days=7)
 
 
-def point(week: int, error: float | None, *, trained: bool = False, promoted: bool = False) -> BacktestPoint:
+def point(
+    week: int,
+    error: float | None,
+    *,
+    trained: bool = False,
+    promoted: bool = False,
+    months: tuple[MonthError, ...] = (),
+) -> BacktestPoint:
     at = START + week * WEEK
     known = {"track": "policy", "at": at, "until": at + WEEK, "n_rows": 10, "seconds": 0.5}
-    return BacktestPoint(error=error, is_trained=trained, is_promoted=promoted, **known)
+    return BacktestPoint(error=error, is_trained=trained, is_promoted=promoted, months=months, **known)
+
+
+def part(month: str, error: float, n_rows: int) -> MonthError:
+    return MonthError(month=month, error=error, n_rows=n_rows)
+
+
+def track(name: Track, monthly_error: float | None, n_trained: int) -> TrackSummary:
+    known = {"mean_error": None, "n_moments": 50, "n_promoted": 0, "n_rejected": 0, "seconds": 0.0}
+    return TrackSummary(track=name, monthly_error=monthly_error, n_trained=n_trained, **known)
 
 
 def test_the_moments_begin_at_the_first_and_end_before_the_last():
@@ -37,17 +63,58 @@ def test_a_track_is_summed_up_over_the_moments_that_have_rows():
     assert summarise("never", [point(0, None)]).mean_error is None
 
 
-def test_the_table_has_a_line_for_each_track():
+def test_a_months_error_is_that_of_its_rows_whatever_moment_they_are_of():
+    points = [
+        point(0, 2.0, months=(part("2026-02", 1.0, 10),)),
+        point(1, 3.0, months=(part("2026-02", 4.0, 20), part("2026-03", 6.0, 5))),
+    ]
+    assert errors_by_month(points) == {"2026-02": pytest.approx(3.0), "2026-03": 6.0}
+    assert summarise("policy", points).monthly_error == pytest.approx(4.5)
+    assert summarise("policy", [point(0, None)]).monthly_error is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "direction", "verdict"),
+    [
+        (50.0, "lower_is_better", "as good as always (50 against 50, by month)"),
+        (49.0, "lower_is_better", "as good as always (49 against 50, by month)"),
+        (51.0, "lower_is_better", "worse than always by 2.0 % (51 against 50, by month)"),
+        (49.0, "higher_is_better", "worse than always by 2.0 % (49 against 50, by month)"),
+    ],
+)
+def test_the_conclusion_weighs_the_error_by_month_and_counts_the_trainings(policy, direction, verdict):
+    summaries = [track("policy", policy, 20), track("never", 99.0, 1), track("always", 50.0, 50)]
+    said = conclude(summaries, direction)
+    assert said == f"The policy is {verdict} with 40 % of its trainings (20 of 50)."
+
+
+def test_a_policy_that_is_worse_by_next_to_nothing_is_worse():
+    said = conclude([track("policy", 50.000001, 20), track("always", 50.0, 50)], "lower_is_better")
+    assert said.startswith("The policy is worse than always by 0.0 %")
+
+
+def test_without_a_model_on_both_sides_nothing_is_compared():
+    for policy, always in ((None, 50.0), (50.0, None)):
+        said = conclude([track("policy", policy, 0), track("always", always, 50)], "lower_is_better")
+        assert "can't be compared" in said
+
+
+def test_the_table_has_a_line_for_each_track_and_the_conclusion():
+    trained = point(0, 1.25, trained=True, promoted=True, months=(part("2026-01", 1.5, 10),))
     report = BacktestReport(
         model_name="m",
         metric="mean_absolute_error",
+        direction="lower_is_better",
         since=START,
         until=START + WEEK,
         every_seconds=WEEK.total_seconds(),
-        summaries=(summarise("policy", [point(0, 1.25, trained=True, promoted=True)]),),
+        summaries=(summarise("policy", [trained]),),
         points=(),
+        conclusion="It is so.",
     )
-    header, line = report.table()
-    assert header.split() == ["mean", "mean_absolute_error", "trained", "promoted", "rejected", "seconds"]
-    assert line.split() == ["policy", "1.25", "1", "1", "0", "0.5"]
+    header, line, conclusion = report.table()
+    columns = ["mean", "mean_absolute_error", "by", "month", "trained", "promoted", "rejected", "seconds"]
+    assert header.split() == columns
+    assert line.split() == ["policy", "1.25", "1.5", "1", "1", "0", "0.5"]
     assert len(header) == len(line)
+    assert conclusion == "It is so."

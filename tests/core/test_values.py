@@ -356,6 +356,7 @@ EXAMPLES: list[Value] = [
         until=AT,
         error=None,
         n_rows=0,
+        months=(backtest.MonthError(month="2026-01", error=0.5, n_rows=3),),
         is_trained=True,
         is_promoted=False,
         outcome="REJECTED",
@@ -365,6 +366,7 @@ EXAMPLES: list[Value] = [
     backtest.BacktestReport(
         model_name="m",
         metric="accuracy",
+        direction="higher_is_better",
         since=AT,
         until=AT,
         every_seconds=60.0,

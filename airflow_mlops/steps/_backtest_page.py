@@ -1,0 +1,70 @@
+"""What a backtest looks like: the tracks, the months and the moments, and a picture of the errors."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow_mlops.adapters import plots
+from airflow_mlops.adapters.html import report_page
+from airflow_mlops.core.backtest import TRACKS, BacktestReport, errors_by_month
+
+__all__ = ["backtest_page", "shown_error"]
+
+
+def backtest_page(report: BacktestReport) -> str:
+    """Show the tracks side by side."""
+    header = ("Track", f"Mean {report.metric}", "By month", "Trained", "Promoted", "Rejected", "Seconds")
+    summaries = [
+        (
+            each.track,
+            shown_error(each.mean_error),
+            shown_error(each.monthly_error),
+            each.n_trained,
+            each.n_promoted,
+            each.n_rejected,
+            f"{each.seconds:.1f}",
+        )
+        for each in report.summaries
+    ]
+    by_month = {track: errors_by_month([point for point in report.points if point.track == track]) for track in TRACKS}
+    months = [
+        (month, *(shown_error(by_month[track].get(month)) for track in TRACKS))
+        for month in sorted({month for errors in by_month.values() for month in errors})
+    ]
+    points = [
+        (
+            point.track,
+            _day(point.at),
+            shown_error(point.error),
+            point.n_rows,
+            point.outcome,
+            _day(point.serves),
+            point.reason,
+        )
+        for point in report.points
+    ]
+    return report_page(
+        title=f"Backtest of {report.model_name}",
+        verdict="REPLAYED",
+        facts={
+            "From": _day(report.since),
+            "Until": _day(report.until),
+            "Every": timedelta(seconds=report.every_seconds),
+        },
+        reasons=(report.conclusion,),
+        tables={
+            "Tracks": ([header], summaries),
+            "Months": ([("Month", *TRACKS)], months),
+            "Moments": ([("Track", "At", report.metric, "Rows", "Outcome", "Serves the model of", "Why")], points),
+        },
+        pictures={"Errors by time": plots.backtest_plot(report)},
+    )
+
+
+def shown_error(error: float | None) -> str:
+    """Return an error as text; empty where there is none."""
+    return "" if error is None else f"{error:.4g}"
+
+
+def _day(moment: datetime | None) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M") if moment else ""
