@@ -19,8 +19,6 @@ from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps._snapshot_notes import snapshot_folder
-from airflow_mlops.steps.data import load_snapshot
 from airflow_mlops.steps.ledger import read_decisions
 from airflow_mlops.steps.promote import read_journal
 
@@ -98,6 +96,9 @@ def find_snapshot(version: ModelVersion, *, platform: Platform) -> DatasetSnapsh
 
     :raises IntegrityError: when the version's record is damaged.
     """
+    from airflow_mlops.steps._snapshot_notes import snapshot_folder  # which need the engine, and training does not
+    from airflow_mlops.steps.data import load_snapshot
+
     if RECORD_TAG not in version.tags:
         return None
     split = load_record(version, platform=platform)[0].split
