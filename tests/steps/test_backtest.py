@@ -160,8 +160,6 @@ def test_what_is_there_is_not_replayed_again(archive: Archive, replayed: Backtes
     ("kill_before", "nth"),
     [
         ("log_training", 1),
-        ("set_alias", 2),
-        ("write", 3),
         ("write_json", 30),
     ],
 )
