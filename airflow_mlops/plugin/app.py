@@ -94,7 +94,7 @@ def show_model(model_name: str) -> HTMLResponse:
 
 def _decisions(model_name: str, storage: Storage) -> tuple[Rows, Rows]:
     """Return the newest decisions, with a link to what they were made on."""
-    header, rows = [("When", "Decision", "By", "Run", "Why", "Seen")], []
+    header, rows = [("When, UTC", "Decision", "By", "Run", "Why", "Seen")], []
     try:
         ledger = read_ledger(model_name, storage=storage)
     except IntegrityError as error:  # the journal is shown all the same
@@ -103,7 +103,7 @@ def _decisions(model_name: str, storage: Storage) -> tuple[Rows, Rows]:
         verdict, by, why = tell_decision(entry)
         report = _report_of(entry)
         shown = Link("report", f"../{report}") if report else ""
-        rows.append((entry.at.isoformat(" ", "seconds"), verdict, by, entry.run_id, why, shown))
+        rows.append((f"{entry.at:%Y-%m-%d %H:%M}", verdict, by, entry.run_id, why, shown))
     return header, rows
 
 
