@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_mlops.core.retrain import ALARMS, RetrainDecision, brake_of, last_training
+from airflow_mlops.core.retrain import ALARMS, RetrainDecision, brake_of, count_alarms, last_training, seen_states
 from airflow_mlops.core.values import Value
 from airflow_mlops.specs.retrain import RetrainPolicy
 
@@ -93,16 +93,14 @@ def decide_alarm(
     since = [entry for entry in mine if last is None or entry.at > last.at]
     checks = [*(entry.evidence for entry in since), evidence][-policy.of :]
     asked = f"retraining.alarms {policy.alarms} of {policy.of}"
-    found, reasons = [], []
+    found, reasons, counts = [], [], count_alarms(checks)
     for kind in sorted(kinds):
-        count = sum(check.get(kind) == ALARMS[kind] for check in checks)
-        if count >= policy.alarms:
+        if counts[kind] >= policy.alarms:
             found.append(kind)
-            reasons.append(f"{ALARMS[kind]} in {count} of the last {len(checks)} look(s), {asked}.")
+            reasons.append(f"{ALARMS[kind]} in {counts[kind]} of the last {len(checks)} look(s), {asked}.")
     if not found and waiting:
         found = sorted({kind for alarm in waiting for kind in alarm.kinds} & set(kinds))
         reasons = [f"The alarm of {waiting[-1].at:%Y-%m-%d %H:%M} was not answered by a run, so it is raised again."]
     if not found:
-        seen = ", ".join(f"{kind} {evidence[kind]}" for kind in ALARMS if kind in evidence) or "no check was made"
-        reasons = [f"No alarm ({seen}), {asked}."]
+        reasons = [f"No alarm ({seen_states(evidence)}), {asked}."]
     return tuple(found), (*reasons, *shifts)

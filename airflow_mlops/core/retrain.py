@@ -10,7 +10,7 @@ from typing import Any
 from airflow_mlops.core.values import Value
 from airflow_mlops.specs.retrain import RetrainPolicy
 
-__all__ = ["ALARMS", "RetrainDecision", "brake_of", "decide_retraining", "last_training"]
+__all__ = ["ALARMS", "RetrainDecision", "brake_of", "count_alarms", "decide_retraining", "last_training", "seen_states"]
 
 ALARMS = {"drift": "DRIFTED", "performance": "DEGRADED"}
 """The states that are an alarm, by the kind of evidence."""
@@ -118,12 +118,20 @@ def _judge_evidence(
     since = history[history.index(last) + 1 :] if last else history
     checks = [*(entry.evidence for entry in since), evidence][-policy.of :]
     asked = f"retraining.alarms {policy.alarms} of {policy.of}"
-    counts = {kind: sum(check.get(kind) == state for check in checks) for kind, state in ALARMS.items()}
-    for kind, count in counts.items():
+    for kind, count in count_alarms(checks).items():
         if count >= policy.alarms:
             return True, f"{ALARMS[kind]} in {count} of the last {len(checks)} run(s), {asked}."
     if policy.max_age and last and now - last.at >= policy.max_age:
         age = f"The last training was on {last.at:%Y-%m-%d %H:%M}"
         return True, f"{age}, retraining.max_age is {policy.max_age}."
-    seen = ", ".join(f"{kind} {evidence[kind]}" for kind in ALARMS if kind in evidence) or "no check was made"
-    return False, f"The evidence does not ask for it ({seen}), {asked}."
+    return False, f"The evidence does not ask for it ({seen_states(evidence)}), {asked}."
+
+
+def count_alarms(checks: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return in how many checks each kind of evidence was an alarm."""
+    return {kind: sum(check.get(kind) == state for check in checks) for kind, state in ALARMS.items()}
+
+
+def seen_states(evidence: Mapping[str, Any]) -> str:
+    """Return the states of evidence in words."""
+    return ", ".join(f"{kind} {evidence[kind]}" for kind in ALARMS if kind in evidence) or "no check was made"

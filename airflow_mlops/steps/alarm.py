@@ -7,17 +7,18 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_mlops.core.alarm import MonitoringDecision, decide_alarm, open_alarms
+from airflow_mlops.core.alarm import MonitoringDecision, decide_alarm
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps.ledger import append_decision, read_alarms, read_decisions
+from airflow_mlops.steps.ledger import append_decision, of_kind, read_ledger
 from airflow_mlops.steps.promote import current_champion
 
-__all__ = ["evidence_of", "raise_alarm", "unanswered_alarms"]
+__all__ = ["evidence_of", "raise_alarm"]
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ def raise_alarm(
     :param policy: when the training trains.
     :param now: with a zone; by default the present moment.
     """
-    history, now = read_alarms(model_name, storage=platform.storage), now or datetime.now(UTC)
+    ledger, now = read_ledger(model_name, storage=platform.storage), now or datetime.now(UTC)
+    history = of_kind(MonitoringDecision, ledger)
     mine = [entry for entry in history if entry.run_id == run.run_id]
     if mine:
         return mine[-1]
@@ -59,7 +61,7 @@ def raise_alarm(
         evidence=evidence,
         shifts=shifts,
         history=history,
-        decisions=read_decisions(model_name, storage=platform.storage),
+        decisions=of_kind(RetrainDecision, ledger),
         answer_within=(monitoring or MonitoringSpec()).answer_within,
         now=now,
     )
@@ -76,15 +78,6 @@ def raise_alarm(
     append_decision(decision, storage=platform.storage)
     log.info("monitoring: is_alarm=%s %s", decision.is_alarm, " ".join(reasons))
     return decision
-
-
-def unanswered_alarms(
-    model_name: str, champion_version: int | None, *, platform: Platform
-) -> tuple[MonitoringDecision, ...]:
-    """Return the alarms of the present champion that no decision has answered, oldest first."""
-    storage = platform.storage
-    history, decisions = read_alarms(model_name, storage=storage), read_decisions(model_name, storage=storage)
-    return open_alarms(champion_version, history, decisions)
 
 
 def evidence_of(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import TypeAlias, TypeVar
 
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
 from airflow_mlops.core.alarm import MonitoringDecision
@@ -11,10 +12,12 @@ from airflow_mlops.core.gate import GateDecision
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.steps._platform import folder_name
 
-__all__ = ["Decision", "append_decision", "read_alarms", "read_decisions", "read_ledger", "tell_decision"]
+__all__ = ["Decision", "append_decision", "of_kind", "read_alarms", "read_decisions", "read_ledger", "tell_decision"]
 
 Decision: TypeAlias = MonitoringDecision | RetrainDecision | GateDecision | Approval
 """What a ledger holds."""
+
+D = TypeVar("D", MonitoringDecision, RetrainDecision, GateDecision, Approval)
 
 _KINDS: dict[str, type[Decision]] = {
     kind.__name__: kind for kind in (MonitoringDecision, RetrainDecision, GateDecision, Approval)
@@ -40,12 +43,12 @@ def read_ledger(model_name: str, *, storage: Storage) -> list[Decision]:
 
 def read_decisions(model_name: str, *, storage: Storage) -> list[RetrainDecision]:
     """Return whether the runs of a model trained, oldest first."""
-    return [entry for entry in read_ledger(model_name, storage=storage) if isinstance(entry, RetrainDecision)]
+    return of_kind(RetrainDecision, read_ledger(model_name, storage=storage))
 
 
 def read_alarms(model_name: str, *, storage: Storage) -> list[MonitoringDecision]:
     """Return what the monitoring of a model decided, alarms or not, oldest first."""
-    return [entry for entry in read_ledger(model_name, storage=storage) if isinstance(entry, MonitoringDecision)]
+    return of_kind(MonitoringDecision, read_ledger(model_name, storage=storage))
 
 
 def tell_decision(decision: Decision) -> tuple[str, str, str]:
@@ -59,6 +62,11 @@ def tell_decision(decision: Decision) -> tuple[str, str, str]:
             return decision.verdict, "gate", " ".join(decision.reasons)
         case Approval():
             return decision.verdict, decision.by or "nobody", decision.note or f"version {decision.model_version}"
+
+
+def of_kind(kind: type[D], ledger: Sequence[Decision]) -> list[D]:
+    """Return the decisions of one kind of a ledger that was read, for those who need several kinds."""
+    return [entry for entry in ledger if isinstance(entry, kind)]
 
 
 def _ledger(model_name: str, storage: Storage) -> AppendOnlyLog:

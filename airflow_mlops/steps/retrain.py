@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 
+from airflow_mlops.core.alarm import MonitoringDecision, open_alarms
 from airflow_mlops.core.gate import digest_of_gate
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.performance import PerformanceReport
@@ -18,8 +19,8 @@ from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps.alarm import evidence_of, unanswered_alarms
-from airflow_mlops.steps.ledger import append_decision, read_decisions
+from airflow_mlops.steps.alarm import evidence_of
+from airflow_mlops.steps.ledger import append_decision, of_kind, read_ledger
 from airflow_mlops.steps.promote import current_champion
 from airflow_mlops.steps.train import recipe_of, training_fingerprint
 
@@ -62,7 +63,8 @@ def decide_retrain(
     fingerprint, tag = training_fingerprint(split, training), "mlops.fingerprint"
     if tuning:
         fingerprint, tag = tuning_fingerprint(fingerprint, tuning), "mlops.tuning_fingerprint"
-    history, now = read_decisions(model_name, storage=platform.storage), now or datetime.now(UTC)
+    ledger, now = read_ledger(model_name, storage=platform.storage), now or datetime.now(UTC)
+    history = of_kind(RetrainDecision, ledger)
     mine = [entry for entry in history if entry.run_id == run.run_id]
     if mine and mine[-1].fingerprint == fingerprint:
         return mine[-1]
@@ -73,7 +75,7 @@ def decide_retrain(
         shifts = (*validation.retrain_reasons, *shifts)
     champion = current_champion(model_name, platform=platform)
     version = champion.model_version if champion else None
-    alarms = unanswered_alarms(model_name, version, platform=platform)
+    alarms = open_alarms(version, of_kind(MonitoringDecision, ledger), history)
     should_retrain, reasons = decide_retraining(
         policy or RetrainPolicy(),
         force=force,
