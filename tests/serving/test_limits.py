@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -256,7 +257,7 @@ def test_a_log_that_can_not_be_written_is_counted_and_requests_are_answered(stag
 
 def test_the_log_stays_within_its_size_on_disk(stage: Stage, monkeypatch):
     monkeypatch.setattr("airflow_mlops.serving.prediction_log._BATCH_ROWS", 2_000)
-    frame = pd.DataFrame({"x": [0.123456789 * number for number in range(9_000)]})
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=9_000)})  # hardly to be compressed
     sizes = []
     with stage.serving(log=InferenceLogSpec(max_mb=1)) as server:
         folder = stage.platform.storage.path("inference", "served")
