@@ -50,7 +50,9 @@ def count_columns(
         groups = scan.groups({column: counter.question() for column, counter in counters.items()} | texts)
         near = {f"{side}{c}": asked for c, each in counters.items() for side, asked in each.outer_questions().items()}
         outside = {key: sum(n for _, n, _ in found) for key, found in outer.groups(near).items()}
-        nulls = _nulls(scan, {column.name: groups.get(column.name, []) for column in bins}, n_rows)
+        told = {column: _n_null(groups[column]) for column, text in texts.items() if not text.where}
+        open_ones = [c.name for c in bins if c.name not in told and _n_in_cells(groups.get(c.name, [])) < n_rows]
+        nulls = dict.fromkeys((column.name for column in bins), 0) | told | _nulls(scan, open_ones)
         odd = _odd(scan, [each for c, each in counters.items() if _n_in_cells(groups[c]) + nulls[c] < n_rows])
     profiles = []
     for column in bins:
@@ -82,11 +84,15 @@ def _n_in_cells(groups: Groups) -> int:
     return sum(n for key, n, _ in groups if key is not None)
 
 
-def _nulls(scan: Scan, groups: Mapping[str, Groups], n_rows: int) -> dict[str, int]:
-    """Count null in the columns whose groups are not all rows."""
-    open_ones = [column for column, found in groups.items() if _n_in_cells(found) < n_rows]
-    found = scan.row([f"count(*) - count({name(column)})" for column in open_ones]) if open_ones else ()
-    return dict.fromkeys(groups, 0) | dict(zip(open_ones, found, strict=True))
+def _n_null(groups: Groups) -> int:
+    """Return the rows of null, which texts that no condition leaves out are asked for."""
+    return sum(n for key, n, _ in groups if key is None)
+
+
+def _nulls(scan: Scan, columns: Sequence[str]) -> dict[str, int]:
+    """Count null in columns."""
+    found = scan.row([f"count(*) - count({name(column)})" for column in columns]) if columns else ()
+    return dict(zip(columns, found, strict=True))
 
 
 def _odd(scan: Scan, counters: Sequence[BinCounter]) -> dict[str, dict[str, int]]:
