@@ -162,9 +162,13 @@ def plan_promotion(
     """Decide whether a version may become champion.
 
     :param expected: the champion that the evaluation compared with; ``None`` for a cold start.
-    :raises PromotionConflictError: when it is another one now, or the version is unhealthy.
+    :raises PromotionConflictError: when it is another one now, or the version is unhealthy, or champion already.
     """
     champion = champion_of(journal)
+    if to_version == champion:
+        raise PromotionConflictError(
+            f"{model_name} v{to_version} not promoted: it is champion already. Nothing was changed."
+        )
     if champion != expected:
         raise PromotionConflictError(
             f"{model_name} v{to_version} not promoted: it was evaluated against "

@@ -108,6 +108,11 @@ def test_a_champion_that_changed_since_the_evaluation_refuses_the_promotion(jour
         plan_promotion(model_name="churn", journal=journal, expected=expected, to_version=4)
 
 
+def test_the_champion_is_not_promoted_once_more():
+    with pytest.raises(PromotionConflictError, match="churn v3 not promoted: it is champion already. Nothing was"):
+        plan_promotion(model_name="churn", journal=THREE, expected=3, to_version=3)
+
+
 def test_a_version_that_was_rolled_back_never_returns_by_itself():
     with pytest.raises(PromotionConflictError, match="churn v3 not promoted: it was rolled back before"):
         plan_promotion(model_name="churn", journal=BACK_TO_2, expected=2, to_version=3)
