@@ -92,6 +92,56 @@ def test_counters_are_shown_as_increases_and_gauges_as_they_are():
             assert (f"increase({name}" in expression) == (kinds[name] is MetricKind.COUNTER), expression
 
 
+def test_the_first_of_a_counter_is_shown_though_increase_does_not_see_it():
+    for expression, _ in targets():
+        for series, window in re.findall(r"\bincrease\((airflow_[^(]*?)\[(\w+)\]\)", expression):
+            first = f"{series} unless present_over_time({series}[7d] offset {window}) or "
+            assert expression in (
+                first + f"increase({series}[{window}])",
+                first + f"round(increase({series}[{window}]))",
+            )
+
+
+def test_the_mean_duration_of_a_single_run_is_shown_though_its_increase_is_0():
+    means = [expression for expression, _ in targets() if "_duration_" in expression]
+    assert len(means) == 3
+    for expression in means:
+        of_range, _, of_all = expression.partition(" > 0 or ")
+        assert re.sub(r"increase\((.*?)\[\$__range\]\)", r"\1", of_range) == of_all
+
+
+def test_without_tags_airflow_sends_all_twice_and_panels_leave_out_what_has_no_labels():
+    for rule in RULES[: len(RULES) - len(METRICS)]:
+        selectors = [
+            selector
+            for expression, _ in targets()
+            for selector in re.findall(rf"\b{rule['name']}(?:_sum|_count)?\b(?:{{(.*?)}})?", expression)
+        ]
+        assert set(selectors) <= {'dag_id=~"$model.*"', 'hostname!=""'}, rule["name"]
+        assert selectors
+
+
+@pytest.mark.parametrize(
+    ("dataset", "is_shown"),
+    [("co2", True), ("co2.batch", True), ("co2__batch", True), ("co2_daily", False), ("co2_daily.batch", False)],
+)
+def test_data_of_another_model_whose_name_begins_alike_is_not_shown(dataset: str, is_shown: bool):
+    chosen = {pattern for expression, _ in targets() for pattern in re.findall(r'dataset=~"(.*?)"', expression)}
+    assert {bool(re.fullmatch(pattern.replace("$model", "co2"), dataset)) for pattern in chosen} == {is_shown}
+
+
+def test_the_dashboard_opens_with_all_models():
+    model = next(each for each in DASHBOARD["templating"]["list"] if each["name"] == "model")
+    assert model["current"]["value"] == ["$__all"]
+    assert model["query"]["query"] == model["definition"]
+
+
+def test_a_verdict_is_shown_by_its_name_and_not_as_the_1_that_its_gauge_is():
+    panels = [each for each in DASHBOARD["panels"] if each["type"] == "stat"]
+    named = {each["title"] for each in panels if each["options"]["textMode"] == "name"}
+    assert named == {each["title"] for each in panels if each["targets"][0]["expr"].endswith("== 1")}
+
+
 def test_airflows_names_without_tags_become_those_that_the_panels_ask_for():
     assert exported("airflow.dag.co2.train.duration") == (
         "airflow_task_duration",
