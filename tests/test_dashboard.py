@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from airflow.sdk._shared.observability.metrics.validators import PatternAllowListValidator
 
 from airflow_mlops.core.telemetry import METRICS, Measurement, Metric, MetricKind
 from tests.conftest import REPOSITORY
@@ -41,11 +42,11 @@ def asked_names() -> set[str]:
     return {name for expression, _ in targets() for name in re.findall(r"\bairflow_\w+", expression)}
 
 
-def airflows_names() -> dict[str, str]:
-    """Return Airflow's own metrics as Prometheus names them, and their kinds, from Airflow's own list."""
+def airflows_metrics() -> dict[str, dict[str, Any]]:
+    """Return Airflow's own list of its metrics, by the names that Prometheus has for them."""
     folder = resources.files("airflow.sdk._shared.observability.metrics")
     listed = yaml.safe_load((folder / "metrics_template.yaml").read_text())["metrics"]
-    return {f"airflow_{each['name'].replace('.', '_')}": each["type"] for each in listed}
+    return {f"airflow_{each['name'].replace('.', '_')}": each for each in listed}
 
 
 def _sent(metric: Metric) -> Measurement:
@@ -70,7 +71,7 @@ def test_each_of_our_metrics_is_on_a_panel(metric: Metric):
 
 def test_every_metric_that_a_panel_asks_for_is_ours_or_airflows():
     own = {_prometheus_name(metric) for metric in METRICS.values()}
-    kinds = airflows_names()
+    kinds = {name: each["type"] for name, each in airflows_metrics().items()}
     timers = {f"{name}_{part}" for name, kind in kinds.items() if kind == "timer" for part in ("sum", "count")}
     others = {name for name, kind in kinds.items() if kind != "timer"}
     assert asked_names() - own - timers - others == set()
@@ -150,6 +151,18 @@ def test_airflows_names_without_tags_become_those_that_the_panels_ask_for():
     assert exported("airflow.triggers.running.host") == ("airflow_triggers_running", {"hostname": "host"})
     for rule in RULES[: len(RULES) - len(METRICS)]:
         assert {rule["name"], f"{rule['name']}_sum"} & asked_names()
+
+
+def test_the_allow_list_of_the_page_lets_through_what_the_panels_ask_for_with_tags_and_without():
+    page = (REPOSITORY / "docs" / "howto" / "metrics.md").read_text()
+    (allow_list,) = re.findall(r"metrics_allow_list = (\S+)`", page)
+    is_allowed = PatternAllowListValidator(allow_list).test
+    asked = {re.sub(r"_(sum|count)$", "", name) for name in asked_names()}
+    for each in (each for name, each in airflows_metrics().items() if name in asked):
+        assert is_allowed(each["name"])
+        assert is_allowed(re.sub(r"{\w+}", "x", each["legacy_name"])) or each["legacy_name"] == "-"
+    assert all(is_allowed(name) for name in METRICS)
+    assert not any(is_allowed(name) for name in ("task.queued_duration", "dagrun.schedule_delay", "ti.finish"))
 
 
 @every_metric
