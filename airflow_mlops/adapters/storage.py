@@ -249,10 +249,12 @@ class Watermark:
         """Note which files somebody is about to be told of."""
         self._storage.write_json({**self._read(), "announced": dict(stamps)}, *self._place)
 
-    def confirm(self) -> None:
-        """Note that they have been told."""
+    def confirm(self, stamps: Mapping[str, str] | None = None) -> None:
+        """Note that they have been told: those with these stamps, or all that were announced."""
         note = self._read()
-        self._storage.write_json({"handled": {**note["handled"], **note["announced"]}, "announced": {}}, *self._place)
+        told = note["announced"] if stamps is None else stamps
+        announced = {name: stamp for name, stamp in note["announced"].items() if told.get(name) != stamp}
+        self._storage.write_json({"handled": {**note["handled"], **told}, "announced": announced}, *self._place)
 
     def _read(self) -> dict[str, dict[str, str]]:
         if not self._storage.exists(*self._place):

@@ -15,19 +15,21 @@ __all__ = ["NewFilesTrigger", "NewRowsTrigger"]
 
 
 class _NewDataTrigger(BaseEventTrigger):
-    """Fires when a source has something that nobody was told of."""
+    """Fires when a source has something that nobody was told of: for a task once, to start a DAG for ever."""
 
     watermark: str
     poll_interval_s: float
     _watch: DataWatch | None = None
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look again and again, and give an event for each arrival."""
+        """Look again and again, and give an event for each arrival; the first one only, if a task waits for it."""
         from airflow_mlops.triggers._looks import looks
 
         async for event in looks(self._look, every_s=self.poll_interval_s, subject=f"watermark={self.watermark}"):
             if event:
                 yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+                if self.task_instance:  # it goes on with this event; nobody would be told of another one
+                    return
 
     def _look(self) -> dict[str, Any] | None:
         from airflow_mlops.hooks.platform import get_watermark
@@ -48,7 +50,8 @@ class NewFilesTrigger(_NewDataTrigger):
     A local file counts once two looks in a row find it unchanged, so that one that is still being written is not
     read. On S3 an object is there whole, so one look is enough; it has changed when its ETag or its size has. What was
     handled is remembered in the storage, so a restart of the triggerer fires nothing again. Only one within an
-    interval of the event does, so that no event is lost, and the run that follows finds that it has nothing new.
+    interval of the event, or half a minute, does, so that no event is lost, and the run that follows finds that it
+    has nothing new. Where a task waits, there is one event.
 
     Where path or storage can't be reached, the next look goes on. The event's payload is
     ``{"files": […], "n_files": n}``, with at most 100 names, or ``{"problem": text}``, once, where somebody has to mend

@@ -167,11 +167,15 @@ class Demo:
         self._spawn("airflow-api-server", [*AIRFLOW, "api-server"])
         self._spawn("airflow-scheduler", [*AIRFLOW, "scheduler", "--skip-serve-logs"])
         self._spawn("airflow-dag-processor", [*AIRFLOW, "dag-processor"])
-        self._spawn("airflow-triggerer", [*AIRFLOW, "triggerer", "--skip-serve-logs"])
+        self.start_triggerer()
         progress("waiting for MLflow")
         self.wait(lambda: _answers(f"{self.mlflow_url}/health"), "MLflow", 120)
         progress("waiting for Airflow")
         self.wait(self._airflow_is_healthy, "Airflow", 180)
+
+    def start_triggerer(self) -> None:
+        """Start Airflow's triggerer, which may have been there before."""
+        self._spawn("airflow-triggerer", [*AIRFLOW, "triggerer", "--skip-serve-logs"])
 
     def wait(self, done: Callable[[], bool], what: str, timeout_s: float, poll_s: float = 0.3) -> None:
         """Wait for something, as long as every process lives.
@@ -219,7 +223,7 @@ class Demo:
         }
 
     def _spawn(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        with (self.folder / f"{name}.log").open("wb") as log:
+        with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,

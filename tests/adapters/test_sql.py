@@ -373,6 +373,35 @@ def test_text_is_a_moment_in_sqlite(sqlite: sa.Engine, text: str, is_in: bool):
     assert _read(sqlite, f"SELECT '{text}' AS at", "at", JANUARY).num_rows == int(is_in)
 
 
+@pytest.mark.parametrize("window", [OPEN, JANUARY])
+def test_the_timestamp_s_text_is_read_as_moments_in_sqlite_and_no_other_text_is(sqlite: sa.Engine, window: Window):
+    texts = ("2026-01-01", "2026-01-02 10:00:00.5", "2026-01-03T00:30:00+01:00", "2026-01-04T00:00:00Z")
+    query = " UNION ALL ".join(f"SELECT {at} AS at, '2026-01-01' AS day" for at in ("NULL", *map(repr, texts)))
+    found = _read(sqlite, query, "at", window)
+    assert found.schema.types == [pa.timestamp("us"), pa.string()]
+    assert found.column("at").cast(pa.timestamp("us", "UTC")).to_pylist() == [
+        None,
+        _utc(2026, 1, 1),
+        _utc(2026, 1, 2, 10, 0, 0, 500_000),
+        _utc(2026, 1, 2, 23, 30),
+        _utc(2026, 1, 4),
+    ]
+    zoned = _read(sqlite, "SELECT '2026-01-02T00:30:00+01:00' AS at UNION ALL SELECT '2026-01-03'", "at", window)
+    assert zoned.schema.types == [pa.timestamp("us", "UTC")]
+    assert zoned.column("at").to_pylist() == [_utc(2026, 1, 1, 23, 30), _utc(2026, 1, 3)]
+
+
+@pytest.mark.parametrize("first", ["20260101", "sometime", "2026-13-01"])
+def test_text_that_begins_with_no_moment_stays_text(sqlite: sa.Engine, first: str):
+    query = f"SELECT '{first}' AS at UNION ALL SELECT '2026-01-01'"
+    assert _read(sqlite, query, "at").column("at").to_pylist() == [first, "2026-01-01"]
+
+
+def test_text_among_moments_that_is_none_is_named_with_its_row(sqlite: sa.Engine):
+    message = _fails(DataError, sqlite, "SELECT '2026-01-01' AS at UNION ALL SELECT 'sometime'", "at")
+    assert "gives 'sometime' (str) in column 'at', row 2; the column is timestamp[us]" in message
+
+
 @pytest.mark.parametrize(
     ("expression", "found"), [("1", "int32"), ("'a'::text", "string"), ("interval '1 day'", "an in")]
 )

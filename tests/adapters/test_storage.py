@@ -302,6 +302,15 @@ def test_an_announcement_replaces_one_that_was_not_confirmed_and_keeps_what_was_
     assert mark.handled() == {"a": "2", "c": "1"}
 
 
+def test_what_was_announced_later_or_anew_is_not_confirmed_with_the_rest(storage):
+    mark = Watermark(storage, "bikes")
+    mark.announce({"a": "1", "b": "2", "c": "1"})
+    mark.confirm({"a": "1", "b": "1"})
+    assert mark.handled() == {"a": "1", "b": "1"}
+    mark.confirm()
+    assert mark.handled() == {"a": "1", "b": "2", "c": "1"}
+
+
 def test_confirming_twice_changes_nothing(storage):
     mark = Watermark(storage, "bikes")
     mark.announce({"a": "1"})

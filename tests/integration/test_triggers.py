@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 
-from airflow_mlops.adapters.inference_log import InferenceLog, log_table
-from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.alarm import MonitoringDecision
-from airflow_mlops.core.inference import Role
-from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.steps.journal import serving_version
 from airflow_mlops.steps.ledger import read_alarms, read_decisions
-from include.demo.api import AirflowApi
-from include.demo.services import Demo, free_port, running
+from tests.integration.house import House
 from tests.steps.cases import small_frame
 
 pytestmark = pytest.mark.standalone
@@ -75,87 +66,15 @@ with DAG("feeder", schedule=None):
 """
 
 
-@dataclass(frozen=True)
-class House:
-    """A running Airflow, and what its pipelines leave."""
-
-    demo: Demo
-    api: AirflowApi
-
-    @property
-    def storage(self) -> Storage:
-        return Storage(str(self.demo.storage))
-
-    def deliver(self, frame: pd.DataFrame, name: str, folder: str = "loop") -> None:
-        """Put a file into an inbox, whole."""
-        inbox = self.demo.home / "inbox" / folder
-        inbox.mkdir(parents=True, exist_ok=True)
-        frame.to_csv(inbox / f".{name}", index=False)
-        (inbox / f".{name}").rename(inbox / name)
-
-    def wait(self, done: Callable[[], Any], what: str) -> None:
-        self.demo.wait(lambda: bool(done()), what, 180)
-
-    def next_run(self, dag_id: str, start: Callable[[], Any]) -> dict[str, Any]:
-        """Do what starts a run, and return the run once it has ended."""
-        known = {run["dag_run_id"] for run in self.api.runs(dag_id)}
-        start()
-        found: list[dict[str, Any]] = []
-
-        def has_ended() -> bool:
-            found[:] = [run for run in self.api.runs(dag_id) if run["dag_run_id"] not in known]
-            return bool(found) and all(run["state"] in ("success", "failed") for run in found)
-
-        self.wait(has_ended, f"A run of {dag_id}")
-        assert [run["state"] for run in found] == ["success"], "one run, which ends well"
-        return found[0]
-
-    def decided(self, run: dict[str, Any]) -> RetrainDecision:
-        """Return the decision of a run, as the ledger has it."""
-        (mine,) = [
-            entry for entry in read_decisions(run["dag_id"], storage=self.storage) if entry.run_id == run["dag_run_id"]
-        ]
-        return mine
-
-    def log(self, frame: pd.DataFrame, *, at: datetime, version: int, predictions: Any) -> None:
-        """Write the inference log as a server does."""
-        table = log_table(
-            pa.Table.from_pandas(frame, preserve_index=False),
-            ids=[f"{at:%d}-{place}" for place in range(len(frame))],
-            request_id="r",
-            at=at,
-            model_digest="sha256:m",
-            model_version=version,
-            role=Role.CHAMPION,
-            predictions=np.asarray(predictions),
-        )
-        InferenceLog(self.storage.path("inference", "loop")).write(table, at=at)
-
-    def label(self, frame: pd.DataFrame, *, at: datetime, slope: float) -> None:
-        """Deliver the truth for what was asked at a moment."""
-        labels = self.demo.home / "labels"
-        labels.mkdir(exist_ok=True)
-        ids = [f"{at:%d}-{place}" for place in range(len(frame))]
-        pd.DataFrame({"id": ids, "label": slope * frame["x"]}).to_csv(labels / "labels.csv", index=False)
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder: Path = tmp_path_factory.mktemp("triggers")
-    (folder / "dags").mkdir()
-    (folder / "dags" / "loops.py").write_text(DAGS)
-    demo = Demo(folder / "demo", airflow_port=free_port(), mlflow_port=free_port(), dags=folder / "dags")
-    with running(demo, lambda _: None):
-        api = AirflowApi(demo)
-        known = ("loop", "loop_monitoring", "feeder")
-        demo.wait(lambda: all(api.has_dag(dag_id) for dag_id in known), "The DAGs", 120)
-        yield House(demo, api)
+@pytest.fixture(scope="module", autouse=True)
+def pipelines(house: House) -> None:
+    house.add_dags("loops", DAGS, wait_for=("loop", "loop_monitoring", "feeder"))
 
 
 @pytest.fixture(scope="module")
 def first(house: House) -> dict[str, Any]:
     """The run that new data has started: the first champion."""
-    return house.next_run("loop", lambda: house.deliver(small_frame(), "part-1.csv"))
+    return house.next_run("loop", lambda: house.deliver(small_frame(), "loop/part-1.csv"))
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +104,7 @@ def test_another_dag_starts_it_by_an_asset(house: House, first: dict[str, Any]):
 
 
 def test_a_champion_that_became_worse_starts_it(house: House, first: dict[str, Any], asked: pd.DataFrame):
-    house.next_run("loop", lambda: house.deliver(small_frame(60, start="2021-01-01", seed=1), "part-2.csv"))
+    house.next_run("loop", lambda: house.deliver(small_frame(60, start="2021-01-01", seed=1), "loop/part-2.csv"))
     at = datetime.now(UTC) - timedelta(days=3)
     house.log(asked, at=at, version=1, predictions=2 * asked["x"])
     house.label(asked, at=at, slope=-2.0)
@@ -200,7 +119,7 @@ def test_a_champion_that_became_worse_starts_it(house: House, first: dict[str, A
 def test_what_has_drifted_starts_it_and_is_named_in_mlflow(house: House, first: dict[str, Any], asked: pd.DataFrame):
     from mlflow import MlflowClient
 
-    house.next_run("loop", lambda: house.deliver(small_frame(60, start="2021-04-01", seed=2), "part-3.csv"))
+    house.next_run("loop", lambda: house.deliver(small_frame(60, start="2021-04-01", seed=2), "loop/part-3.csv"))
     champion = serving_version("loop", storage=house.storage)
     assert champion is not None
     moved = asked + 3
@@ -218,15 +137,15 @@ def test_what_has_drifted_starts_it_and_is_named_in_mlflow(house: House, first: 
 
 
 def test_the_clock_starts_it(house: House):
-    house.deliver(small_frame(), "part-1.csv", "timed")
-    house.wait(lambda: _is_known(house, "timed"), "The DAG")
+    house.deliver(small_frame(), "timed/part-1.csv")
+    house.wait(lambda: house.is_known("timed"), "The DAG")
     known = {run["dag_run_id"] for run in house.api.runs("timed")}
-    _pause(house, "timed", is_paused=False)
+    house.pause("timed", is_paused=False)
     house.wait(lambda: {run["dag_run_id"] for run in house.api.runs("timed")} - known, "A scheduled run")
     house.wait(lambda: read_decisions("timed", storage=house.storage), "Its decision")
     decision = read_decisions("timed", storage=house.storage)[0]
     assert (decision.trigger, decision.should_retrain) == ("scheduled", True)
-    _pause(house, "timed", is_paused=True)
+    house.pause("timed", is_paused=True)
 
 
 def _answered(house: House, run: dict[str, Any]) -> MonitoringDecision:
@@ -239,11 +158,3 @@ def _answered(house: House, run: dict[str, Any]) -> MonitoringDecision:
     consumed = house.api.get(f"/dags/loop/dagRuns/{run['dag_run_id']}/upstreamAssetEvents")["asset_events"]
     assert [event["extra"]["run_id"] for event in consumed] == [alarm.run_id]
     return alarm
-
-
-def _is_known(house: House, dag_id: str) -> bool:
-    return dag_id in {dag["dag_id"] for dag in house.api.get("/dags?limit=100")["dags"]}
-
-
-def _pause(house: House, dag_id: str, *, is_paused: bool) -> None:
-    house.api.patch(f"/dags/{dag_id}", {"is_paused": is_paused})

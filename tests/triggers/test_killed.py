@@ -21,7 +21,10 @@ pytestmark = pytest.mark.airflow
 
 TRIGGERER = """
 import asyncio, json, os, sys
+from airflow_mlops.steps import watch
 from airflow_mlops.triggers.data import NewFilesTrigger
+
+watch.STORED_S = 0.0  # its database stores an event at once
 
 async def run():
     trigger = NewFilesTrigger(path=sys.argv[1], watermark="w", poll_interval_s=0.02)

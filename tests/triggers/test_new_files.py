@@ -4,15 +4,19 @@ import asyncio
 import errno
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.module_loading import import_string
 
 from airflow_mlops.adapters import files
+from airflow_mlops.errors import SpecError, UnavailableError
 from airflow_mlops.hooks.platform import get_watermark
+from airflow_mlops.steps import watch
+from airflow_mlops.steps.watch import News
 from airflow_mlops.triggers.data import NewFilesTrigger
 
 pytestmark = pytest.mark.airflow
@@ -209,3 +213,54 @@ def test_a_note_that_is_damaged_is_told_once_and_not_taken_for_nothing(inbox: Pa
     problem, files = asyncio.run(tell())
     assert "small_data.json is damaged" in problem["problem"]
     assert files == ["a.csv"]
+
+
+def test_a_task_is_told_once_and_what_comes_meanwhile_is_left_for_the_next_one(inbox: Path):
+    (inbox / "a.csv").write_text("x\n1\n")
+
+    async def told_to_a_task() -> list[list[str]]:
+        trigger = _trigger(inbox)
+        trigger.task_instance = SimpleNamespace(task_id="wait")  # as the triggerer sets it
+        async with asyncio.timeout(60):
+            return [event.payload["files"] async for event in trigger.run()]
+
+    assert asyncio.run(told_to_a_task()) == [[str(inbox / "a.csv")]]
+    (inbox / "b.csv").write_text("x\n1\n")
+    assert get_watermark("small_data").handled() == {}
+    get_watermark("small_data").confirm()  # as the task does
+    assert asyncio.run(told_to_a_task()) == [[str(inbox / "b.csv")]]
+
+
+def test_what_airflow_may_not_have_stored_yet_is_told_again_after_a_crash_and_holds_nothing_up(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(watch, "STORED_S", 3600.0)
+    (inbox / "a.csv").write_text("x\n1\n")
+
+    async def tell() -> list[list[str]]:
+        events = _trigger(inbox).run()
+        told = [await _next(events)]
+        more = asyncio.create_task(_next(events))
+        await asyncio.wait([more], timeout=0.1)  # long enough to look some fifty times
+        (inbox / "b.csv").write_text("x\n1\n")
+        return [*told, await more]
+
+    assert asyncio.run(tell()) == [["a.csv"], ["b.csv"]]
+    assert get_watermark("small_data").handled() == {}
+    assert asyncio.run(_event_before_a_crash(inbox)) == ["a.csv", "b.csv"]
+
+
+def test_a_mistake_that_could_not_be_noted_is_told_later(inbox: Path, tmp_path: Path):
+    class Nowhere:
+        def news(self, handled: Mapping[str, str]) -> News:
+            raise SpecError("there is no such table")
+
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    (storage / "watermarks").write_text("a file where the folder should be")
+    looking = watch.DataWatch(Nowhere(), get_watermark("small_data"))
+    with pytest.raises(UnavailableError):
+        looking.look()
+    (storage / "watermarks").unlink()
+    assert looking.look() == {"problem": "there is no such table"}
+    assert looking.look() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from airflow.sdk.module_loading import import_string
 
 from airflow_mlops.errors import DataError, SpecError, UnavailableError
-from airflow_mlops.hooks import sources, watch
+from airflow_mlops.hooks import watch
 from airflow_mlops.hooks.platform import get_watermark
 from airflow_mlops.hooks.watch import SqlRows
 from airflow_mlops.triggers.data import NewRowsTrigger
@@ -26,12 +27,7 @@ pytestmark = pytest.mark.airflow
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> sqlite3.Connection:
-    # Airflow's provider for SQLite is not installed here; the database is a real one.
-    monkeypatch.setattr(
-        sources.AirflowConnections,
-        "database",
-        lambda *_, **__: sa.create_engine(f"sqlite:///{tmp_path}/shop.db", poolclass=sa.pool.NullPool),
-    )
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps({"conn_type": "sqlite", "host": f"{tmp_path}/shop.db"}))
     connection = sqlite3.connect(tmp_path / "shop.db", isolation_level=None)
     connection.execute("CREATE TABLE rides (at TEXT, km REAL)")
     return connection

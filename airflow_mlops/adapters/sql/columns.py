@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pyarrow as pa
 
-__all__ = ["STRING", "ColumnKind", "MisfitError", "postgres_kind", "to_array", "value_kind"]
+__all__ = ["STRING", "ColumnKind", "MisfitError", "postgres_kind", "text_moment_kind", "to_array", "value_kind"]
 
 
 class MisfitError(Exception):
@@ -80,6 +81,20 @@ def value_kind(values: Sequence[Any]) -> ColumnKind | None:
     return _BY_VALUE[type(first)]
 
 
+def text_moment_kind(text: str) -> ColumnKind | None:
+    """Return what a column of moments is read as whose database keeps them as text, by its first value.
+
+    Texts without a time zone are in UTC: a column may have both kinds, and is read as its first value is.
+
+    :returns: ``None`` when the text is no moment, as ISO 8601 and SQLite write it.
+    """
+    try:
+        moment = _read_moment(text)
+    except ValueError:
+        return None
+    return _TEXT_MOMENT if moment.tzinfo is None else _TEXT_MOMENT_UTC
+
+
 def postgres_kind(type_code: int, precision: int | None, scale: int | None) -> ColumnKind | None:
     """Return what a column of PostgreSQL is read as, by its type's OID; ``None``: it can't be read.
 
@@ -137,6 +152,21 @@ def _with_zone(value: datetime) -> datetime:
     return value
 
 
+def _read_moment(text: str) -> datetime:
+    if not _DAY.match(text):  # to Python 20260101 is a day, to SQLite a number of days
+        raise ValueError(text)
+    return datetime.fromisoformat(text)
+
+
+def _read_without_zone(text: str) -> datetime:
+    return _read_with_zone(text).replace(tzinfo=None)
+
+
+def _read_with_zone(text: str) -> datetime:
+    moment = _read_moment(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
 def _time_of_day(value: time) -> time:
     if value.tzinfo is not None:
         raise ValueError(value)
@@ -160,6 +190,7 @@ def _plain(kind: pa.DataType, *types: type) -> ColumnKind:
     return ColumnKind(type=kind, accepts=frozenset(types), native=frozenset(types))
 
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _INEXACT = 2**53  # below it a double holds every integer
 _UNFIT = (pa.ArrowException, ArithmeticError, MisfitError, TypeError, ValueError)
 
@@ -177,6 +208,12 @@ _TIME = ColumnKind(type=pa.time64("us"), accepts=frozenset({time}), native=froze
 _MOMENT = ColumnKind(type=pa.timestamp("us"), accepts=frozenset({datetime}), native=frozenset(), convert=_without_zone)
 _MOMENT_UTC = ColumnKind(
     type=pa.timestamp("us", "UTC"), accepts=frozenset({datetime}), native=frozenset(), convert=_with_zone
+)
+_TEXT_MOMENT = ColumnKind(
+    type=pa.timestamp("us"), accepts=frozenset({str}), native=frozenset(), convert=_read_without_zone
+)
+_TEXT_MOMENT_UTC = ColumnKind(
+    type=pa.timestamp("us", "UTC"), accepts=frozenset({str}), native=frozenset(), convert=_read_with_zone
 )
 STRING = _plain(pa.string(), str)
 _UUID = ColumnKind(type=pa.string(), accepts=frozenset({UUID}), native=frozenset(), convert=str)

@@ -11,7 +11,15 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from airflow_mlops.adapters.sql.columns import STRING, ColumnKind, MisfitError, postgres_kind, to_array, value_kind
+from airflow_mlops.adapters.sql.columns import (
+    STRING,
+    ColumnKind,
+    MisfitError,
+    postgres_kind,
+    text_moment_kind,
+    to_array,
+    value_kind,
+)
 from airflow_mlops.adapters.sql.faults import subject_of, translated
 from airflow_mlops.adapters.sql.window import columns_of, verbatim, within
 from airflow_mlops.core.data import Window
@@ -46,8 +54,9 @@ def stream_query(
 
     Types: PostgreSQL says them (see :func:`~airflow_mlops.adapters.sql.columns.postgres_kind`); elsewhere a
     column is of the type of the values in the first batch that has any, and text when the first eight have
-    none. Exact decimals become float64. NaN stays NaN and null stays null. Dates and times outside of the years 1 to
-    9999, which ``infinity`` is too, are refused.
+    none. SQLite has no timestamps: there the text in ``timestamp`` is read as moments, if it begins with one; those
+    without a time zone are in UTC. Exact decimals become float64. NaN stays NaN and null stays null. Dates and times
+    outside of the years 1 to 9999, which ``infinity`` is too, are refused.
 
     :param timestamp: the column that the window cuts; rows where it is null stay in.
     :raises DataError: when the timestamp column is missing or can't be compared, a column comes twice, or a
@@ -62,7 +71,7 @@ def stream_query(
             with translated(engine):
                 _prepare(connection)
                 result = _execute(connection, query, timestamp, window)
-                reader = _Reader(engine, result)
+                reader = _Reader(engine, result, timestamp)
             _require_timestamp(reader.schema, timestamp, window, subject_of(engine))
             yield pa.RecordBatchReader.from_batches(reader.schema, reader.batches())
     finally:
@@ -123,7 +132,7 @@ class _Reader:
     The first batches are read at once, until each column has a type.
     """
 
-    def __init__(self, engine: sa.Engine, result: sa.CursorResult[tuple[Any, ...]]) -> None:
+    def __init__(self, engine: sa.Engine, result: sa.CursorResult[tuple[Any, ...]], timestamp: str | None) -> None:
         self._engine = engine
         self._result = result
         self._n_rows = 0
@@ -138,6 +147,8 @@ class _Reader:
             self._kinds = [self._postgres_kind(column) for column in described]
         else:
             self._kinds = [kind or STRING for kind in self._kinds_by_values()]
+        if engine.dialect.name == "sqlite" and timestamp in self._names:
+            self._read_moments(self._names.index(timestamp))
         self.schema = pa.schema(
             [pa.field(name, kind.type) for name, kind in zip(self._names, self._kinds, strict=True)]
         )
@@ -169,6 +180,12 @@ class _Reader:
                     raise self._misfit(at, offset + error.index, error.value, None) from error
             self._first.append(columns)
         return kinds
+
+    def _read_moments(self, at: int) -> None:
+        """Have a column of text read as moments, if it begins with one."""
+        first = next((value for batch in self._first for value in batch[at] if value is not None), None)
+        if self._kinds[at] is STRING and first is not None:
+            self._kinds[at] = text_moment_kind(first) or STRING
 
     def _fetch(self) -> list[Sequence[Any]]:
         """Return the next rows, column by column; nothing at the end."""
