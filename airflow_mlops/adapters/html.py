@@ -48,7 +48,7 @@ def report_page(
     :param verdict: the word that the page opens with.
     :param facts: what it is about, by name.
     :param tables: by heading, a header row (in a sequence of one) and the rows.
-    :param pictures: by heading, SVG of our own drawing, which is put into the page as it is.
+    :param pictures: by heading, SVG of our own drawing, which is put into the page as it is, after the first table.
     """
     return (
         _environment()

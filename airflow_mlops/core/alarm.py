@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_mlops.core.retrain import ALARMS, RetrainDecision, brake_of, count_alarms, last_training, seen_states
 from airflow_mlops.core.values import Value
+from airflow_mlops.specs._base import shown_duration
 from airflow_mlops.specs.retrain import RetrainPolicy
 
 __all__ = ["MonitoringDecision", "decide_alarm", "open_alarms"]
@@ -88,7 +89,7 @@ def decide_alarm(
         text = (
             f"The alarm of {waiting[-1].at:%Y-%m-%d %H:%M} is not answered yet; it has until monitoring.answer_within"
         )
-        return (), (f"{text} {answer_within}.", *shifts)
+        return (), (f"{text} {shown_duration(answer_within)}.", *shifts)
     mine = [entry for entry in history if entry.champion_version == champion_version]
     since = [entry for entry in mine if last is None or entry.at > last.at]
     checks = [*(entry.evidence for entry in since), evidence][-policy.of :]

@@ -11,6 +11,7 @@ from typing import Literal
 from airflow_mlops.core.metrics import worsening
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import SpecError
+from airflow_mlops.specs._base import shown_duration
 from airflow_mlops.specs.metrics import Direction
 
 __all__ = [
@@ -136,7 +137,9 @@ def replay_moments(since: datetime, until: datetime, every: timedelta) -> list[d
         raise SpecError(f"There is nothing to replay: --from {since} is not before --to {until}.")
     n_moments = math.ceil((until - since) / every)
     if n_moments > _MAX_MOMENTS:
-        raise SpecError(f"{n_moments} moments are too many to replay. Give a longer --every than {every}.")
+        raise SpecError(
+            f"{n_moments} moments are too many to replay. Give a longer --every than {shown_duration(every)}."
+        )
     return [since + step * every for step in range(n_moments)]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import DataError, SpecError
+from airflow_mlops.specs._base import shown_duration
 from airflow_mlops.specs.data import DatasetSpec, in_utc
 
 __all__ = ["Column", "DatasetSnapshot", "RowFilter", "SourceFile", "Window", "arrived_files", "resolve_window"]
@@ -97,10 +98,11 @@ def resolve_window(data: DatasetSpec, *, now: datetime, since: datetime | None =
     try:
         return _window(data, now, since)
     except OverflowError as error:
+        trailing = data.trailing and shown_duration(data.trailing)
         raise SpecError(
             f"{data.subject}: the window (window_start {data.window_start}, window_end {data.window_end}, trailing "
-            f"{data.trailing}) begins or ends outside of the years 1 to 9999 in UTC. Nothing was read. Mend it, or "
-            f"leave that bound out."
+            f"{trailing}) begins or ends outside of the years 1 to 9999 in UTC. Nothing was read. Mend it, or leave "
+            f"that bound out."
         ) from error
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_mlops.core.values import Value
+from airflow_mlops.specs._base import shown_duration
 from airflow_mlops.specs.retrain import RetrainPolicy
 
 __all__ = ["ALARMS", "RetrainDecision", "brake_of", "count_alarms", "decide_retraining", "last_training", "seen_states"]
@@ -101,7 +102,8 @@ def brake_of(
 ) -> str:
     """Say why nothing may train now, whatever there is to learn; empty: it may."""
     if last and now - last.at < policy.cooldown:
-        return f"Cooldown until {last.at + policy.cooldown:%Y-%m-%d %H:%M} (retraining.cooldown {policy.cooldown})."
+        cooldown = shown_duration(policy.cooldown)
+        return f"Cooldown until {last.at + policy.cooldown:%Y-%m-%d %H:%M} (retraining.cooldown {cooldown})."
     recent = sum(entry.should_retrain and now - entry.at < _WEEK for entry in history)
     if policy.max_per_week is not None and recent >= policy.max_per_week:
         return f"{recent} training(s) in the last seven days, retraining.max_per_week is {policy.max_per_week}."
@@ -123,7 +125,7 @@ def _judge_evidence(
             return True, f"{ALARMS[kind]} in {count} of the last {len(checks)} run(s), {asked}."
     if policy.max_age and last and now - last.at >= policy.max_age:
         age = f"The last training was on {last.at:%Y-%m-%d %H:%M}"
-        return True, f"{age}, retraining.max_age is {policy.max_age}."
+        return True, f"{age}, retraining.max_age is {shown_duration(policy.max_age)}."
     return False, f"The evidence does not ask for it ({seen_states(evidence)}), {asked}."
 
 

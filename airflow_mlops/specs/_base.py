@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from airflow_mlops.errors import SpecError, did_you_mean
 
-__all__ = ["Duration", "Spec", "import_path_of", "time_setting"]
+__all__ = ["Duration", "Spec", "import_path_of", "shown_duration", "time_setting"]
 
 
 _NUMBER = re.compile(r"[+-]?(\d+[.]?\d*|[.]\d+)(e[+-]?\d+)?", re.IGNORECASE)
@@ -119,6 +119,19 @@ def time_setting(value: Any) -> Any:
     if _MONTHS.match(text):
         raise ValueError("months and years differ in length: write days, such as P30D or P365D")
     return None if isinstance(value, str) and not text else value
+
+
+def shown_duration(duration: timedelta) -> str:
+    """Return a duration, which is not below zero, as it is written in a spec.
+
+    >>> shown_duration(timedelta(days=400, hours=36)), shown_duration(timedelta(seconds=90.5))
+    ('P401DT12H', 'PT1M30.5S')
+    """
+    minutes, seconds = divmod(duration.seconds + duration.microseconds / 1e6, 60)
+    hours, minutes = divmod(minutes, 60)
+    days = f"{duration.days}D" if duration.days else ""
+    time = "".join(f"{n:g}{unit}" for n, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if n)
+    return f"P{days}T{time}" if time else f"P{days or '0D'}"
 
 
 Duration = Annotated[timedelta, BeforeValidator(time_setting), Field(gt=timedelta(0))]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from airflow_mlops.adapters import plots
 from airflow_mlops.adapters.html import report_page
 from airflow_mlops.core.backtest import TRACKS, BacktestReport, errors_by_month
+from airflow_mlops.specs._base import shown_duration
 
 __all__ = ["backtest_page", "shown_error"]
 
@@ -49,7 +50,7 @@ def backtest_page(report: BacktestReport) -> str:
         facts={
             "From": _day(report.since),
             "Until": _day(report.until),
-            "Every": timedelta(seconds=report.every_seconds),
+            "Every": shown_duration(timedelta(seconds=report.every_seconds)),
         },
         reasons=(report.conclusion,),
         tables={

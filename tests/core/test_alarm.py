@@ -73,7 +73,7 @@ def test_n_of_m_counts_looks_at_this_champion_since_the_last_training():
 def test_nothing_is_started_that_the_policy_would_not_train_in():
     trained = [entry(1, trained=True)]
     kinds, reason = decide(RetrainPolicy(cooldown=timedelta(days=2)), decisions=trained)
-    assert (kinds, reason) == ((), "Cooldown until 2026-03-11 12:00 (retraining.cooldown 2 days, 0:00:00).")
+    assert (kinds, reason) == ((), "Cooldown until 2026-03-11 12:00 (retraining.cooldown P2D).")
     kinds, reason = decide(RetrainPolicy(max_per_week=1), decisions=trained)
     assert kinds == ()
     assert "max_per_week is 1" in reason

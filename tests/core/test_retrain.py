@@ -87,7 +87,7 @@ def test_a_champion_grows_too_old_and_other_code_is_a_reason_of_its_own():
     assert not decide(policy, evidence=STABLE, history=[entry(29, trained=True)])[0]
     should_retrain, (reason,) = decide(policy, evidence=STABLE, history=[entry(30, trained=True)])
     assert should_retrain
-    assert "retraining.max_age is 30 days" in reason
+    assert "retraining.max_age is P30D" in reason
     should_retrain, (reason,) = decide(policy, evidence=STABLE, history=[entry(1, trained=True, recipe="r0")])
     assert should_retrain
     assert reason.startswith("Code or parameters changed since the training of 2026-03-09 12:00.")
@@ -97,7 +97,7 @@ def test_cooldown_and_budget_hold_back_all_but_a_person():
     cooldown = RetrainPolicy(cooldown=timedelta(days=2))
     should_retrain, (reason,) = decide(cooldown, history=[entry(1, trained=True)])
     assert not should_retrain
-    assert reason.startswith("Cooldown until 2026-03-11 12:00 (retraining.cooldown 2 days")
+    assert reason.startswith("Cooldown until 2026-03-11 12:00 (retraining.cooldown P2D")
     assert decide(cooldown, history=[entry(1, trained=True)], force=True)[0]
     assert decide(cooldown, history=[entry(2, trained=True)])[0]
     weekly = RetrainPolicy(max_per_week=2)
