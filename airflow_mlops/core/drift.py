@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from airflow_mlops.core.drift_statistics import (
     adjust_p_values,
-    chi_square,
+    expected_counts,
+    homogeneity_p_value,
     jensen_shannon_distance,
     kolmogorov_smirnov,
     pool_rare,
@@ -152,7 +153,8 @@ def admit_gaps(verdict: DriftVerdict, gaps: Sequence[str]) -> DriftVerdict:
 
 def measure_column(*, reference: ColumnProfile, current: ColumnProfile) -> ColumnDrift:
     """Compute every statistic that fits a column, without what sampling alone explains."""
-    p, q = pool_rare(reference=reference.counts, current=current.counts)
+    counts = reference.counts if reference.edges is not None else expected_counts(reference)
+    p, q = pool_rare(reference=counts, current=current.counts)
     noise = sampling_noise(reference=p, current=q)
     psi = population_stability_index(reference=p, current=q)
     divergence = jensen_shannon_distance(reference=p, current=q) ** 2
@@ -160,7 +162,7 @@ def measure_column(*, reference: ColumnProfile, current: ColumnProfile) -> Colum
         "psi": _at_least_0(psi - noise),
         "jensen_shannon": math.sqrt(_at_least_0(divergence - noise / 8)),
     }
-    p_values = {"chi_square": chi_square(reference=p, current=q)[1]}
+    p_values = {"chi_square": homogeneity_p_value(reference=p, current=q)}
     if reference.edges is not None:
         statistics["wasserstein"] = wasserstein_distance(reference=reference, current=current)
         distance, p_values["kolmogorov_smirnov"] = kolmogorov_smirnov(reference=reference, current=current)
