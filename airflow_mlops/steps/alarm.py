@@ -37,7 +37,8 @@ def raise_alarm(
 ) -> MonitoringDecision:
     """Decide whether what the checks found starts the training, and write the decision to the ledger, yes or no.
 
-    A check that failed has no report and is no evidence, neither of an alarm nor of its absence.
+    A check that failed has no report and is no evidence, neither of an alarm nor of its absence. A run that is cleared
+    once it was mended decides again, and this counts in place of what it decided before.
 
     :param kinds: the evidence that may start a training: ``drift``, ``performance``. The rest is noted.
     :param drift: what a drift check of the inference log found.
@@ -48,12 +49,14 @@ def raise_alarm(
     """
     ledger, now = read_ledger(model_name, storage=platform.storage), now or datetime.now(UTC)
     history = of_kind(MonitoringDecision, ledger)
+    evidence, shifts = evidence_of(drift=drift, performance=performance)
     mine = [entry for entry in history if entry.run_id == run.run_id]
-    if mine:
+    if mine and mine[-1].evidence == evidence:
         return mine[-1]
+    last = {entry.run_id: entry.content_digest for entry in history} | {run.run_id: ""}
+    history = [entry for entry in history if entry.is_alarm or last[entry.run_id] == entry.content_digest]
     champion = current_champion(model_name, platform=platform)
     version = champion.model_version if champion else None
-    evidence, shifts = evidence_of(drift=drift, performance=performance)
     found, reasons = decide_alarm(
         policy or RetrainPolicy(),
         kinds=kinds,

@@ -65,6 +65,18 @@ def test_a_retry_finds_its_own_decision(log: Log):
     assert read_alarms("small", storage=log.bench.platform.storage) == [first]
 
 
+def test_a_look_that_is_cleared_once_its_check_was_mended_decides_again_and_counts_once(log: Log):
+    policy = RetrainPolicy(when="evidence", alarms=2, of=2)
+    assert not watch(log, "look 1", policy=policy, drift=None).is_alarm, "the check failed"
+    mended = watch(log, "look 1", policy=policy)
+    assert mended.evidence["drift"] == "DRIFTED"
+    assert watch(log, "look 1", policy=policy) == mended
+    assert not watch(log, "look 2", policy=policy, drift=None).is_alarm
+    assert len(read_alarms("small", storage=log.bench.platform.storage)) == 3
+    policy = RetrainPolicy(when="evidence", alarms=2, of=3)
+    assert watch(log, "look 3", policy=policy).is_alarm, "the second of three, not of four"
+
+
 def test_a_missed_run_is_made_up_at_the_next_look_and_one_that_still_has_time_is_not(log: Log):
     now = datetime.now(UTC)
     assert watch(log, now=now).is_alarm
