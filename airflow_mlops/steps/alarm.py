@@ -86,13 +86,21 @@ def raise_alarm(
 def evidence_of(
     *, drift: DriftReport | None, performance: PerformanceReport | None
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return what checks found as a ledger keeps it: states and reports, and what was seen in words."""
+    """Return what checks found as a ledger keeps it: states, reports and rows, and what was seen in words."""
     evidence: dict[str, Any] = {}
     shifts: list[str] = []
     if drift:
-        evidence |= {"drift": drift.status, "drift_report": drift.report_uri}
+        rows = drift.current_digest or _span(drift.window_start, drift.window_end)
+        evidence |= {"drift": drift.status, "drift_report": drift.report_uri, "drift_rows": rows}
         shifts += drift.reasons
     if performance:
+        newest = performance.windows[0] if performance.windows else None
+        rows = _span(newest.start, newest.end) if newest else ""
         evidence |= {"performance": performance.status, "performance_report": performance.report_uri}
+        evidence |= {"performance_rows": rows}
         shifts += performance.reasons if performance.status is not PerformanceStatus.OK else ()
-    return evidence, tuple(shifts)
+    return {name: value for name, value in evidence.items() if value}, tuple(shifts)
+
+
+def _span(start: datetime | None, end: datetime | None) -> str:
+    return f"{start.isoformat()}--{end.isoformat()}" if start and end else ""
