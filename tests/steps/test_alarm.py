@@ -113,7 +113,10 @@ def test_an_alarm_about_a_version_that_serves_no_longer_trains_nothing(bench: Be
     drifted = log.check()
     bench.deliver(small_frame(300, slope=4.0, start="2021-01-01", seed=3), "part-2.csv")
     assert bench.run("forced", force=True).promotion is not None
-    alarm = watch(log, drift=drifted)
+    stale = watch(log, drift=drifted)
+    assert (stale.is_alarm, stale.champion_version, "drift" in stale.evidence) == (False, 2, False)
+    assert stale.reasons[-1] == "The drift check looked at v1, which is champion no longer."
+    alarm = watch(log, drift=replace(drifted, champion_version=2))
     assert (alarm.is_alarm, alarm.champion_version) == (True, 2)
     rollback_model("small", reason="strange", platform=bench.platform, run=run_named("back"))
     bench.deliver(small_frame(60, start="2022-01-01", seed=4), "part-3.csv")
