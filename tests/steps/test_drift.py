@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from airflow_mlops.core.drift import DOMAIN_LIMIT
 from airflow_mlops.core.inference import Role
 from airflow_mlops.core.monitor import ColumnKind, DriftReport, DriftStatus
 from airflow_mlops.errors import DataError, IntegrityError, SpecError, UnavailableError
@@ -123,6 +124,11 @@ def test_a_season_before_is_compared_with_in_place_of_what_the_champion_learnt_f
     assert drift_of(served, frame, ignore=["y"]).status is DriftStatus.DRIFTED
     report = drift_of(served, frame, ignore=["y"], reference="seasonal", seasonal_period="P365D")
     assert (report.status, report.n_reference, report.n_current) == (DriftStatus.STABLE, 250, 250)
+    season = {"reference": "seasonal", "seasonal_period": "P365D", "domain_classifier": True}
+    told = drift_of(served, frame, ignore=["y"], **season)
+    assert told.status is DriftStatus.STABLE, "the classifier has the rows of the season too"
+    assert told.domain_score is not None
+    assert told.domain_score < DOMAIN_LIMIT
 
 
 @pytest.mark.parametrize(("shift", "status"), [(0.0, DriftStatus.STABLE), (1.0, DriftStatus.DRIFTED)])
