@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_mlops.core.drift_statistics import (
@@ -103,7 +103,18 @@ def judge_drift(
     columns = [_judged(each, old, new, monitoring) for each, (old, new) in zip(measured, pairs, strict=True)]
     verdict = judge_shares(columns, monitoring)
     compared = f"{current.n_rows} row(s) against {reference.n_rows}."
-    return replace(verdict, reasons=(f"{verdict.reasons[0]} {compared}", *verdict.reasons[1:]))
+    return replace(verdict, reasons=(f"{verdict.reasons[0]} {compared}", *verdict.reasons[1:], *_uncounted(reference)))
+
+
+def _uncounted(reference: DatasetProfile) -> Iterator[str]:
+    """Say of which columns no value has a bin, so that null alone can be compared."""
+    names = [
+        each.name
+        for each in reference.columns
+        if each.edges is None and each.counts.get(OTHER) and not any(label.startswith("=") for label in each.counts)
+    ]
+    if names:
+        yield f"Of {bounded(names)} null alone was compared: dates, long texts and lists have no bins."
 
 
 def judge_shares(columns: Sequence[ColumnDrift], monitoring: MonitoringSpec) -> DriftVerdict:

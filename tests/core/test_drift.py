@@ -306,6 +306,13 @@ def test_the_correction_is_what_keeps_many_features_from_raising_alarms():
     assert judge(rows, correction="benjamini_hochberg", **limits).status is DriftStatus.STABLE
 
 
+def test_a_column_whose_values_have_no_bins_is_named():
+    dates = ColumnProfile(name="signup", counts={"(other)": 200})
+    stable = judge([(dates, dates), pair(STILL, STILL, "y")])
+    assert stable.reasons[-1] == "Of 'signup' null alone was compared: dates, long texts and lists have no bins."
+    assert not any("null alone" in reason for reason in judge([pair(STILL, STILL)]).reasons)
+
+
 def test_a_reference_that_names_no_row_of_a_column_is_not_silent():
     reference, current = pair(STILL, MOVED)
     verdict = judge([(replace(reference, counts={"null": 200}), replace(current, counts={"(other)": 200}))])
