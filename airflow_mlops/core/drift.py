@@ -12,6 +12,7 @@ from airflow_mlops.core.drift_statistics import (
     homogeneity_p_value,
     jensen_shannon_distance,
     kolmogorov_smirnov,
+    part_newcomers,
     pool_rare,
     population_stability_index,
     sampling_noise,
@@ -164,8 +165,8 @@ def admit_gaps(verdict: DriftVerdict, gaps: Sequence[str]) -> DriftVerdict:
 
 def measure_column(*, reference: ColumnProfile, current: ColumnProfile) -> ColumnDrift:
     """Compute every statistic that fits a column, without what sampling alone explains."""
-    counts = reference.counts if reference.edges is not None else expected_counts(reference)
-    p, q = pool_rare(reference=counts, current=current.counts)
+    before, now = (reference.counts, current.counts) if reference.edges is not None else _parted(reference, current)
+    p, q = pool_rare(reference=before, current=now)
     noise = sampling_noise(reference=p, current=q)
     psi = population_stability_index(reference=p, current=q)
     divergence = jensen_shannon_distance(reference=p, current=q) ** 2
@@ -179,6 +180,10 @@ def measure_column(*, reference: ColumnProfile, current: ColumnProfile) -> Colum
         distance, p_values["kolmogorov_smirnov"] = kolmogorov_smirnov(reference=reference, current=current)
         statistics["kolmogorov_smirnov"] = distance
     return ColumnDrift(name=reference.name, statistics=statistics, p_values=p_values, is_drifted=False)
+
+
+def _parted(reference: ColumnProfile, current: ColumnProfile) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    return part_newcomers(reference=expected_counts(reference), current=current.counts, frequent=current.top_values)
 
 
 def _at_least_0(value: float) -> float:
@@ -255,6 +260,10 @@ def _category_changes(reference: ColumnProfile, current: ColumnProfile) -> list[
         names = [value for value, _ in current.top_values if f"={value}" not in known]
         such = f", such as {bounded(names, 3)}" if names else ""
         changes.append(f"values that the reference did not have in {n_new / current.n_rows:.1%} of the rows{such}")
+    elif n_new:
+        found = [(label, n_rows) for label, n_rows in _parted(reference, current)[1].items() if label not in known]
+        shown = [f"{label.removeprefix('=')!r} in {n_rows / current.n_rows:.1%}" for label, n_rows in found[:3]]
+        changes += [f"frequent now: {', '.join(shown)} of the rows"] if shown else []
     share = current.n_rows / max(reference.n_rows, 1)
     gone = [
         label.removeprefix("=")

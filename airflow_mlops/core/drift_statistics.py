@@ -23,6 +23,7 @@ __all__ = [
     "homogeneity_p_value",
     "jensen_shannon_distance",
     "kolmogorov_smirnov",
+    "part_newcomers",
     "pool_rare",
     "population_stability_index",
     "sampling_noise",
@@ -84,12 +85,40 @@ def _level(rows: NDArray[np.float64], lost: float) -> float:
     return float(shares[np.argmax(rows >= shares)])
 
 
+def part_newcomers(*, reference: Counts, current: Counts, frequent: Sequence[tuple[str, int]]) -> tuple[Counts, Counts]:
+    """Give a bin to categories that have become frequent, and had none because they were rare, or new.
+
+    Among all the other categories they would not be seen: where these are half of the rows, another tenth is little.
+    The reference had at most as many rows of such a category as of the rarest with a bin. To chance alone, no bin is
+    given: what gets one has more than twice as many rows as would be expected then, and ten more.
+
+    :param frequent: the most frequent categories of the current rows, with their numbers.
+
+    >>> reference, current = {"=a": 60, "=b": 2, "(other)": 38}, {"=a": 40, "(other)": 60}
+    >>> part_newcomers(reference=reference, current=current, frequent=[("a", 40), ("z", 30), ("y", 4)])
+    ({'=a': 60, '=b': 2, '(other)': 36, '=z': 2}, {'=a': 40, '(other)': 30, '=z': 30})
+    """
+    named = [n_rows for label, n_rows in reference.items() if label.startswith("=")]
+    if not named or not reference.get(OTHER) or not current.get(OTHER):
+        return reference, current
+    before, now, rarest = dict(reference), dict(current), max(min(named), 1)
+    expected = rarest * sum(current.values()) / sum(reference.values())
+    for value, n_rows in frequent:
+        label = f"={value}"
+        if label not in before and 2 * (expected + _FEW) < n_rows <= now[OTHER]:
+            before[label] = min(rarest, before[OTHER])
+            before[OTHER] -= before[label]
+            now[label], now[OTHER] = n_rows, now[OTHER] - n_rows
+    return before, now
+
+
 def pool_rare(*, reference: Counts, current: Counts) -> tuple[dict[str, float], dict[str, float]]:
     """Put the bins together that have too few rows to say anything.
 
     Those are the bins of which the smaller sample would have fewer than 5 rows if nothing had drifted (Cochran, *Some
     Methods for Strengthening the Common chi-square Tests*, 1954). A thousand categories are so compared by those that
-    can be compared.
+    can be compared. A bin of which the smaller sample has 20 rows or more stands by itself: it has drifted, or it would
+    be expected to have more than 5.
 
     :returns: counts by bin, of the same bins.
 
@@ -99,7 +128,8 @@ def pool_rare(*, reference: Counts, current: Counts) -> tuple[dict[str, float], 
     n, m = sum(reference.values()), sum(current.values())
     both = {name: reference.get(name, 0) + current.get(name, 0) for name in {**reference, **current}}
     limit = _FEW * (n + m) / max(min(n, m), 1)
-    kept = [name for name, n_rows in both.items() if n_rows >= limit]
+    smaller = reference if n < m else current
+    kept = [name for name, n_rows in both.items() if n_rows >= limit or smaller.get(name, 0) >= 4 * _FEW]
 
     def pooled(counts: Counts) -> dict[str, float]:
         found = {name: counts.get(name, 0) for name in kept}

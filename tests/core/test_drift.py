@@ -110,6 +110,19 @@ def test_many_categories_in_a_reference_of_few_rows_are_no_drift(n_categories, p
     assert n_alarms <= 1
 
 
+@pytest.mark.parametrize("value", ["new", "999"])
+@pytest.mark.parametrize("n_rows", [500, 5_000])
+def test_one_category_that_becomes_frequent_is_seen_among_a_thousand(n_rows, value):
+    rng = np.random.default_rng(n_rows)
+    shares = np.arange(1, 1001) ** -0.7
+    old, new = (rng.choice(1000, size, p=shares / shares.sum()).astype(str).tolist() for size in (20_000, n_rows))
+    assert judge([pair(old, new)]).status is DriftStatus.STABLE
+    new[: n_rows // 10] = [value] * (n_rows // 10)
+    verdict = judge([pair(old, new)])
+    assert verdict.status is DriftStatus.DRIFTED
+    assert f"frequent now: '{value}' in 10." in verdict.columns[0].reason
+
+
 def test_categories_in_equal_numbers_that_stay_so_are_no_drift():
     old = [str(place % 104) for place in range(104 * 300)]
     for new in (old, old[: len(old) // 10]):
