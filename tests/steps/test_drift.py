@@ -200,6 +200,29 @@ def test_the_same_hours_of_the_week_before_are_compared_with_in_a_season(log: Lo
     assert log.check(reference="seasonal", seasonal_period="P6D").status is DriftStatus.TOO_FEW_ROWS
 
 
+def test_a_window_longer_than_a_season_is_compared_with_one_that_it_does_not_overlap(log: Log):
+    log.write(asked(), 2 * asked()["x"])
+    log.write(asked(seed=1), 2 * asked(seed=1)["x"], at=END - timedelta(days=20))
+    report = log.check(reference="seasonal", seasonal_period="P7D", trailing="P9D")
+    assert (report.status, report.n_reference, report.n_current) == (DriftStatus.STABLE, 600, 600)
+
+
+def test_a_snapshot_whose_rows_were_changed_decides_nothing(served: Bench):
+    data = DatasetSpec(path=str(served.deliver(small_frame(start="2031-01-01"))))
+    snapshot = snapshot_dataset(data, dataset="small", storage=served.platform.storage)
+    rows = pd.read_parquet(snapshot.data_uri)
+    rows.assign(x=rows["x"] + 3).to_parquet(snapshot.data_uri)
+    with pytest.raises(IntegrityError):
+        check_drift(
+            snapshot,
+            MonitoringSpec(),
+            model_name="small",
+            platform=served.platform,
+            run=run_named("second"),
+            draw=False,
+        )
+
+
 def test_a_season_without_a_timestamp_is_an_error(served: Bench):
     data = DatasetSpec(path=str(served.deliver(later())))
     snapshot = snapshot_dataset(data, dataset="small", storage=served.platform.storage)
