@@ -21,7 +21,8 @@ class MonitoringDecision(Value):
 
     :param champion_version: that production was asked of; ``None``: there is no champion.
     :param kinds: the evidence that gives the alarm, such as ``("drift",)``; empty: there is none.
-    :param evidence: the state of each check, such as ``{"drift": "STABLE"}``, and where its report is.
+    :param evidence: the state of each check, such as ``{"drift": "STABLE"}``, where its report is, and which rows it
+        looked at.
     """
 
     model_name: str
@@ -92,13 +93,14 @@ def decide_alarm(
         return (), (f"{text} {shown_duration(answer_within)}.", *shifts)
     mine = [entry for entry in history if entry.champion_version == champion_version]
     since = [entry for entry in mine if last is None or entry.at > last.at]
-    checks = [*(entry.evidence for entry in since), evidence][-policy.of :]
+    checks = [*(entry.evidence for entry in since), evidence]
     asked = f"retraining.alarms {policy.alarms} of {policy.of}"
-    found, reasons, counts = [], [], count_alarms(checks)
+    found, reasons, counts = [], [], count_alarms(checks, policy.of)
     for kind in sorted(kinds):
-        if counts[kind] >= policy.alarms:
+        count, n_checks = counts[kind]
+        if count >= policy.alarms:
             found.append(kind)
-            reasons.append(f"{ALARMS[kind]} in {counts[kind]} of the last {len(checks)} look(s), {asked}.")
+            reasons.append(f"{ALARMS[kind]} in {count} of the last {n_checks} look(s), {asked}.")
     if not found and waiting:
         found = sorted({kind for alarm in waiting for kind in alarm.kinds} & set(kinds))
         reasons = [f"The alarm of {waiting[-1].at:%Y-%m-%d %H:%M} was not answered by a run, so it is raised again."]

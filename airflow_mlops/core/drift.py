@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_mlops.core.drift_statistics import (
     adjust_p_values,
-    chi_square,
+    expected_counts,
+    homogeneity_p_value,
     jensen_shannon_distance,
     kolmogorov_smirnov,
+    part_newcomers,
     pool_rare,
     population_stability_index,
     sampling_noise,
@@ -102,7 +104,18 @@ def judge_drift(
     columns = [_judged(each, old, new, monitoring) for each, (old, new) in zip(measured, pairs, strict=True)]
     verdict = judge_shares(columns, monitoring)
     compared = f"{current.n_rows} row(s) against {reference.n_rows}."
-    return replace(verdict, reasons=(f"{verdict.reasons[0]} {compared}", *verdict.reasons[1:]))
+    return replace(verdict, reasons=(f"{verdict.reasons[0]} {compared}", *verdict.reasons[1:], *_uncounted(reference)))
+
+
+def _uncounted(reference: DatasetProfile) -> Iterator[str]:
+    """Say of which columns no value has a bin, so that null alone can be compared."""
+    names = [
+        each.name
+        for each in reference.columns
+        if each.edges is None and each.counts.get(OTHER) and not any(label.startswith("=") for label in each.counts)
+    ]
+    if names:
+        yield f"Of {bounded(names)} null alone was compared: dates, long texts and lists have no bins."
 
 
 def judge_shares(columns: Sequence[ColumnDrift], monitoring: MonitoringSpec) -> DriftVerdict:
@@ -152,7 +165,8 @@ def admit_gaps(verdict: DriftVerdict, gaps: Sequence[str]) -> DriftVerdict:
 
 def measure_column(*, reference: ColumnProfile, current: ColumnProfile) -> ColumnDrift:
     """Compute every statistic that fits a column, without what sampling alone explains."""
-    p, q = pool_rare(reference=reference.counts, current=current.counts)
+    before, now = (reference.counts, current.counts) if reference.edges is not None else _parted(reference, current)
+    p, q = pool_rare(reference=before, current=now)
     noise = sampling_noise(reference=p, current=q)
     psi = population_stability_index(reference=p, current=q)
     divergence = jensen_shannon_distance(reference=p, current=q) ** 2
@@ -160,12 +174,16 @@ def measure_column(*, reference: ColumnProfile, current: ColumnProfile) -> Colum
         "psi": _at_least_0(psi - noise),
         "jensen_shannon": math.sqrt(_at_least_0(divergence - noise / 8)),
     }
-    p_values = {"chi_square": chi_square(reference=p, current=q)[1]}
+    p_values = {"chi_square": homogeneity_p_value(reference=p, current=q)}
     if reference.edges is not None:
         statistics["wasserstein"] = wasserstein_distance(reference=reference, current=current)
         distance, p_values["kolmogorov_smirnov"] = kolmogorov_smirnov(reference=reference, current=current)
         statistics["kolmogorov_smirnov"] = distance
     return ColumnDrift(name=reference.name, statistics=statistics, p_values=p_values, is_drifted=False)
+
+
+def _parted(reference: ColumnProfile, current: ColumnProfile) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    return part_newcomers(reference=expected_counts(reference), current=current.counts, frequent=current.top_values)
 
 
 def _at_least_0(value: float) -> float:
@@ -242,6 +260,10 @@ def _category_changes(reference: ColumnProfile, current: ColumnProfile) -> list[
         names = [value for value, _ in current.top_values if f"={value}" not in known]
         such = f", such as {bounded(names, 3)}" if names else ""
         changes.append(f"values that the reference did not have in {n_new / current.n_rows:.1%} of the rows{such}")
+    elif n_new:
+        found = [(label, n_rows) for label, n_rows in _parted(reference, current)[1].items() if label not in known]
+        shown = [f"{label.removeprefix('=')!r} in {n_rows / current.n_rows:.1%}" for label, n_rows in found[:3]]
+        changes += [f"frequent now: {', '.join(shown)} of the rows"] if shown else []
     share = current.n_rows / max(reference.n_rows, 1)
     gone = [
         label.removeprefix("=")

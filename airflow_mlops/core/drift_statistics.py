@@ -14,32 +14,111 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.profile import ColumnProfile, bin_labels
+from airflow_mlops.core.profile import OTHER, ColumnProfile, bin_labels
 
 __all__ = [
     "adjust_p_values",
     "chi_square",
+    "expected_counts",
+    "homogeneity_p_value",
     "jensen_shannon_distance",
     "kolmogorov_smirnov",
+    "part_newcomers",
     "pool_rare",
     "population_stability_index",
     "sampling_noise",
     "wasserstein_distance",
 ]
 
-Counts = Mapping[str, int]
+Counts = Mapping[str, float]
 """Rows by bin."""
 
 _FEW = 5.0
 _RARE = "(rare)"
 
 
-def pool_rare(*, reference: Counts, current: Counts) -> tuple[dict[str, int], dict[str, int]]:
+def expected_counts(column: ColumnProfile) -> dict[str, float]:
+    """Return how many rows each category would have in another sample as large, if nothing had drifted.
+
+    The frequent categories have bins of their own because they were frequent in this very sample, which flatters them:
+    of a thousand equal ones in a thousand rows, the hundred bins hold a third of the rows, and of the next sample a
+    tenth. Another sample has ``(r + 1) n(r + 1)`` rows of the categories that this one has ``r`` rows each of, of which
+    there are ``n(r)`` (Good, *The Population Frequencies of Species and the Estimation of Population Parameters*, 1953,
+    eq. 2). Summed up from the rarest bin on, all bins together lose the rows of the rarest ones; each loses as many. A
+    category without a bin is not expected to have more rows than the rarest with one.
+
+    >>> expected_counts(ColumnProfile(name="x", counts={"=a": 8, "=b": 8, "=c": 1, "=d": 1}))
+    {'=a': 7.5, '=b': 7.5, '=c': 0.5, '=d': 0.5, '(other)': 2.0}
+    """
+    named = {label: n_rows for label, n_rows in column.counts.items() if label.startswith("=")}
+    rows, other = np.sort(np.array(list(named.values()), dtype=float)), column.counts.get(OTHER, 0)
+    lost = _lost_rows(rows, other, column.n_distinct) if named else 0.0
+    if not lost:
+        return dict(column.counts)
+    level = _level(rows, lost)
+    left = {label: n_rows - min(n_rows, level) for label, n_rows in named.items()}
+    return {**column.counts, **left, OTHER: other + lost}
+
+
+def _lost_rows(rows: NDArray[np.float64], other: float, n_distinct: int | None) -> float:
+    """Return how many rows all bins together are expected to lose.
+
+    :param rows: of the bins, ascending.
+    :param other: rows of the categories without a bin.
+    """
+    if not other:
+        return float((rows == 1).sum())
+    rarest = float(rows[0])
+    width = max(round(math.sqrt(rarest)), 1)  # of large counts there is one here and there
+    here, above = (((rows >= low) & (rows < low + width)).sum() / width for low in (rarest, rarest + 1))
+    there = here + other if rarest == 1 else max(here, above)  # as rare, with a bin or without
+    lost = rarest * here + (1 - here / there) * (rarest + 1) * above
+    if rarest >= _FEW and n_distinct:  # below, there are categories that nobody has seen
+        lost = min(lost, max((n_distinct - len(rows)) * rarest - other, 0.0))
+    return float(min(lost, rows.sum()))
+
+
+def _level(rows: NDArray[np.float64], lost: float) -> float:
+    """Return how many rows each bin loses, or all it has, so that they lose so many together."""
+    before = np.concatenate(([0.0], np.cumsum(rows)[:-1]))
+    shares = (lost - before) / np.arange(len(rows), 0, -1)
+    return float(shares[np.argmax(rows >= shares)])
+
+
+def part_newcomers(*, reference: Counts, current: Counts, frequent: Sequence[tuple[str, int]]) -> tuple[Counts, Counts]:
+    """Give a bin to categories that have become frequent, and had none because they were rare, or new.
+
+    Among all the other categories they would not be seen: where these are half of the rows, another tenth is little.
+    The reference had at most as many rows of such a category as of the rarest with a bin. To chance alone, no bin is
+    given: what gets one has more than twice as many rows as would be expected then, and ten more.
+
+    :param frequent: the most frequent categories of the current rows, with their numbers.
+
+    >>> reference, current = {"=a": 60, "=b": 2, "(other)": 38}, {"=a": 40, "(other)": 60}
+    >>> part_newcomers(reference=reference, current=current, frequent=[("a", 40), ("z", 30), ("y", 4)])
+    ({'=a': 60, '=b': 2, '(other)': 36, '=z': 2}, {'=a': 40, '(other)': 30, '=z': 30})
+    """
+    named = [n_rows for label, n_rows in reference.items() if label.startswith("=")]
+    if not named or not reference.get(OTHER) or not current.get(OTHER):
+        return reference, current
+    before, now, rarest = dict(reference), dict(current), max(min(named), 1)
+    expected = rarest * sum(current.values()) / sum(reference.values())
+    for value, n_rows in frequent:
+        label = f"={value}"
+        if label not in before and 2 * (expected + _FEW) < n_rows <= now[OTHER]:
+            before[label] = min(rarest, before[OTHER])
+            before[OTHER] -= before[label]
+            now[label], now[OTHER] = n_rows, now[OTHER] - n_rows
+    return before, now
+
+
+def pool_rare(*, reference: Counts, current: Counts) -> tuple[dict[str, float], dict[str, float]]:
     """Put the bins together that have too few rows to say anything.
 
     Those are the bins of which the smaller sample would have fewer than 5 rows if nothing had drifted (Cochran, *Some
     Methods for Strengthening the Common chi-square Tests*, 1954). A thousand categories are so compared by those that
-    can be compared.
+    can be compared. A bin of which the smaller sample has 20 rows or more stands by itself: it has drifted, or it would
+    be expected to have more than 5.
 
     :returns: counts by bin, of the same bins.
 
@@ -49,9 +128,10 @@ def pool_rare(*, reference: Counts, current: Counts) -> tuple[dict[str, int], di
     n, m = sum(reference.values()), sum(current.values())
     both = {name: reference.get(name, 0) + current.get(name, 0) for name in {**reference, **current}}
     limit = _FEW * (n + m) / max(min(n, m), 1)
-    kept = [name for name, n_rows in both.items() if n_rows >= limit]
+    smaller = reference if n < m else current
+    kept = [name for name, n_rows in both.items() if n_rows >= limit or smaller.get(name, 0) >= 4 * _FEW]
 
-    def pooled(counts: Counts) -> dict[str, int]:
+    def pooled(counts: Counts) -> dict[str, float]:
         found = {name: counts.get(name, 0) for name in kept}
         return {**found, _RARE: sum(counts.values()) - sum(found.values())}
 
@@ -145,6 +225,32 @@ def chi_square(*, reference: Counts, current: Counts) -> tuple[float, float]:
     shares = (p + q) / (n + m)
     statistic = float(sum(((found - rows * shares) ** 2 / (rows * shares)).sum() for found, rows in ((p, n), (q, m))))
     return statistic, _chi_square_tail(statistic, len(p) - 1)
+
+
+def homogeneity_p_value(*, reference: Counts, current: Counts) -> float:
+    """Test whether two samples have the same shares, by :func:`chi_square` where each bin has enough rows for it.
+
+    Where :func:`pool_rare` left too few even together, one row among them would be proof: of 200,000 rows and 500, a
+    category of 20 rows has a row in one of 20 samples, of a probability below 1e-4 by chi-square. Those are tested by
+    themselves, by Poisson's distribution, and the smaller of both probabilities is doubled (Bonferroni).
+
+    :param reference: pooled, as ``current``.
+
+    >>> reference, current = {"a": 199_980, "(rare)": 20}, {"a": 499, "(rare)": 1}
+    >>> round(chi_square(reference=reference, current=current)[1], 5)
+    3e-05
+    >>> round(homogeneity_p_value(reference=reference, current=current), 2)
+    0.1
+    """
+    n, m = sum(reference.values()), sum(current.values())
+    rare = reference.get(_RARE, 0), current.get(_RARE, 0)
+    expected = sum(rare) * min(n, m) / max(n + m, 1)
+    if not 0 < expected < _FEW:
+        return chi_square(reference=reference, current=current)[1]
+    kept = [{name: n_rows for name, n_rows in side.items() if name != _RARE} for side in (reference, current)]
+    p_value = chi_square(reference=kept[0], current=kept[1])[1]
+    tail = _poisson_tail(rare[0] if n < m else rare[1], expected)
+    return min(2 * (tail if math.isnan(p_value) else min(p_value, tail)), 1.0)
 
 
 def kolmogorov_smirnov(*, reference: ColumnProfile, current: ColumnProfile) -> tuple[float, float]:
@@ -288,6 +394,13 @@ def _chi_square_tail(statistic: float, n_free: int) -> float:
     powers = [(0.5 if n_free % 2 else 0.0) + step for step in range(n_free // 2)]
     terms = [math.exp(power * math.log(half) - half - math.lgamma(power + 1)) for power in powers]
     return min((math.erfc(math.sqrt(half)) if n_free % 2 else 0.0) + sum(terms), 1.0)
+
+
+def _poisson_tail(n_rows: float, expected: float) -> float:
+    """Return the probability of at least so many rows."""
+    first = math.floor(n_rows)
+    terms = (math.exp(k * math.log(expected) - expected - math.lgamma(k + 1)) for k in range(first, first + 100))
+    return 1.0 if first < 1 else min(sum(terms), 1.0)
 
 
 def _kolmogorov_tail(value: float) -> float:

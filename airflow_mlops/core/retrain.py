@@ -24,7 +24,8 @@ class RetrainDecision(Value):
     """Whether to train, always with the reasons.
 
     :param recipe_digest: of code, parameters and search, without the data.
-    :param evidence: the state of each check, such as ``{"drift": "STABLE"}``, and where its report is.
+    :param evidence: the state of each check, such as ``{"drift": "STABLE"}``, where its report is, and which rows it
+        looked at.
     :param alarms: digests of the monitoring's alarms that it answers.
     """
 
@@ -118,20 +119,36 @@ def _judge_evidence(
     now: datetime,
 ) -> tuple[bool, str]:
     since = history[history.index(last) + 1 :] if last else history
-    checks = [*(entry.evidence for entry in since), evidence][-policy.of :]
+    checks = [*(entry.evidence for entry in since), evidence]
     asked = f"retraining.alarms {policy.alarms} of {policy.of}"
-    for kind, count in count_alarms(checks).items():
+    for kind, (count, n_checks) in count_alarms(checks, policy.of).items():
         if count >= policy.alarms:
-            return True, f"{ALARMS[kind]} in {count} of the last {len(checks)} run(s), {asked}."
+            return True, f"{ALARMS[kind]} in {count} of the last {n_checks} run(s), {asked}."
     if policy.max_age and last and now - last.at >= policy.max_age:
         age = f"The last training was on {last.at:%Y-%m-%d %H:%M}"
         return True, f"{age}, retraining.max_age is {shown_duration(policy.max_age)}."
     return False, f"The evidence does not ask for it ({seen_states(evidence)}), {asked}."
 
 
-def count_alarms(checks: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Return in how many checks each kind of evidence was an alarm."""
-    return {kind: sum(check.get(kind) == state for check in checks) for kind, state in ALARMS.items()}
+def count_alarms(checks: Sequence[Mapping[str, Any]], of: int) -> dict[str, tuple[int, int]]:
+    """Return for each kind of evidence in how many of the last ``of`` checks it was an alarm, and how many there were.
+
+    A check that looked at the same rows as a later one does not count: to look again proves nothing more.
+
+    >>> drifted = {"drift": "DRIFTED", "drift_rows": "sha256:1"}
+    >>> count_alarms([drifted, drifted, {"drift": "STABLE", "drift_rows": "sha256:2"}], 3)["drift"]
+    (1, 2)
+    """
+    found = {}
+    for kind, state in ALARMS.items():
+        rows, states = set(), []
+        for check in reversed(checks):
+            looked_at = check.get(f"{kind}_rows")
+            if looked_at is None or looked_at not in rows:
+                states.append(check.get(kind))
+            rows.add(looked_at)
+        found[kind] = sum(each == state for each in states[:of]), len(states[:of])
+    return found
 
 
 def seen_states(evidence: Mapping[str, Any]) -> str:

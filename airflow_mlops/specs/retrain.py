@@ -20,7 +20,8 @@ class RetrainPolicy(Spec):
 
     :param when: ``new_data`` trains on whatever data is new; ``evidence`` wants it to have drifted, or the champion to
         have become worse, in ``alarms`` of the last ``of`` runs.
-    :param alarms: how many of the last ``of`` runs must have had the same alarm. A training begins the count anew.
+    :param alarms: how many of the last ``of`` runs must have had the same alarm. A training begins the count anew. Of
+        runs that look at the same rows the last one counts.
     :param of: see ``alarms``.
     :param max_age: a training is due once the last one is so old, whatever the evidence; ``None``: never.
     :param cooldown: time after a training in which nothing but force trains again.

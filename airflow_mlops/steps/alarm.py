@@ -37,7 +37,8 @@ def raise_alarm(
 ) -> MonitoringDecision:
     """Decide whether what the checks found starts the training, and write the decision to the ledger, yes or no.
 
-    A check that failed has no report and is no evidence, neither of an alarm nor of its absence.
+    A check that failed has no report and is no evidence, neither of an alarm nor of its absence. A run that is cleared
+    once it was mended decides again, and this counts in place of what it decided before.
 
     :param kinds: the evidence that may start a training: ``drift``, ``performance``. The rest is noted.
     :param drift: what a drift check of the inference log found.
@@ -48,12 +49,14 @@ def raise_alarm(
     """
     ledger, now = read_ledger(model_name, storage=platform.storage), now or datetime.now(UTC)
     history = of_kind(MonitoringDecision, ledger)
-    mine = [entry for entry in history if entry.run_id == run.run_id]
-    if mine:
-        return mine[-1]
     champion = current_champion(model_name, platform=platform)
     version = champion.model_version if champion else None
-    evidence, shifts = evidence_of(drift=drift, performance=performance)
+    evidence, shifts = evidence_of(drift=drift, performance=performance, champion_version=version)
+    mine = [entry for entry in history if entry.run_id == run.run_id]
+    if mine and mine[-1].evidence == evidence:
+        return mine[-1]
+    last = {entry.run_id: entry.content_digest for entry in history} | {run.run_id: ""}
+    history = [entry for entry in history if entry.is_alarm or last[entry.run_id] == entry.content_digest]
     found, reasons = decide_alarm(
         policy or RetrainPolicy(),
         kinds=kinds,
@@ -81,15 +84,34 @@ def raise_alarm(
 
 
 def evidence_of(
-    *, drift: DriftReport | None, performance: PerformanceReport | None
+    *, drift: DriftReport | None, performance: PerformanceReport | None, champion_version: int | None
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return what checks found as a ledger keeps it: states and reports, and what was seen in words."""
+    """Return what checks found as a ledger keeps it: states, reports and rows, and what was seen in words.
+
+    What was found of a version that is champion no longer is said, and is no evidence about the present one.
+    """
     evidence: dict[str, Any] = {}
     shifts: list[str] = []
-    if drift:
-        evidence |= {"drift": drift.status, "drift_report": drift.report_uri}
+    if drift and drift.champion_version not in (None, champion_version):
+        shifts.append(_of_another("drift", drift.champion_version))
+    elif drift:
+        rows = drift.current_digest or _span(drift.window_start, drift.window_end)
+        evidence |= {"drift": drift.status, "drift_report": drift.report_uri, "drift_rows": rows}
         shifts += drift.reasons
-    if performance:
+    if performance and performance.model_version not in (None, champion_version):
+        shifts.append(_of_another("performance", performance.model_version))
+    elif performance:
+        newest = performance.windows[0] if performance.windows else None
+        rows = _span(newest.start, newest.end) if newest else ""
         evidence |= {"performance": performance.status, "performance_report": performance.report_uri}
+        evidence |= {"performance_rows": rows}
         shifts += performance.reasons if performance.status is not PerformanceStatus.OK else ()
-    return evidence, tuple(shifts)
+    return {name: value for name, value in evidence.items() if value}, tuple(shifts)
+
+
+def _of_another(kind: str, version: int | None) -> str:
+    return f"The {kind} check looked at v{version}, which is champion no longer."
+
+
+def _span(start: datetime | None, end: datetime | None) -> str:
+    return f"{start.isoformat()}--{end.isoformat()}" if start and end else ""

@@ -106,14 +106,14 @@ def _check(
     *,
     draw: bool,
 ) -> DriftReport:
-    reference = compared.profile
+    season = None
     if monitoring.reference == "seasonal":
-        reference = _count(season_before(compared, monitoring, champion.model_name, platform))
-    current = _count(compared)
+        season = season_before(compared, monitoring, champion.model_name, platform)
+    reference, current = _count(season) if season else compared.profile, _count(compared)
     verdict = judge_drift(reference=reference, current=current, monitoring=monitoring, facts=compared.facts)
     page, score = "", None
     if verdict.status is not DriftStatus.TOO_FEW_ROWS:
-        samples = _Samples(compared)
+        samples = _Samples(compared, season)
         if monitoring.engine == "evidently":
             verdict, page = _by_evidently(samples, verdict, monitoring)
         if monitoring.domain_classifier:
@@ -152,9 +152,13 @@ def _count(compared: Compared) -> DatasetProfile:
 
 @dataclass(frozen=True)
 class _Samples:
-    """Samples of both sides, for what can't be told from counts. Predictions have no rows in the reference."""
+    """Samples of both sides, for what can't be told from counts. Predictions have no rows in the champion's data.
+
+    :param season: the same window a season before, where it is the reference.
+    """
 
     compared: Compared
+    season: Compared | None
 
     def columns(self, *kinds: ColumnKind) -> list[str]:
         """Return the columns of these kinds."""
@@ -171,10 +175,11 @@ class _Samples:
                 "There is no feature to take samples of, and predictions have no rows in the reference. Nothing was "
                 "decided. Leave out monitoring.engine and monitoring.domain_classifier."
             )
-        files, only = self.compared.files, self.compared.only
+        now, then = self.compared, self.season
+        old: dict[str, Any] = {"parquet": then.files, "only": then.only} if then else {"parquet": now.reference_uri}
         return {
-            "reference": duckdb_engine.sample_rows(self.compared.reference_uri, columns, _SAMPLE_ROWS),
-            "current": duckdb_engine.sample_rows(files, columns, _SAMPLE_ROWS, only=only),
+            "reference": duckdb_engine.sample_rows(columns=columns, max_rows=_SAMPLE_ROWS, **old),
+            "current": duckdb_engine.sample_rows(now.files, columns, _SAMPLE_ROWS, only=now.only),
         }
 
     def compare(self, columns: list[str]) -> Any:

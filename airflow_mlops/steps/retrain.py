@@ -69,12 +69,12 @@ def decide_retrain(
     if mine and mine[-1].fingerprint == fingerprint:
         return mine[-1]
     recipe_digest = recipe_of(training, tuning)
-    evidence, shifts = evidence_of(drift=drift, performance=performance)
+    champion = current_champion(model_name, platform=platform)
+    version = champion.model_version if champion else None
+    evidence, shifts = evidence_of(drift=drift, performance=performance, champion_version=version)
     if validation:
         evidence |= {"validation": validation.verdict, "validation_report": validation.report_uri}
         shifts = (*validation.retrain_reasons, *shifts)
-    champion = current_champion(model_name, platform=platform)
-    version = champion.model_version if champion else None
     alarms = open_alarms(version, of_kind(MonitoringDecision, ledger), history)
     should_retrain, reasons = decide_retraining(
         policy or RetrainPolicy(),

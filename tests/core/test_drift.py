@@ -96,6 +96,48 @@ def test_a_thousand_categories_that_have_not_changed_are_no_drift(statistic, n_r
     assert verdict.columns[0].statistics["jensen_shannon"] < 0.05
 
 
+@pytest.mark.parametrize("n_rows", [300, 500, 1_000, 2_000])
+@pytest.mark.parametrize(("n_categories", "power"), [(60, 0.0), (200, 0.0), (1_000, 0.0), (1_000, 1.0), (1_000, 1.5)])
+def test_many_categories_in_a_reference_of_few_rows_are_no_drift(n_categories, power, n_rows):
+    rng = np.random.default_rng(n_rows)
+    shares = np.arange(1, n_categories + 1) ** -power
+    n_alarms = 0
+    for _ in range(20):
+        old, new = (
+            rng.choice(n_categories, n_rows, p=shares / shares.sum()).astype(str).tolist() for _ in ("old", "new")
+        )
+        n_alarms += judge([pair(old, new)]).status is DriftStatus.DRIFTED
+    assert n_alarms <= 1
+
+
+@pytest.mark.parametrize("value", ["new", "999"])
+@pytest.mark.parametrize("n_rows", [500, 5_000])
+def test_one_category_that_becomes_frequent_is_seen_among_a_thousand(n_rows, value):
+    rng = np.random.default_rng(n_rows)
+    shares = np.arange(1, 1001) ** -0.7
+    old, new = (rng.choice(1000, size, p=shares / shares.sum()).astype(str).tolist() for size in (20_000, n_rows))
+    assert judge([pair(old, new)]).status is DriftStatus.STABLE
+    new[: n_rows // 10] = [value] * (n_rows // 10)
+    verdict = judge([pair(old, new)])
+    assert verdict.status is DriftStatus.DRIFTED
+    assert f"frequent now: '{value}' in 10." in verdict.columns[0].reason
+
+
+def test_categories_in_equal_numbers_that_stay_so_are_no_drift():
+    old = [str(place % 104) for place in range(104 * 300)]
+    for new in (old, old[: len(old) // 10]):
+        verdict = judge([pair(old, new)], categorical={"chi_square": 0.05, "psi": 0.05})
+        assert verdict.status is DriftStatus.STABLE
+
+
+def test_one_row_of_a_rare_category_proves_nothing_and_a_new_one_of_many_rows_does():
+    settings = {"categorical": {"chi_square": 0.05}}
+    old = ["a"] * 99_990 + ["b"] * 10
+    assert judge([pair(old, ["a"] * 499 + ["b"])], **settings).status is DriftStatus.STABLE
+    assert judge([pair(old, ["a"] * 495 + ["b"] * 5)], **settings).status is DriftStatus.DRIFTED
+    assert judge([pair(old, ["new"] * 500)], **settings).status is DriftStatus.DRIFTED
+
+
 def test_categories_that_come_and_go_are_named():
     verdict = judge([pair(["a"] * 100 + ["b"] * 100, ["a"] * 100 + ["new"] * 100)])
     assert verdict.status is DriftStatus.DRIFTED
@@ -275,6 +317,13 @@ def test_the_correction_is_what_keeps_many_features_from_raising_alarms():
     assert judge(rows, correction="none", **limits).status is DriftStatus.DRIFTED
     assert judge(rows, correction="holm", **limits).status is DriftStatus.STABLE
     assert judge(rows, correction="benjamini_hochberg", **limits).status is DriftStatus.STABLE
+
+
+def test_a_column_whose_values_have_no_bins_is_named():
+    dates = ColumnProfile(name="signup", counts={"(other)": 200})
+    stable = judge([(dates, dates), pair(STILL, STILL, "y")])
+    assert stable.reasons[-1] == "Of 'signup' null alone was compared: dates, long texts and lists have no bins."
+    assert not any("null alone" in reason for reason in judge([pair(STILL, STILL)]).reasons)
 
 
 def test_a_reference_that_names_no_row_of_a_column_is_not_silent():

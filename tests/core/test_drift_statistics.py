@@ -14,6 +14,8 @@ from scipy.spatial.distance import jensenshannon
 from airflow_mlops.core.drift_statistics import (
     adjust_p_values,
     chi_square,
+    expected_counts,
+    homogeneity_p_value,
     jensen_shannon_distance,
     kolmogorov_smirnov,
     pool_rare,
@@ -21,8 +23,8 @@ from airflow_mlops.core.drift_statistics import (
     sampling_noise,
     wasserstein_distance,
 )
-from airflow_mlops.core.profile import ColumnProfile
-from tests.core.drift_cases import counted, numbers
+from airflow_mlops.core.profile import OTHER, ColumnProfile
+from tests.core.drift_cases import counted, numbers, texts
 
 counts = st.dictionaries(st.text(max_size=3), st.integers(0, 10_000), min_size=1, max_size=12).filter(
     lambda bins: sum(bins.values()) > 0
@@ -158,6 +160,43 @@ def test_pooling_loses_no_row(one, other):
     p, q = pool_rare(reference=one, current=other)
     assert (sum(p.values()), sum(q.values())) == (sum(one.values()), sum(other.values()))
     assert set(p) == set(q)
+
+
+@pytest.mark.parametrize(("power", "n_rows"), [(0.0, 500), (0.0, 5_000), (1.0, 500), (1.0, 20_000), (1.5, 3_000)])
+def test_what_frequent_categories_lose_is_what_they_have_less_in_the_next_sample(power, n_rows):
+    rng = np.random.default_rng(n_rows)
+    shares = np.arange(1, 1001) ** -power
+    chosen, again, expected = [], [], []
+    for _ in range(40):
+        old, new = (rng.choice(1000, n_rows, p=shares / shares.sum()).astype(str).tolist() for _ in ("old", "new"))
+        column = texts(old)
+        chosen.append(n_rows - column.counts[OTHER])
+        again.append(n_rows - counted(column, new).counts[OTHER])
+        expected.append(n_rows - expected_counts(column)[OTHER])
+    bias = np.mean(chosen) - np.mean(again)
+    assert bias > 0
+    assert abs(np.mean(expected) - np.mean(again)) < bias / 2
+
+
+@given(st.dictionaries(st.text(max_size=3).map("={}".format), st.integers(1, 50), max_size=12), st.integers(0, 50))
+def test_what_is_expected_loses_no_row(named, other):
+    column = ColumnProfile(name="x", counts={**named, OTHER: other}, n_distinct=len(named) + other)
+    found = expected_counts(column)
+    assert sum(found.values()) == pytest.approx(column.n_rows)
+    assert all(0 <= found[label] <= n_rows for label, n_rows in named.items())
+
+
+@pytest.mark.parametrize("share", [0.001, 0.0001])
+@pytest.mark.parametrize(("n", "m"), [(200_000, 500), (20_000, 500), (500, 20_000), (200_000, 5_000)])
+def test_a_rare_category_is_no_proof_more_often_than_it_says(share, n, m):
+    rng = np.random.default_rng(n + m)
+    found = []
+    for _ in range(1000):
+        old, new = (rng.binomial(size, share) for size in (n, m))
+        p, q = pool_rare(reference={"a": n - old, "b": old}, current={"a": m - new, "b": new})
+        found.append(homogeneity_p_value(reference=p, current=q))
+    assert np.mean(np.array(found) < 0.05) < 0.07
+    assert np.mean(np.array(found) < 0.001) < 0.005
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.sampled_from(["holm", "benjamini_hochberg"]))

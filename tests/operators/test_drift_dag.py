@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
 from airflow_mlops.operators import DriftCheckOperator
 from airflow_mlops.sensors import DriftSensor
@@ -89,6 +89,23 @@ def test_the_sensor_gives_up_at_its_deadline_which_a_check_does_not_put_off(hous
     sensor = DriftSensor(task_id="wait", model_name="small", timeout=60)
     with pytest.raises(AirflowSensorTimeout, match="small has not drifted within 60 seconds"):
         sensor.execute_complete(_context(), {"n_rows": 300, "seen_until": time.time(), "deadline": time.time() - 1})
+
+
+def test_the_sensor_ends_where_a_column_is_gone_which_is_not_stable(house: House, log: Log):
+    rows = asked(300)
+    log.write(rows.rename(columns={"x": "z"}), 2 * rows["x"], at=datetime.now(UTC) - timedelta(seconds=1))
+    event = {"n_rows": 300, "seen_until": time.time(), "deadline": time.time() + 60}
+    found = DriftSensor(task_id="wait", model_name="small").execute_complete(_context(), event)
+    assert found["status"] == "INCOMPLETE"
+
+
+def test_the_sensor_waits_for_rows_that_come_after_those_it_has_checked(house: House, log: Log):
+    answer(log)
+    event = {"n_rows": 300, "seen_until": time.time(), "deadline": time.time() + 60}
+    with pytest.raises(TaskDeferred) as deferred:
+        DriftSensor(task_id="wait", model_name="small").execute_complete(_context(), event)
+    trigger = deferred.value.trigger
+    assert (trigger.seen_until, trigger.deadline) == (event["seen_until"], event["deadline"])
 
 
 def test_settings_that_can_not_be_used_fail_for_good_before_anything_is_waited_for():

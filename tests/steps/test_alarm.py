@@ -65,6 +65,39 @@ def test_a_retry_finds_its_own_decision(log: Log):
     assert read_alarms("small", storage=log.bench.platform.storage) == [first]
 
 
+def test_a_look_that_is_cleared_once_its_check_was_mended_decides_again_and_counts_once(log: Log):
+    policy = RetrainPolicy(when="evidence", alarms=2, of=2)
+    assert not watch(log, "look 1", policy=policy, drift=None).is_alarm, "the check failed"
+    mended_report = log.check()
+    mended = watch(log, "look 1", policy=policy, drift=mended_report)
+    assert mended.evidence["drift"] == "DRIFTED"
+    assert watch(log, "look 1", policy=policy, drift=mended_report) == mended
+    assert not watch(log, "look 2", policy=policy, drift=None).is_alarm
+    assert len(read_alarms("small", storage=log.bench.platform.storage)) == 3
+    later = replace(mended_report, window_end=END + timedelta(days=1))
+    policy = RetrainPolicy(when="evidence", alarms=2, of=3)
+    assert watch(log, "look 3", policy=policy, drift=later).is_alarm, "the second of three, not of four"
+
+
+def test_rows_that_are_looked_at_twice_are_one_look(bench: Bench, log: Log):
+    policy, report = RetrainPolicy(when="evidence", alarms=2, of=3), log.check()
+    assert not watch(log, "look 1", policy=policy, drift=report).is_alarm
+    assert not watch(log, "look 2", policy=policy, drift=report).is_alarm
+    assert watch(log, "look 3", policy=policy, drift=replace(report, window_end=END + timedelta(days=1))).is_alarm
+
+
+def test_the_same_snapshot_is_no_second_run_with_an_alarm(bench: Bench):
+    bench.deliver(small_frame())
+    spec = bench.spec(retraining={"when": "evidence", "alarms": 2, "of": 2})
+    assert bench.run("first", spec).promotion is not None
+    bench.deliver(small_frame(start="2021-01-01", seed=3).assign(x=lambda rows: rows["x"] + 5), "part-2.csv")
+    for run_id in ("second", "third"):
+        decision = bench.run(run_id, spec).decision
+        assert (decision.should_retrain, decision.evidence["drift"]) == (False, "DRIFTED")
+    bench.deliver(small_frame(start="2022-01-01", seed=4).assign(x=lambda rows: rows["x"] + 5), "part-3.csv")
+    assert bench.run("fourth", spec).decision.should_retrain
+
+
 def test_a_missed_run_is_made_up_at_the_next_look_and_one_that_still_has_time_is_not(log: Log):
     now = datetime.now(UTC)
     assert watch(log, now=now).is_alarm
@@ -80,7 +113,10 @@ def test_an_alarm_about_a_version_that_serves_no_longer_trains_nothing(bench: Be
     drifted = log.check()
     bench.deliver(small_frame(300, slope=4.0, start="2021-01-01", seed=3), "part-2.csv")
     assert bench.run("forced", force=True).promotion is not None
-    alarm = watch(log, drift=drifted)
+    stale = watch(log, drift=drifted)
+    assert (stale.is_alarm, stale.champion_version, "drift" in stale.evidence) == (False, 2, False)
+    assert stale.reasons[-1] == "The drift check looked at v1, which is champion no longer."
+    alarm = watch(log, drift=replace(drifted, champion_version=2))
     assert (alarm.is_alarm, alarm.champion_version) == (True, 2)
     rollback_model("small", reason="strange", platform=bench.platform, run=run_named("back"))
     bench.deliver(small_frame(60, start="2022-01-01", seed=4), "part-3.csv")
@@ -111,7 +147,11 @@ def test_two_looks_at_once_are_both_written_down_and_answered_by_one_run(bench: 
 def test_what_was_looked_at_stands_in_the_ledger_when_the_answer_is_no(log: Log):
     decision = watch(log, kinds=())
     assert not decision.is_alarm
-    assert decision.evidence == {"drift": "DRIFTED", "drift_report": "reports/small/watch/drift.html"}
+    assert decision.evidence == {
+        "drift": "DRIFTED",
+        "drift_report": "reports/small/watch/drift.html",
+        "drift_rows": "2026-01-30T12:00:00+00:00--2026-01-31T12:00:00+00:00",
+    }
     assert decision.at <= datetime.now(UTC)
     assert decision.at > END, "of the present, though it looked at the past"
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from airflow_mlops.core.drift import DOMAIN_LIMIT
 from airflow_mlops.core.inference import Role
 from airflow_mlops.core.monitor import ColumnKind, DriftReport, DriftStatus
 from airflow_mlops.errors import DataError, IntegrityError, SpecError, UnavailableError
@@ -123,6 +124,11 @@ def test_a_season_before_is_compared_with_in_place_of_what_the_champion_learnt_f
     assert drift_of(served, frame, ignore=["y"]).status is DriftStatus.DRIFTED
     report = drift_of(served, frame, ignore=["y"], reference="seasonal", seasonal_period="P365D")
     assert (report.status, report.n_reference, report.n_current) == (DriftStatus.STABLE, 250, 250)
+    season = {"reference": "seasonal", "seasonal_period": "P365D", "domain_classifier": True}
+    told = drift_of(served, frame, ignore=["y"], **season)
+    assert told.status is DriftStatus.STABLE, "the classifier has the rows of the season too"
+    assert told.domain_score is not None
+    assert told.domain_score < DOMAIN_LIMIT
 
 
 @pytest.mark.parametrize(("shift", "status"), [(0.0, DriftStatus.STABLE), (1.0, DriftStatus.DRIFTED)])
@@ -192,6 +198,29 @@ def test_the_same_hours_of_the_week_before_are_compared_with_in_a_season(log: Lo
     report = log.check(reference="seasonal")
     assert (report.status, report.n_reference) == (DriftStatus.STABLE, 600)
     assert log.check(reference="seasonal", seasonal_period="P6D").status is DriftStatus.TOO_FEW_ROWS
+
+
+def test_a_window_longer_than_a_season_is_compared_with_one_that_it_does_not_overlap(log: Log):
+    log.write(asked(), 2 * asked()["x"])
+    log.write(asked(seed=1), 2 * asked(seed=1)["x"], at=END - timedelta(days=20))
+    report = log.check(reference="seasonal", seasonal_period="P7D", trailing="P9D")
+    assert (report.status, report.n_reference, report.n_current) == (DriftStatus.STABLE, 600, 600)
+
+
+def test_a_snapshot_whose_rows_were_changed_decides_nothing(served: Bench):
+    data = DatasetSpec(path=str(served.deliver(small_frame(start="2031-01-01"))))
+    snapshot = snapshot_dataset(data, dataset="small", storage=served.platform.storage)
+    rows = pd.read_parquet(snapshot.data_uri)
+    rows.assign(x=rows["x"] + 3).to_parquet(snapshot.data_uri)
+    with pytest.raises(IntegrityError):
+        check_drift(
+            snapshot,
+            MonitoringSpec(),
+            model_name="small",
+            platform=served.platform,
+            run=run_named("second"),
+            draw=False,
+        )
 
 
 def test_a_season_without_a_timestamp_is_an_error(served: Bench):
