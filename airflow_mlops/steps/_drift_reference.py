@@ -140,8 +140,11 @@ def of_log(champion: ModelVersion, monitoring: MonitoringSpec, platform: Platfor
 
 
 def log_files(model_name: str, platform: Platform, start: datetime, end: datetime) -> tuple[str, ...]:
-    """Return the files of a model's inference log that may hold rows of a window."""
-    return files_of_window(inference_folder(model_name, storage=platform.storage), start, end)
+    """Return the files of a model's inference log that may hold rows of a window.
+
+    A file of the day before may hold rows of the minutes after midnight.
+    """
+    return files_of_window(inference_folder(model_name, storage=platform.storage), start - timedelta(days=1), end)
 
 
 def season_before(compared: Compared, monitoring: MonitoringSpec, model_name: str, platform: Platform) -> Compared:

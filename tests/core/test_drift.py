@@ -319,6 +319,11 @@ def test_the_correction_is_what_keeps_many_features_from_raising_alarms():
     assert judge(rows, correction="benjamini_hochberg", **limits).status is DriftStatus.STABLE
 
 
+def test_a_feature_that_only_harms_the_model_weighs_nothing():
+    facts = ColumnFacts(kinds={}, importances={"a": -0.5, "b": 0.1})
+    assert facts.shares(["a", "b", "c"]) == {"a": 0.0, "b": 1.0, "c": 0.0}
+
+
 def test_a_column_whose_values_have_no_bins_is_named():
     dates = ColumnProfile(name="signup", counts={"(other)": 200})
     stable = judge([(dates, dates), pair(STILL, STILL, "y")])

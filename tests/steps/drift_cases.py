@@ -38,6 +38,7 @@ class Log:
         predictions: Any = None,
         *,
         at: datetime = END - timedelta(hours=1),
+        filed: datetime | None = None,
         **settings: Any,
     ) -> Path:
         known: dict[str, Any] = {"model_version": 1, "role": Role.CHAMPION, **settings}
@@ -50,7 +51,7 @@ class Log:
             predictions=None if predictions is None else np.asarray(predictions),
             **known,
         )
-        return self.log.write(table, at=at)
+        return self.log.write(table, at=filed or at)
 
     def check(self, **monitoring: Any) -> DriftReport:
         return check_log_drift(

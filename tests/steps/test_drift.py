@@ -200,6 +200,12 @@ def test_the_same_hours_of_the_week_before_are_compared_with_in_a_season(log: Lo
     assert log.check(reference="seasonal", seasonal_period="P6D").status is DriftStatus.TOO_FEW_ROWS
 
 
+def test_rows_of_the_minutes_after_midnight_count_though_they_are_in_the_file_of_the_day_before(log: Log):
+    midnight = END.replace(hour=0)
+    log.write(asked(), 2 * asked()["x"], at=midnight + timedelta(minutes=1), filed=midnight - timedelta(minutes=1))
+    assert log.check(trailing="PT12H").n_current == 600
+
+
 def test_a_window_longer_than_a_season_is_compared_with_one_that_it_does_not_overlap(log: Log):
     log.write(asked(), 2 * asked()["x"])
     log.write(asked(seed=1), 2 * asked(seed=1)["x"], at=END - timedelta(days=20))
