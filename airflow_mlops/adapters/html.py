@@ -26,12 +26,24 @@ class Link:
 
 Rows = Sequence[Sequence[object]]
 
+_SHORT, _LONG_WORD = 24, 30
+
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("airflow_mlops.adapters"), autoescape=True, undefined=jinja2.StrictUndefined
     )
+    environment.filters["width"] = _width
+    return environment
+
+
+def _width(cell: object) -> str:
+    """Return the class of a cell: a moment, a number or a state stays in one piece, and a digest may be broken."""
+    text = cell.text if isinstance(cell, Link) else str(cell)
+    if len(text) <= _SHORT:
+        return "short"
+    return "long" if max(map(len, text.split()), default=0) > _LONG_WORD else "usual"
 
 
 def report_page(

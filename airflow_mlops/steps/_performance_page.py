@@ -43,7 +43,17 @@ def performance_page(report: PerformanceReport, *, draws: bool = True) -> str:
                 ],
             ),
             f"Metrics, with {report.confidence_level:.0%} intervals": (
-                [("From", "Metric", "Value", "At the blessing", "Difference", "Naive baseline", "Difference")],
+                [
+                    (
+                        "From",
+                        "Metric",
+                        "Value",
+                        "At the blessing",
+                        "Difference from it",
+                        "Naive baseline",
+                        "Difference from it",
+                    )
+                ],
                 [row for window in judged for row in _metric_rows(window)],
             ),
             "Slices of the windows": (

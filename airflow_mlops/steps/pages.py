@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_mlops.adapters.html import Link, report_page
 from airflow_mlops.core.data import DatasetSnapshot
-from airflow_mlops.core.monitor import DriftReport
+from airflow_mlops.core.monitor import ColumnKind, DriftReport
 from airflow_mlops.core.profile import DatasetProfile
 from airflow_mlops.core.validate import ValidationReport
 from airflow_mlops.errors import bounded
@@ -88,25 +88,32 @@ def _source(snapshot: DatasetSnapshot) -> str:
     return str(next((text for text in known if text), ""))[:200]
 
 
+def _chance(p_value: float | None) -> str:
+    return "" if p_value is None else f"{p_value:.2g}" if p_value else "< 1e-300"
+
+
 def drift_page(report: DriftReport, picture: str) -> str:
     """Draw a drift check.
 
     :param picture: name of the page that Evidently drew; empty where there is none.
     """
     names = list(dict.fromkeys(name for column in report.columns for name in column.statistics))
+    tests = list(dict.fromkeys(test for column in report.columns for test in column.p_values))
     rows = [
         (
             c.name,
             c.kind,
-            f"{c.importance:.1%}",
-            *(_number(c.statistics.get(name)) for name in names),
-            "; ".join(f"{test} {value:.2g}" for test, value in c.p_values.items()),
+            f"{c.importance:.1%}" if c.kind is ColumnKind.FEATURE else "",
             c.reason or "no",
+            *(f"{c.statistics[name]:.4g}" if name in c.statistics else "" for name in names),
+            *(_chance(c.p_values.get(test)) for test in tests),
         )
         for c in report.columns
     ]
-    head = ("Name", "Kind", "Importance", *names, "Chance", "Drifted")
-    window = f"after {report.window_start} until {report.window_end}" if report.window_start else "all rows"
+    measured = [name.replace("_", " ") for name in (*names, *(f"chance by {test}" for test in tests))]
+    head = ("Name", "Kind", "Importance", "Drifted", *measured)
+    start, end = report.window_start, report.window_end
+    window = f"after {start:%Y-%m-%d %H:%M} until {end:%Y-%m-%d %H:%M} UTC" if start and end else "all rows"
     return report_page(
         title=f"Drift of {report.model_name}",
         verdict=report.status,

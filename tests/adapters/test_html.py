@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from airflow_mlops.adapters.html import report_page
+import re
+
+from airflow_mlops.adapters.html import Link, report_page
 
 EVIL = "<script>alert('x')</script>"
 
@@ -41,3 +43,22 @@ def test_a_page_stands_alone_without_scripts_and_without_anything_from_elsewhere
 
 def test_a_page_without_facts_reasons_and_tables_is_a_page():
     assert "REJECTED" in _page(facts={}, reasons=[], tables={})
+
+
+def test_what_is_short_stays_in_one_piece_and_a_digest_may_be_broken():
+    cells = [
+        "INCONCLUSIVE",
+        "2026-11-23 00:00",
+        0.00303234,
+        Link("report", "../r.html"),
+        "word " * 9,
+        "sha256:" + "0" * 64,
+    ]
+    page = _page(tables={"Rows": ([["a"] * 6], [cells])})
+    assert re.findall(r'<td class="(\w+)">', page) == ["short", "short", "short", "short", "usual", "long"]
+
+
+def test_the_pictures_follow_the_first_table():
+    tables = {"First": ([["a"]], [[1]]), "Second": ([["a"]], [[2]])}
+    page = _page(tables=tables, pictures={"Drawn": "<svg></svg>"})
+    assert page.index("First") < page.index("<svg>") < page.index("Second")

@@ -179,7 +179,7 @@ def test_a_journal_that_was_changed_is_said_to_be_and_not_shown(
     assert "PromotionRecord" in answer.json()["detail"]
     page = client.get("/mlops/models", headers=viewer)
     assert page.status_code == 200
-    damaged, healthy = re.findall(r"<tr><td>.*?</tr>", re.sub(r">\s+<", "><", page.text))
+    damaged, healthy = re.findall(r"<tr><td .*?</tr>", re.sub(r">\s+<", "><", page.text))
     assert "damaged" in damaged
     assert "PromotionRecord" in damaged
     assert ">v1<" in healthy
