@@ -69,10 +69,17 @@ class Draws:
 
 
 def draw(
-    outcomes: Outcomes, metrics: Mapping[str, Metric], *, n_classes: int = 0, n_resamples: int = 2000, seed: int = 0
+    outcomes: Outcomes,
+    metrics: Mapping[str, Metric],
+    *,
+    n_classes: int = 0,
+    n_resamples: int = 2000,
+    block_length: int = 1,
+    seed: int = 0,
 ) -> Draws:
     """Compute metrics of a sample, and of its resamples.
 
+    :param block_length: how many neighbours are drawn together, more than 1 where rows depend on the ones before.
     :param seed: another one for each sample that is compared: samples that share no row must share no drawing.
     :raises EvaluationError: when there is no row.
 
@@ -85,7 +92,8 @@ def draw(
     -0.6 [-0.655, -0.545]
     """
     rng = np.random.default_rng(seed)
-    units = Units.rows(len(outcomes.y_true), rng=rng)
+    n_rows = len(outcomes.y_true)
+    units = Units.blocks(n_rows, length=block_length) if block_length > 1 else Units.rows(n_rows, rng=rng)
     sums = SumColumns(outcomes.y_true, outcomes.models, units, n_classes)
     overall = sums.add(list(metrics.values()), list(outcomes.models))
     first, who = next(iter(metrics.values())), next(iter(outcomes.models))

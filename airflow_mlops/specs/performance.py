@@ -11,9 +11,12 @@ from airflow_mlops.specs._base import Duration, Spec, time_setting
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.evaluate import Thresholds, check_metrics
 
-__all__ = ["PerformanceSlices", "PerformanceSpec", "WindowRule"]
+__all__ = ["MIN_BLOCKS", "PerformanceSlices", "PerformanceSpec", "WindowRule"]
 
 _DAY = timedelta(days=1)
+
+MIN_BLOCKS = 10
+"""With fewer blocks to resample than this, an interval is narrower than what it stands for."""
 
 
 class WindowRule(Spec):
@@ -77,6 +80,8 @@ class PerformanceSpec(Spec):
     :param min_coverage: the share of a window's predictions that must be labelled, and must be answers, for it to be
         judged.
     :param confidence_level: of the two-sided intervals.
+    :param block_length: rows that are resampled together, more than 1 where neighbours in time depend on each other.
+        ``min_rows`` has to be ten times as many at least.
     :param estimate: whether a classifier's performance is also estimated without labels.
     """
 
@@ -95,6 +100,7 @@ class PerformanceSpec(Spec):
     min_rows: int = Field(default=200, ge=2)
     min_coverage: float = Field(default=0.8, gt=0, le=1)
     confidence_level: float = Field(default=0.95, gt=0.5, lt=1)
+    block_length: int = Field(default=1, ge=1)
     estimate: bool = True
 
     @field_validator("tolerance", "maturity", mode="before")
@@ -126,6 +132,16 @@ class PerformanceSpec(Spec):
             raise ValueError(
                 "`labels` are read as they are and all of them each time: leave out `since_last_snapshot`, `features` "
                 "and `feature_tables`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_enough_blocks(self) -> Self:
+        needed = MIN_BLOCKS * self.block_length
+        if self.block_length > 1 and self.min_rows < needed:
+            raise ValueError(
+                f"`block_length` {self.block_length} needs `min_rows` of at least {needed}, ten blocks; min_rows is "
+                f"{self.min_rows}"
             )
         return self
 

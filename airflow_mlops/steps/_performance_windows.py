@@ -136,7 +136,7 @@ def _score(
             Outcomes(y_true=each.y_true, models=each.models, slices=slices)
             for each, slices in zip((then, current), found, strict=True)
         )
-    settings = {"n_classes": reference.n_classes}
+    settings = {"n_classes": reference.n_classes, "block_length": spec.block_length}
     drawn = {
         "current": draw(current, reference.metrics, seed=seed, **settings),
         "reference": draw(then, reference.metrics, **settings),

@@ -18,7 +18,7 @@ from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.errors import EvaluationError, IntegrityError, SpecError
 from airflow_mlops.specs.evaluate import GateSpec
-from airflow_mlops.specs.performance import PerformanceSpec
+from airflow_mlops.specs.performance import MIN_BLOCKS, PerformanceSpec
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._predictions import Predictions, predict_all
 from airflow_mlops.steps.evaluate import metrics_of
@@ -130,6 +130,7 @@ def score_reference(version: ModelVersion, spec: PerformanceSpec, *, platform: P
         calibrator=None,
     )
     _check_metrics(reference)
+    _check_blocks(len(frame), spec)
     _check_same(reference, version)
     if not (spec.estimate or reference.needs_scores):
         return reference
@@ -173,6 +174,15 @@ def _check_metrics(reference: Reference) -> None:
                 f"performance.metrics.{name} wants the probabilities of all classes. The log keeps one for each row, "
                 f"which is enough of two classes; the target has {n_classes}. Take accuracy or f1_macro."
             )
+
+
+def _check_blocks(n_rows: int, spec: PerformanceSpec) -> None:
+    if spec.block_length > 1 and n_rows < MIN_BLOCKS * spec.block_length:
+        raise SpecError(
+            f"performance.block_length {spec.block_length} makes {n_rows // spec.block_length} block(s) of the "
+            f"{n_rows} rows that were held back at the blessing; an interval needs {MIN_BLOCKS}. Shorten it, or hold "
+            f"back more."
+        )
 
 
 def _check_same(reference: Reference, version: ModelVersion) -> None:

@@ -98,3 +98,34 @@ def test_the_same_sample_and_seed_give_the_same_drawing(seed: int):
     outcomes = answers(100, 0.8, np.random.default_rng(4))
     first, second = (draw(outcomes, ACCURACY, n_classes=2, seed=seed).metrics["accuracy"]["champion"] for _ in range(2))
     assert (first.replicates == second.replicates).all()
+
+
+def share_of_worse_windows(*, block_length: int, n_rows: int = 1_000, n_runs: int = 200) -> float:
+    """Return how often one window of a series is found to be worse, whose errors hang on those of the hour before."""
+    rng, found = np.random.default_rng(2), 0
+    error = {"mean_absolute_error": METRICS["mean_absolute_error"]}
+    spec = PerformanceSpec(
+        labels=DatasetSpec(path="labels.csv"),
+        label="y",
+        id="id",
+        maturity="P7D",
+        metrics={"mean_absolute_error": {"change_threshold": 0.0}},
+        block_length=block_length,
+        min_rows=n_rows,
+    )
+    for _ in range(n_runs):
+        drawn = {}
+        for seed, side in enumerate(("reference", "current")):
+            noise = np.zeros(n_rows)
+            for hour, shock in enumerate(rng.normal(size=n_rows)):
+                noise[hour] = 0.9 * noise[hour - 1] + shock
+            outcomes = Outcomes(y_true=np.zeros(n_rows), models={"champion": Predicted(values=noise)})
+            drawn[side] = draw(outcomes, error, n_resamples=200, block_length=spec.block_length, seed=seed)
+        scores = compare_metrics(**drawn, metrics=error, confidence_level=0.95)
+        found += judge_scores(scores, (), spec)[0] is PerformanceStatus.DEGRADED
+    return found / n_runs
+
+
+def test_blocks_keep_a_series_from_raising_alarms_by_itself():
+    assert share_of_worse_windows(block_length=1) >= 0.15
+    assert share_of_worse_windows(block_length=50) <= 0.06

@@ -52,3 +52,11 @@ def test_the_columns_of_the_labels_are_those_that_are_named():
     assert PerformanceSpec.parse(LEAST | {"known_at": "known"}).label_columns == ("y", "id", "known")
     timed = {"id": None, "entity": ["a", "b"], "tolerance": "P1D", **TIMED}
     assert PerformanceSpec.parse(LEAST | timed).label_columns == ("y", "a", "b", "at")
+
+
+def test_blocks_need_ten_of_them_in_the_smallest_window():
+    assert PerformanceSpec.parse({**LEAST, "block_length": 24, "min_rows": 240}).block_length == 24
+    with pytest.raises(
+        SpecError, match="`block_length` 24 needs `min_rows` of at least 240, ten blocks; min_rows is 200"
+    ):
+        PerformanceSpec.parse({**LEAST, "block_length": 24})

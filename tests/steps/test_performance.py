@@ -582,3 +582,14 @@ def test_a_baseline_that_is_a_feature_is_read_from_the_log(platform_of_shops: Pl
     mine = rows[(rows["at"] >= newest.start) & (rows["at"] < newest.end)]
     assert (report.status, report.baseline) == (Status.OK, "z")
     assert newest.metrics[0].baseline == pytest.approx(float((mine["spends"] - mine["z"]).abs().mean()))
+
+
+def test_blocks_of_neighbours_are_drawn_together_and_there_have_to_be_ten_of_the_held_back_rows(shop: Shop):
+    shop.deliver(known_by_now(shop.serve()))
+    report = shop.check(block_length=24, min_rows=240)
+    assert report.status is Status.OK
+    (one_by_one,), (together,) = (each.windows[0].metrics for each in (shop.check(run_id="rows"), report))
+    assert one_by_one.value.difference == together.value.difference
+    assert one_by_one.value != together.value
+    with pytest.raises(SpecError, match=r"performance.block_length 240 makes 4 block\(s\) of the 1192 rows"):
+        shop.check(block_length=240, min_rows=2400)
