@@ -347,6 +347,23 @@ def test_what_lies_in_the_future_of_now_is_a_matter_of_clocks(shop: Shop):
     assert report.reasons[0].startswith("3 prediction(s) of the log lie in the future.")
 
 
+def test_clocks_may_differ_by_some_minutes(shop: Shop):
+    rows = known_by_now(shop.serve())
+    shop.deliver(rows, known_at=(rows["at"] - timedelta(minutes=4)).dt.strftime("%Y-%m-%dT%H:%M:%S"))
+    shop.log_rows(customers(3, seed=1).assign(id=["a", "b", "c"], at=NOW + timedelta(minutes=4)))
+    report = shop.check()
+    assert (report.status, report.windows[0].counts.n_early) == (Status.OK, 0)
+
+
+def test_a_file_of_the_day_before_may_hold_rows_of_the_first_minutes_of_a_window(shop: Shop):
+    shop.deliver(known_by_now(shop.serve()))
+    before = shop.check()
+    day = before.windows[-1].start
+    (file,) = (shop.log_folder / f"date={day:%Y-%m-%d}").glob("*.parquet")
+    file.rename(shop.log_folder / f"date={day - timedelta(days=1):%Y-%m-%d}" / "later.parquet")
+    assert shop.check(run_id="moved").windows[-1].counts == before.windows[-1].counts
+
+
 # -- by entity and time -----------------------------------------------------------------------------------
 
 
