@@ -141,8 +141,8 @@ def replay_moments(since: datetime, until: datetime, every: timedelta) -> list[d
     """
     if every <= timedelta(0):
         raise SpecError(
-            f"--every is {every.total_seconds():g} seconds, and must be above zero to come to a next moment. Nothing was "
-            f"replayed. Give a duration such as P1D or PT6H."
+            f"--every is {every.total_seconds():g} seconds, and must be above zero to come to a next moment. Nothing "
+            f"was replayed. Give a duration such as P1D or PT6H."
         )
     if since >= until:
         raise SpecError(f"There is nothing to replay: --from {since} is not before --to {until}.")

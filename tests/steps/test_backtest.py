@@ -229,12 +229,14 @@ def test_a_report_of_another_range_is_not_overwritten_and_a_longer_one_goes_on(a
     arguments = archive.arguments("ranges") | {"until": SINCE + MONTH}
     first = backtest(**arguments)
     for change in ({"since": SINCE + MONTH, "until": UNTIL}, {"every": MONTH / 2}):
-        with pytest.raises(SpecError, match=r"holds the report of another range: from 2020-05-31 .* every P30D\. Nothing"):
+        with pytest.raises(
+            SpecError, match=r"holds the report of another range: from 2020-05-31 .* every P30D\. Nothing"
+        ):
             backtest(**arguments | change)
     assert BacktestReport.from_dict(json.loads((archive.folder / "ranges" / "backtest.json").read_text())) == first
     longer = backtest(**arguments | {"until": SINCE + 2 * MONTH})
     assert _of(longer, "policy")[0] == _of(first, "policy")[0]
-    with pytest.raises(SpecError, match="remove backtest.json"):
+    with pytest.raises(SpecError, match=r"remove backtest\.json"):
         backtest(**arguments)
 
 
