@@ -141,9 +141,26 @@ def test_the_power_of_the_gate_is_read_from_the_last_evaluation(shell: Shell):
     assert re.match(r"  For a difference of 0\.01 hold back \d{4,} rows\.", needed)
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_model_that_is_not_known_has_no_history_and_no_decisions(shell: Shell):
-    assert shell.on_storage("history", "nobody") == (0, "", "")
-    assert shell.on_storage("decisions", "nobody") == (0, "", "")
+    for command, records in (("history", "history"), ("decisions", "decisions")):
+        status, out, err = shell.on_storage(command, "smal")
+        assert (status, out) == (1, "")
+        assert f"SpecError: 'smal' has no {records}: " in err
+        assert "Is the name right" in err
+        assert "Did you mean 'small'? Models there: 'small'." in err
+    status, out, err = shell.on_mlflow("verify", "smal")
+    assert (status, out) == (1, "")
+    assert "Models there: 'small'." in err
+
+
+def test_a_model_of_which_nothing_was_promoted_has_decisions_and_no_history(shell: Shell):
+    shell.write(gate={"metrics": {"mean_absolute_error": {"value_threshold": 0}}, "min_rows": 10})
+    assert shell.run()[0] == 0
+    status, out, err = shell.on_storage("history", "small")
+    assert (status, out) == (1, "")
+    assert "No version was promoted yet. Why: airflow-mlops decisions small" in err
+    assert shell.on_storage("decisions", "small")[0] == 0
 
 
 def test_the_schema_is_json_schema_for_the_yaml_file(shell: Shell):
@@ -394,6 +411,25 @@ def test_wrong_usage_is_status_2(argv: list[str], capsys: pytest.CaptureFixture[
         main(argv)
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("usage: airflow-mlops")
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--from", "yesterday"], "'yesterday' is no moment. Write it as 2012-01-31"),
+        (["--every", "P0D"], "'P0D' is no duration above zero. Write it in days or less, as P1D or PT6H"),
+        (["--every=-P1D"], "'-P1D' is no duration above zero"),
+        (["--every", "6h"], "'6h' is no duration above zero"),
+        (["--every", "P1M"], "Write it in days or less"),
+    ],
+)
+def test_a_moment_or_duration_that_can_not_be_read_is_wrong_usage_with_an_example(
+    argv: list[str], words: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        main(["backtest", "x.yaml", "--from", "2012-01-01", "--to", "2013-01-01", *argv])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
 
 
 def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]):

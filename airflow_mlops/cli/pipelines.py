@@ -41,7 +41,7 @@ def add_commands(commands: Commands) -> None:
         "backtest", help="replay history: what the retrain policy would have done, beside never and always training"
     )
     backtest.add_argument("spec", metavar="SPEC.yaml")
-    moment: dict[str, Any] = {"type": datetime.fromisoformat, "required": True, "metavar": "MOMENT"}
+    moment: dict[str, Any] = {"type": _moment, "required": True, "metavar": "MOMENT"}
     backtest.add_argument("--from", dest="since", help="the first moment, such as 2012-01-01", **moment)
     backtest.add_argument("--to", dest="until", help="the end of the last one", **moment)
     backtest.add_argument("--every", type=_duration, default="P1D", metavar="DURATION", help="default: P1D")
@@ -128,12 +128,26 @@ def _only_progress() -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no moment. Write it as 2012-01-31 or 2012-01-31T06:00, in UTC unless it says otherwise"
+        ) from error
+
+
 def _duration(text: str) -> timedelta:
-    from pydantic import TypeAdapter
+    from pydantic import TypeAdapter, ValidationError
 
-    from airflow_mlops.specs._base import time_setting
+    from airflow_mlops.specs._base import Duration
 
-    return TypeAdapter(timedelta).validate_python(time_setting(text))
+    try:
+        return TypeAdapter[timedelta](Duration).validate_python(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no duration above zero. Write it in days or less, as P1D or PT6H"
+        ) from error
 
 
 def _suite(arguments: argparse.Namespace) -> Iterator[str]:

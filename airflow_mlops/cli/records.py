@@ -77,17 +77,27 @@ def add_commands(commands: Commands) -> None:
 
 
 def _history(arguments: argparse.Namespace) -> Iterator[str]:
+    from airflow_mlops.steps._known_models import no_records
     from airflow_mlops.steps.journal import read_journal
 
-    for entry in read_journal(arguments.model, storage=storage_of(arguments)):
+    storage = storage_of(arguments)
+    journal = read_journal(arguments.model, storage=storage)
+    if not journal:
+        raise no_records(arguments.model, "journals", storage=storage)
+    for entry in journal:
         what = entry.action.removesuffix("_unhealthy")
         yield f"{entry.sequence:>4}  {entry.at:%Y-%m-%d %H:%M}  {what:<8}  {entry}  {entry.actor}  {entry.reason}"
 
 
 def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
+    from airflow_mlops.steps._known_models import no_records
     from airflow_mlops.steps.ledger import read_ledger, tell_decision
 
-    for entry in read_ledger(arguments.model, storage=storage_of(arguments)):
+    storage = storage_of(arguments)
+    ledger = read_ledger(arguments.model, storage=storage)
+    if not ledger:
+        raise no_records(arguments.model, "decisions", storage=storage)
+    for entry in ledger:
         verdict, by, why = tell_decision(entry)
         yield f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<12}  {by}  {why}"
 

@@ -75,6 +75,11 @@ class BacktestPoint(Value):
     serves: datetime | None = None
     seconds: float
 
+    @property
+    def result(self) -> str:
+        """What the run came to, also where nothing was judged."""
+        return self.outcome or ("TRAINED" if self.is_trained else "NOT_TRAINED")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrackSummary:
@@ -82,6 +87,7 @@ class TrackSummary:
 
     :param mean_error: over the moments that have rows, each counting alike.
     :param monthly_error: over the calendar months, each counting alike; see :func:`errors_by_month`.
+    :param n_not_promoted: models that were trained and did not come to serve, rejected or inconclusive.
     :param seconds: of all runs together.
     """
 
@@ -91,7 +97,7 @@ class TrackSummary:
     n_moments: int
     n_trained: int
     n_promoted: int
-    n_rejected: int
+    n_not_promoted: int
     seconds: float
 
 
@@ -117,13 +123,13 @@ class BacktestReport(Value):
     def table(self) -> Iterator[str]:
         """Give the summaries as lines of text, and the conclusion."""
         yield (
-            f"{'':<8} {'mean ' + self.metric:>32} {'by month':>9} {'trained':>8} {'promoted':>9} {'rejected':>9} "
-            f"{'seconds':>8}"
+            f"{'':<8} {'mean ' + self.metric:>32} {'by month':>9} {'trained':>8} {'promoted':>9} "
+            f"{'not promoted':>13} {'seconds':>8}"
         )
         for each in self.summaries:
             yield (
                 f"{each.track:<8} {_shown(each.mean_error):>32} {_shown(each.monthly_error):>9} {each.n_trained:>8} "
-                f"{each.n_promoted:>9} {each.n_rejected:>9} {each.seconds:>8.1f}"
+                f"{each.n_promoted:>9} {each.n_not_promoted:>13} {each.seconds:>8.1f}"
             )
         yield self.conclusion
 
@@ -131,8 +137,13 @@ class BacktestReport(Value):
 def replay_moments(since: datetime, until: datetime, every: timedelta) -> list[datetime]:
     """Return the moments at which a pipeline would have run: ``since``, and then every so often before ``until``.
 
-    :raises SpecError: when there is none, or there are more than 5,000.
+    :raises SpecError: when there is none, or there are more than 5,000, or a step would not lead forward.
     """
+    if every <= timedelta(0):
+        raise SpecError(
+            f"--every is {every.total_seconds():g} seconds, and must be above zero to come to a next moment. Nothing "
+            f"was replayed. Give a duration such as P1D or PT6H."
+        )
     if since >= until:
         raise SpecError(f"There is nothing to replay: --from {since} is not before --to {until}.")
     n_moments = math.ceil((until - since) / every)
@@ -164,7 +175,7 @@ def summarise(track: Track, points: Sequence[BacktestPoint]) -> TrackSummary:
         n_moments=len(points),
         n_trained=sum(point.is_trained for point in points),
         n_promoted=sum(point.is_promoted for point in points),
-        n_rejected=sum(point.is_trained and not point.is_promoted for point in points),
+        n_not_promoted=sum(point.is_trained and not point.is_promoted for point in points),
         seconds=sum((point.seconds for point in points), 0.0),
     )
 
@@ -174,7 +185,7 @@ def conclude(summaries: Sequence[TrackSummary], direction: Direction) -> str:
 
     It is as good when its mean over the months is not worse, however little.
 
-    >>> known = {"mean_error": None, "n_moments": 50, "n_promoted": 1, "n_rejected": 0, "seconds": 1.0}
+    >>> known = {"mean_error": None, "n_moments": 50, "n_promoted": 1, "n_not_promoted": 0, "seconds": 1.0}
     >>> policy = TrackSummary(track="policy", monthly_error=48.0, n_trained=20, **known)
     >>> always = TrackSummary(track="always", monthly_error=50.0, n_trained=50, **known)
     >>> conclude([policy, always], "lower_is_better")

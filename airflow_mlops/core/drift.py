@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_mlops.core.drift_statistics import (
@@ -33,6 +33,7 @@ __all__ = [
     "judge_drift",
     "judge_shares",
     "measure_column",
+    "unknown_ignored",
 ]
 
 _TESTS = {"chi_square": "chi-square", "kolmogorov_smirnov": "Kolmogorov-Smirnov"}
@@ -210,6 +211,24 @@ def check_limits(columns: Sequence[ColumnProfile], monitoring: MonitoringSpec) -
                 f"monitoring.features.{name}: {', '.join(sorted(unfit & set(limits)))} does not fit it, since it is "
                 f"{kind}. Nothing was decided. Choose psi or jensen_shannon, which fit all."
             )
+
+
+def unknown_ignored(monitoring: MonitoringSpec, known: Iterable[str]) -> str:
+    """Say which columns are ignored that nobody knows; empty where there are none.
+
+    :param known: all columns, compared or not.
+
+    >>> unknown_ignored(MonitoringSpec(ignore=["tmp"]), ["temp", "hum"])
+    "monitoring.ignore: there is no column 'tmp'. Did you mean 'temp'? Known: 'hum', 'temp'."
+    """
+    names = sorted(known)
+    unknown = [name for name in monitoring.ignore if name not in names]
+    if not unknown:
+        return ""
+    return (
+        f"monitoring.ignore: there is no column {bounded(unknown)}.{did_you_mean(unknown[0], names)} "
+        f"Known: {bounded(names, 30)}."
+    )
 
 
 def _judged(

@@ -226,7 +226,8 @@ def plan_rollback(
             raise PromotionConflictError(
                 f"{model_name} not rolled back: version {to_version} "
                 f"{'is champion already' if to_version == champion else 'was never champion'}. "
-                f"Versions that were: {sorted(set(served) - {champion})}. Nothing was changed."
+                f"Versions that were: {sorted(set(served) - {champion})}; {name_version(champion)} is it now. Nothing "
+                f"was changed."
             )
         return to_version
     healthy = [version for version in served if version != champion and version not in bad]

@@ -27,11 +27,12 @@ def build_monitoring_dag(spec: PipelineSpec, mlflow_conn_id: str, dag_settings: 
     from airflow_mlops import operators
     from airflow_mlops.assets import alarm_asset
 
+    cron = spec.monitoring.schedule
     settings = dag_arguments(
         mlflow_conn_id,
         dag_settings,
         dag_id=f"{spec.model_name}_monitoring",
-        schedule=CronTriggerTimetable(spec.monitoring.schedule, timezone="UTC"),
+        schedule=CronTriggerTimetable(cron, timezone="UTC") if cron else None,
         description=f"Drift and performance of the champion of {spec.model_name}",
         doc_md=describe_monitoring(spec),
         tags=["mlops", "monitoring"],

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from airflow_mlops.core.deploy import Deployment
-from airflow_mlops.core.promote import champion_of
+from airflow_mlops.core.promote import CHAMPION, champion_of
 from airflow_mlops.errors import MlopsError, UnavailableError
 from airflow_mlops.serving.models import Lineup, ServedModel, load_served
 from airflow_mlops.steps import Platform
+from airflow_mlops.steps._platform import folder_name
 from airflow_mlops.steps.deploy import read_deployment
 from airflow_mlops.steps.promote import read_journal
 
@@ -82,7 +83,7 @@ class Watcher:
             self._note([str(error)])
             return
         if wanted is None:
-            self._note([f"{self._model_name} has no champion yet. Promote a version, and it serves."])
+            self._note([*problems, *self._why_nobody()])
             return
         champion = self._ready(wanted, problems) or (self._lineup.champion if self._lineup else None)
         challenger = None
@@ -110,6 +111,23 @@ class Watcher:
         except UnavailableError as error:
             return [str(error)]
         return []
+
+    def _why_nobody(self) -> list[str]:
+        """Say why the journal names nobody: nothing was promoted yet, or it is not the journal that there was."""
+        name, storage = self._model_name, self._platform.storage
+        place = storage.journals.path("journals", folder_name(name))
+        try:
+            alias, known = self._platform.mlflow.get_pointers(name)
+        except MlopsError as error:
+            return [f"{name} has no journal at {place}, and MLflow can't say whether it ever had one: {error}"]
+        if alias is None and not known:
+            return [f"{name} has no champion yet. Promote a version, and it serves. Its journal would be at {place}."]
+        says = f"the alias {CHAMPION!r} points to version {alias}" if alias is not None else "it knows of a journal"
+        return [
+            f"{name} had a champion, for in MLflow {says}, but there is no journal at {place}. Nothing serves. Is the "
+            f"storage mounted, and is [mlops] storage_root (--storage-root), or journal_root, the one that it was? If "
+            f"the alias was set by other means, remove it. Once the journal is there, its champion serves."
+        ]
 
     def _ready(self, number: int, problems: list[str]) -> ServedModel | None:
         """Return a version that can answer; ``None``, and a problem, where it can't be had."""

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails
 
 from airflow_mlops.errors import SpecError, did_you_mean
 
-__all__ = ["Duration", "Spec", "import_path_of", "shown_duration", "time_setting"]
+__all__ = ["Duration", "Spec", "cron_setting", "import_path_of", "shown_duration", "time_setting"]
 
 
 _NUMBER = re.compile(r"[+-]?(\d+[.]?\d*|[.]\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _MONTHS = re.compile(r"[+-]?P[^T]*[MY]", re.IGNORECASE)
+_PARAM = re.compile(r"^:param (\w+):", re.MULTILINE)
+_QUOTED = re.compile(r"'([^']*)'")
+
+_CRON_NAMES = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+_WRITE_DURATION = "write a duration as P30D or PT6H"
+_WRITE_MOMENT = "write a moment as 2026-01-31 or 2026-01-31T06:00"
+_FORMS = {
+    "time_delta_type": _WRITE_DURATION,
+    "time_delta_parsing": _WRITE_DURATION,
+    "datetime_type": _WRITE_MOMENT,
+    "datetime_parsing": _WRITE_MOMENT,
+    "datetime_from_date_parsing": _WRITE_MOMENT,
+}
+"""By pydantic's kind of error: how the setting is written."""
 
 
 class Spec(BaseModel):
@@ -39,6 +56,18 @@ class Spec(BaseModel):
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Describe each setting by its ``:param`` text, where the class has one."""
+        schema = handler(core_schema)
+        described = handler.resolve_ref_schema(schema)
+        summary, texts = _read_docstring(cls)
+        described["description"] = summary
+        for name, setting in described.get("properties", {}).items():
+            if name in texts:
+                setting.setdefault("description", texts[name])
+        return schema
+
+    @classmethod
     def parse(cls, document: object) -> Self:
         """Build the spec from a plain document, such as a parsed YAML file or an XCom.
 
@@ -55,21 +84,46 @@ class Spec(BaseModel):
 def _explain(error: ValidationError, spec: type[BaseModel]) -> str:
     lines = [f"{spec.__name__}: {error.error_count()} setting(s) can't be used."]
     for detail in error.errors(include_url=False)[:10]:
-        path = ".".join(str(part) for part in detail["loc"]) or "(whole spec)"
-        if detail["type"] == "extra_forbidden":
-            known = _known_keys(spec, detail["loc"][:-1])
-            key = str(detail["loc"][-1])
-            lines.append(f"  {path}: unknown key.{did_you_mean(key, known)} Known: {', '.join(sorted(known))}.")
-        elif detail["type"] == "missing":
-            lines.append(f"  {path}: is required.")
-        else:
-            message = detail["msg"].removeprefix("Value error, ")
-            lines.append(f"  {path}: {message} (found {_short(detail['input'])})")
+        path = ".".join(str(part) for part in detail["loc"] if part != "[key]")
+        lines.append(f"  {path}: {_complaint(detail, spec)}" if path else f"  {_complaint(detail, spec)}")
     return "\n".join(lines)
+
+
+def _complaint(detail: ErrorDetails, spec: type[BaseModel]) -> str:
+    """Say what is wrong with one setting, in the words of whoever writes specs."""
+    kind, place, found, context = detail["type"], detail["loc"], detail["input"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"unknown key.{_suggestion(str(place[-1]), _known_keys(spec, place[:-1]))}"
+    if kind == "missing":
+        return "is required."
+    if kind == "union_tag_not_found":
+        known = (str(each.model_fields["type"].default) for each in _specs_at(spec, place))
+        return f"say its `type`. Known: {', '.join(sorted(known))}."
+    if kind == "union_tag_invalid":
+        tag, types = context["tag"], _QUOTED.findall(context["expected_tags"])
+        return f"there is no type {tag!r}.{_suggestion(tag, types)}"
+    if kind == "literal_error" and isinstance(found, str):
+        return f"there is no {_short(found)}.{_suggestion(found, _QUOTED.findall(context['expected']))}"
+    if kind in _FORMS:
+        return f"{_FORMS[kind]} (found {_short(found)})"
+    message = detail["msg"].removeprefix("Value error, ").replace("Input should", "must", 1)
+    says_it_itself = kind == "value_error" and isinstance(found, Mapping)
+    return message if says_it_itself else f"{message} (found {_short(found)})"
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    listed = sorted(known)
+    return f"{did_you_mean(name, listed)} Known: {', '.join(listed)}."
 
 
 def _known_keys(spec: type[BaseModel], path: tuple[int | str, ...]) -> set[str]:
     """Follow ``path`` through nested specs and return the keys that are known there."""
+    specs = _specs_at(spec, path)
+    return set(specs[0].model_fields) if specs else set()
+
+
+def _specs_at(spec: type[BaseModel], path: tuple[int | str, ...]) -> list[type[BaseModel]]:
+    """Follow ``path`` through nested specs and return what may stand there, several in the place of a union."""
     specs = [spec]
     for part in path:
         tagged = [each for each in specs if "type" in each.model_fields and each.model_fields["type"].default == part]
@@ -79,14 +133,23 @@ def _known_keys(spec: type[BaseModel], path: tuple[int | str, ...]) -> set[str]:
         elif field is not None:
             specs = _nested_specs(field.annotation)
         if not specs:
-            return set()
-    return set(specs[0].model_fields)
+            return []
+    return specs
 
 
 def _nested_specs(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [found for argument in getattr(annotation, "__args__", ()) for found in _nested_specs(argument)]
+
+
+def _read_docstring(spec: type[BaseModel]) -> tuple[str, dict[str, str]]:
+    """Return what a spec's docstring says of it, and of each setting, also of those that it inherits."""
+    texts: dict[str, str] = {}
+    for each in reversed(spec.__mro__):
+        parts = _PARAM.split(inspect.cleandoc(each.__doc__ or "")) if issubclass(each, Spec) else [""]
+        texts |= {name: " ".join(text.split()) for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    return _PARAM.split(inspect.getdoc(spec) or "")[0].strip(), texts
 
 
 def _short(value: object, limit: int = 80) -> str:
@@ -119,6 +182,24 @@ def time_setting(value: Any) -> Any:
     if _MONTHS.match(text):
         raise ValueError("months and years differ in length: write days, such as P30D or P365D")
     return None if isinstance(value, str) and not text else value
+
+
+def cron_setting(text: str) -> str:
+    """Return a cron expression as it was given.
+
+    :raises ValueError: when Airflow would not understand it, or it means no moment at all.
+    """
+    from croniter import CroniterError, croniter
+
+    try:
+        if text not in _CRON_NAMES:
+            croniter(text, datetime(2000, 1, 1, tzinfo=UTC)).get_next()
+    except CroniterError as error:
+        raise ValueError(
+            f"is no cron expression: {error}. Write minute, hour, day, month and weekday, such as `0 6 * * *`, or one "
+            f"of {', '.join(_CRON_NAMES)}"
+        ) from error
+    return text
 
 
 def shown_duration(duration: timedelta) -> str:

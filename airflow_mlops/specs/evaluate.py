@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -12,7 +13,7 @@ from airflow_mlops.errors import did_you_mean
 from airflow_mlops.specs._base import Spec
 from airflow_mlops.specs.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, Direction
 
-__all__ = ["FairnessRules", "GateSpec", "SliceRules", "Thresholds", "check_metrics"]
+__all__ = ["FairnessRules", "GateSpec", "SliceRules", "Thresholds", "check_metrics", "check_task", "task_of"]
 
 FairnessMeasure = Literal[
     "demographic_parity_difference",
@@ -119,6 +120,32 @@ def check_metrics(metrics: dict[str, Thresholds]) -> dict[str, Thresholds]:
     if of_numbers and of_classes:
         raise ValueError(f"{of_numbers[0]} is of numbers and {of_classes[0]} of classes; a target is one of them")
     return metrics
+
+
+def task_of(metrics: Iterable[str]) -> Literal["regression", "classification"] | None:
+    """Return what metrics are of; ``None`` where all of them are functions, which does not say."""
+    names = set(metrics)
+    if names & set(REGRESSION_METRICS):
+        return "regression"
+    return "classification" if names & set(CLASSIFICATION_METRICS) else None
+
+
+def check_task(metrics: Iterable[str], task: Literal["regression", "classification"] | None, why: str) -> None:
+    """See that the metrics of ``performance`` fit a target.
+
+    :param task: what the target is for; ``None``: nobody knows yet.
+    :param why: how that is known, in words.
+    :raises ValueError: when they do not, with those that would.
+    """
+    of_metrics = task_of(metrics)
+    if None in (task, of_metrics) or task == of_metrics:
+        return
+    ours, known = ("numbers", REGRESSION_METRICS) if task == "regression" else ("classes", CLASSIFICATION_METRICS)
+    unfit = next(name for name in metrics if task_of([name]) == of_metrics)
+    raise ValueError(
+        f"performance.metrics.{unfit} is of {'classes' if ours == 'numbers' else 'numbers'}, but {why} {ours}. Take a "
+        f"metric of {ours}: {', '.join(known)}; or a function of yours."
+    )
 
 
 class FairnessRules(Spec):
@@ -233,6 +260,4 @@ class GateSpec(Spec):
     @property
     def task(self) -> Literal["regression", "classification"] | None:
         """What the metrics are of; ``None`` where all of them are functions, which does not say."""
-        if any(name in REGRESSION_METRICS for name in self.metrics):
-            return "regression"
-        return "classification" if any(name in CLASSIFICATION_METRICS for name in self.metrics) else None
+        return task_of(self.metrics)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import timedelta
 from itertools import chain
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from airflow_mlops.specs._base import Duration, Spec
+from airflow_mlops.specs._base import Duration, Spec, cron_setting
 
 __all__ = [
     "AssetTrigger",
@@ -26,6 +27,9 @@ NumericStatistic = Literal["psi", "jensen_shannon", "wasserstein", "kolmogorov_s
 CategoricalStatistic = Literal["psi", "jensen_shannon", "chi_square"]
 Statistic = Literal["psi", "jensen_shannon", "wasserstein", "kolmogorov_smirnov", "chi_square"]
 Limit = Annotated[float, Field(gt=0)]
+Cron = Annotated[str, AfterValidator(cron_setting)]
+
+_MAX_JENSEN_SHANNON = math.sqrt(math.log(2))
 
 
 class MonitoringSpec(Spec):
@@ -50,11 +54,13 @@ class MonitoringSpec(Spec):
     :param significance_level: how probable a difference may be by chance, after the correction.
     :param reference: what is compared with: the data that the ``champion`` learnt from, or the same window one
         ``seasonal_period`` before, in the champion's bins.
+    :param seasonal_period: how long before, where the reference is ``seasonal``.
     :param trailing: how much of the inference log is looked at.
     :param engine: ``evidently`` decides by its own methods and limits, on samples of 20,000 rows, and is slower.
     :param domain_classifier: whether a classifier tries to tell old rows from new ones, on samples: it sees what
         changed between columns. The dataset has drifted if it can.
-    :param schedule: when the monitoring DAG looks at the inference log: a cron expression, in UTC.
+    :param schedule: when the monitoring DAG looks at the inference log: a cron expression, in UTC; ``None``: only when
+        a person starts it.
     :param answer_within: an alarm that no run of the training DAG has answered after this time is raised again.
     """
 
@@ -72,7 +78,7 @@ class MonitoringSpec(Spec):
     trailing: Duration = timedelta(days=1)
     engine: Literal["duckdb", "evidently"] = "duckdb"
     domain_classifier: bool = False
-    schedule: str = Field(default="@daily", min_length=1)
+    schedule: Cron | None = "@daily"
     answer_within: Duration = timedelta(hours=6)
 
     @model_validator(mode="after")
@@ -82,6 +88,11 @@ class MonitoringSpec(Spec):
         for statistic, limit in limits:
             if statistic in ("kolmogorov_smirnov", "chi_square") and limit >= 1:
                 raise ValueError(f"the limit of {statistic} is a probability and must be below 1, not {limit:g}")
+            if statistic == "jensen_shannon" and limit > _MAX_JENSEN_SHANNON:
+                raise ValueError(
+                    f"the limit of jensen_shannon is a distance of at most {_MAX_JENSEN_SHANNON:.4f}, which {limit:g} "
+                    f"is beyond: no column could drift; a usual limit is 0.1"
+                )
         if self.engine == "evidently" and self.reference == "seasonal":
             raise ValueError("engine: evidently compares with the champion's data; leave out reference: seasonal")
         return self
@@ -105,7 +116,7 @@ class ScheduleTrigger(Spec):
     """
 
     type: Literal["schedule"] = "schedule"
-    cron: str = Field(min_length=1)
+    cron: Cron
 
 
 class AssetTrigger(Spec):

@@ -72,8 +72,8 @@ class PerformanceSpec(Spec):
     :param windows: in how many windows a model has to be worse.
     :param metrics: thresholds by metric, as a gate has them. ``value_threshold`` is held against the value,
         ``change_threshold`` against the difference to the evaluation at the blessing, ``baseline_change_threshold``
-        against the naive baseline's (for the first metric: 0 by default). A model is worse when the whole interval is
-        beyond a threshold.
+        against the naive baseline's (for the first metric: 0 by default). The changes are allowances, 0 or more; the
+        baseline's may be negative. A model is worse when the whole interval is beyond a threshold.
     :param positive_class: as in the gate.
     :param slices: what no slice may lose; ``None``: there are none.
     :param min_rows: with fewer labelled rows than this, a window is not judged.
@@ -118,6 +118,14 @@ class PerformanceSpec(Spec):
     @field_validator("metrics")
     @classmethod
     def _are_known(cls, metrics: dict[str, Thresholds]) -> dict[str, Thresholds]:
+        for name, thresholds in metrics.items():
+            for setting in ("change_threshold", "relative_change_threshold"):
+                margin = getattr(thresholds, setting)
+                if margin is not None and margin < 0:
+                    raise ValueError(
+                        f"{name}.{setting} {margin:g}: a model that does as well as at its blessing would count as "
+                        f"worse; give 0 or more"
+                    )
         return check_metrics(metrics)
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from airflow_mlops.specs._base import Spec
 from airflow_mlops.specs.data import DatasetSpec
-from airflow_mlops.specs.evaluate import GateSpec
+from airflow_mlops.specs.evaluate import GateSpec, check_task
 from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.monitor import MonitoringSpec, TriggerSpec
 from airflow_mlops.specs.notify import NotificationSpec
@@ -77,8 +77,12 @@ class PipelineSpec(Spec):
             self._check_watched()
         if "performance" in kinds and not self.performance:
             raise ValueError("the trigger performance needs `performance`: where the labels are, and when it is worse")
+        if self.performance:
+            first = next(iter(self.gate.metrics))
+            check_task(self.performance.metrics, self.gate.task, f"by gate.metrics ({first}) the target is of")
         if len(kinds) != len(set(kinds)):
-            raise ValueError("triggers: give at most one of a kind")
+            twice = next(kind for kind in kinds if kinds.count(kind) > 1)
+            raise ValueError(f"triggers: there are {kinds.count(twice)} of type {twice}; give at most one of a kind")
         return self
 
     def _check_watched(self) -> None:

@@ -8,13 +8,14 @@ from airflow_mlops.adapters import plots
 from airflow_mlops.adapters.html import report_page
 from airflow_mlops.core.backtest import TRACKS, BacktestReport, errors_by_month
 from airflow_mlops.specs._base import shown_duration
+from airflow_mlops.specs.data import in_utc
 
 __all__ = ["backtest_page", "shown_error"]
 
 
 def backtest_page(report: BacktestReport) -> str:
     """Show the tracks side by side."""
-    header = ("Track", f"Mean {report.metric}", "By month", "Trained", "Promoted", "Rejected", "Seconds")
+    header = ("Track", f"Mean {report.metric}", "By month", "Trained", "Promoted", "Not promoted", "Seconds")
     summaries = [
         (
             each.track,
@@ -22,7 +23,7 @@ def backtest_page(report: BacktestReport) -> str:
             shown_error(each.monthly_error),
             each.n_trained,
             each.n_promoted,
-            each.n_rejected,
+            each.n_not_promoted,
             f"{each.seconds:.1f}",
         )
         for each in report.summaries
@@ -38,25 +39,26 @@ def backtest_page(report: BacktestReport) -> str:
             _day(point.at),
             shown_error(point.error),
             point.n_rows,
-            point.outcome,
+            point.result,
             _day(point.serves),
             point.reason,
         )
         for point in report.points
     ]
+    columns = ("Track", "At (UTC)", report.metric, "Rows", "Outcome", "Serves the model of (UTC)", "Why")
     return report_page(
         title=f"Backtest of {report.model_name}",
         verdict="REPLAYED",
         facts={
-            "From": _day(report.since),
-            "Until": _day(report.until),
+            "From": f"{_day(report.since)} UTC",
+            "Until": f"{_day(report.until)} UTC",
             "Every": shown_duration(timedelta(seconds=report.every_seconds)),
         },
         reasons=(report.conclusion,),
         tables={
             "Tracks": ([header], summaries),
-            "Months": ([("Month", *TRACKS)], months),
-            "Moments": ([("Track", "At", report.metric, "Rows", "Outcome", "Serves the model of", "Why")], points),
+            "Months": ([("Month (UTC)", *TRACKS)], months),
+            "Moments": ([columns], points),
         },
         pictures={"Errors by time": plots.backtest_plot(report)},
     )
@@ -68,4 +70,4 @@ def shown_error(error: float | None) -> str:
 
 
 def _day(moment: datetime | None) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M") if moment else ""
+    return f"{in_utc(moment):%Y-%m-%d %H:%M}" if moment else ""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from airflow_mlops.adapters import duckdb_engine
 from airflow_mlops.adapters.inference_window import files_of_window
 from airflow_mlops.core.data import DatasetSnapshot, RowFilter
-from airflow_mlops.core.drift import ColumnFacts, check_limits
+from airflow_mlops.core.drift import ColumnFacts, check_limits, unknown_ignored
 from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.inference import InferenceColumn, Role
 from airflow_mlops.core.monitor import ColumnKind
@@ -64,6 +64,10 @@ def of_snapshot(
     record, _ = load_record(champion, platform=platform)
     reference = load_snapshot(platform.storage, snapshot.dataset, champion.snapshot_digest)
     profile = load_profile(platform.storage, reference.dataset, reference.digest)
+    known: set[str] = {each.name for each in profile.columns} | {each.name for each in snapshot.columns}
+    known |= {*choose_features(record.training, record.split), *InferenceColumn}
+    if unknown := unknown_ignored(monitoring, known):
+        raise SpecError(f"{unknown} Nothing was decided.")
     left_out = {reference.timestamp, snapshot.timestamp, *record.split.key, *monitoring.ignore}
     columns = [each for each in profile.columns if each.name not in left_out and not may_be_key(each)]
     check_limits(columns, monitoring)
@@ -103,6 +107,9 @@ def of_log(champion: ModelVersion, monitoring: MonitoringSpec, platform: Platfor
     training = load_training_profile(record.split, storage=platform.storage)
     evaluation = _evaluation(champion, platform)
     features = set(choose_features(record.training, record.split))
+    columns_of_log = {*(each.name for each in training.columns), *InferenceColumn}
+    if unknown := unknown_ignored(monitoring, columns_of_log):  # it may be one that a later champion will have
+        log.warning("%s What the champion is asked has none of that name.", unknown)
     said = evaluation.predictions if evaluation else ()
     start = end - monitoring.trailing
     files = log_files(champion.model_name, platform, start, end)

@@ -17,7 +17,7 @@ from airflow_mlops.core.metrics import Metric, Predicted, value_of
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.errors import EvaluationError, IntegrityError, SpecError
-from airflow_mlops.specs.evaluate import GateSpec
+from airflow_mlops.specs.evaluate import GateSpec, check_task
 from airflow_mlops.specs.performance import MIN_BLOCKS, PerformanceSpec
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._predictions import Predictions, predict_all
@@ -93,12 +93,17 @@ class Reference:
 def score_reference(version: ModelVersion, spec: PerformanceSpec, *, platform: Platform) -> Reference:
     """Score a version on the rows that were held back at its blessing, and see that it does as it did then.
 
+    :raises SpecError: when a metric does not fit what the version predicts.
     :raises IntegrityError: when its record, its evidence, its rows or its files are not what was vouched for.
     :raises EvaluationError: when it can't predict the rows any more, does otherwise than then, or has no probabilities
         where a metric wants them.
     :raises UnavailableError: when MLflow or the storage does not answer.
     """
     evaluation = _read_evidence(version, platform)
+    try:
+        check_task(spec.metrics, evaluation.task, f"{version.model_name} v{version.model_version} predicts")
+    except ValueError as error:
+        raise SpecError(f"{error} Nothing was decided.") from error
     record, _ = load_record(version, platform=platform)
     is_column = evaluation.baseline not in ("mean", "median", "most_frequent")
     gate = GateSpec.parse(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from multiprocessing import connection
 from pathlib import Path
+from typing import Any
 
 from airflow_mlops.adapters import threads
 from airflow_mlops.adapters.mlflow import Mlflow
@@ -27,15 +29,18 @@ from airflow_mlops.core.backtest import (
     replay_moments,
     summarise,
 )
+from airflow_mlops.core.data import Window
 from airflow_mlops.core.metrics import METRICS
-from airflow_mlops.errors import SpecError, UnavailableError
-from airflow_mlops.specs.data import in_utc
+from airflow_mlops.errors import NoRowsError, SpecError, UnavailableError
+from airflow_mlops.specs._base import shown_duration
+from airflow_mlops.specs.data import DatasetSpec, in_utc
 from airflow_mlops.specs.metrics import Direction
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.steps._backtest_page import backtest_page, shown_error
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._replay import Replay, spec_of_track
 from airflow_mlops.steps.connections import Connections
+from airflow_mlops.steps.data import snapshot_dataset
 
 __all__ = ["backtest"]
 
@@ -84,14 +89,18 @@ def backtest(
     :param every: time between two moments.
     :param folder: for storage, MLflow's database and the report; of one backtest.
     :param n_jobs: processes. The policy and *never* are replayed by one each, *always* by folds of 25 moments.
-    :raises SpecError: when the data has no timestamp to replay by, or there is nothing to replay.
+    :raises SpecError: when the data has no timestamp to replay by, there is nothing to replay, or the folder has the
+        report of a range that this one does not go on with.
+    :raises NoRowsError: when the data has no row at all.
     :raises UnavailableError: when one of the processes was killed.
     """
     if not spec.data.timestamp:
         raise SpecError("A backtest replays by time: set data.timestamp.")
     if n_jobs < 1:
         raise SpecError(f"{n_jobs} jobs can't replay anything. Nothing was replayed. Give --jobs at least 1.")
-    moments = replay_moments(in_utc(since), in_utc(until), every)
+    moments, storage = replay_moments(in_utc(since), in_utc(until), every), Storage(str(folder))
+    _check_earlier_report(storage, moments, every)
+    _check_rows(spec.data, Window(start=moments[0], end=in_utc(until)), connections)
     folds = list(_folds(spec, moments, every, folder, connections))
     by_fold = _replay_folds(folds, n_jobs)
     tracks = {
@@ -111,10 +120,42 @@ def backtest(
         conclusion=conclude(summaries, direction),
         report_uri="backtest.html",
     )
-    storage = Storage(str(folder))
     storage.write_json(report.to_dict(), "backtest.json")
     storage.write_text(backtest_page(report), report.report_uri)
     return report
+
+
+def _check_earlier_report(storage: Storage, moments: Sequence[datetime], every: timedelta) -> None:
+    """See that a report that is there would not be lost: it may be replaced by one of its range, or of a longer one."""
+    if not storage.exists("backtest.json"):
+        return
+    report = BacktestReport.from_dict(storage.read_json("backtest.json"))
+    step = timedelta(seconds=report.every_seconds)
+    if (report.since, step) == (moments[0], every) and report.until <= moments[-1] + every:
+        return
+    raise SpecError(
+        f"{storage.root} holds the report of another range: from {report.since:%Y-%m-%d %H:%M} to "
+        f"{report.until:%Y-%m-%d %H:%M} UTC, every {shown_duration(step)}. Nothing was replayed, and it stays. Name "
+        f"another folder (--out), or remove backtest.json to have it replaced."
+    )
+
+
+def _check_rows(data: DatasetSpec, window: Window, connections: Connections | None) -> None:
+    """See that what serves could be scored, before hours are spent: that there are rows in the range."""
+    of_all_time = data.model_copy(
+        update={"window_start": None, "window_end": None, "trailing": None, "since_last_snapshot": False}
+    )
+    in_range = of_all_time.model_copy(update={"window_start": window.start, "window_end": window.end})
+    with tempfile.TemporaryDirectory(prefix="mlops-backtest-") as scratch:
+        known: dict[str, Any] = {"dataset": "range", "storage": Storage(scratch), "connections": connections}
+        try:
+            snapshot_dataset(in_range, **known)
+        except NoRowsError as error:
+            found = snapshot_dataset(of_all_time, **known)
+            raise SpecError(
+                f"There is nothing to replay: the data has no row {window}. It begins at {found.window_start} and ends "
+                f"at {found.window_end}. Nothing was replayed. Give --from and --to in between."
+            ) from error
 
 
 def _folds(
@@ -200,7 +241,7 @@ def _replay(fold: _Fold) -> list[BacktestPoint]:
             fold.n_moments,
             at.isoformat(timespec="minutes"),
             shown_error(point.error) or None,
-            point.outcome or None,
+            point.result,
             spent / max(number - n_found, 1) * n_left,
         )
     return points

@@ -103,8 +103,9 @@ def _onnx_digest(version: ModelVersion, platform: Platform) -> str:
     )
     if _ONNX_DIGEST not in known:
         raise ExportError(
-            f"{version.model_name} v{version.model_version} has no ONNX file. Nothing was written. Add an "
-            f"ExportModelOperator to its pipeline; its report says whether the model can be converted."
+            f"{version.model_name} v{version.model_version} has no ONNX file. Nothing was written. Give its "
+            f"pipeline `export: {{format: onnx}}`, or an ExportModelOperator where it is built by hand; the export's "
+            f"report says whether the model can be converted."
         )
     return known[_ONNX_DIGEST]
 

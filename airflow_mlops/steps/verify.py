@@ -15,6 +15,7 @@ from airflow_mlops.core.promote import (
 )
 from airflow_mlops.core.verify import Check, VerificationReport
 from airflow_mlops.errors import IntegrityError, MlopsError
+from airflow_mlops.steps._known_models import no_records
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.card import read_card
 from airflow_mlops.steps.journal import is_settled, read_entries, read_evidence
@@ -27,6 +28,7 @@ def verify_model(model_name: str, *, platform: Platform) -> VerificationReport:
     """Compare everything that is recorded of a model with everything else. The files of all versions are downloaded.
 
     :returns: a check for each thing that was looked at; what could not be read is not as it must be.
+    :raises SpecError: when neither the storage nor MLflow knows the model, so that there is nothing to compare.
     :raises UnavailableError: when MLflow or the storage does not answer at all.
     """
     return VerificationReport(model_name=model_name, checks=tuple(_checks(model_name, platform)))
@@ -43,7 +45,9 @@ def _checks(model_name: str, platform: Platform) -> Iterator[Check]:
         found = f"{len(journal)} entries without a gap, each with the digest of the one before."
         yield Check(subject="journal", is_good=True, found=found)
     else:
-        yield Check(subject="journal", is_good=False, found=f"There is none for {model_name!r}. Is the name right?")
+        if alias is None and not known:
+            raise no_records(model_name, "journals", storage=platform.storage)
+        yield Check(subject="journal", is_good=False, found=f"There is none for {model_name!r}.")
     yield _check("last entry", lambda: _compare_last_entry(model_name, digests, known))
     settled = is_settled(model_name, journal, storage=platform.storage)
     yield _check("alias", lambda: _compare_alias(model_name, journal, alias, settled))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from airflow_mlops.adapters.plots import (
+    backtest_plot,
     calibration_plot,
     confusion_matrix_plot,
     importance_plot,
@@ -21,6 +22,7 @@ from airflow_mlops.adapters.plots import (
     timeline_plot,
 )
 from airflow_mlops.adapters.plots._canvas import plain
+from airflow_mlops.core.backtest import TRACKS, BacktestPoint, BacktestReport
 from airflow_mlops.core.calibration import measure_calibration
 from airflow_mlops.core.curves import score_curves
 from airflow_mlops.core.performance import MetricPerformance, PerformanceStatus, WindowPerformance
@@ -258,3 +260,22 @@ def test_a_feature_that_the_champion_does_not_have_has_no_bar_of_it():
 def test_nothing_is_no_picture(draw_nothing):
     with pytest.raises(EvaluationError, match=r"no |No "):
         draw_nothing()
+
+
+def test_the_policy_of_a_backtest_is_drawn_over_the_other_tracks():
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    known = {"at": at, "until": at, "error": 1.0, "n_rows": 1, "is_trained": True, "is_promoted": True, "seconds": 1.0}
+    report = BacktestReport(
+        model_name="m",
+        metric="mean_absolute_error",
+        direction="lower_is_better",
+        since=at,
+        until=at,
+        every_seconds=1.0,
+        summaries=(),
+        points=tuple(BacktestPoint(track=track, serves=at, **known) for track in TRACKS),
+    )
+    drawn = backtest_plot(report)
+    assert "time, in UTC" in _texts(drawn)
+    last_of = [drawn.rindex(colour, 0, drawn.index("legend_1")) for colour in ("#d55e00", "#0072b2")]
+    assert last_of == sorted(last_of)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -39,7 +40,7 @@ def part(month: str, error: float, n_rows: int) -> MonthError:
 
 
 def track(name: Track, monthly_error: float | None, n_trained: int) -> TrackSummary:
-    known = {"mean_error": None, "n_moments": 50, "n_promoted": 0, "n_rejected": 0, "seconds": 0.0}
+    known = {"mean_error": None, "n_moments": 50, "n_promoted": 0, "n_not_promoted": 0, "seconds": 0.0}
     return TrackSummary(track=name, monthly_error=monthly_error, n_trained=n_trained, **known)
 
 
@@ -55,11 +56,22 @@ def test_nothing_to_replay_and_too_much_are_refused():
         replay_moments(START, START + WEEK, timedelta(seconds=60))
 
 
+@pytest.mark.parametrize("every", [timedelta(0), -timedelta(days=1)])
+def test_a_step_that_leads_nowhere_is_refused(every):
+    with pytest.raises(SpecError, match=r"must be above zero .* Nothing was replayed\. Give a duration such as P1D"):
+        replay_moments(START, START + WEEK, every)
+
+
+def test_what_was_not_judged_says_whether_it_trained():
+    found = [point(0, None, trained=True), point(1, None), replace(point(2, None), outcome="INCONCLUSIVE")]
+    assert [each.result for each in found] == ["TRAINED", "NOT_TRAINED", "INCONCLUSIVE"]
+
+
 def test_a_track_is_summed_up_over_the_moments_that_have_rows():
     points = [point(0, 1.0, trained=True, promoted=True), point(1, None), point(2, 3.0, trained=True)]
     summary = summarise("policy", points)
     assert (summary.mean_error, summary.n_moments) == (2.0, 3)
-    assert (summary.n_trained, summary.n_promoted, summary.n_rejected, summary.seconds) == (2, 1, 1, 1.5)
+    assert (summary.n_trained, summary.n_promoted, summary.n_not_promoted, summary.seconds) == (2, 1, 1, 1.5)
     assert summarise("never", [point(0, None)]).mean_error is None
 
 
@@ -113,7 +125,7 @@ def test_the_table_has_a_line_for_each_track_and_the_conclusion():
         conclusion="It is so.",
     )
     header, line, conclusion = report.table()
-    columns = ["mean", "mean_absolute_error", "by", "month", "trained", "promoted", "rejected", "seconds"]
+    columns = ["mean", "mean_absolute_error", "by", "month", "trained", "promoted", "not", "promoted", "seconds"]
     assert header.split() == columns
     assert line.split() == ["policy", "1.25", "1.5", "1", "1", "0", "0.5"]
     assert len(header) == len(line)

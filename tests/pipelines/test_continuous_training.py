@@ -97,6 +97,7 @@ def test_the_monitoring_looks_daily_and_starts_what_the_pipeline_listens_to():
     assert [asset.uri for asset in dag.get_task("raise_alarm").outlets] == ["mlmodel://small/alarm"]
     assert set(dag.task_ids) == {"check_drift", "raise_alarm", "checked"}
     assert _small().monitoring_dag().timetable.expression == "0 0 * * *"
+    assert _small(monitoring={"schedule": None}).monitoring_dag().schedule is None
     assert "starts nothing" in (_small().monitoring_dag().doc_md or "")
 
 

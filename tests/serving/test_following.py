@@ -35,7 +35,9 @@ def champion(watcher: Watcher) -> int | None:
     return watcher.lineup.champion.number if watcher.lineup else None
 
 
-def test_a_server_waits_for_the_first_promotion_and_follows_the_journal(tmp_path, mlflow_database, monkeypatch):
+def test_a_server_waits_for_the_first_promotion_follows_the_journal_and_misses_one_that_is_gone(
+    tmp_path, mlflow_database, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     shutil.copy(mlflow_database, tmp_path / "mlflow.db")
     platform = Platform(Storage(str(tmp_path / "storage")), Mlflow(f"sqlite:///{tmp_path}/mlflow.db"))
@@ -54,6 +56,12 @@ def test_a_server_waits_for_the_first_promotion_and_follows_the_journal(tmp_path
         assert request(server.url, path="/health").body == b'{"status":"ok","problems":[]}'
         rollback_model("followed", reason="worse", platform=platform, run=run_named("back"))
         wait_until(lambda: request(server.url, ROW).predictions == [1.0])
+    elsewhere = replace(platform, storage=Storage(str(tmp_path / "not-mounted")))
+    (problem,) = watching(Stage(elsewhere, "followed")).problems
+    assert "followed had a champion, for in MLflow the alias 'champion' points to version 1, but" in problem
+    assert f"no journal at {tmp_path}/not-mounted/journals/followed. Nothing serves. Is the storage mounted" in problem
+    unreachable = replace(elsewhere, mlflow=Mlflow("http://127.0.0.1:9"))
+    assert "MLflow can't say whether it ever had one" in watching(Stage(unreachable, "followed")).problems[-1]
 
 
 def test_versions_are_swapped_under_load_without_a_failed_request_and_the_log_names_them_rightly(stage: Stage):

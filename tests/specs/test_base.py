@@ -70,6 +70,54 @@ def test_a_long_wrong_value_is_cut():
     assert len(str(caught.value)) < 300
 
 
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"triggers": [{"type": "new_dta"}]},
+            "triggers.0: there is no type 'new_dta'. Did you mean 'new_data'? "
+            "Known: asset, drift, new_data, performance, schedule.",
+        ),
+        (
+            {"triggers": [{"cron": "@daily"}]},
+            "triggers.0: say its `type`. Known: asset, drift, new_data, performance, schedule.",
+        ),
+        (
+            {"monitoring": {"numeric": {"psy": 0.1}}},
+            "monitoring.numeric.psy: there is no 'psy'. Did you mean 'psi'? "
+            "Known: jensen_shannon, kolmogorov_smirnov, psi, wasserstein.",
+        ),
+        ({"monitoring": {"trailing": "6h"}}, "monitoring.trailing: write a duration as P30D or PT6H (found '6h')"),
+        (
+            {"data": {"path": "x", "timestamp": "at", "window_end": "soon"}},
+            "data.window_end: write a moment as 2026-01-31 or 2026-01-31T06:00 (found 'soon')",
+        ),
+        (
+            {"triggers": [{"type": "drift"}, {"type": "drift"}]},
+            "triggers: there are 2 of type drift; give at most one of a kind",
+        ),
+        (
+            {"gate": DOCUMENT["gate"] | {"baseline": "most_frequent"}},
+            "gate: most_frequent is no baseline that mean_absolute_error could be held against; use mean or median, or "
+            "column",
+        ),
+    ],
+)
+def test_a_mistake_is_told_in_the_words_of_the_spec_and_without_the_whole_of_it(changes, line):
+    with pytest.raises(SpecError) as caught:
+        PipelineSpec.parse(DOCUMENT | changes)
+    assert str(caught.value).splitlines()[1:] == [f"  {line}"]
+
+
+def test_the_schema_describes_each_setting_by_what_the_documentation_says():
+    known = PipelineSpec.model_json_schema()["$defs"]
+    settings = known["MonitoringSpec"]["properties"]
+    assert settings["ignore"]["description"] == "columns that are not compared, such as redacted ones."
+    assert not [name for name, setting in settings.items() if "description" not in setting]
+    assert ":param" not in known["MonitoringSpec"]["description"]
+    assert known["IntRange"]["properties"]["log"]["description"].startswith("draw evenly")
+
+
 def test_the_cause_is_kept():
     with pytest.raises(SpecError) as caught:
         SplitSpec(seed="many")

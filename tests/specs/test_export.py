@@ -8,7 +8,7 @@ from airflow_mlops.specs import ExportSpec
 
 def test_onnx_is_what_there_is():
     assert ExportSpec().format == "onnx"
-    with pytest.raises(SpecError, match="format: Input should be 'onnx'"):
+    with pytest.raises(SpecError, match=r"format: there is no 'pmml'\. Known: onnx"):
         ExportSpec(format="pmml")
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 import yaml
+from airflow.sdk import CronTriggerTimetable
 
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs import MonitoringSpec, NewDataTrigger, ScheduleTrigger
@@ -29,6 +30,10 @@ from tests.conftest import REPOSITORY
         ({"trailing": 86400}, "\n  trailing: write a duration as P30D"),
         ({"trailing": "PT0S"}, "\n  trailing: "),
         ({"seasonal_period": "P1M"}, "\n  seasonal_period: months and years differ in length"),
+        ({"numeric": {"jensen_shannon": 2}}, "at most 0.8326, which 2 is beyond: no column could drift"),
+        ({"features": {"age": {"jensen_shannon": 0.84}}}, "which 0.84 is beyond"),
+        ({"schedule": "every day"}, "\n  schedule: is no cron expression: "),
+        ({"schedule": "0 0 31 2 *"}, "\n  schedule: is no cron expression: "),
         ({"engine": "evidently", "reference": "seasonal"}, "leave out reference: seasonal"),
     ],
 )
@@ -46,7 +51,16 @@ def test_polling_without_a_pause_is_refused():
         NewDataTrigger(poll_interval_s=0)
 
 
-@pytest.mark.parametrize("settings", [{}, {"cron": ""}])
+def test_the_monitoring_may_be_started_by_hand_alone():
+    assert MonitoringSpec(schedule=None).schedule is None
+
+
+@pytest.mark.parametrize("cron", ["@quarterly", "*/15 6-18 * * 1-5", "0 0 29 2 *"])
+def test_what_airflow_understands_is_a_cron_expression(cron):
+    assert CronTriggerTimetable(ScheduleTrigger(cron=cron).cron, timezone="UTC").expression
+
+
+@pytest.mark.parametrize("settings", [{}, {"cron": ""}, {"cron": "0 25 * * *"}, {"cron": "@once"}])
 def test_a_schedule_needs_its_cron_expression(settings):
     with pytest.raises(SpecError, match="\n  cron: "):
         ScheduleTrigger(**settings)

@@ -38,6 +38,11 @@ def test_the_least_that_is_said_is_where_the_labels_are_how_long_they_take_and_w
         ({"windows": {"n": 4, "of": 3}}, "4 of 3 windows can never be worse"),
         ({"metrics": {"acuracy": {}}}, "there is no metric 'acuracy'. Did you mean 'accuracy'"),
         ({"metrics": {"accuracy": {}, "r2": {}}}, "r2 is of numbers and accuracy of classes"),
+        (
+            {"metrics": {"accuracy": {"relative_change_threshold": -1}}},
+            "accuracy.relative_change_threshold -1: a model",
+        ),
+        ({"metrics": {"accuracy": {"change_threshold": -0.1}}}, "would count as worse; give 0 or more"),
         ({"metrics": {}}, "metrics: "),
         ({"slices": {"columns": []}}, r"slices\.columns: "),
         ({"min_coverage": 0}, "min_coverage: "),

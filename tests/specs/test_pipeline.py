@@ -66,13 +66,28 @@ def test_triggers_are_told_apart_by_their_type():
 
 
 def test_two_triggers_of_a_kind_are_refused():
-    with pytest.raises(SpecError, match="triggers: give at most one of a kind"):
+    with pytest.raises(SpecError, match="triggers: there are 2 of type new_data; give at most one of a kind"):
         PipelineSpec.parse(_document(triggers=[{"type": "new_data"}, {"type": "new_data"}]))
 
 
 def test_an_unknown_type_of_trigger_is_refused_with_those_that_are_known():
-    with pytest.raises(SpecError, match=r"triggers\.0: .*'new_data', 'schedule'"):
+    with pytest.raises(SpecError, match=r"triggers\.0: there is no type 'webhook'\. Known: asset, .*, schedule"):
         PipelineSpec.parse(_document(triggers=[{"type": "webhook"}]))
+
+
+PERFORMANCE = {"labels": {"path": "labels.csv"}, "label": "y", "id": "id", "maturity": "P7D"}
+
+
+def test_performance_metrics_that_do_not_fit_the_target_are_refused_by_their_own_name():
+    performance = PERFORMANCE | {"metrics": {"roc_auc": {"value_threshold": 0.8}}}
+    words = (
+        r"performance\.metrics\.roc_auc is of classes, but by gate\.metrics \(mean_absolute_error\) the target is of "
+        r"numbers\. Take a metric of numbers: mean_absolute_error, "
+    )
+    with pytest.raises(SpecError, match=words):
+        PipelineSpec.parse(_document(gate={"metrics": {"mean_absolute_error": {}}}, performance=performance))
+    by_function = {"metrics": {"a.b:c": {"direction": "lower_is_better"}}}
+    assert PipelineSpec.parse(_document(gate=by_function, performance=performance)).performance, "nobody knows yet"
 
 
 def test_a_split_by_time_needs_a_timestamp():

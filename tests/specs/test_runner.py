@@ -29,12 +29,12 @@ def test_settings_and_specs_give_the_same_runner(settings, runner):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"python": "/v/bin/python"}, "runner: Unable to extract tag using discriminator 'type'"),
+        ({"python": "/v/bin/python"}, "runner: say its `type`. Known: command, in_process, python."),
         ({"type": "python", "python": "python3"}, "runner.python.python: String should match"),
         ({"type": "python", "pyhton": "/v/bin/python"}, "runner.python.pyhton: unknown key. Did you mean 'python'?"),
         ({"type": "command", "command": []}, "runner.command.command: "),
         ({"type": "command", "command": [""]}, "runner.command.command.0: "),
-        ({"type": "docker"}, "runner: Input tag 'docker' found using 'type' does not match"),
+        ({"type": "docker"}, "runner: there is no type 'docker'. Known: command, "),
     ],
 )
 def test_a_setting_that_can_t_be_used_is_named_by_its_path(settings, words):

@@ -110,7 +110,7 @@ def test_each_track_does_what_its_name_says(replayed: BacktestReport):
     summaries = {each.track: each for each in replayed.summaries}
     assert [each.n_moments for each in replayed.summaries] == [3, 3, 3]
     assert [summaries[track].n_trained for track in TRACKS] == [2, 1, 3]
-    assert (summaries["always"].n_promoted, summaries["always"].n_rejected) == (3, 0)
+    assert (summaries["always"].n_promoted, summaries["always"].n_not_promoted) == (3, 0)
     assert summaries["always"].mean_error < summaries["never"].mean_error
     assert [point.n_rows for point in _of(replayed, "never")] == [30, 30, 30]
     assert {point.serves for point in _of(replayed, "never")} == {SINCE}
@@ -200,6 +200,8 @@ def test_processes_end_with_the_command_that_was_killed_and_others_finish_its_wo
     assert _without_clock(stored.points) == _without_clock(replayed.points)
     assert "track=always moment=3/3 at=2020-07-30T00:00+00:00 error=" in done.stderr
     assert "remaining_s=0" in done.stderr
+    assert "outcome=TRAINED" in done.stderr
+    assert "outcome=NOT_TRAINED" in done.stderr
     assert "snapshot" not in done.stderr, "progress, and not what each step says"
     assert done.stdout.splitlines()[4] == replayed.conclusion
 
@@ -223,10 +225,34 @@ def test_another_spec_does_not_go_on_in_the_folder_of_the_first(archive: Archive
         backtest(**arguments | {"spec": spec})
 
 
+def test_a_report_of_another_range_is_not_overwritten_and_a_longer_one_goes_on(archive: Archive):
+    arguments = archive.arguments("ranges") | {"until": SINCE + MONTH}
+    first = backtest(**arguments)
+    for change in ({"since": SINCE + MONTH, "until": UNTIL}, {"every": MONTH / 2}):
+        with pytest.raises(
+            SpecError, match=r"holds the report of another range: from 2020-05-31 .* every P30D\. Nothing"
+        ):
+            backtest(**arguments | change)
+    assert BacktestReport.from_dict(json.loads((archive.folder / "ranges" / "backtest.json").read_text())) == first
+    longer = backtest(**arguments | {"until": SINCE + 2 * MONTH})
+    assert _of(longer, "policy")[0] == _of(first, "policy")[0]
+    with pytest.raises(SpecError, match=r"remove backtest\.json"):
+        backtest(**arguments)
+
+
+def test_a_range_without_rows_is_not_replayed_and_the_message_says_where_the_data_ends(archive: Archive):
+    arguments = archive.arguments("whole") | {"folder": archive.folder / "too-late"}
+    with pytest.raises(SpecError, match=r"no row from 2021-05-31 .* It begins at 2020-01-01 .* ends at 2020-10-26 "):
+        backtest(**arguments | {"since": SINCE.replace(year=2021), "until": UNTIL.replace(year=2021)})
+    assert not (archive.folder / "too-late").exists()
+
+
 def test_the_report_is_a_page_with_a_picture_and_json(archive: Archive, replayed: BacktestReport):
     page = (archive.folder / "whole" / replayed.report_uri).read_text()
     assert "<svg" in page
-    assert "Serves the model of" in page
+    assert "Serves the model of (UTC)" in page
+    assert "2020-05-31 00:00 UTC" in page
+    assert "NOT_TRAINED" in page
     assert replayed.conclusion in page
     assert "2020-07" in page
     stored = json.loads((archive.folder / "whole" / "backtest.json").read_text())

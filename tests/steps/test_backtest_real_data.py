@@ -34,7 +34,7 @@ def test_in_a_warm_march_the_gate_does_better_than_always_with_half_of_the_train
     report = backtest(spec, since=SINCE, until=SINCE + 10 * EVERY, every=EVERY, folder=tmp_path)
     policy, never, always = report.summaries
     assert (policy.n_trained, never.n_trained, always.n_trained) == (5, 1, 10)
-    assert policy.n_rejected >= 1
+    assert policy.n_not_promoted >= 1
     assert policy.monthly_error <= always.monthly_error < never.monthly_error
     assert report.conclusion.startswith("The policy is as good as always (")
     assert report.conclusion.endswith("with 50 % of its trainings (5 of 10).")

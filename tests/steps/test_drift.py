@@ -116,6 +116,13 @@ def test_a_column_that_is_ignored_is_not_compared(served: Bench):
     assert [each.name for each in drift_of(served, later(slope=6.0), ignore=["y"]).columns] == ["x"]
 
 
+def test_a_column_that_is_ignored_and_that_nobody_knows_is_refused(served: Bench):
+    with pytest.raises(
+        SpecError, match=r"monitoring\.ignore: there is no column 'dya'\. Did you mean 'day'\? Known: .*'y'"
+    ):
+        drift_of(served, later(), ignore=["y", "dya", "mlops_prediction"])
+
+
 def test_a_season_before_is_compared_with_in_place_of_what_the_champion_learnt_from(served: Bench):
     """Every second half of a year lies higher, so that these rows have drifted against all rows, and not in season."""
     frame = pd.concat([small_frame(2000), small_frame(250, start="2025-06-23", seed=1)])
@@ -183,6 +190,12 @@ def test_a_feature_that_is_redacted_is_a_drift_unless_it_is_ignored(log: Log):
     log.write(asked(), 2 * asked()["x"], redact=("x",))
     assert "null or NaN in 100.0% of the rows" in log.check().columns[0].reason
     assert log.check(ignore=["x"]).status is DriftStatus.STABLE
+
+
+def test_a_column_that_is_ignored_and_that_the_log_never_has_is_told(log: Log, caplog: pytest.LogCaptureFixture):
+    log.write(asked(), 2 * asked()["x"])
+    assert log.check(ignore=["xx", "mlops_prediction"]).status is DriftStatus.STABLE
+    assert "monitoring.ignore: there is no column 'xx'. Did you mean" in caplog.text
 
 
 def test_features_of_another_type_are_a_gap(log: Log):

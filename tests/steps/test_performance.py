@@ -581,6 +581,12 @@ def test_of_three_classes_accuracy_alone_is_estimated(platform_of_shops: Platfor
         shop.check(metrics={"recall": {}})
 
 
+def test_a_metric_that_does_not_fit_what_the_version_predicts_is_refused_by_its_own_name(shop: Shop):
+    words = r"performance\.metrics\.r2 is of numbers, but .* v1 predicts classes\. Take a metric of classes: accuracy, "
+    with pytest.raises(SpecError, match=words):
+        shop.check(metrics={"r2": {"value_threshold": 0.4}})
+
+
 def test_another_positive_class_than_the_gates_is_noticed(platform_of_shops: Platform):
     shop = opened(platform_of_shops, "recall", metric="recall", **LOGISTIC)
     shop.deliver(known_by_now(shop.serve()))

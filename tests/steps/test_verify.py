@@ -160,11 +160,14 @@ def test_an_interrupted_promotion_is_said_and_not_completed(house: House):
     assert house.platform.mlflow.get_alias("small") == 1
 
 
-def test_a_model_that_is_not_known_is_not_whole(house: House):
-    report = verify_model("nobody", platform=house.platform)
-    assert not report.checks[0].is_good
-    with pytest.raises(IntegrityError, match="nobody: 1 of"):
-        report.require_whole()
+def test_a_model_that_nobody_knows_is_refused_with_those_that_there_are(house: House):
+    with pytest.raises(SpecError, match=r"'nobody' has no history: .* Is the name right.* Models there: 'small'\."):
+        verify_model("nobody", platform=house.platform)
+
+
+def test_a_journal_that_is_not_there_is_no_cold_start_where_mlflow_knows_the_model(house: House):
+    shutil.rmtree(house.platform.storage.path("journals"))
+    assert house.bad() == ["journal", "last entry", "alias"]
 
 
 def test_a_journal_that_lost_its_end_is_noticed_by_whoever_promotes_next(house: House):

@@ -19,7 +19,8 @@ __all__ = ["backtest_plot", "importance_plot", "slices_plot", "timeline_plot"]
 
 _MAX_BARS = 24
 _Z = 1.96
-_TRACKS = {"policy": ("#0072b2", "-"), "never": (GREY, ":"), "always": ("#d55e00", "--")}
+_TRACKS = {"never": (GREY, ":"), "always": ("#d55e00", "--"), "policy": ("#0072b2", "-")}
+"""The last one is drawn over the others."""
 
 
 def slices_plot(scores: Sequence[SliceScore], *, loss: str, overall: float) -> str:
@@ -68,14 +69,14 @@ def backtest_plot(report: BacktestReport) -> str:
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        for track, (colour, dash) in _TRACKS.items():
+        for layer, (track, (colour, dash)) in enumerate(_TRACKS.items(), start=3):
             points = [point for point in report.points if point.track == track]
             at = np.array([point.at.replace(tzinfo=None) for point in points], dtype="datetime64[s]")
             errors = np.array([np.nan if point.error is None else point.error for point in points])
-            axes.plot(at, errors, color=colour, linestyle=dash, label=track)
+            axes.plot(at, errors, color=colour, linestyle=dash, label=track, zorder=layer)
             new = [place for place, point in enumerate(points) if point.serves == point.at]
-            axes.scatter(at[new], errors[new], color=colour, s=22, zorder=3)
-        axes.set_ylabel(plain(report.metric))
+            axes.scatter(at[new], errors[new], color=colour, s=22, zorder=layer)
+        axes.set(ylabel=plain(report.metric), xlabel="time, in UTC")
         axes.figure.autofmt_xdate(rotation=0, ha="center")
         explain(axes)
 
