@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from airflow_mlops import BatchScoring, ContinuousTraining
+from airflow_mlops.specs import PipelineSpec
+
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -55,7 +58,34 @@ def test_the_batch_scorings_on_their_page_build_their_dags(tmp_path: Path) -> No
     made: dict[str, Any] = {}
     exec(declared.replace("/opt/airflow/include", str(tmp_path)) + by_hand, made)
     assert made["dag"].task_ids == ["snapshot", "validate", "predict"]
+    assert f"The DAG is `{made['dag'].dag_id}`:" in page
     assert made["by_hand"].task_ids == ["snapshot", "predict"]
+
+
+@pytest.mark.airflow
+def test_the_performance_check_without_airflow_runs_as_its_page_has_it(
+    tmp_path: Path, mlflow_database: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (REPOSITORY / "docs" / "howto" / "performance.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page.partition("## Without Airflow")[2], re.DOTALL | re.MULTILINE)
+    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
+    here = {"/var/lib/mlops": f"{tmp_path}/mlops", "http://localhost:5000": f"sqlite:///{tmp_path}/mlflow.db"}
+    for there, place in here.items():
+        assert there in code
+        code = code.replace(there, place)
+    exec(compile(code, "performance.md", "exec"), {})
+    assert capsys.readouterr().out == "NO_CHAMPION There is no champion, so there is nothing to judge.\n"
+    assert (tmp_path / "mlops/reports/churn_by_hand/march/performance.html").exists()
+
+
+def test_the_reference_has_each_setting_and_each_method_of_a_pipeline() -> None:
+    page = (REPOSITORY / "docs" / "reference" / "pipeline.md").read_text()
+    table = page.partition("## Settings")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(PipelineSpec.model_fields)
+    for cls in (ContinuousTraining, BatchScoring):
+        members = re.search(rf"autoclass:: airflow_mlops\.{cls.__name__}\(.*\n   :members: (.*)$", page, re.MULTILINE)
+        assert members is not None
+        assert members[1].split(", ") == [name for name in vars(cls) if callable(getattr(cls, name)) and name[0] != "_"]
 
 
 @pytest.mark.airflow

@@ -15,7 +15,7 @@ from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.serving import ServingReport
 from airflow_mlops.core.train import choose_features
 from airflow_mlops.core.tune import TuningResult
-from airflow_mlops.core.validate import ValidationReport
+from airflow_mlops.core.validate import Outcome, ValidationReport
 from airflow_mlops.errors import bounded
 
 __all__ = ["CardColumn", "ModelCard"]
@@ -72,6 +72,17 @@ class ModelCard:
         noted = self.snapshot.source if self.snapshot else {}
         place = next((str(noted[kind]) for kind in ("path", "query", "function") if noted.get(kind)), "")
         return f"{place} (connection {noted['conn_id']})" if noted.get("conn_id") else place
+
+    @property
+    def validated(self) -> str:
+        """The validation's verdict, and what it is made of; empty where the run made none."""
+        if self.validation is None:
+            return ""
+        outcomes = [check.outcome for check in self.validation.checks]
+        n_others = len(self.validation.findings) - outcomes.count(Outcome.BROKEN)  # each broken one is a finding too
+        others = f"; {n_others} finding(s) beside them" if n_others else ""
+        met = f"{outcomes.count(Outcome.MET)} of {len(outcomes)} expectation(s) met"
+        return f"{self.validation.verdict}, {met}{others}"
 
     @property
     def columns(self) -> list[CardColumn]:

@@ -64,8 +64,8 @@ class AirflowConnections:
         except (SQLAlchemyError, AirflowException, ImportError, NotImplementedError, TypeError, ValueError) as error:
             # The error's own text may quote the connection's URI, and its password with that.
             raise SpecError(
-                f"The connection {conn_id!r} gives no SQLAlchemy engine ({type(error).__name__}). Nothing was read. "
-                f"Check its fields, and that the driver for {hook.connection.conn_type!r} is installed."
+                f"The connection {conn_id!r} gives no SQLAlchemy engine ({type(error).__name__}). Nothing was read or "
+                f"written. Check its fields, and that the driver for {hook.connection.conn_type!r} is installed."
             ) from None
 
     def s3(self, conn_id: str | None) -> S3Access:
@@ -138,13 +138,13 @@ def _connection(conn_id: str) -> Any:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         raise SpecError(
-            f"There is no Airflow connection {conn_id!r} that can be read. Nothing was read. Define it in Airflow, or "
-            f"as AIRFLOW_CONN_{conn_id.upper()}, or mend data.conn_id."
+            f"There is no Airflow connection {conn_id!r} that can be read. Nothing was read or written. Define it in "
+            f"Airflow, or as AIRFLOW_CONN_{conn_id.upper()}, or mend data.conn_id."
         ) from None
     except AirflowRuntimeError as error:
         raise UnavailableError(
             f"Airflow did not answer when asked for the connection {conn_id!r} ({error.error.error}). Nothing was "
-            f"read. Retry."
+            f"read or written. Retry."
         ) from None
 
 
@@ -158,13 +158,15 @@ def _database_hook(conn_id: str) -> DbApiHook:
     except (AirflowException, ImportError) as error:
         raise SpecError(
             f"The connection {conn_id!r} is of type {connection.conn_type!r}, which no installed provider knows, or "
-            f"whose library is missing ({type(error).__name__}). Nothing was read. Install "
-            f"apache-airflow-providers-{str(connection.conn_type).replace('_', '-')}, or mend the type."
+            f"whose library is missing ({type(error).__name__}). Nothing was read or written. Install "
+            f"apache-airflow-providers-{str(connection.conn_type).replace('_', '-')} where tasks run and restart "
+            f"Airflow, or mend the type."
         ) from None
     if not isinstance(hook, DbApiHook):
+        athena = " To read from Athena, set data.athena." if connection.conn_type == "aws" else ""
         raise SpecError(
             f"The connection {conn_id!r} is of type {connection.conn_type!r}, which is no SQL database. Nothing was "
-            f"read. Name one that is in data.conn_id (for Athena set data.athena)."
+            f"read or written. Name one that is in data.conn_id.{athena}"
         )
     return hook
 
@@ -176,8 +178,8 @@ def _aws_conn_id(conn_id: str | None) -> str | None:
     connection = _connection(conn_id)
     if connection.conn_type != "aws":
         raise SpecError(
-            f"The connection {conn_id!r} is of type {connection.conn_type!r}; 'aws' was expected. Nothing was read. "
-            f"Mend data.conn_id."
+            f"The connection {conn_id!r} is of type {connection.conn_type!r}; 'aws' was expected. Nothing was read or "
+            f"written. Mend data.conn_id."
         )
     return conn_id
 

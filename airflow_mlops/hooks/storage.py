@@ -23,5 +23,8 @@ def open_storage(root: str, journal_root: str = "", journal_conn_id: str = "") -
         return Storage(root, Storage(journal_root) if journal_root else None)
     from airflow_mlops.adapters.s3_place import S3Place
     from airflow_mlops.hooks.sources import AirflowConnections
+    from airflow_mlops.steps._settings import settings_at
 
-    return Storage(root, S3Place(AirflowConnections().s3(journal_conn_id or None), journal_root))
+    with settings_at("[mlops] journal_", "conn_id"):
+        access = AirflowConnections().s3(journal_conn_id or None)
+    return Storage(root, S3Place(access, journal_root))

@@ -84,25 +84,28 @@ class WindowRows:
     def _baseline(self, rows: NDArray[np.intp]) -> Predicted | None:
         """Return what the naive baseline says, ``None`` where the log does not have it for each of the rows."""
         known = self.reference.predictions.models["baseline"]
-        if self.reference.baseline_column is None:
+        known_as = self.reference.baseline_column
+        if known_as is None:
             return known.at(np.zeros(len(rows), np.intp))
         if "baseline" not in self.table.column_names or self.reference.needs_scores:
             return None
-        values, is_there = _coded(self.table.column("baseline"), self.reference)
+        column = self.table.column("baseline")
+        values, is_there = _coded(column, f"The inference log: {known_as!r}", self.reference)
         return Predicted(values=values[rows]) if is_there[rows].all() else None
 
 
-def read_rows(table: Any, reference: Reference) -> WindowRows:
+def read_rows(table: Any, reference: Reference, label: str) -> WindowRows:
     """Tell the rows apart.
 
     :param table: from :meth:`~airflow_mlops.adapters.duckdb_engine.LoggedOutcomes.between`.
+    :param label: what the labels' source calls the label.
     :raises DataError: when a number is required and something else is there.
     """
-    values, is_answer = _coded(table.column("prediction"), reference)
-    scores = arrow.numbers(table.column("score"))
+    values, is_answer = _coded(table.column("prediction"), "The inference log: the prediction", reference)
+    scores = arrow.numbers(table.column("score"), "The inference log: the score")
     if reference.needs_scores:
         is_answer &= np.isfinite(scores)
-    truth, is_usable = _coded(table.column("label"), reference)
+    truth, is_usable = _coded(table.column("label"), f"The labels: {label!r}", reference)
     has_label = np.asarray(table.column("label").is_valid())
     contradicts = np.asarray(table.column("contradicts"))
     is_labelled = is_answer & is_usable & ~contradicts
@@ -121,10 +124,10 @@ def read_rows(table: Any, reference: Reference) -> WindowRows:
     )
 
 
-def _coded(column: Any, reference: Reference) -> tuple[NDArray[Any], Mask]:
+def _coded(column: Any, subject: str, reference: Reference) -> tuple[NDArray[Any], Mask]:
     """Return values as metrics take them, and which of them they can take."""
     if reference.classes is None:
-        numbers = arrow.numbers(column)
+        numbers = arrow.numbers(column, subject)
         return numbers, np.isfinite(numbers)
     distinct, which = arrow.values_of(column)
     codes = np.append(labels.codes_of(distinct, reference.classes), -1)[which]  # a missing one is the last

@@ -73,7 +73,7 @@ def look_at(
     def read(start: datetime, end: datetime) -> WindowRows:
         table = logged.between(start, end)
         named = [*table.column_names[: len(table.column_names) - len(columns)], *columns]
-        rows = read_rows(table.rename_columns(named), reference)
+        rows = read_rows(table.rename_columns(named), reference, spec.label)
         cohorts.extend(_cohorts(rows, start, end, step, is_mature=end <= spans.mature_until))
         return rows
 

@@ -17,6 +17,7 @@ from airflow_mlops.errors import SpecError
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.steps._platform import folder_name
+from airflow_mlops.steps._settings import settings_at
 from airflow_mlops.steps.data import check_snapshot, snapshot_dataset
 
 if TYPE_CHECKING:
@@ -101,16 +102,16 @@ def feature_source(
     :raises DataError: when a table has no row, or can't be read.
     :raises UnavailableError: when a source or the storage does not answer.
     """
-    snapshots = {
-        table.name: snapshot_dataset(
-            table.source,
-            dataset=feature_dataset(dataset, table.name),
-            storage=storage,
-            connections=connections,
-            run=run,
-        )
-        for table in data.feature_tables
-    }
+    snapshots = {}
+    for place, table in enumerate(data.feature_tables):
+        with settings_at(f"data.feature_tables.{place}.source."):
+            snapshots[table.name] = snapshot_dataset(
+                table.source,
+                dataset=feature_dataset(dataset, table.name),
+                storage=storage,
+                connections=connections,
+                run=run,
+            )
     return SnapshotFeatures(tables=data.feature_tables, snapshots=snapshots)
 
 

@@ -23,6 +23,7 @@ from airflow_mlops.steps._performance_page import performance_page
 from airflow_mlops.steps._performance_windows import Spans, look_at, spans_before, wanted_columns
 from airflow_mlops.steps._platform import Platform, inference_folder
 from airflow_mlops.steps._reference import Reference, score_reference
+from airflow_mlops.steps._settings import settings_at
 from airflow_mlops.steps.connections import Connections
 from airflow_mlops.steps.data import snapshot_dataset
 from airflow_mlops.steps.promote import current_champion
@@ -97,9 +98,10 @@ def _read_labels(
     """Copy the labels, so that the report can be made again; where none has come, say why."""
     dataset = f"{model_name}.labels"
     try:
-        labels = snapshot_dataset(
-            spec.labels, dataset=dataset, storage=platform.storage, connections=connections, run=run, now=now
-        )
+        with settings_at("performance.labels."):
+            labels = snapshot_dataset(
+                spec.labels, dataset=dataset, storage=platform.storage, connections=connections, run=run, now=now
+            )
     except NoRowsError as error:
         log.warning("no labels: %s", error)
         return None, (str(error),)

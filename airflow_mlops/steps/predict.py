@@ -23,6 +23,7 @@ from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec, TableO
 from airflow_mlops.steps._models import load_model
 from airflow_mlops.steps._platform import Platform, folder_name, inference_folder, short
 from airflow_mlops.steps._scoring import Scoring
+from airflow_mlops.steps._settings import settings_at
 from airflow_mlops.steps.connections import Connections, NoConnections
 from airflow_mlops.steps.data import check_snapshot, snapshot_dataset, store_rows
 from airflow_mlops.steps.features import feature_rows, feature_source
@@ -213,7 +214,8 @@ def _opened(output: TableOutput | None, connections: Connections) -> Iterator[En
         return
     from airflow_mlops.adapters.sql import require_upsert
 
-    engine = connections.database(output.conn_id)
+    with settings_at("output.", "conn_id"):
+        engine = connections.database(output.conn_id)
     try:
         require_upsert(engine)
         yield engine

@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 
 _MAX_STRATA = 50
 _PROFILE = "train_profile.json"
+_MEND = (
+    "Clear the task `split` of the run that trained the champion, which counts it again; restore it from a backup; or "
+    "promote a version that learnt from other data."
+)
 _NAMES = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
 
 
@@ -43,14 +47,16 @@ def split_dataset(
 ) -> DatasetSplit:
     """Make the rows to train on from a snapshot, and hold some of them back.
 
-    The same rows make the same parts, and a split that is there already is returned as it is.
+    The same rows make the same parts, and a split that is there already is returned as it is. Where its profile of the
+    rows to learn from is missing or can't be used, it is counted again.
 
     :param source: what is joined to the rows; see :func:`~airflow_mlops.steps.features.feature_source`. It is
         required where ``data`` has feature tables.
     :raises DataError: when the features can't be made, a part would be empty, or a row has no value in a column
         that decides its side.
     :raises SpecError: when a column that the split names is not there.
-    :raises IntegrityError: when the snapshot's rows are not those that it is named by.
+    :raises IntegrityError: when the snapshot's rows are not those that it is named by, or a profile is missing and the
+        split's rows are gone or changed too.
     """
     settings = split.model_dump(mode="json", exclude={"leakage"})  # the check looks at parts, and makes none
     digests = dict(source.digests) if source else {}
@@ -58,7 +64,9 @@ def split_dataset(
     key = digest_of([snapshot.digest, data.features, data.timestamp, joined, settings])
     place = ("splits", folder_name(snapshot.dataset), short(key))
     if storage.exists(*place):
-        return DatasetSplit.from_dict(storage.read_json(*place, "split.json"))
+        known = DatasetSplit.from_dict(storage.read_json(*place, "split.json"))
+        _mend_profile(known, storage)
+        return known
     check_snapshot(snapshot)
     with storage.staging(*place[:-1]) as staged:
         with _rows_on_file(snapshot, data, staged, storage, source) as rows:
@@ -118,7 +126,8 @@ def _part(
         )
         for name, writer in writers.items()
     }
-    _write_profile(files["train"], writers["train"])
+    profile = _profile(files["train"], writers["train"])
+    write_document(staged / _PROFILE, profile.to_dict())
     groups = {name: splits.count_groups(str(file), split.group) for name, file in files.items() if split.group}
     return DatasetSplit(
         snapshot_digest=snapshot.digest,
@@ -157,31 +166,49 @@ def _write_parts(
     return writers, n_left_out
 
 
-def _write_profile(parquet: Path, writer: arrow.ParquetDigestWriter) -> None:
-    """Keep the profile of the rows to learn from, beside them: what a model is asked is compared with it."""
+def _profile(parquet: Path, writer: arrow.ParquetDigestWriter) -> DatasetProfile:
+    """Count the rows to learn from. What a model is asked is compared with that."""
     columns = duckdb_engine.profile_columns(
         str(parquet), writer.columns, writer.sample, spreads=writer.spreads, is_ordered=writer.is_ordered
     )
-    profile = DatasetProfile(snapshot_digest=writer.digest, n_rows=writer.n_rows, columns=columns)
-    write_document(parquet.with_name(_PROFILE), profile.to_dict())
+    return DatasetProfile(snapshot_digest=writer.digest, n_rows=writer.n_rows, columns=columns)
+
+
+def _mend_profile(split: DatasetSplit, storage: Storage) -> None:
+    """Count the rows to learn from again where their profile is missing or can't be used."""
+    try:
+        load_training_profile(split, storage=storage)
+    except IntegrityError as damage:
+        log.warning("profile of the split counted again: damage=%s", damage)
+    else:
+        return
+    train = split.train
+    arrow.check_rows(train.uri, train.digest)
+    folder = Path(train.uri).parent
+    with storage.staging(str(folder.parent)) as staged:
+        parquet = staged / "train.parquet"
+        with arrow.ParquetDigestWriter(parquet, arrow.schema_of(train.uri)) as writer:
+            for block in arrow.read_blocks(train.uri):
+                writer.write(block)
+        storage.write_json(_profile(parquet, writer).to_dict(), str(folder / _PROFILE))
 
 
 def load_training_profile(split: DatasetSplit, *, storage: Storage) -> DatasetProfile:
     """Return the profile of the rows that a split gives to learn from.
 
-    :raises IntegrityError: when the storage does not have it, or it is of other rows.
+    :raises IntegrityError: when the storage does not have it, it can't be read, or it is of other rows.
     """
     path = str(Path(split.train.uri).with_name(_PROFILE))
     if not storage.exists(path):
         raise IntegrityError(
-            f"{path} is missing: the profile of the rows that the champion learnt from. Nothing was decided. Train "
-            f"again and promote, or restore it from a backup."
+            f"{path} is missing: the profile of the rows that the champion learnt from. Nothing was decided. {_MEND}"
         )
-    profile = DatasetProfile.from_dict(storage.read_json(path))
+    try:
+        profile = DatasetProfile.from_dict(storage.read_json(path))
+    except IntegrityError as error:
+        raise IntegrityError(f"{path} can't be used: {error} Nothing was decided. {_MEND}") from error
     if profile.snapshot_digest != split.train.digest:
-        raise IntegrityError(
-            f"{path} is of other rows than the split's. Nothing was decided. Restore it from a backup."
-        )
+        raise IntegrityError(f"{path} is of other rows than the split's. Nothing was decided. {_MEND}")
     return profile
 
 

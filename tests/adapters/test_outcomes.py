@@ -77,6 +77,31 @@ def test_moments_with_and_without_a_zone_and_days_are_moments_in_utc(tmp_path: P
     assert (rows[0]["label"], rows[0]["is_early"], found.labels.n_future) == ("no", False, 0)
 
 
+@pytest.mark.parametrize(
+    "text", ["2026-03-01", "2026-03-01 00:00:00", "2026-03-01T01:00:00+01:00", "2026-03-01T00:00Z"]
+)
+def test_moments_may_be_text_in_iso_8601(tmp_path: Path, text: str):
+    log(tmp_path, ["a", "b"])
+    found, rows = joined(tmp_path, {"id": ["a", "b"], "y": ["no", "no"], "known": [text, None]})
+    assert ([row["label"] for row in rows], found.labels.n_future) == (["no", "no"], 0)
+    found, rows = joined(tmp_path, {"id": ["a", "b"], "y": ["no", "no"], "known": [text.replace("03", "04", 1), None]})
+    assert ([row["label"] for row in rows], found.labels.n_future) == ([None, "no"], 1)
+
+
+@pytest.mark.parametrize("text", ["01/03/2026", "20260301", "2026-13-01", "2026-03-01 later", ""])
+def test_text_that_is_no_moment_is_told_with_an_example(tmp_path: Path, text: str):
+    log(tmp_path, ["a"])
+    with pytest.raises(DataError, match=r"The labels: 'known' is text, of which 1 value\(s\) are no date") as caught:
+        joined(tmp_path, {"id": ["a", "a"], "y": ["no", "no"], "known": ["2026-03-01", text]})
+    assert f"such as {text!r}. Nothing was decided." in str(caught.value)
+
+
+def test_a_number_is_no_moment(tmp_path: Path):
+    log(tmp_path, ["a"])
+    with pytest.raises(DataError, match=r"'known' is BIGINT, a date or a timestamp is required"):
+        joined(tmp_path, {"id": ["a"], "y": ["no"], "known": [1772323200]})
+
+
 def test_a_label_whose_moment_is_null_is_older_than_any_other_and_never_too_early(tmp_path: Path):
     log(tmp_path, ["a", "b"])
     labels = {

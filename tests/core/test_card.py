@@ -15,7 +15,7 @@ from airflow_mlops.core.monitor import DriftReport, DriftStatus
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.resample import Interval
 from airflow_mlops.core.split import DatasetPart
-from airflow_mlops.core.validate import ValidationReport
+from airflow_mlops.core.validate import Check, Finding, Outcome, ValidationReport, Verdict
 from airflow_mlops.core.values import Value
 from airflow_mlops.specs.train import TrainingSpec
 from tests.core.test_values import EXAMPLES
@@ -151,6 +151,20 @@ def test_what_data_and_code_leave_open_are_limits():
         "Trained with 4 threads: ",
     ):
         assert words in text
+
+
+def test_findings_of_comparisons_are_told_from_those_of_expectations():
+    example = _example(ValidationReport)
+    met, broken = (replace(example.checks[0], outcome=outcome) for outcome in (Outcome.MET, Outcome.BROKEN))
+    other = replace(example.findings[0], rule="category_new", action=Verdict.RETRAIN)
+
+    def said(checks: tuple[Check, ...], findings: tuple[Finding, ...], verdict: Verdict) -> str:
+        return _card(validation=replace(example, checks=checks, findings=findings, verdict=verdict)).validated
+
+    assert said((met, met), (other,), Verdict.RETRAIN) == "RETRAIN, 2 of 2 expectation(s) met; 1 finding(s) beside them"
+    assert said((met, broken), example.findings[:1], Verdict.PROCEED) == "PROCEED, 1 of 2 expectation(s) met"
+    assert said((met,), (), Verdict.PROCEED) == "PROCEED, 1 of 1 expectation(s) met"
+    assert _card().validated == ""
 
 
 def test_what_was_not_measured_is_said_and_what_was_is_not():

@@ -21,6 +21,7 @@ from airflow_mlops.core.data import Window
 from airflow_mlops.errors import DataError, MlopsError, SpecError, UnavailableError
 from airflow_mlops.hooks import sources
 from airflow_mlops.hooks.sources import AirflowConnections
+from airflow_mlops.hooks.storage import open_storage
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.steps.sources import open_source
 
@@ -135,13 +136,22 @@ def test_a_connection_that_is_not_defined_is_told():
 def test_a_connection_of_a_type_that_nobody_knows_names_the_provider(define: Callable[..., None]):
     define("lake", conn_type="no_such_lake", host="lake", password="s3cret")
     message = _fails(SpecError, AirflowConnections().database, "lake")
-    assert "Install apache-airflow-providers-no-such-lake" in message
+    assert "Nothing was read or written. Install apache-airflow-providers-no-such-lake where tasks run" in message
+    assert "and restart Airflow" in message
 
 
 def test_a_connection_to_no_database_is_told(define: Callable[..., None]):
     define("web", conn_type="http", host="http://web", password="s3cret")
     message = _fails(SpecError, AirflowConnections().database, "web")
     assert "is of type 'http', which is no SQL database" in message
+    assert message.endswith("Name one that is in data.conn_id.")
+    define("web", conn_type="aws")
+    assert _fails(SpecError, AirflowConnections().database, "web").endswith("To read from Athena, set data.athena.")
+
+
+def test_a_wrong_connection_is_named_by_the_setting_that_it_stands_in(define: Callable[..., None]):
+    message = _fails(SpecError, open_storage, "/tmp", "s3://bucket/folder", "nowhere")
+    assert message.endswith("or mend [mlops] journal_conn_id.")
 
 
 def test_a_driver_that_is_not_installed_is_told(warehouse: dict[str, Any], define: Callable[..., None]):

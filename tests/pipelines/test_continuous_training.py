@@ -101,6 +101,15 @@ def test_the_monitoring_looks_daily_and_starts_what_the_pipeline_listens_to():
     assert "starts nothing" in (_small().monitoring_dag().doc_md or "")
 
 
+def test_a_check_that_fails_keeps_the_training_from_deciding_and_no_other_check_from_being_heard():
+    performance = {"labels": {"path": "l.csv"}, "label": "y", "id": "id", "maturity": "P1D", "metrics": {"r2": {}}}
+    pipeline = _small(performance=performance)
+    decide, alarm = pipeline.dag().get_task("decide"), pipeline.monitoring_dag().get_task("raise_alarm")
+    assert {"check_drift", "check_performance"} <= decide.upstream_task_ids
+    assert alarm.upstream_task_ids == {"check_drift", "check_performance"}
+    assert (decide.trigger_rule, alarm.trigger_rule) == ("all_success", "all_done")
+
+
 @pytest.mark.parametrize(
     ("trigger", "said"),
     [

@@ -113,6 +113,7 @@ def test_the_card_has_data_training_and_lineage(first: Any):
     data = _section(card, "Data")
     assert f"- Source: {bench.inbox}" in data
     assert "train 239 rows, test 61 rows" in data
+    assert "- Validated: PROCEED, 1 of 1 expectation(s) met\n" in data
     assert [row[:3] for row in _cells(data)] == [
         ["y", "target", "double"],
         ["x", "feature", "double"],

@@ -283,7 +283,10 @@ def test_a_reference_that_is_gone_or_of_other_rows_decides_nothing(log: Log):
         with pytest.raises(IntegrityError, match=r"is of other rows than the split's. Nothing was decided."):
             log.check()
         path.unlink()
-        with pytest.raises(IntegrityError, match=r"is missing: the profile of the rows .*Nothing was decided."):
+        with pytest.raises(
+            IntegrityError,
+            match=r"is missing: the profile of the rows .*Nothing was decided. Clear the task `split` of",
+        ):
             log.check()
     finally:
         path.write_text(text)
@@ -295,7 +298,9 @@ def test_a_profile_of_a_newer_schema_is_refused(log: Log):
     text = path.read_text()
     try:
         path.write_text(text.replace('"schema_version": 1', '"schema_version": 9'))
-        with pytest.raises(IntegrityError, match="schema version 9"):
+        with pytest.raises(
+            IntegrityError, match=r"train_profile.json can't be used: .*schema version 9.* Clear the task `split`"
+        ):
             log.check()
     finally:
         path.write_text(text)

@@ -97,6 +97,12 @@ def test_an_empty_table_is_refused(data, storage, tmp_path):
         feature_source(data, dataset="sales", storage=storage)
 
 
+def test_a_mistake_in_a_tables_source_is_named_by_its_place(data, storage, tmp_path):
+    (tmp_path / "prices.parquet").unlink()
+    with pytest.raises(DataError, match=r"No file matches .*, or mend data\.feature_tables\.1\.source\.path\."):
+        feature_source(data, dataset="sales", storage=storage)
+
+
 def test_tables_without_a_source_are_not_left_out_silently(data, storage):
     snapshot = snapshot_dataset(data, dataset="sales", storage=storage)
     with pytest.raises(SpecError, match="no source for them"), feature_rows(snapshot, data, storage=storage):

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from airflow_mlops.core.inference import Role
 from airflow_mlops.core.performance import PerformanceReport
 from airflow_mlops.core.performance import PerformanceStatus as Status
 from airflow_mlops.errors import DataError, EvaluationError, IntegrityError, SpecError, UnavailableError
 from airflow_mlops.steps import Platform
+from airflow_mlops.steps.connections import NoConnections
 from airflow_mlops.steps.performance import check_performance
 from tests.steps.cases import elsewhere, run_named
 from tests.steps.conftest import make_bench
@@ -170,7 +172,7 @@ def test_a_place_where_no_label_has_come_yet_is_said_with_what_to_do(shop: Shop)
     report = shop.check(labels={"path": str(shop.inbox / "labels" / "*.csv"), "timestamp": "day"})
     assert report.status is Status.NOT_ENOUGH_LABELS
     assert report.reasons[-1].startswith("No file matches '")
-    assert report.reasons[-1].endswith("Deliver the data there, or mend data.path.")
+    assert report.reasons[-1].endswith("Deliver the data there, or mend performance.labels.path.")
 
 
 def test_labels_that_come_for_too_few_predictions_are_not_enough(shop: Shop):
@@ -540,10 +542,56 @@ def test_a_column_that_is_not_there_is_named(shop: Shop):
     shop.deliver(known_by_now(shop.serve()))
     with pytest.raises(DataError, match=r"The labels: the column 'lable' is not there.* Did you mean 'label'"):
         shop.check(label="lable")
-    with pytest.raises(DataError, match="The inference log: the column 'regio' is not there"):
+    features = r"Columns: 'x', 'z', 'region'\. Did you mean 'region'\?"
+    with pytest.raises(DataError, match=rf"The inference log: the column 'regio' is not there\. {features}"):
         shop.check(slices={"columns": "regio"})
-    with pytest.raises(DataError, match="'label' is VARCHAR, a date or a timestamp is required"):
+    with pytest.raises(
+        DataError, match=r"'label' is text, of which \d+ value\(s\) are no date or timestamp in ISO 8601"
+    ):
         shop.check(known_at="label")
+
+
+class Shelf(NoConnections):
+    """A SQLite file with the labels."""
+
+    def __init__(self, file: Path) -> None:
+        self._url = f"sqlite:///{file}"
+
+    def database(self, conn_id: str) -> sa.Engine:
+        return sa.create_engine(self._url)
+
+
+@pytest.fixture
+def shelf(shop: Shop, tmp_path: Path) -> Shelf:
+    shelf, rows = Shelf(tmp_path / "labels.db"), known_by_now(shop.serve())
+    known_at = (rows["at"] + timedelta(days=5)).dt.strftime("%Y-%m-%d %H:%M:%S")
+    labels = pd.DataFrame({"id": rows["id"], "label": rows["pays"], "known_at": known_at})
+    labels.to_sql("labels", shelf.database(""), index=False)
+    return shelf
+
+
+def checked_by_query(shop: Shop, shelf: Shelf, query: str) -> PerformanceReport:
+    return check_performance(
+        shop.spec(labels={"query": query, "conn_id": "labels"}),
+        model_name=shop.model_name,
+        connections=shelf,
+        platform=shop.platform,
+        run=run_named("check", pipeline="monitoring"),
+        now=NOW,
+    )
+
+
+def test_text_of_sqlite_says_when_a_label_became_known(shop: Shop, shelf: Shelf):
+    report = checked_by_query(shop, shelf, "SELECT * FROM labels")
+    assert (report.status, report.labels.n_future) == (Status.OK, 0)
+    assert report.windows[0].counts.n_labelled == N_WINDOW
+    early = checked_by_query(shop, shelf, "SELECT id, label, datetime(known_at, '-9 days') AS known_at FROM labels")
+    assert early.status is Status.BAD_CLOCK
+
+
+def test_a_mistake_in_the_labels_query_is_named_by_its_place(shop: Shop, shelf: Shelf):
+    with pytest.raises(SpecError, match=r"no such table: lables\. .* Mend performance\.labels\.query, the connection"):
+        checked_by_query(shop, shelf, "SELECT * FROM lables")
 
 
 def test_numbers_are_compared_with_the_mean_and_have_no_estimate(platform_of_shops: Platform):
@@ -561,7 +609,7 @@ def test_numbers_are_compared_with_the_mean_and_have_no_estimate(platform_of_sho
     shop.deliver(known_by_now(rows))
     assert shop.check().status is Status.DEGRADED
     shop.deliver(known_by_now(rows).assign(spends="much"))
-    with pytest.raises(DataError, match="Numbers are required, found a column of type string"):
+    with pytest.raises(DataError, match=r"The labels: 'label' is of type string, numbers are required: .*'much'"):
         shop.check()
     shop.deliver(known_by_now(rows).assign(spends=np.inf))
     assert shop.check().status is Status.BAD_LABELS

@@ -515,6 +515,15 @@ def test_without_connections_a_table_is_refused_before_anything_is_scored(bench:
     assert published(bench) == []
 
 
+def test_a_wrong_connection_of_the_table_is_named_by_its_setting(bench: Bench):
+    class Wrong(NoConnections):
+        def database(self, conn_id: str) -> sa.Engine:
+            raise SpecError(f"There is no Airflow connection {conn_id!r}. Define it, or mend data.conn_id.")
+
+    with pytest.raises(SpecError, match=r"or mend output\.conn_id\.$"):
+        scores(bench, output=OUTPUT, connections=Wrong())
+
+
 def test_predictions_that_were_changed_are_not_given_out(bench: Bench, tmp_path: Path):
     batch = scores(bench)
     table = pq.read_table(batch.data_uri)

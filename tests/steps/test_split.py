@@ -17,7 +17,7 @@ from airflow_mlops.adapters.arrow import ParquetDigestWriter
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data import DatasetSnapshot
 from airflow_mlops.core.split import DatasetSplit
-from airflow_mlops.errors import DataError, SpecError
+from airflow_mlops.errors import DataError, IntegrityError, SpecError
 from airflow_mlops.specs import DatasetSpec, SplitSpec
 from airflow_mlops.steps.split import split_dataset
 
@@ -203,6 +203,33 @@ def test_the_features_are_made_once_and_then_parted(tmp_path):
         "train_profile.json",
         "validation.parquet",
     ]
+
+
+@pytest.mark.parametrize("damage", ["gone", "of other rows", "no JSON", "of another schema"])
+def test_a_split_that_is_found_without_a_profile_that_can_be_used_gets_it_again(tmp_path, damage):
+    split = _split(_frame(), tmp_path, validation_fraction=0.1)
+    profile = Path(split.train.uri).with_name("train_profile.json")
+    text = profile.read_text()
+    damaged = {
+        "gone": None,
+        "of other rows": text.replace("sha256:", "sha256:0", 1),
+        "no JSON": text[:100],
+        "of another schema": text.replace('"n_distinct"', '"n_values"'),
+    }[damage]
+    profile.unlink()
+    if damaged:
+        profile.write_text(damaged)
+    assert _split(_frame(), tmp_path, validation_fraction=0.1) == split
+    assert profile.read_text() == text
+    assert len(list(profile.parent.parent.iterdir())) == 1
+
+
+def test_no_profile_is_made_of_rows_that_were_changed(tmp_path):
+    split = _split(_frame(), tmp_path)
+    Path(split.train.uri).with_name("train_profile.json").unlink()
+    pq.write_table(pq.read_table(split.train.uri).slice(1), split.train.uri)
+    with pytest.raises(IntegrityError, match="The file was changed after it was written"):
+        _split(_frame(), tmp_path)
 
 
 def test_what_the_leakage_check_looks_for_makes_no_other_split(tmp_path):

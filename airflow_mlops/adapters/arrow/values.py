@@ -46,9 +46,10 @@ def values_of(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.int64]]
     return np.asarray(encoded.dictionary.to_pylist()), pc.fill_null(encoded.indices.cast(pa.int64()), -1).to_numpy()
 
 
-def numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
+def numbers(column: pa.ChunkedArray, subject: str) -> NDArray[np.float64]:
     """Return a column as numbers, NaN for a missing one.
 
+    :param subject: what the column is called in messages, such as ``The labels: 'paid'``.
     :returns: ``(n_rows,) float64``.
     :raises DataError: when it holds something else.
     """
@@ -56,7 +57,7 @@ def numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
         found: NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     except pa.ArrowException as error:
         raise DataError(
-            f"Numbers are required, found a column of type {column.type}: {error}. Nothing was decided. Cast it where "
-            f"it comes from."
+            f"{subject} is of type {column.type}, numbers are required: {str(error).rstrip('.')}. Nothing was decided. "
+            f"Cast it where it comes from."
         ) from error
     return found

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, name, stored
 from airflow_mlops.adapters.duckdb_engine.point_in_time import family
-from airflow_mlops.core.inference import InferenceColumn, Role
+from airflow_mlops.core.inference import OWN_PREFIX, InferenceColumn, Role
 from airflow_mlops.core.performance import LabelCounts
 from airflow_mlops.errors import DataError, bounded, did_you_mean
 from airflow_mlops.specs.performance import PerformanceSpec
@@ -25,6 +25,7 @@ _SLACK = timedelta(minutes=5)
 """So far the clocks of two machines may be apart."""
 
 _ANSWERING = (Role.CHAMPION, Role.CANARY, Role.BATCH)
+_DAY = r"^\d{4}-\d\d-\d\d"
 _UNKNOWN_MOMENT = str(-(2**62))
 _N_EXAMPLES = 3
 _UNLABELLED = "SELECT *, NULL::VARCHAR AS label, false AS contradicts, false AS is_early FROM {answered}"
@@ -115,7 +116,7 @@ def _read_predictions(
     columns: Sequence[str],
 ) -> tuple[int, int]:
     """Keep each prediction once, and return how many were read, and how many of those lie in the future."""
-    _require("The inference log", [*spec.entity, *columns], _types(engine, stored(files)))
+    _require("The inference log", [*spec.entity, *columns], _types(engine, stored(files)), hidden=OWN_PREFIX)
     selected = {
         "id": InferenceColumn.ID.value,
         "at_us": _moment(InferenceColumn.AT),
@@ -149,7 +150,9 @@ def _read_labels(engine: duckdb.DuckDBPyConnection, parquet: str, spec: Performa
             )
     moments = [column for column in (spec.known_at, spec.labels.timestamp if spec.tolerance else None) if column]
     for column in moments:
-        if not types[column].startswith(("DATE", "TIMESTAMP")):
+        if types[column] == "VARCHAR":
+            _require_moments(engine, parquet, column)
+        elif not types[column].startswith(("DATE", "TIMESTAMP")):
             raise DataError(
                 f"The labels: {column!r} is {types[column]}, a date or a timestamp is required. Nothing was decided. "
                 f"Mend the source."
@@ -185,6 +188,20 @@ def _read_labels(engine: duckdb.DuckDBPyConnection, parquet: str, spec: Performa
         n_changed=changed,
         n_contradicting=contradicting,
     )
+
+
+def _require_moments(engine: duckdb.DuckDBPyConnection, parquet: str, column: str) -> None:
+    """See that texts, which SQLite has in place of moments, are such, and not dates in a form that has two meanings."""
+    text = name(column)
+    is_moment = f"regexp_matches({text}, {literal(_DAY)}) AND TRY_CAST({text} AS TIMESTAMPTZ) IS NOT NULL"
+    odd = f"FROM {stored(parquet)} WHERE {text} IS NOT NULL AND NOT ({is_moment})"
+    n_odd = _count(engine, odd)
+    if n_odd:
+        examples = [row[0] for row in engine.execute(f"SELECT DISTINCT {text} {odd} ORDER BY 1 LIMIT 3").fetchall()]
+        raise DataError(
+            f"The labels: {column!r} is text, of which {n_odd} value(s) are no date or timestamp in ISO 8601, such as "
+            f"{bounded(examples)}. Nothing was decided. Mend the source: 2026-01-31 or 2026-01-31 12:00:00 is required."
+        )
 
 
 def _with_unknown(
@@ -249,12 +266,13 @@ def _types(engine: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
     return dict(zip(relation.columns, map(str, relation.types), strict=True))
 
 
-def _require(subject: str, columns: Sequence[str], types: Mapping[str, str]) -> None:
+def _require(subject: str, columns: Sequence[str], types: Mapping[str, str], *, hidden: str = "") -> None:
     for column in columns:
         if column not in types:
+            known = [each for each in types if not (hidden and each.startswith(hidden))]
             raise DataError(
-                f"{subject}: the column {column!r} is not there. Columns: {bounded(types, 20)}."
-                f"{did_you_mean(column, types)} Nothing was decided."
+                f"{subject}: the column {column!r} is not there. Columns: {bounded(known, 20)}."
+                f"{did_you_mean(column, known)} Nothing was decided."
             )
 
 
