@@ -26,6 +26,8 @@ _CRON_NAMES = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearl
 _WRITE_DURATION = "write a duration as P30D or PT6H"
 _WRITE_MOMENT = "write a moment as 2026-01-31 or 2026-01-31T06:00"
 _FORMS = {
+    "model_type": "must be a mapping of settings",
+    "model_attributes_type": "must be a mapping of settings",
     "time_delta_type": _WRITE_DURATION,
     "time_delta_parsing": _WRITE_DURATION,
     "datetime_type": _WRITE_MOMENT,
@@ -195,9 +197,10 @@ def cron_setting(text: str) -> str:
         if text not in _CRON_NAMES:
             croniter(text, datetime(2000, 1, 1, tzinfo=UTC)).get_next()
     except CroniterError as error:
+        why = str(error).rstrip(". ")
         raise ValueError(
-            f"is no cron expression: {error}. Write minute, hour, day, month and weekday, such as `0 6 * * *`, or one "
-            f"of {', '.join(_CRON_NAMES)}"
+            f"is no cron expression: {why}. Write minute, hour, day, month and weekday, such as `0 6 * * *`, or one of "
+            f"{', '.join(_CRON_NAMES)}"
         ) from error
     return text
 

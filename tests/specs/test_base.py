@@ -87,6 +87,8 @@ def test_a_long_wrong_value_is_cut():
             "monitoring.numeric.psy: there is no 'psy'. Did you mean 'psi'? "
             "Known: jensen_shannon, kolmogorov_smirnov, psi, wasserstein.",
         ),
+        ({"training": "Ridge"}, "training: must be a mapping of settings (found 'Ridge')"),
+        ({"triggers": ["drift"]}, "triggers.0: must be a mapping of settings (found 'drift')"),
         ({"monitoring": {"trailing": "6h"}}, "monitoring.trailing: write a duration as P30D or PT6H (found '6h')"),
         (
             {"data": {"path": "x", "timestamp": "at", "window_end": "soon"}},

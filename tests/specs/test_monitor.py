@@ -32,7 +32,7 @@ from tests.conftest import REPOSITORY
         ({"seasonal_period": "P1M"}, "\n  seasonal_period: months and years differ in length"),
         ({"numeric": {"jensen_shannon": 2}}, "at most 0.8326, which 2 is beyond: no column could drift"),
         ({"features": {"age": {"jensen_shannon": 0.84}}}, "which 0.84 is beyond"),
-        ({"schedule": "every day"}, "\n  schedule: is no cron expression: "),
+        ({"schedule": "every day"}, "for iterator expression. Write minute, hour, day, month and weekday"),
         ({"schedule": "0 0 31 2 *"}, "\n  schedule: is no cron expression: "),
         ({"engine": "evidently", "reference": "seasonal"}, "leave out reference: seasonal"),
     ],
