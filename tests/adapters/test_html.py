@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from airflow_mlops.adapters.html import report_page
+from airflow_mlops.adapters.html import Listed, report_page
 
 EVIL = "<script>alert('x')</script>"
 
@@ -41,3 +41,11 @@ def test_a_page_stands_alone_without_scripts_and_without_anything_from_elsewhere
 
 def test_a_page_without_facts_reasons_and_tables_is_a_page():
     assert "REJECTED" in _page(facts={}, reasons=[], tables={})
+
+
+def test_several_texts_of_a_cell_are_a_list_and_one_is_not():
+    page = _page(tables={"Why": ([["Why"]], [[Listed(("one", EVIL))], [Listed(("alone",))], [Listed(())]])})
+    assert "<td><ul><li>one</li><li>&lt;script&gt;" in page
+    assert "<td>alone</td>" in page
+    assert "<td></td>" in page
+    assert "<script" not in page
