@@ -51,6 +51,7 @@ __all__ = [
     "UntrustedModelError",
     "bounded",
     "bounded_lines",
+    "counted",
     "did_you_mean",
 ]
 
@@ -150,6 +151,15 @@ def bounded_lines(items: Iterable[object], limit: int = 10) -> str:
     listed = [f"  - {item}" for item in items]
     more = [f"  - and {len(listed) - limit} more"] if len(listed) > limit else []
     return "\n".join(listed[:limit] + more)
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number before its noun, of which the plural ends in s.
+
+    >>> counted(1, "row"), counted(2, "row")
+    ('1 row', '2 rows')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from functools import cache
 import jinja2
 from markupsafe import escape
 
-__all__ = ["Link", "Rows", "report_page"]
+__all__ = ["Link", "Listed", "Rows", "report_page"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,19 @@ class Link:
     def __html__(self) -> str:
         """Return the anchor, escaped; this is what Jinja asks a value for."""
         return f'<a href="{escape(self.href)}">{escape(self.text)}</a>'
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A cell of several texts, below each other."""
+
+    texts: Sequence[str]
+
+    def __html__(self) -> str:
+        """Return a list, escaped; of one text that itself."""
+        if len(self.texts) < 2:
+            return "".join(escape(text) for text in self.texts)
+        return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in self.texts)}</ul>"
 
 
 Rows = Sequence[Sequence[object]]
@@ -40,7 +53,7 @@ def _environment() -> jinja2.Environment:
 
 def _width(cell: object) -> str:
     """Return the class of a cell: a moment, a number or a state stays in one piece, and a digest may be broken."""
-    text = cell.text if isinstance(cell, Link) else str(cell)
+    text = cell.text if isinstance(cell, Link) else " ".join(cell.texts) if isinstance(cell, Listed) else str(cell)
     if len(text) <= _SHORT:
         return "short"
     return "long" if max(map(len, text.split()), default=0) > _LONG_WORD else "usual"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from airflow_mlops.cli._arguments import Commands, platform_of, storage_of, storage_options, tracking_options
@@ -86,7 +86,8 @@ def _history(arguments: argparse.Namespace) -> Iterator[str]:
         raise no_records(arguments.model, "journals", storage=storage)
     for entry in journal:
         what = entry.action.removesuffix("_unhealthy")
-        yield f"{entry.sequence:>4}  {entry.at:%Y-%m-%d %H:%M}  {what:<8}  {entry}  {entry.actor}  {entry.reason}"
+        head = f"{entry.sequence:>4}  {entry.at:%Y-%m-%d %H:%M}  {what:<8}  {entry}  {entry.actor}"
+        yield from _with_reasons(head, (entry.reason,))
 
 
 def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
@@ -98,8 +99,15 @@ def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
     if not ledger:
         raise no_records(arguments.model, "decisions", storage=storage)
     for entry in ledger:
-        verdict, by, why = tell_decision(entry)
-        yield f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<12}  {by}  {why}"
+        verdict, by, reasons = tell_decision(entry)
+        yield from _with_reasons(f"{entry.at:%Y-%m-%d %H:%M}  {verdict:<12}  {by}", reasons)
+
+
+def _with_reasons(head: str, reasons: Sequence[str]) -> Iterator[str]:
+    """Give the first line of the reasons behind the head, and each further one below it."""
+    first, *rest = "\n".join(reasons).splitlines() or [""]
+    yield f"{head}  {first}".rstrip()
+    yield from (f"      {line}" for line in rest)
 
 
 def _verify(arguments: argparse.Namespace) -> Iterator[str]:
@@ -154,6 +162,7 @@ def _mark(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _prune(arguments: argparse.Namespace) -> Iterator[str]:
+    from airflow_mlops.errors import counted
     from airflow_mlops.steps.prune import needed_snapshots, prune_snapshots
 
     platform = platform_of(arguments)
@@ -167,4 +176,4 @@ def _prune(arguments: argparse.Namespace) -> Iterator[str]:
     )
     for snapshot in pruned:
         yield f"{snapshot.created_at:%Y-%m-%d %H:%M}  {snapshot.digest[:23]}  {snapshot.n_rows} rows  {snapshot.uri}"
-    yield f"{len(pruned)} snapshot(s) {'would be' if arguments.dry_run else 'were'} pruned."
+    yield f"{'Would be pruned' if arguments.dry_run else 'Pruned'}: {counted(len(pruned), 'snapshot')}."

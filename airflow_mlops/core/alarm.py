@@ -7,12 +7,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_mlops.core.retrain import ALARMS, RetrainDecision, brake_of, count_alarms, last_training, seen_states
+from airflow_mlops.core.retrain import (
+    ALARMS,
+    RetrainDecision,
+    brake_of,
+    count_alarms,
+    last_training,
+    report_of,
+    seen_states,
+    tell_count,
+)
 from airflow_mlops.core.values import Value
 from airflow_mlops.specs._base import shown_duration
 from airflow_mlops.specs.retrain import RetrainPolicy
 
-__all__ = ["MonitoringDecision", "decide_alarm", "open_alarms"]
+__all__ = ["MonitoringDecision", "decide_alarm", "open_alarms", "reasons_of", "tell_missing"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +48,33 @@ class MonitoringDecision(Value):
         """Whether it starts the training."""
         return bool(self.kinds)
 
+    @property
+    def report_uri(self) -> str:
+        """The page of the check that it was made on, of several that of the alarm; empty: there is none."""
+        return report_of(self.evidence, kinds=self.kinds)
+
     def __str__(self) -> str:
         what = f"alarm ({', '.join(self.kinds)})" if self.kinds else "no alarm"
         return f"{self.model_name}: {what}. " + " ".join(self.reasons)
+
+
+def reasons_of(alarm: MonitoringDecision) -> tuple[str, ...]:
+    """Return the reasons of an alarm as the decision that answers it repeats them."""
+    first, *rest = alarm.reasons
+    return f"Alarm of the monitoring at {alarm.at:%Y-%m-%d %H:%M} ({', '.join(alarm.kinds)}): {first}", *rest
+
+
+def tell_missing(wanted: Collection[str], found: Collection[str]) -> tuple[str, ...]:
+    """Say of which checks there is no report.
+
+    :param wanted: the checks that there are to be, such as ``("drift", "performance")``.
+    :param found: those that gave a report.
+    """
+    missing = sorted(set(wanted) - set(found))
+    return tuple(
+        f"The {kind} check gave no report: it failed or was skipped, see its task. Nothing is known of what it asks."
+        for kind in missing
+    )
 
 
 def open_alarms(
@@ -100,7 +133,7 @@ def decide_alarm(
         count, n_checks = counts[kind]
         if count >= policy.alarms:
             found.append(kind)
-            reasons.append(f"{ALARMS[kind]} in {count} of the last {n_checks} look(s), {asked}.")
+            reasons.append(f"{ALARMS[kind]} in {tell_count(count, n_checks, 'look')}, {asked}.")
     if not found and waiting:
         found = sorted({kind for alarm in waiting for kind in alarm.kinds} & set(kinds))
         reasons = [f"The alarm of {waiting[-1].at:%Y-%m-%d %H:%M} was not answered by a run, so it is raised again."]

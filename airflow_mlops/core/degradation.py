@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 
 from airflow_mlops.core.metrics import worsening
 from airflow_mlops.core.performance import (
@@ -15,12 +16,13 @@ from airflow_mlops.core.performance import (
     WindowPerformance,
 )
 from airflow_mlops.core.resample import Interval
-from airflow_mlops.errors import bounded
+from airflow_mlops.errors import bounded, counted
+from airflow_mlops.specs._base import shown_duration
 from airflow_mlops.specs.evaluate import Thresholds
 from airflow_mlops.specs.metrics import Direction
 from airflow_mlops.specs.performance import PerformanceSpec
 
-__all__ = ["decide_degradation", "judge_clocks", "judge_counts", "judge_scores"]
+__all__ = ["decide_degradation", "judge_clocks", "judge_counts", "judge_scores", "tell_younger"]
 
 OK, DEGRADED = PerformanceStatus.OK, PerformanceStatus.DEGRADED
 Reason = tuple[PerformanceStatus, str]
@@ -41,7 +43,7 @@ def judge_counts(counts: PredictionCounts, spec: PerformanceSpec) -> Reason | No
     <PerformanceStatus.NOT_ENOUGH_LABELS: 'NOT_ENOUGH_LABELS'>
     """
     if not counts.n_predictions:
-        return PerformanceStatus.NO_PREDICTIONS, "The log has no prediction of this version."
+        return PerformanceStatus.NO_PREDICTIONS, "The log has no prediction of this version in the window."
     answered = counts.n_answers / counts.n_predictions
     if not counts.n_answers or answered < spec.min_coverage:
         text = f"{counts.n_failed} of {counts.n_predictions} predictions are no answer (null, or no probability)"
@@ -51,7 +53,8 @@ def judge_counts(counts: PredictionCounts, spec: PerformanceSpec) -> Reason | No
         text = f"{counts.n_early} of {n_found} labels were known before their prediction was made"
         return PerformanceStatus.BAD_CLOCK, f"{text}: see clocks and time zones, or what was predicted was known."
     if counts.n_bad > _MAX_BAD * n_found:
-        text = f"{counts.n_bad} of {n_found} labels contradict each other or are none of the target's values."
+        text = f"{counts.n_bad} of {counted(n_found, 'labelled prediction')}: their labels contradict each other"
+        text = f"{text}, or are none of the target's values."
         return PerformanceStatus.BAD_LABELS, text
     if counts.n_labelled < spec.min_rows or counts.coverage < spec.min_coverage:
         text = (
@@ -121,7 +124,7 @@ def _judge_slices(slices: Sequence[SlicePerformance], metric: MetricPerformance,
         if listed:
             shown = bounded((f"{each.name} ({each.against_blessing}, n={each.n_rows})" for each in listed), 3)
             return status, f"{metric.metric} in {shown}; {asked}."
-    return OK, f"{metric.metric} in {len(slices)} slice(s); {asked}."
+    return OK, f"{metric.metric} in {counted(len(slices), 'slice')}; {asked}."
 
 
 def _judge_interval(
@@ -148,19 +151,25 @@ def judge_clocks(labels: LabelCounts, n_future: int) -> tuple[str, ...]:
     """
     found = []
     if n_future:
-        found.append(f"{n_future} prediction(s) of the log lie in the future.")
+        found.append(f"In the future: {counted(n_future, 'prediction')} of the log.")
     if labels.n_future > _MAX_BAD * labels.n_rows:
         found.append(f"{labels.n_future} of {labels.n_rows} labels become known in the future.")
     return tuple(f"{each} See the clocks and time zones; times without a zone are in UTC." for each in found)
 
 
 def decide_degradation(
-    windows: Sequence[WindowPerformance], labels: LabelCounts, spec: PerformanceSpec, *, clocks: tuple[str, ...] = ()
+    windows: Sequence[WindowPerformance],
+    labels: LabelCounts,
+    spec: PerformanceSpec,
+    *,
+    clocks: tuple[str, ...] = (),
+    younger: str = "",
 ) -> tuple[PerformanceStatus, tuple[str, ...]]:
     """Decide from the last windows whether a model is worse, with the reasons.
 
     :param windows: the newest first, as many as ``spec.windows.of``.
     :param clocks: what is wrong with the clocks, from :func:`judge_clocks`.
+    :param younger: what is said of predictions that do not count yet, from :func:`tell_younger`, where none does.
     """
     newest, rule = windows[0], spec.windows
     n_worse = sum(window.status is DEGRADED for window in windows)
@@ -172,22 +181,42 @@ def decide_degradation(
     elif status is DEGRADED:
         status = PerformanceStatus.SUSPECT
     text = (
-        f"{n_worse} of {len(windows)} window(s) are worse than allowed; {rule.n} make a degradation. The newest, from "
-        f"{newest.start:%Y-%m-%d} until before {newest.end:%Y-%m-%d}, is {newest.status}."
+        f"Worse than allowed: {n_worse} of {counted(len(windows), 'window')}; it takes {rule.n} for a degradation. The "
+        f"newest, from {newest.start:%Y-%m-%d} until before {newest.end:%Y-%m-%d}, is {newest.status}."
     )
-    return status, (*clocks, text, *newest.reasons, *_of_labels(labels))
+    told = (younger,) if younger and newest.status is PerformanceStatus.NO_PREDICTIONS else ()
+    return status, (*clocks, text, *newest.reasons, *told, *_of_labels(labels, spec))
 
 
-def _of_labels(labels: LabelCounts) -> Iterator[str]:
+def tell_younger(n_younger: int, first: datetime | None, spec: PerformanceSpec) -> str:
+    """Say of predictions that came after the newest window how many there are, and when they count.
+
+    :param first: the moment of the first of them, in UTC.
+    """
+    if first is None:
+        return "It has none after the window either."
+    day = first.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return (
+        f"It has {counted(n_younger, 'prediction')} after the window, which do not count yet: the first is from "
+        f"{first:%Y-%m-%d} and counts from {day + spec.maturity:%Y-%m-%d %H:%M} UTC on (the end of its day and "
+        f"performance.maturity {shown_duration(spec.maturity)})."
+    )
+
+
+def _of_labels(labels: LabelCounts, spec: PerformanceSpec) -> Iterator[str]:
     """Say what is odd about the labels, if anything is."""
     if not labels.n_rows:
         yield "No label has come."
-    for n, text in (
-        (labels.n_null, "label(s) are null: not known yet."),
-        (labels.n_repeated, "label(s) came again; the last one known counts."),
-        (labels.n_changed, "prediction(s) had their label changed."),
-        (labels.n_contradicting, "prediction(s) have last labels that contradict each other; none of them counts."),
-        (labels.n_unknown, "label(s) are of predictions that the log does not have."),
+    contradict = "their labels contradict each other, so none of these counts"
+    if not spec.known_at:
+        contradict += "; performance.known_at would say which label is the last"
+    predictions = (labels.n_predictions, "labelled prediction")
+    for n, (n_all, noun), text in (
+        (labels.n_null, (labels.n_rows, "label"), "null, so not known yet"),
+        (labels.n_repeated, (labels.n_rows, "label"), "came again for the same prediction"),
+        (labels.n_changed, predictions, "their label was changed, the last one known counts"),
+        (labels.n_contradicting, predictions, contradict),
+        (labels.n_unknown, predictions, "the log does not have them"),
     ):
         if n:
-            yield f"{n} of {labels.n_rows} {text}"
+            yield f"{n} of {counted(n_all, noun)}: {text}."

@@ -20,7 +20,7 @@ from airflow_mlops.core.drift_statistics import (
 )
 from airflow_mlops.core.monitor import ColumnDrift, ColumnKind, DriftStatus
 from airflow_mlops.core.profile import OTHER, ColumnProfile, DatasetProfile
-from airflow_mlops.errors import SpecError, bounded, did_you_mean
+from airflow_mlops.errors import SpecError, bounded, counted, did_you_mean
 from airflow_mlops.specs.monitor import MonitoringSpec
 
 __all__ = [
@@ -80,12 +80,12 @@ def judge_drift(
     *, reference: DatasetProfile, current: DatasetProfile, monitoring: MonitoringSpec, facts: ColumnFacts
 ) -> DriftVerdict:
     """Compare two profiles that were counted in the same bins."""
-    counted = {"in the window": current.n_rows}
+    looked_at = {"in the window": current.n_rows}
     if monitoring.reference == "seasonal":
-        counted["in the same window a season before"] = reference.n_rows
-    for where, n_rows in counted.items():
+        looked_at["in the same window a season before"] = reference.n_rows
+    for where, n_rows in looked_at.items():
         if n_rows < monitoring.min_rows:
-            text = f"{n_rows or 'No'} row(s) {where}, monitoring.min_rows is {monitoring.min_rows}: too few to tell."
+            text = f"{counted(n_rows, 'row')} {where}, monitoring.min_rows is {monitoring.min_rows}: too few to tell."
             return DriftVerdict(status=DriftStatus.TOO_FEW_ROWS, reasons=(text,))
     found = {column.name: column for column in current.columns}
     shares = facts.shares([column.name for column in reference.columns])
@@ -104,7 +104,7 @@ def judge_drift(
         ]
     columns = [_judged(each, old, new, monitoring) for each, (old, new) in zip(measured, pairs, strict=True)]
     verdict = judge_shares(columns, monitoring)
-    compared = f"{current.n_rows} row(s) against {reference.n_rows}."
+    compared = f"{counted(current.n_rows, 'row')} against {reference.n_rows}."
     return replace(verdict, reasons=(f"{verdict.reasons[0]} {compared}", *verdict.reasons[1:], *_uncounted(reference)))
 
 
@@ -131,12 +131,12 @@ def judge_shares(columns: Sequence[ColumnDrift], monitoring: MonitoringSpec) -> 
     beside = [each for each in drifted if each.kind is not ColumnKind.FEATURE]
     n_features = sum(each.kind is ColumnKind.FEATURE for each in columns)
     is_drifted = bool(beside) or (bool(features) and share >= monitoring.drifted_fraction - 1e-9)
-    text = f"{len(features)} of {n_features} feature(s) drifted, with {share:.0%} of the importance"
+    text = f"{len(features)} of {counted(n_features, 'feature')} drifted, with {share:.0%} of the importance"
     text = f"{text} (monitoring.drifted_fraction is {monitoring.drifted_fraction:.0%})."
-    reasons = [
-        text,
-        *(f"{each.kind.capitalize()} {each.name}: {each.reason}." for each in (*beside, *features)[:_N_SHOWN]),
-    ]
+    decisive = [*beside, *features]
+    reasons = [text, *(f"{each.kind.capitalize()} {each.name}: {each.reason}." for each in decisive[:_N_SHOWN])]
+    if decisive[_N_SHOWN:]:
+        reasons.append(f"And drifted: {bounded(each.name for each in decisive[_N_SHOWN:])}.")
     return DriftVerdict(
         status=DriftStatus.DRIFTED if is_drifted else DriftStatus.STABLE, columns=tuple(ordered), reasons=tuple(reasons)
     )

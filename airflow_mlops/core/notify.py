@@ -106,7 +106,7 @@ def tell_journal(record: PromotionRecord, *, url: str = "") -> Notification:
     if record.action == "promote":
         text = _text(
             f"{serving.capitalize()} of {name} is champion. Before: {before.lower()}.",
-            (record.reason,),
+            record.reason.splitlines(),
             f"Nothing, if all is well. If it does harm, roll back: trigger the DAG {name}_rollback.",
             url,
         )

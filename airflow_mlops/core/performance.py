@@ -74,6 +74,11 @@ class LabelCounts:
     n_contradicting: int = 0
     n_unknown: int = 0
 
+    @property
+    def n_predictions(self) -> int:
+        """How many predictions the labels that are known are of, whether the log has them or not."""
+        return self.n_rows - self.n_null - self.n_future - self.n_repeated
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionCounts:

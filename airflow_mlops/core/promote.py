@@ -25,6 +25,7 @@ __all__ = [
     "plan_promotion",
     "plan_rollback",
     "unhealthy_versions",
+    "why_unhealthy",
 ]
 
 CHAMPION = "champion"
@@ -60,6 +61,7 @@ class PromotionRecord(Value):
     :param action: ``mark_unhealthy`` moves nothing: a version that served, or may, is known to be bad.
     :param from_version: who served before; of ``mark_unhealthy`` the version that is marked.
     :param to_version: who serves from then on.
+    :param reason: why; several reasons are a line each.
     :param previous_digest: of the entry before, so that a changed entry shows.
     :param key: the identity of the step that wrote it; a retry finds its own entry by it.
     """
@@ -177,7 +179,7 @@ def plan_promotion(
         )
     if to_version in unhealthy_versions(journal):
         raise PromotionConflictError(
-            f"{model_name} v{to_version} not promoted: it {_why_unhealthy(journal, to_version)}. Nothing was changed. "
+            f"{model_name} v{to_version} not promoted: it {why_unhealthy(journal, to_version)}. Nothing was changed. "
             f"Train a new version."
         )
 
@@ -195,7 +197,7 @@ def plan_mark(*, model_name: str, journal: Sequence[PromotionRecord], model_vers
             f"the mark. Nothing was changed. Do not promote it."
         )
     if model_version in unhealthy_versions(journal):
-        why = _why_unhealthy(journal, model_version)
+        why = why_unhealthy(journal, model_version)
         raise PromotionConflictError(f"{model_name} v{model_version} not marked: it {why}. Nothing was changed.")
     return champion
 
@@ -240,7 +242,7 @@ def plan_rollback(
     return healthy[-1]
 
 
-def _why_unhealthy(journal: Sequence[PromotionRecord], version: int) -> str:
+def why_unhealthy(journal: Sequence[PromotionRecord], version: int) -> str:
     """Return what was said of an unhealthy version."""
     entry = next(each for each in journal if each.action != "promote" and each.from_version == version)
     what = "was rolled back before" if entry.action == "rollback" else "is marked as unhealthy"

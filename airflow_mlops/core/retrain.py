@@ -8,10 +8,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_mlops.core.values import Value
+from airflow_mlops.errors import counted
 from airflow_mlops.specs._base import shown_duration
 from airflow_mlops.specs.retrain import RetrainPolicy
 
-__all__ = ["ALARMS", "RetrainDecision", "brake_of", "count_alarms", "decide_retraining", "last_training", "seen_states"]
+__all__ = [
+    "ALARMS",
+    "RetrainDecision",
+    "brake_of",
+    "count_alarms",
+    "decide_retraining",
+    "last_training",
+    "report_of",
+    "seen_states",
+    "tell_count",
+]
 
 ALARMS = {"drift": "DRIFTED", "performance": "DEGRADED"}
 """The states that are an alarm, by the kind of evidence."""
@@ -41,6 +52,11 @@ class RetrainDecision(Value):
     trigger: str
     at: datetime
 
+    @property
+    def report_uri(self) -> str:
+        """The page of the check that it was made on; empty: there is none."""
+        return report_of(self.evidence)
+
     def __str__(self) -> str:
         return f"{self.model_name}: {'retrain' if self.should_retrain else 'not retrained'}. " + " ".join(self.reasons)
 
@@ -65,20 +81,20 @@ def decide_retraining(
         is none.
     :param recipe_digest: of code, parameters and search.
     :param evidence: the state of each check of this run, by kind, see :data:`ALARMS`.
-    :param alarms: of the monitoring, which are not answered yet, in words.
+    :param alarms: of the monitoring, which are not answered yet, in words. They stand among the reasons of a no, too.
     :param shifts: what the checks found, in words, for the reasons.
     :param history: the model's earlier decisions, oldest first.
     :param now: with a zone, as those of the history.
     :returns: the decision and its reasons.
     """
     if force:
-        return True, ("Forced by the run's parameters.",)
+        return True, ("Forced by the run's parameters.", *alarms)
+    shifts = tuple(dict.fromkeys((*alarms, *shifts)))  # a check that is repeated may find the same
     if concluded:
-        text = f"Nothing new: data, code and parameters are those of {concluded}. Set force to train all the same."
-        return False, (text,)
+        text = f"Nothing new: data, code and parameters are those of {concluded}. {_way_out(alarms)}"
+        return False, (text, *shifts)
     last = last_training(history)
     brake = brake_of(policy, history, last, now)
-    shifts = (*alarms, *shifts)
     if brake:
         return False, (f"{brake} Set force to train all the same.", *shifts)
     if champion_version is None:
@@ -88,9 +104,19 @@ def decide_retraining(
     if last and recipe_digest and last.recipe_digest != recipe_digest:
         return True, (f"Code or parameters changed since the training of {last.at:%Y-%m-%d %H:%M}.", *shifts)
     if alarms:
-        return True, tuple(shifts)
+        return True, shifts
     should_retrain, reason = _judge_evidence(policy, evidence, history, last, now)
     return should_retrain, (reason, *shifts)
+
+
+def _way_out(alarms: Sequence[str]) -> str:
+    """Say what to do where nothing is new."""
+    if not alarms:
+        return "Set force to train all the same."
+    return (
+        "So no training can answer the alarm: it needs new rows. Deliver them, or set force to train all the same; if "
+        "the champion does harm, roll back."
+    )
 
 
 def last_training(history: Sequence[RetrainDecision]) -> RetrainDecision | None:
@@ -107,7 +133,9 @@ def brake_of(
         return f"Cooldown until {last.at + policy.cooldown:%Y-%m-%d %H:%M} (retraining.cooldown {cooldown})."
     recent = sum(entry.should_retrain and now - entry.at < _WEEK for entry in history)
     if policy.max_per_week is not None and recent >= policy.max_per_week:
-        return f"{recent} training(s) in the last seven days, retraining.max_per_week is {policy.max_per_week}."
+        return (
+            f"{counted(recent, 'training')} in the last seven days, retraining.max_per_week is {policy.max_per_week}."
+        )
     return ""
 
 
@@ -123,7 +151,7 @@ def _judge_evidence(
     asked = f"retraining.alarms {policy.alarms} of {policy.of}"
     for kind, (count, n_checks) in count_alarms(checks, policy.of).items():
         if count >= policy.alarms:
-            return True, f"{ALARMS[kind]} in {count} of the last {n_checks} run(s), {asked}."
+            return True, f"{ALARMS[kind]} in {tell_count(count, n_checks, 'run')}, {asked}."
     if policy.max_age and last and now - last.at >= policy.max_age:
         age = f"The last training was on {last.at:%Y-%m-%d %H:%M}"
         return True, f"{age}, retraining.max_age is {shown_duration(policy.max_age)}."
@@ -149,6 +177,24 @@ def count_alarms(checks: Sequence[Mapping[str, Any]], of: int) -> dict[str, tupl
             rows.add(looked_at)
         found[kind] = sum(each == state for each in states[:of]), len(states[:of])
     return found
+
+
+def tell_count(count: int, n_checks: int, noun: str) -> str:
+    """Return in how many of the last checks something was so, in words.
+
+    >>> tell_count(2, 3, "look"), tell_count(1, 1, "look")
+    ('2 of the last 3 looks', 'the last look')
+    """
+    return f"the last {noun}" if count == n_checks == 1 else f"{count} of the last {counted(n_checks, noun)}"
+
+
+def report_of(evidence: Mapping[str, Any], *, kinds: Sequence[str] = ()) -> str:
+    """Return the page of the check that a decision was made on: of several, that of its alarm; empty: there is none.
+
+    :param kinds: the evidence that gives the alarm.
+    """
+    found = (evidence.get(f"{kind}_report") for kind in (*kinds, "performance", "drift", "validation"))
+    return next((uri for uri in found if uri), "")
 
 
 def seen_states(evidence: Mapping[str, Any]) -> str:

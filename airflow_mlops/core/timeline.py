@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.core.slices import check_losses
+from airflow_mlops.errors import counted
 
 __all__ = ["MAX_TIME_BINS", "ErrorTimeline", "TimeBin", "errors_by_time"]
 
@@ -122,4 +123,4 @@ def _steps() -> Iterator[tuple[int, str, Any]]:
 def _step_name(amount: int, unit: str) -> str:
     name, size = next((name, size) for name, size in _SIZES[unit] if amount % size == 0)
     number = amount // size
-    return f"{number} {name}{'s' if number > 1 else ''}"
+    return counted(number, name)

@@ -154,7 +154,7 @@ class ValidationReport(Value):
         found = [finding for finding in self.findings if finding.action is Verdict.RETRAIN]
         if self.verdict is Verdict.QUARANTINE:  # what only the rows that were set aside showed is gone
             found = [finding for finding in found if finding.rule.endswith(IN_THE_REST) or finding.rule in _OF_REQUESTS]
-        return tuple(map(str, found))
+        return tuple(f"{finding}." for finding in found)
 
     def require_accepted(self) -> DatasetSnapshot:
         """Return the snapshot that may be learnt from, or stop the pipeline.

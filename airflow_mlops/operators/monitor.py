@@ -80,6 +80,7 @@ class RaiseAlarmOperator(Notifying, StepOperator):
     :param kinds: the evidence that may start a training: ``drift``, ``performance``.
     :param drift: what :class:`DriftCheckOperator` gave. (templated)
     :param performance: what :class:`~airflow_mlops.operators.PerformanceCheckOperator` gave. (templated)
+    :param checks: the checks that there are to be: one of them that gave nothing has failed, which the reasons say.
     :param monitoring: a :class:`~airflow_mlops.specs.MonitoringSpec`, or its settings. (templated)
     :param policy: a :class:`~airflow_mlops.specs.RetrainPolicy`, or its settings: that of the training. (templated)
     :param notifications: who is told of an alarm: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
@@ -87,6 +88,7 @@ class RaiseAlarmOperator(Notifying, StepOperator):
     """
 
     template_fields = ("model_name", "drift", "performance", "monitoring", "policy", *StepOperator.template_fields)
+    operator_extra_links = (ReportLink(),)
 
     def __init__(
         self,
@@ -95,6 +97,7 @@ class RaiseAlarmOperator(Notifying, StepOperator):
         kinds: Sequence[str],
         drift: Document | None = None,
         performance: Document | None = None,
+        checks: Sequence[str] = (),
         monitoring: MonitoringSpec | Mapping[str, Any] | None = None,
         policy: RetrainPolicy | Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -104,6 +107,7 @@ class RaiseAlarmOperator(Notifying, StepOperator):
         self.kinds = kinds
         self.drift = drift
         self.performance = performance
+        self.checks = checks
         self.monitoring = monitoring
         self.policy = policy
 
@@ -118,6 +122,7 @@ class RaiseAlarmOperator(Notifying, StepOperator):
             kinds=self.kinds,
             drift=DriftReport.from_dict(self.drift) if self.drift else None,
             performance=PerformanceReport.from_dict(self.performance) if self.performance else None,
+            checks=self.checks,
             monitoring=MonitoringSpec.parse(self.monitoring or {}),
             policy=RetrainPolicy.parse(self.policy or {}),
             platform=self.platform(),

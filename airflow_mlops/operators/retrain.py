@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops.operators._base import Document, StepOperator, parse_json
+from airflow_mlops.operators._base import Document, ReportLink, StepOperator, parse_json
 from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.specs.train import TrainingSpec
@@ -56,6 +56,7 @@ class DecideRetrainOperator(StepOperator):
         "force",
         *StepOperator.template_fields,
     )
+    operator_extra_links = (ReportLink(),)
 
     def __init__(
         self,

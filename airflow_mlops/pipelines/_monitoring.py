@@ -52,6 +52,7 @@ def build_monitoring_dag(spec: PipelineSpec, mlflow_conn_id: str, dag_settings: 
             task_id="raise_alarm",
             model_name=name,
             kinds=spec.alarms,
+            checks=list(found),
             monitoring=monitoring,
             policy=spec.retraining.model_dump(mode="json"),
             notifications=spec.model_dump(mode="json")["notifications"],

@@ -8,13 +8,13 @@ from airflow.api_fastapi.core_api.security import get_user, requires_access_asse
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse
 
-from airflow_mlops.adapters.html import Link, Rows, report_page
+from airflow_mlops.adapters.html import Link, Listed, Rows, report_page
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.promote import PromotionRecord, champion_of, unhealthy_versions
 from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.hooks.platform import get_storage
 from airflow_mlops.steps.journal import read_journal
-from airflow_mlops.steps.ledger import Decision, read_ledger, tell_decision
+from airflow_mlops.steps.ledger import read_ledger, tell_decision
 
 __all__ = ["create_app"]
 
@@ -57,20 +57,27 @@ def show_report(path: str) -> FileResponse:
 
 
 def show_models() -> HTMLResponse:
-    """List the models that have a journal, with the version that serves."""
+    """List the models that have a journal or a ledger, with the version that serves, or why none does."""
     header, rows = [("Model", "Champion", "Since", "Why")], []
     storage = get_storage()
-    for name in storage.journals.names("journals"):
-        link = Link(name, f"models/{name}")
+    for name in sorted({each for kind in ("journals", "decisions") for each in storage.journals.names(kind)}):
         try:
-            journal = _read(name, storage)
+            shown = _shown(name, storage)
         except IntegrityError as error:  # its neighbours are shown all the same
-            rows.append((link, "damaged", "", str(error)))
-            continue
-        if journal:  # or its first entry is being written
-            last = [entry for entry in journal if entry.action != "mark_unhealthy"][-1]
-            rows.append((link, f"v{last.to_version}", last.at.isoformat(" ", "seconds"), last.reason))
-    return _page("Models", f"{len(rows)}", {}, {"Registered models": (header, rows)})
+            shown = ("damaged", "", str(error))
+        if shown:
+            rows.append((Link(name, f"models/{name}"), *shown))
+    return _page("Models", f"{len(rows)}", {}, {"With a journal or a decision": (header, rows)})
+
+
+def _shown(name: str, storage: Storage) -> tuple[object, ...]:
+    """Return what the list says of a model; nothing while the first entry is being written."""
+    journal = _read(name, storage)
+    if journal:
+        last = [entry for entry in journal if entry.action != "mark_unhealthy"][-1]
+        return f"v{last.to_version}", last.at.isoformat(" ", "seconds"), Listed(last.reason.splitlines())
+    ledger = read_ledger(name, storage=storage)
+    return ("none", "", Listed(tell_decision(ledger[-1])[2])) if ledger else ()
 
 
 def show_model(model_name: str) -> HTMLResponse:
@@ -80,16 +87,16 @@ def show_model(model_name: str) -> HTMLResponse:
         journal = _read(model_name, storage) if model_name in storage.journals.names("journals") else []
     except IntegrityError as error:
         raise HTTPException(409, str(error)) from error
-    if not journal:
-        raise HTTPException(404, "There is no journal of such a model.")
+    if not journal and model_name not in storage.journals.names("decisions"):
+        raise HTTPException(404, "There is no journal of such a model, and no decision.")
     header = [("#", "When", "What", "Change", "Who", "Run", "Why")]
     rows = [
-        (e.sequence, e.at.isoformat(" ", "seconds"), e.action, str(e), e.actor, e.run_id, e.reason)
+        (e.sequence, e.at.isoformat(" ", "seconds"), e.action, str(e), e.actor, e.run_id, Listed(e.reason.splitlines()))
         for e in reversed(journal)
     ]
     facts = {"Unhealthy": ", ".join(f"v{v}" for v in sorted(unhealthy_versions(journal))) or "none"}
-    tables = {"Journal": (header, rows), "Decisions": _decisions(journal[0].model_name, storage)}
-    return _page(model_name, f"v{champion_of(journal)}", facts, tables)
+    tables = {"Journal": (header, rows), "Decisions": _decisions(model_name, storage)}
+    return _page(model_name, f"v{champion_of(journal)}" if journal else "no champion", facts, tables)
 
 
 def _decisions(model_name: str, storage: Storage) -> tuple[Rows, Rows]:
@@ -100,19 +107,11 @@ def _decisions(model_name: str, storage: Storage) -> tuple[Rows, Rows]:
     except IntegrityError as error:  # the journal is shown all the same
         return header, [("", "damaged", "", "", str(error), "")]
     for entry in reversed(ledger[-_N_DECISIONS:]):
-        verdict, by, why = tell_decision(entry)
-        report = _report_of(entry)
+        verdict, by, reasons = tell_decision(entry)
+        report = getattr(entry, "report_uri", "")
         shown = Link("report", f"../{report}") if report else ""
-        rows.append((f"{entry.at:%Y-%m-%d %H:%M}", verdict, by, entry.run_id, why, shown))
+        rows.append((f"{entry.at:%Y-%m-%d %H:%M}", verdict, by, entry.run_id, Listed(reasons), shown))
     return header, rows
-
-
-def _report_of(entry: Decision) -> str:
-    """Return the page that a decision was made on; of several, that of the alarm."""
-    evidence = getattr(entry, "evidence", {})
-    kinds = (*getattr(entry, "kinds", ()), "performance", "drift", "validation")
-    found = [evidence.get(f"{kind}_report") for kind in kinds]
-    return next((uri for uri in (getattr(entry, "report_uri", ""), *found) if uri), "")
 
 
 def _read(folder: str, storage: Storage) -> list[PromotionRecord]:

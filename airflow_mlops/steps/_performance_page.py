@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from airflow_mlops.adapters import plots
-from airflow_mlops.adapters.html import report_page
+from airflow_mlops.adapters.html import Listed, report_page
 from airflow_mlops.core.performance import Cohort, PerformanceReport, PredictionCounts, WindowPerformance
 from airflow_mlops.core.resample import Interval
 
@@ -38,7 +38,7 @@ def performance_page(report: PerformanceReport, *, draws: bool = True) -> str:
             "Windows": (
                 [("From", "Until before", "Status", *_COUNTS, "Reasons")],
                 [
-                    (*_span(window), window.status, *_counted(window.counts), " ".join(window.reasons))
+                    (*_span(window), window.status, *_counted(window.counts), Listed(window.reasons))
                     for window in report.windows
                 ],
             ),

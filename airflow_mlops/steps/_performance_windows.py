@@ -17,9 +17,10 @@ from airflow_mlops.specs.performance import PerformanceSpec
 from airflow_mlops.steps._outcomes import WindowRows, read_rows
 from airflow_mlops.steps._reference import Reference
 
-__all__ = ["Spans", "look_at", "spans_before", "wanted_columns"]
+__all__ = ["Seen", "Spans", "look_at", "spans_before", "wanted_columns"]
 
 _DAY = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_DAYS = 31
 """More days than this are shown by the week."""
 
@@ -46,6 +47,23 @@ class Spans:
         return self.windows[0][1]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What was found in the spans.
+
+    :param windows: the newest first.
+    :param estimates: what is expected of the predictions whose labels are not due yet.
+    :param n_younger: how many of those there are.
+    :param first_younger: the moment of the first of them; ``None``: there is none.
+    """
+
+    windows: tuple[WindowPerformance, ...]
+    cohorts: tuple[Cohort, ...]
+    estimates: dict[str, float]
+    n_younger: int
+    first_younger: datetime | None
+
+
 def spans_before(spec: PerformanceSpec, at: datetime | None) -> Spans:
     """Return the spans that lie before a moment; ``None``: this one."""
     now = in_utc(at or datetime.now(UTC))
@@ -64,8 +82,8 @@ def wanted_columns(spec: PerformanceSpec, reference: Reference) -> dict[str, str
 
 def look_at(
     logged: LoggedOutcomes, spec: PerformanceSpec, reference: Reference, spans: Spans, columns: Sequence[str]
-) -> tuple[tuple[WindowPerformance, ...], tuple[Cohort, ...], dict[str, float]]:
-    """Read one span after the other, and return the windows, the cohorts and what is expected of the newest rows."""
+) -> Seen:
+    """Read one span after the other."""
     step = _DAY if spans.now - spans.start <= _MAX_DAYS * _DAY else 7 * _DAY
     windows: list[WindowPerformance] = []
     cohorts: list[Cohort] = []
@@ -79,8 +97,14 @@ def look_at(
 
     for place, (start, end) in enumerate(spans.windows):
         windows.append(_judge_window(read(start, end), spec, reference, start, end, seed=place + 1))
-    estimates = read(spans.mature_until, spans.now + _DAY).estimates()
-    return tuple(windows), tuple(sorted(cohorts, key=lambda each: each.start)), estimates
+    younger = read(spans.mature_until, spans.now + _DAY)
+    return Seen(
+        windows=tuple(windows),
+        cohorts=tuple(sorted(cohorts, key=lambda each: each.start)),
+        estimates=younger.estimates(),
+        n_younger=len(younger.at_us),
+        first_younger=_moment(int(younger.at_us.min())) if len(younger.at_us) else None,
+    )
 
 
 def _cohorts(rows: WindowRows, start: datetime, end: datetime, step: timedelta, *, is_mature: bool) -> Iterator[Cohort]:
@@ -99,7 +123,11 @@ def _cohorts(rows: WindowRows, start: datetime, end: datetime, step: timedelta, 
 
 
 def _micros(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _moment(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
 
 
 def _judge_window(

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_mlops.core.alarm import MonitoringDecision, decide_alarm
+from airflow_mlops.core.alarm import MonitoringDecision, decide_alarm, tell_missing
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.retrain import RetrainDecision
@@ -29,6 +29,7 @@ def raise_alarm(
     kinds: Collection[str],
     drift: DriftReport | None = None,
     performance: PerformanceReport | None = None,
+    checks: Collection[str] = (),
     monitoring: MonitoringSpec | None = None,
     policy: RetrainPolicy | None = None,
     now: datetime | None = None,
@@ -37,12 +38,14 @@ def raise_alarm(
 ) -> MonitoringDecision:
     """Decide whether what the checks found starts the training, and write the decision to the ledger, yes or no.
 
-    A check that failed has no report and is no evidence, neither of an alarm nor of its absence. A run that is cleared
+    A check that failed has no report and is no evidence, neither of an alarm nor of its absence. The reasons say so of
+    each that ``checks`` names. A run that is cleared
     once it was mended decides again, and this counts in place of what it decided before.
 
     :param kinds: the evidence that may start a training: ``drift``, ``performance``. The rest is noted.
     :param drift: what a drift check of the inference log found.
     :param performance: what late labels say of the champion.
+    :param checks: the checks that there are to be, of ``drift`` and ``performance``.
     :param monitoring: how long an alarm may go unanswered.
     :param policy: when the training trains.
     :param now: with a zone; by default the present moment.
@@ -52,6 +55,7 @@ def raise_alarm(
     champion = current_champion(model_name, platform=platform)
     version = champion.model_version if champion else None
     evidence, shifts = evidence_of(drift=drift, performance=performance, champion_version=version)
+    given = [kind for kind, report in (("drift", drift), ("performance", performance)) if report]
     mine = [entry for entry in history if entry.run_id == run.run_id]
     if mine and mine[-1].evidence == evidence:
         return mine[-1]
@@ -62,7 +66,7 @@ def raise_alarm(
         kinds=kinds,
         champion_version=version,
         evidence=evidence,
-        shifts=shifts,
+        shifts=(*tell_missing(checks, given), *shifts),
         history=history,
         decisions=of_kind(RetrainDecision, ledger),
         answer_within=(monitoring or MonitoringSpec()).answer_within,
@@ -97,7 +101,8 @@ def evidence_of(
     elif drift:
         rows = drift.current_digest or _span(drift.window_start, drift.window_end)
         evidence |= {"drift": drift.status, "drift_report": drift.report_uri, "drift_rows": rows}
-        shifts += drift.reasons
+        subject = "Drift of new data" if drift.current_digest else "Drift in production"
+        shifts += [f"{subject}: {reason}" for reason in drift.reasons]
     if performance and performance.model_version not in (None, champion_version):
         shifts.append(_of_another("performance", performance.model_version))
     elif performance:
@@ -105,7 +110,8 @@ def evidence_of(
         rows = _span(newest.start, newest.end) if newest else ""
         evidence |= {"performance": performance.status, "performance_report": performance.report_uri}
         evidence |= {"performance_rows": rows}
-        shifts += performance.reasons if performance.status is not PerformanceStatus.OK else ()
+        if performance.status is not PerformanceStatus.OK:
+            shifts += [f"Performance: {reason}" for reason in performance.reasons]
     return {name: value for name, value in evidence.items() if value}, tuple(shifts)
 
 

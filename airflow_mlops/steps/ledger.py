@@ -51,17 +51,17 @@ def read_alarms(model_name: str, *, storage: Storage) -> list[MonitoringDecision
     return of_kind(MonitoringDecision, read_ledger(model_name, storage=storage))
 
 
-def tell_decision(decision: Decision) -> tuple[str, str, str]:
-    """Return what was decided, by what or whom, and why, for people."""
+def tell_decision(decision: Decision) -> tuple[str, str, tuple[str, ...]]:
+    """Return what was decided, by what or whom, and the reasons, for people."""
     match decision:
         case MonitoringDecision():
-            return "alarm" if decision.is_alarm else "no alarm", "monitoring", " ".join(decision.reasons)
+            return "alarm" if decision.is_alarm else "no alarm", "monitoring", decision.reasons
         case RetrainDecision():
-            return "retrain" if decision.should_retrain else "no", decision.trigger, " ".join(decision.reasons)
+            return "retrain" if decision.should_retrain else "no", decision.trigger, decision.reasons
         case GateDecision():
-            return decision.verdict, "gate", " ".join(decision.reasons)
+            return decision.verdict, "gate", decision.reasons
         case Approval():
-            return decision.verdict, decision.by or "nobody", decision.note or f"version {decision.model_version}"
+            return decision.verdict, decision.by or "nobody", (decision.note or f"version {decision.model_version}",)
 
 
 def of_kind(kind: type[D], ledger: Sequence[Decision]) -> list[D]:

@@ -12,7 +12,7 @@ from typing import Any
 from airflow_mlops.adapters.duckdb_engine import open_outcomes
 from airflow_mlops.adapters.inference_window import files_of_window
 from airflow_mlops.core.data import DatasetSnapshot
-from airflow_mlops.core.degradation import decide_degradation, judge_clocks
+from airflow_mlops.core.degradation import decide_degradation, judge_clocks, tell_younger
 from airflow_mlops.core.inference import partition_of
 from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.promote import ModelVersion
@@ -144,18 +144,19 @@ def _judge(
         now=spans.now,
         columns=tuple(columns.values()),
     ) as logged:
-        windows, cohorts, estimates = look_at(logged, spec, reference, spans, tuple(columns))
+        seen = look_at(logged, spec, reference, spans, tuple(columns))
         clocks = () if spans.is_past else judge_clocks(logged.labels, logged.n_future)
-        status, reasons = decide_degradation(windows, logged.labels, spec, clocks=clocks)
+        younger = tell_younger(seen.n_younger, seen.first_younger, spec)
+        status, reasons = decide_degradation(seen.windows, logged.labels, spec, clocks=clocks, younger=younger)
         if logged.examples:
             theirs, ours = logged.examples
             reasons = (f"No label is of a prediction: the labels are of {theirs}, the predictions of {ours}.", *reasons)
         return PerformanceReport(
             status=status,
             reasons=reasons,
-            windows=windows,
-            cohorts=cohorts,
-            recent_estimates=estimates,
+            windows=seen.windows,
+            cohorts=seen.cohorts,
+            recent_estimates=seen.estimates,
             labels=logged.labels,
             n_repeated=logged.n_repeated,
             **known,

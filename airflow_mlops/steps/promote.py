@@ -140,7 +140,7 @@ def promote_model(
             to_version=version.model_version,
         )
         told = [str(each) for each in (approval, canary) if each]
-        return version.model_version, " ".join([*told, *blessing.reasons])
+        return version.model_version, "\n".join([*told, *blessing.reasons])
 
     record = append_entry(
         "promote",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 
-from airflow_mlops.core.alarm import MonitoringDecision, open_alarms
+from airflow_mlops.core.alarm import MonitoringDecision, open_alarms, reasons_of
 from airflow_mlops.core.gate import digest_of_gate
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.performance import PerformanceReport
+from airflow_mlops.core.promote import unhealthy_versions, why_unhealthy
 from airflow_mlops.core.retrain import RetrainDecision, decide_retraining
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.tune import tuning_fingerprint
@@ -20,6 +21,7 @@ from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.alarm import evidence_of
+from airflow_mlops.steps.journal import read_journal
 from airflow_mlops.steps.ledger import append_decision, of_kind, read_ledger
 from airflow_mlops.steps.promote import current_champion
 from airflow_mlops.steps.train import recipe_of, training_fingerprint
@@ -74,7 +76,7 @@ def decide_retrain(
     evidence, shifts = evidence_of(drift=drift, performance=performance, champion_version=version)
     if validation:
         evidence |= {"validation": validation.verdict, "validation_report": validation.report_uri}
-        shifts = (*validation.retrain_reasons, *shifts)
+        shifts = (*(f"New data: {reason}" for reason in validation.retrain_reasons), *shifts)
     alarms = open_alarms(version, of_kind(MonitoringDecision, ledger), history)
     should_retrain, reasons = decide_retraining(
         policy or RetrainPolicy(),
@@ -83,7 +85,7 @@ def decide_retrain(
         concluded=_concluded(model_name, {tag: fingerprint}, gate, platform),
         recipe_digest=recipe_digest,
         evidence=evidence,
-        alarms=[f"Alarm of the monitoring at {each.at:%Y-%m-%d %H:%M}: {' '.join(each.reasons)}" for each in alarms],
+        alarms=[reason for each in alarms for reason in reasons_of(each)],
         history=history,
         now=now,
         shifts=shifts,
@@ -113,5 +115,15 @@ def _concluded(model_name: str, identity: dict[str, str], gate: GateSpec | None,
         outcome = tags.get("mlops.outcome")
         is_judged = outcome in ("REJECTED", "INCONCLUSIVE")
         if outcome and not (is_judged and gate is not None and tags.get("mlops.gate") != digest_of_gate(gate)):
-            return f"run {tags.get('mlops.pipeline_run', found.info.run_id)} ({outcome})"
+            run = f"run {tags.get('mlops.pipeline_run', found.info.run_id)} ({outcome})"
+            return run + _what_became_of(model_name, tags.get("mlops.model_digest"), platform)
     return None
+
+
+def _what_became_of(model_name: str, model_digest: str | None, platform: Platform) -> str:
+    """Say that the version of a run is known to be bad by now; empty: it is not, or there is none."""
+    journal = read_journal(model_name, storage=platform.storage)
+    version = platform.mlflow.find_version(model_name, model_digest) if model_digest and journal else None
+    if version is None or version.model_version not in unhealthy_versions(journal):
+        return ""
+    return f", whose version {version.model_version} {why_unhealthy(journal, version.model_version)}"

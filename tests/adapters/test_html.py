@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from airflow_mlops.adapters.html import Link, report_page
+from airflow_mlops.adapters.html import Link, Listed, report_page
 
 EVIL = "<script>alert('x')</script>"
 
@@ -62,3 +62,11 @@ def test_the_pictures_follow_the_first_table():
     tables = {"First": ([["a"]], [[1]]), "Second": ([["a"]], [[2]])}
     page = _page(tables=tables, pictures={"Drawn": "<svg></svg>"})
     assert page.index("First") < page.index("<svg>") < page.index("Second")
+
+
+def test_several_texts_of_a_cell_are_a_list_and_one_is_not():
+    page = _page(tables={"Why": ([["Why"]], [[Listed(("one", EVIL))], [Listed(("alone",))], [Listed(())]])})
+    assert "<td class=\"usual\"><ul><li>one</li><li>&lt;script&gt;" in page
+    assert '<td class="short">alone</td>' in page
+    assert '<td class="short"></td>' in page
+    assert "<script" not in page

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from airflow_mlops.core.alarm import MonitoringDecision, decide_alarm, open_alarms
+from airflow_mlops.core.alarm import MonitoringDecision, decide_alarm, open_alarms, reasons_of, tell_missing
 from airflow_mlops.specs import RetrainPolicy
 from tests.core.test_retrain import entry
 
@@ -38,7 +39,7 @@ def decide(policy: RetrainPolicy | None = None, **changes: Any) -> tuple[tuple[s
 
 
 def test_an_alarm_is_of_every_kind_of_evidence_that_is_listened_to():
-    assert decide() == (("drift",), "DRIFTED in 1 of the last 1 look(s), retraining.alarms 1 of 1.")
+    assert decide() == (("drift",), "DRIFTED in the last look, retraining.alarms 1 of 1.")
     assert decide(evidence=DRIFTED | WORSE)[0] == ("drift", "performance")
     assert decide(evidence=DRIFTED | WORSE, kinds=("performance",))[0] == ("performance",)
     assert decide(kinds=())[0] == ()
@@ -105,3 +106,34 @@ def test_open_alarms_are_those_of_this_champion_without_an_answer():
     answer = entry(2, trained=False)
     answered = type(answer).from_dict({**answer.to_dict(), "alarms": [old.content_digest]})
     assert open_alarms(3, [old, other, new], [answered]) == (new,)
+
+
+def test_several_looks_are_counted():
+    policy = RetrainPolicy(when="evidence", alarms=2, of=3)
+    reason = decide(policy, history=[seen(2, DRIFTED), seen(1, STABLE)])[1]
+    assert reason == "DRIFTED in 2 of the last 3 looks, retraining.alarms 2 of 3."
+
+
+def test_a_check_that_is_wanted_and_gave_no_report_is_named():
+    assert tell_missing(("drift", "performance"), ("drift", "performance")) == ()
+    assert tell_missing((), ("drift",)) == ()
+    (said,) = tell_missing(("drift", "performance"), ("drift",))
+    assert said.startswith("The performance check gave no report: it failed or was skipped, see its task.")
+
+
+def test_an_alarm_is_repeated_with_its_moment_its_kinds_and_each_of_its_reasons():
+    alarm = replace(seen(1, DRIFTED, "drift"), reasons=("DRIFTED in the last look.", "x moved."))
+    assert reasons_of(alarm) == (
+        "Alarm of the monitoring at 2026-03-09 12:00 (drift): DRIFTED in the last look.",
+        "x moved.",
+    )
+
+
+def test_the_page_of_a_decision_is_that_of_its_alarm():
+    evidence = {"drift_report": "d.html", "performance_report": "p.html"}
+    assert [seen(1, evidence, *kinds).report_uri for kinds in (("drift",), ("performance",), ())] == [
+        "d.html",
+        "p.html",
+        "p.html",
+    ]
+    assert seen(1, {}).report_uri == ""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.degradation import decide_degradation, judge_clocks, judge_counts, judge_scores
+from airflow_mlops.core.degradation import decide_degradation, judge_clocks, judge_counts, judge_scores, tell_younger
 from airflow_mlops.core.performance import (
     LabelCounts,
     MetricPerformance,
@@ -153,7 +153,7 @@ def test_a_model_is_degraded_in_n_of_m_windows_and_ok_only_by_the_newest(statuse
     assert status is expected
     n_worse = statuses.count(Status.DEGRADED)
     assert reasons[0] == (
-        f"{n_worse} of 3 window(s) are worse than allowed; 2 make a degradation. The newest, from 2026-01-01 until "
+        f"Worse than allowed: {n_worse} of 3 windows; it takes 2 for a degradation. The newest, from 2026-01-01 until "
         f"before 2026-01-08, is {statuses[0]}."
     )
 
@@ -161,7 +161,7 @@ def test_a_model_is_degraded_in_n_of_m_windows_and_ok_only_by_the_newest(statuse
 def test_clocks_that_are_wrong_never_leave_an_ok_and_hide_no_degradation():
     clocks = judge_clocks(LabelCounts(n_rows=100, n_future=2), 3)
     assert [reason.partition(" See")[0] for reason in clocks] == [
-        "3 prediction(s) of the log lie in the future.",
+        "In the future: 3 predictions of the log.",
         "2 of 100 labels become known in the future.",
     ]
     assert judge_clocks(LabelCounts(n_rows=100, n_future=1), 0) == ()
@@ -172,6 +172,42 @@ def test_clocks_that_are_wrong_never_leave_an_ok_and_hide_no_degradation():
 
 def test_what_is_odd_about_the_labels_is_said():
     labels = LabelCounts(n_rows=9, n_null=1, n_repeated=2, n_changed=3, n_contradicting=4, n_unknown=5)
-    said = decide_degradation(windows(Status.OK), labels, spec())[1]
-    assert [int(reason[0]) for reason in said[2:]] == [1, 2, 3, 4, 5]
+    said = decide_degradation(windows(Status.OK), labels, spec(known_at="at"))[1]
+    assert said[2:] == (
+        "1 of 9 labels: null, so not known yet.",
+        "2 of 9 labels: came again for the same prediction.",
+        "3 of 6 labelled predictions: their label was changed, the last one known counts.",
+        "4 of 6 labelled predictions: their labels contradict each other, so none of these counts.",
+        "5 of 6 labelled predictions: the log does not have them.",
+    )
     assert decide_degradation(windows(Status.OK), LabelCounts(), spec())[1][-1] == "No label has come."
+
+
+def test_contradicting_labels_are_counted_by_their_predictions_and_where_nothing_says_which_is_the_last_none_counts():
+    labels = LabelCounts(n_rows=1488, n_repeated=744, n_contradicting=744)
+    assert decide_degradation(windows(Status.OK), labels, spec())[1][2:] == (
+        "744 of 1488 labels: came again for the same prediction.",
+        "744 of 744 labelled predictions: their labels contradict each other, so none of these counts; "
+        "performance.known_at would say which label is the last.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("maturity", "counts_from"),
+    [("P0D", "2026-01-09 00:00"), ("P7D", "2026-01-16 00:00"), ("PT6H", "2026-01-09 06:00")],
+)
+def test_predictions_that_are_too_young_are_told_with_their_count_and_when_they_count(maturity: str, counts_from: str):
+    rules = spec(maturity=maturity)
+    assert judge_counts(PredictionCounts(), rules) == (
+        Status.NO_PREDICTIONS,
+        "The log has no prediction of this version in the window.",
+    )
+    younger = tell_younger(1067, START + timedelta(days=7, hours=9), rules)
+    assert younger == (
+        f"It has 1067 predictions after the window, which do not count yet: the first is from 2026-01-08 and counts "
+        f"from {counts_from} UTC on (the end of its day and performance.maturity {maturity})."
+    )
+    for status, is_told in ((Status.NO_PREDICTIONS, True), (Status.OK, False)):
+        said = decide_degradation(windows(status), LabelCounts(n_rows=1), rules, younger=younger)[1]
+        assert (younger in said) is is_told
+    assert tell_younger(0, None, rules) == "It has none after the window either."

@@ -156,9 +156,17 @@ def test_a_dataset_has_drifted_when_enough_of_its_features_have(fraction, status
     assert verdict.status is status
     assert [column.name for column in verdict.columns if column.is_drifted] == ["y"]
     assert verdict.columns[0].name == "y"
-    assert verdict.reasons[0].startswith("1 of 3 feature(s) drifted, with 33% of the importance")
-    assert verdict.reasons[0].endswith("200 row(s) against 200.")
+    assert verdict.reasons[0].startswith("1 of 3 features drifted, with 33% of the importance")
+    assert verdict.reasons[0].endswith("200 rows against 200.")
     assert verdict.reasons[1].startswith("Feature y: PSI 3.")
+
+
+def test_every_column_that_drifted_is_named_also_when_there_are_many():
+    names = [f"x{place}" for place in range(7)]
+    reasons = judge([pair(STILL, MOVED, name) for name in names]).reasons
+    assert len(reasons) == 7
+    assert all(reason.startswith(f"Feature {name}: ") for reason, name in zip(reasons[1:6], names, strict=False))
+    assert reasons[6] == "And drifted: 'x5', 'x6'."
 
 
 @pytest.mark.parametrize(
@@ -177,7 +185,7 @@ def test_what_is_no_feature_decides_alone_and_weighs_nothing_beside_the_features
     facts = ColumnFacts(kinds={"y": kind}, importances={})
     verdict = judge([pair(STILL, STILL, "x"), pair(STILL, MOVED, "y")], facts=facts)
     assert verdict.status is DriftStatus.DRIFTED
-    assert verdict.reasons[0].startswith("0 of 1 feature(s) drifted")
+    assert verdict.reasons[0].startswith("0 of 1 feature drifted")
     assert verdict.reasons[1].startswith(f"{kind.capitalize()} y: PSI")
     assert judge([pair(STILL, MOVED, "x"), pair(STILL, STILL, "y")], facts=facts).columns[0].importance == 1.0
 
@@ -220,13 +228,15 @@ def test_columns_are_matched_by_name_and_not_by_place():
 def test_too_few_rows_are_a_state_of_their_own_and_never_stable(n_rows):
     verdict = judge([pair(STILL, ["b"] * n_rows)])
     assert (verdict.status, verdict.columns) == (DriftStatus.TOO_FEW_ROWS, ())
-    assert verdict.reasons == (f"{n_rows or 'No'} row(s) in the window, monitoring.min_rows is 200: too few to tell.",)
+    assert verdict.reasons == (
+        f"{n_rows} row{'s' * (n_rows != 1)} in the window, monitoring.min_rows is 200: too few to tell.",
+    )
 
 
 def test_a_season_of_too_few_rows_can_not_be_compared_with():
     verdict = judge([pair(["a"] * 5, STILL)], reference="seasonal")
     assert verdict.status is DriftStatus.TOO_FEW_ROWS
-    assert "5 row(s) in the same window a season before" in verdict.reasons[0]
+    assert "5 rows in the same window a season before" in verdict.reasons[0]
 
 
 @pytest.mark.parametrize("statistic", NUMERIC)

@@ -76,7 +76,7 @@ def test_n_of_m_counts_one_kind_of_alarm_since_the_last_training():
     assert not decide(policy, evidence=DRIFTED)[0]
     should_retrain, (reason,) = decide(policy, evidence=DRIFTED, history=[moved, still])
     assert should_retrain
-    assert reason == "DRIFTED in 2 of the last 3 run(s), retraining.alarms 2 of 3."
+    assert reason == "DRIFTED in 2 of the last 3 runs, retraining.alarms 2 of 3."
     assert not decide(policy, evidence=DRIFTED, history=[moved, still, still])[0], "too long ago"
     assert not decide(policy, evidence=DRIFTED, history=[moved, entry(1.5, trained=True), still])[0], "dealt with"
     assert not decide(policy, evidence={"performance": "DEGRADED"}, history=[moved])[0], "of another kind"
@@ -104,7 +104,7 @@ def test_cooldown_and_budget_hold_back_all_but_a_person():
     twice = [entry(6, trained=True), entry(3, trained=True), entry(1, trained=False)]
     should_retrain, (reason,) = decide(weekly, history=twice)
     assert not should_retrain
-    assert "2 training(s) in the last seven days, retraining.max_per_week is 2" in reason
+    assert "2 trainings in the last seven days, retraining.max_per_week is 2" in reason
     assert decide(weekly, history=[entry(7, trained=True), *twice[1:]])[0]
 
 
@@ -133,4 +133,15 @@ def test_an_alarm_of_the_monitoring_is_evidence_and_is_braked_as_any_other():
     should_retrain, reasons = decide(policy, alarms=("Alarm.",), history=[entry(0.5, trained=True)])
     assert not should_retrain
     assert reasons[1] == "Alarm."
-    assert not decide(policy, alarms=("Alarm.",), concluded="v3")[0]
+
+
+def test_an_alarm_that_nothing_new_can_answer_stands_in_the_no_with_what_to_do():
+    found = {"alarms": ("Alarm.", "x moved"), "shifts": ("x moved", "z moved")}
+    should_retrain, reasons = decide(RetrainPolicy(when="evidence"), concluded="v3", **found)
+    assert not should_retrain
+    assert reasons[0] == (
+        "Nothing new: data, code and parameters are those of v3. So no training can answer the alarm: it needs new "
+        "rows. Deliver them, or set force to train all the same; if the champion does harm, roll back."
+    )
+    assert reasons[1:] == ("Alarm.", "x moved", "z moved"), "each once"
+    assert decide(force=True, **found)[1] == ("Forced by the run's parameters.", "Alarm.", "x moved")

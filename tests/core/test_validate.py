@@ -87,7 +87,7 @@ def test_everything_but_a_halt_gives_the_snapshot_to_learn_from(action):
 
 
 def test_a_shift_in_values_is_a_reason_to_retrain_but_never_when_the_data_halted():
-    assert _report(_finding(Verdict.RETRAIN)).retrain_reasons == ("a: rule_0: found 3, expected 4",)
+    assert _report(_finding(Verdict.RETRAIN)).retrain_reasons == ("a: rule_0: found 3, expected 4.",)
     assert _report(_finding(Verdict.RETRAIN), _finding(Verdict.HALT)).retrain_reasons == ()
     assert _report(_finding(Verdict.PROCEED)).retrain_reasons == ()
 

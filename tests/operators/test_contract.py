@@ -138,5 +138,6 @@ def test_an_operator_has_a_link_exactly_where_its_result_has_a_page(cls: type[Ba
         values = {getattr(stage, result) for stage in STAGES if hasattr(stage, result)}
         assert len(values) == (result != "None")
         fields = {field.name for value in values for field in dataclasses.fields(value)}
+        fields |= {"report_uri" for value in values if hasattr(value, "report_uri")}  # of a decision: its evidence's
     wanted = [*(["Report"] if "report_uri" in fields else []), *(["MLflow"] if fields & {"run_url", "url"} else [])]
     assert [link.name for link in cls.operator_extra_links] == wanted

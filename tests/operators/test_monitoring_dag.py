@@ -74,6 +74,7 @@ def test_where_nothing_has_moved_there_is_no_event_and_the_ledger_says_so(house:
     assert asset_events(ALARM)[before:] == []
     (entry,) = read_alarms("small", storage=bench.platform.storage)
     assert (entry.is_alarm, entry.evidence["drift"]) == (False, "STABLE")
+    assert watched.xcoms["raise_alarm", "_link_ReportLink"].endswith(entry.evidence["drift_report"])
 
 
 def test_a_check_that_fails_makes_the_run_red_and_keeps_no_other_from_its_alarm(house: House, log: Log):
@@ -94,6 +95,9 @@ def test_a_check_that_fails_makes_the_run_red_and_keeps_no_other_from_its_alarm(
         },
     )
     assert len(asset_events(ALARM)) == before + 1
+    assert any(
+        each.startswith("The performance check gave no report") for each in watched.result("raise_alarm")["reasons"]
+    )
 
 
 def test_the_example_runs_before_there_is_a_champion_and_says_so(house: House):

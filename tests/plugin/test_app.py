@@ -232,3 +232,21 @@ def test_a_model_whose_name_can_be_no_folder_has_its_journal_shown_too(
     assert storage.log("journals", "churn_eu").append(entry, number=1)
     for path in ("models", "models/churn_eu"):
         assert client.get(f"/mlops/{path}", headers=viewer).status_code == 200
+
+
+def test_a_model_without_a_champion_is_listed_with_its_last_decision_and_has_a_page(
+    client: TestClient, viewer: dict[str, str], storage: Storage
+):
+    waiting = MonitoringDecision(
+        model_name="young",
+        champion_version=None,
+        kinds=(),
+        reasons=("There is no champion.", "x moved."),
+        run_id="look 1",
+        at=datetime(2026, 2, 1, tzinfo=UTC),
+    )
+    append_decision(waiting, storage=storage)
+    for path in ("models", "models/young"):
+        text = client.get(f"/mlops/{path}", headers=viewer).text
+        assert "<ul><li>There is no champion.</li><li>x moved.</li></ul>" in text
+    assert '<a href="models/young">young</a></td><td>none</td>' in client.get("/mlops/models", headers=viewer).text

@@ -15,7 +15,7 @@ from airflow_mlops.specs import MonitoringSpec, RetrainPolicy
 from airflow_mlops.steps.alarm import raise_alarm
 from airflow_mlops.steps.ledger import read_alarms
 from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promote import rollback_model
+from airflow_mlops.steps.promote import mark_unhealthy, rollback_model
 from tests.steps.cases import Bench, elsewhere, run_named, small_frame
 from tests.steps.drift_cases import END, Log, asked
 
@@ -54,9 +54,38 @@ def test_an_alarm_makes_the_next_run_train_whatever_started_it_and_is_answered_o
     assert decision.should_retrain
     assert decision.alarms == (alarm.content_digest,)
     assert decision.reasons[0].startswith("Alarm of the monitoring at ")
-    assert "DRIFTED in 1 of the last 1 look(s)" in decision.reasons[0]
+    assert "(drift): DRIFTED in the last look" in decision.reasons[0]
+    assert decision.reasons[1 : len(alarm.reasons)] == alarm.reasons[1:]
+    assert decision.reasons[1].startswith("Drift in production: 1 of 1 feature drifted")
+    assert decision.reasons[-1].startswith("Drift of new data: 60 rows in the window")
     bench.deliver(small_frame(60, start="2021-04-01", seed=2), "part-3.csv")
     assert not by_evidence(bench, "third").decision.should_retrain
+
+
+def test_an_alarm_that_no_new_row_can_answer_is_named_in_the_no(bench: Bench, log: Log):
+    alarm = watch(log)
+    decision = by_evidence(bench, "second").decision
+    assert not decision.should_retrain
+    assert decision.alarms == (alarm.content_digest,)
+    assert "So no training can answer the alarm: it needs new rows." in decision.reasons[0]
+    assert decision.reasons[1].endswith(f"(drift): {alarm.reasons[0]}")
+    assert set(alarm.reasons[1:]) <= set(decision.reasons)
+
+
+def test_a_run_whose_version_was_marked_since_does_not_pass_for_a_good_one(bench: Bench, log: Log):
+    mark_unhealthy("small", 1, reason="strange", platform=bench.platform, run=run_named("mark"))
+    reason = bench.run("second").decision.reasons[0]
+    assert "are those of run first (PROMOTED), whose version 1 is marked as unhealthy (entry 2: strange)." in reason
+
+
+def test_a_check_that_gave_no_report_is_said(log: Log):
+    both = ("drift", "performance")
+    decision = watch(log, kinds=("performance",), checks=both)
+    assert decision.reasons[0] == "No alarm (drift DRIFTED), retraining.alarms 1 of 1."
+    assert decision.reasons[1].startswith(
+        "The performance check gave no report: it failed or was skipped, see its task."
+    )
+    assert decision.reasons[2].startswith("Drift in production: ")
 
 
 def test_a_retry_finds_its_own_decision(log: Log):

@@ -109,7 +109,7 @@ def test_a_feature_that_is_null_in_every_row_has_drifted(served: Bench):
 def test_rows_that_the_champion_learnt_from_are_not_new(served: Bench):
     report = drift_of(served, small_frame(2000))
     assert (report.status, report.n_current) == (DriftStatus.TOO_FEW_ROWS, 0)
-    assert report.reasons == ("No row(s) in the window, monitoring.min_rows is 200: too few to tell.",)
+    assert report.reasons == ("0 rows in the window, monitoring.min_rows is 200: too few to tell.",)
 
 
 def test_a_column_that_is_ignored_is_not_compared(served: Bench):
@@ -183,7 +183,7 @@ def test_an_empty_log_and_one_of_few_rows_say_so(log: Log):
     report = log.check()
     assert (report.status, report.n_current) == (DriftStatus.TOO_FEW_ROWS, 0)
     log.write(asked(1), [0.5])
-    assert log.check().reasons == ("1 row(s) in the window, monitoring.min_rows is 200: too few to tell.",)
+    assert log.check().reasons == ("1 row in the window, monitoring.min_rows is 200: too few to tell.",)
 
 
 def test_a_feature_that_is_redacted_is_a_drift_unless_it_is_ignored(log: Log):

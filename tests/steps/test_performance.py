@@ -90,7 +90,7 @@ def test_a_model_that_does_as_it_did_is_ok_in_all_windows(shop: Shop):
     assert found.against_blessing.difference == pytest.approx(accuracy - found.at_blessing)
     assert found.against_baseline.low > 0
     assert report.reasons[0] == (
-        "0 of 3 window(s) are worse than allowed; 2 make a degradation. The newest, from 2026-02-15 until before "
+        "Worse than allowed: 0 of 3 windows; it takes 2 for a degradation. The newest, from 2026-02-15 until before "
         "2026-02-22, is OK."
     )
 
@@ -191,7 +191,7 @@ def test_labels_that_are_all_null_are_not_known_yet(shop: Shop):
     report = shop.check()
     assert report.status is Status.NOT_ENOUGH_LABELS
     assert report.labels.n_null == report.labels.n_rows > 0
-    assert any(reason.endswith("label(s) are null: not known yet.") for reason in report.reasons)
+    assert any(reason.endswith(" labels: null, so not known yet.") for reason in report.reasons)
 
 
 def test_of_labels_that_come_twice_the_last_one_known_counts_in_any_order(shop: Shop):
@@ -202,7 +202,8 @@ def test_of_labels_that_come_twice_the_last_one_known_counts_in_any_order(shop: 
     assert report.status is Status.OK
     assert (report.labels.n_repeated, report.labels.n_changed) == (2 * len(rows), len(rows))
     assert report.labels.n_contradicting == 0
-    assert f"{len(rows)} of {3 * len(rows)} prediction(s) had their label changed." in report.reasons
+    changed = "their label was changed, the last one known counts."
+    assert f"{len(rows)} of {len(rows)} labelled predictions: {changed}" in report.reasons
 
 
 def test_a_label_that_changes_later_counts_from_then_on(shop: Shop):
@@ -222,7 +223,7 @@ def test_labels_that_contradict_each_other_do_not_count_and_many_are_bad_labels(
     report = shop.check(known_at=known_at)
     assert report.status is Status.BAD_LABELS
     assert report.windows[0].counts.n_bad == N_WINDOW / 10
-    assert report.reasons[1].startswith("28 of 280 labels contradict each other")
+    assert report.reasons[1].startswith("28 of 280 labelled predictions: their labels contradict each other")
     shop.deliver(pd.concat([rows, turned(rows, share=1.0)[::200]]))
     report = shop.check(known_at=known_at)
     assert (report.status, report.labels.n_contradicting > 0) == (Status.OK, True)
@@ -254,6 +255,19 @@ def test_labels_of_a_few_unknown_ids_are_counted(shop: Shop):
 
 
 # -- predictions ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("maturity", "counts_from"), [(timedelta(0), "2026-03-02"), (MATURE, "2026-03-09")])
+def test_predictions_of_today_do_not_count_yet_and_are_told(shop: Shop, maturity: timedelta, counts_from: str):
+    shop.deliver(shop.serve(1))
+    report = shop.check(maturity=maturity)
+    assert report.status is Status.NO_PREDICTIONS
+    assert report.reasons[1] == "The log has no prediction of this version in the window."
+    assert report.reasons[2].startswith(f"It has {N_A_DAY} predictions after the window, which do not count yet: ")
+    assert f"counts from {counts_from} 00:00 UTC on" in report.reasons[2]
+    then = datetime.fromisoformat(f"{counts_from}T00:00:00+00:00")
+    assert shop.check(maturity=maturity, now=then).windows[0].counts.n_predictions == N_A_DAY
+    assert shop.check(maturity=maturity, now=then - timedelta(seconds=1)).windows[0].counts.n_predictions == 0
 
 
 def test_without_a_log_there_are_no_predictions(shop: Shop):
@@ -346,7 +360,7 @@ def test_what_lies_in_the_future_of_now_is_a_matter_of_clocks(shop: Shop):
     shop.log_rows(customers(3, seed=1).assign(id=["a", "b", "c"], at=now + timedelta(hours=2)))
     report = shop.check(now=None)
     assert report.status is Status.BAD_CLOCK
-    assert report.reasons[0].startswith("3 prediction(s) of the log lie in the future.")
+    assert report.reasons[0].startswith("In the future: 3 predictions of the log.")
 
 
 def test_clocks_may_differ_by_some_minutes(shop: Shop):

@@ -95,7 +95,7 @@ def test_new_data_has_drifted_and_its_challenger_beats_the_champion_on_the_same_
     assert result.drift.champion_version == 1
     assert result.drift.reference_digest == story.results["cold start"].snapshot.digest
     assert result.drift.n_current < result.snapshot.n_rows
-    assert result.drift.reasons[0] in result.decision.reasons
+    assert f"Drift of new data: {result.drift.reasons[0]}" in result.decision.reasons
     assert result.evaluation.champion_version == 1
     assert result.evaluation.comparisons[0].against_champion.high < 0
     assert result.promotion.from_version == 1
@@ -164,7 +164,10 @@ def test_a_rollback_makes_the_version_before_champion_and_the_journal_says_why(s
 def test_after_a_rollback_the_same_data_does_not_bring_the_bad_model_back(story: Story):
     result = story.results["after the rollback"]
     assert result.decision.should_retrain is False
-    assert "those of run new data (PROMOTED)" in result.decision.reasons[0]
+    rolled_back = (
+        "those of run new data (PROMOTED), whose version 2 was rolled back before (entry 3: v2 answers strangely)"
+    )
+    assert rolled_back in result.decision.reasons[0]
     assert story.left["after the rollback"] == story.left["rollback"]
 
 
