@@ -66,7 +66,7 @@ def test_the_pictures_follow_the_first_table():
 
 def test_several_texts_of_a_cell_are_a_list_and_one_is_not():
     page = _page(tables={"Why": ([["Why"]], [[Listed(("one", EVIL))], [Listed(("alone",))], [Listed(())]])})
-    assert "<td class=\"usual\"><ul><li>one</li><li>&lt;script&gt;" in page
+    assert '<td class="usual"><ul><li>one</li><li>&lt;script&gt;' in page
     assert '<td class="short">alone</td>' in page
     assert '<td class="short"></td>' in page
     assert "<script" not in page
