@@ -249,4 +249,5 @@ def test_a_model_without_a_champion_is_listed_with_its_last_decision_and_has_a_p
     for path in ("models", "models/young"):
         text = client.get(f"/mlops/{path}", headers=viewer).text
         assert "<ul><li>There is no champion.</li><li>x moved.</li></ul>" in text
-    assert '<a href="models/young">young</a></td><td class="short">none</td>' in client.get("/mlops/models", headers=viewer).text
+    page = client.get("/mlops/models", headers=viewer).text
+    assert '<a href="models/young">young</a></td><td class="short">none</td>' in page
