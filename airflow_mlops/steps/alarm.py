@@ -38,9 +38,9 @@ def raise_alarm(
 ) -> MonitoringDecision:
     """Decide whether what the checks found starts the training, and write the decision to the ledger, yes or no.
 
-    A check that failed has no report and is no evidence, neither of an alarm nor of its absence. The reasons say so of
-    each that ``checks`` names. A run that is cleared
-    once it was mended decides again, and this counts in place of what it decided before.
+    A check that failed has no report and is no evidence, neither of an alarm nor of its absence; the reasons say so of
+    each that ``checks`` names. A run that is cleared once it was mended decides again, and this counts in place of what
+    it decided before.
 
     :param kinds: the evidence that may start a training: ``drift``, ``performance``. The rest is noted.
     :param drift: what a drift check of the inference log found.
