@@ -215,7 +215,7 @@ def test_a_category_that_was_never_seen_is_a_reason_to_retrain(serving: Bench, t
         "'Bonn' (for example 'Cork')"
     )
     assert report.verdict is Verdict.RETRAIN
-    assert report.retrain_reasons == (str(finding),)
+    assert report.retrain_reasons == (f"{finding}.",)
     assert report.accepted is not None
 
 
