@@ -112,10 +112,11 @@ class Story:
 
     def broken_batch(self, chapter: Chapter) -> str:
         """A renamed column and text among numbers: halted with a report, and mended afterwards."""
-        broken = [
-            co2_data.deliver(co2_data.with_renamed_column(co2_data.weeks(2000, 2000)), self.inbox, "co2-2000.csv"),
-            co2_data.deliver(co2_data.with_text(co2_data.weeks(2001, 2001)), self.inbox, "co2-2001.csv"),
-        ]
+        frames = {
+            "co2-2000.csv": co2_data.with_renamed_column(co2_data.weeks(2000, 2000)),
+            "co2-2001.csv": co2_data.with_text(co2_data.weeks(2001, 2001)),
+        }
+        broken = co2_data.deliver_together(frames, self.inbox)
         run = self.next_run(chapter, by="asset_triggered")
         expect("run", run["state"], "failed")
         report = self.result("validate")
