@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from airflow.api_fastapi.core_api.security import get_user, requires_access_asset
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
@@ -13,6 +14,7 @@ from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.promote import PromotionRecord, champion_of, unhealthy_versions
 from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.hooks.platform import get_storage
+from airflow_mlops.specs.data import in_utc
 from airflow_mlops.steps.journal import read_journal
 from airflow_mlops.steps.ledger import read_ledger, tell_decision
 
@@ -58,7 +60,7 @@ def show_report(path: str) -> FileResponse:
 
 def show_models() -> HTMLResponse:
     """List the models that have a journal or a ledger, with the version that serves, or why none does."""
-    header, rows = [("Model", "Champion", "Since", "Why")], []
+    header, rows = [("Model", "Champion", "Since, UTC", "Why")], []
     storage = get_storage()
     for name in sorted({each for kind in ("journals", "decisions") for each in storage.journals.names(kind)}):
         try:
@@ -75,7 +77,7 @@ def _shown(name: str, storage: Storage) -> tuple[object, ...]:
     journal = _read(name, storage)
     if journal:
         last = [entry for entry in journal if entry.action != "mark_unhealthy"][-1]
-        return f"v{last.to_version}", last.at.isoformat(" ", "seconds"), Listed(last.reason.splitlines())
+        return f"v{last.to_version}", _minute(last.at), Listed(last.reason.splitlines())
     ledger = read_ledger(name, storage=storage)
     return ("none", "", Listed(tell_decision(ledger[-1])[2])) if ledger else ()
 
@@ -89,9 +91,9 @@ def show_model(model_name: str) -> HTMLResponse:
         raise HTTPException(409, str(error)) from error
     if not journal and model_name not in storage.journals.names("decisions"):
         raise HTTPException(404, "There is no journal of such a model, and no decision.")
-    header = [("#", "When", "What", "Change", "Who", "Run", "Why")]
+    header = [("#", "When, UTC", "What", "Change", "Who", "Run", "Why")]
     rows = [
-        (e.sequence, e.at.isoformat(" ", "seconds"), e.action, str(e), e.actor, e.run_id, Listed(e.reason.splitlines()))
+        (e.sequence, _minute(e.at), e.action, str(e), e.actor, e.run_id, Listed(e.reason.splitlines()))
         for e in reversed(journal)
     ]
     facts = {"Unhealthy": ", ".join(f"v{v}" for v in sorted(unhealthy_versions(journal))) or "none"}
@@ -110,8 +112,12 @@ def _decisions(model_name: str, storage: Storage) -> tuple[Rows, Rows]:
         verdict, by, reasons = tell_decision(entry)
         report = getattr(entry, "report_uri", "")
         shown = Link("report", f"../{report}") if report else ""
-        rows.append((f"{entry.at:%Y-%m-%d %H:%M}", verdict, by, entry.run_id, Listed(reasons), shown))
+        rows.append((_minute(entry.at), verdict, by, entry.run_id, Listed(reasons), shown))
     return header, rows
+
+
+def _minute(moment: datetime) -> str:
+    return f"{in_utc(moment):%Y-%m-%d %H:%M}"
 
 
 def _read(folder: str, storage: Storage) -> list[PromotionRecord]:
