@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 
 import jinja2
 from markupsafe import escape
 
-__all__ = ["Link", "Listed", "Rows", "report_page"]
+from airflow_mlops.specs.data import in_utc
+
+__all__ = ["Link", "Listed", "Rows", "report_page", "shown_moment"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class Listed:
         if len(self.texts) < 2:
             return "".join(escape(text) for text in self.texts)
         return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in self.texts)}</ul>"
+
+
+def shown_moment(moment: datetime | None) -> str:
+    """Return a moment to the minute, in UTC; empty where there is none."""
+    return f"{in_utc(moment):%Y-%m-%d %H:%M}" if moment else ""
 
 
 Rows = Sequence[Sequence[object]]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from airflow.api_fastapi.core_api.security import get_user, requires_access_asset
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse
 
-from airflow_mlops.adapters.html import Link, Listed, Rows, report_page
+from airflow_mlops.adapters.html import Link, Listed, Rows, report_page, shown_moment
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.promote import PromotionRecord, champion_of, unhealthy_versions
 from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.hooks.platform import get_storage
-from airflow_mlops.specs.data import in_utc
 from airflow_mlops.steps.journal import read_journal
 from airflow_mlops.steps.ledger import read_ledger, tell_decision
 
@@ -77,7 +75,7 @@ def _shown(name: str, storage: Storage) -> tuple[object, ...]:
     journal = _read(name, storage)
     if journal:
         last = [entry for entry in journal if entry.action != "mark_unhealthy"][-1]
-        return f"v{last.to_version}", _minute(last.at), Listed(last.reason.splitlines())
+        return f"v{last.to_version}", shown_moment(last.at), Listed(last.reason.splitlines())
     ledger = read_ledger(name, storage=storage)
     return ("none", "", Listed(tell_decision(ledger[-1])[2])) if ledger else ()
 
@@ -93,7 +91,7 @@ def show_model(model_name: str) -> HTMLResponse:
         raise HTTPException(404, "There is no journal of such a model, and no decision.")
     header = [("#", "When, UTC", "What", "Change", "Who", "Run", "Why")]
     rows = [
-        (e.sequence, _minute(e.at), e.action, str(e), e.actor, e.run_id, Listed(e.reason.splitlines()))
+        (e.sequence, shown_moment(e.at), e.action, str(e), e.actor, e.run_id, Listed(e.reason.splitlines()))
         for e in reversed(journal)
     ]
     facts = {"Unhealthy": ", ".join(f"v{v}" for v in sorted(unhealthy_versions(journal))) or "none"}
@@ -112,12 +110,8 @@ def _decisions(model_name: str, storage: Storage) -> tuple[Rows, Rows]:
         verdict, by, reasons = tell_decision(entry)
         report = getattr(entry, "report_uri", "")
         shown = Link("report", f"../{report}") if report else ""
-        rows.append((_minute(entry.at), verdict, by, entry.run_id, Listed(reasons), shown))
+        rows.append((shown_moment(entry.at), verdict, by, entry.run_id, Listed(reasons), shown))
     return header, rows
-
-
-def _minute(moment: datetime) -> str:
-    return f"{in_utc(moment):%Y-%m-%d %H:%M}"
 
 
 def _read(folder: str, storage: Storage) -> list[PromotionRecord]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from airflow_mlops.adapters import plots
-from airflow_mlops.adapters.html import report_page
+from airflow_mlops.adapters.html import report_page, shown_moment
 from airflow_mlops.core.backtest import TRACKS, BacktestReport, errors_by_month
 from airflow_mlops.specs._base import shown_duration
-from airflow_mlops.specs.data import in_utc
 
 __all__ = ["backtest_page", "shown_error"]
 
@@ -36,11 +35,11 @@ def backtest_page(report: BacktestReport) -> str:
     points = [
         (
             point.track,
-            _day(point.at),
+            shown_moment(point.at),
             shown_error(point.error),
             point.n_rows,
             point.result,
-            _day(point.serves),
+            shown_moment(point.serves),
             point.reason,
         )
         for point in report.points
@@ -50,8 +49,8 @@ def backtest_page(report: BacktestReport) -> str:
         title=f"Backtest of {report.model_name}",
         verdict="REPLAYED",
         facts={
-            "From": f"{_day(report.since)} UTC",
-            "Until": f"{_day(report.until)} UTC",
+            "From": f"{shown_moment(report.since)} UTC",
+            "Until": f"{shown_moment(report.until)} UTC",
             "Every": shown_duration(timedelta(seconds=report.every_seconds)),
         },
         reasons=(report.conclusion,),
@@ -67,7 +66,3 @@ def backtest_page(report: BacktestReport) -> str:
 def shown_error(error: float | None) -> str:
     """Return an error as text; empty where there is none."""
     return "" if error is None else f"{error:.4g}"
-
-
-def _day(moment: datetime | None) -> str:
-    return f"{in_utc(moment):%Y-%m-%d %H:%M}" if moment else ""

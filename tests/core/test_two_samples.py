@@ -10,13 +10,9 @@ from airflow_mlops.core.two_samples import Drawn, Outcomes, compare_metrics, com
 from airflow_mlops.specs import DatasetSpec, PerformanceSpec
 
 ACCURACY = {"accuracy": METRICS["accuracy"]}
-SPEC = PerformanceSpec(
-    labels=DatasetSpec(path="labels.csv"),
-    label="y",
-    id="id",
-    maturity="P7D",
-    metrics={"accuracy": {"change_threshold": 0.0}},
-)
+SETTINGS = {"labels": DatasetSpec(path="labels.csv"), "label": "y", "id": "id", "maturity": "P7D"}
+NO_MARGIN = {"change_threshold": 0.0}
+SPEC = PerformanceSpec(**SETTINGS, metrics={"accuracy": NO_MARGIN})
 
 
 def answers(n_rows: int, accuracy: float, rng: np.random.Generator) -> Outcomes:
@@ -104,15 +100,8 @@ def share_of_worse_windows(*, block_length: int, n_rows: int = 1_000, n_runs: in
     """Return how often one window of a series is found to be worse, whose errors hang on those of the hour before."""
     rng, found = np.random.default_rng(2), 0
     error = {"mean_absolute_error": METRICS["mean_absolute_error"]}
-    spec = PerformanceSpec(
-        labels=DatasetSpec(path="labels.csv"),
-        label="y",
-        id="id",
-        maturity="P7D",
-        metrics={"mean_absolute_error": {"change_threshold": 0.0}},
-        block_length=block_length,
-        min_rows=n_rows,
-    )
+    metrics = {"mean_absolute_error": NO_MARGIN}
+    spec = PerformanceSpec(**SETTINGS, metrics=metrics, block_length=block_length, min_rows=n_rows)
     for _ in range(n_runs):
         drawn = {}
         for seed, side in enumerate(("reference", "current")):

@@ -16,10 +16,11 @@ from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.telemetry import METRICS
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import UnavailableError
-from airflow_mlops.operators import PerformanceCheckOperator, SnapshotDatasetOperator, ValidateDataOperator
+from airflow_mlops.operators import PerformanceCheckOperator
 from airflow_mlops.operators._base import StepOperator
 from airflow_mlops.sensors import DriftSensor
 from tests.hooks.metrics_cases import OtlpReceiver, StatsdListener, Switch
+from tests.operators.cases import halting_checks
 from tests.operators.conftest import House
 from tests.steps.cases import Bench, small_frame, small_settings
 from tests.steps.drift_cases import Log, asked
@@ -50,23 +51,11 @@ def test_a_run_sends_what_its_steps_found_with_tags_in_influxdbs_style(
     assert {name.partition(",")[0] for name in found} <= METRICS.keys()
 
 
-def _checks(bench: Bench) -> DAG:
-    """Return a DAG that halts: a value is missing."""
-    frame = small_frame(start="2021-01-01")
-    frame.loc[3, "y"] = None
-    bench.deliver(frame)
-    settings = small_settings(bench.inbox)
-    with DAG(dag_id="checks", schedule=None) as dag:
-        snapshot = SnapshotDatasetOperator(task_id="snapshot", dataset="small", data=settings["data"])
-        ValidateDataOperator(task_id="validate", snapshot=snapshot.output, validation=settings["validation"])
-    return dag
-
-
 def test_without_tags_their_values_follow_the_name_also_when_the_task_fails(
     house: House, bench: Bench, switch: Switch, statsd: StatsdListener
 ):
     switch(statsd_on=True, statsd_host="127.0.0.1", statsd_port=statsd.port)
-    assert house.run(_checks(bench)).states == {"snapshot": "success", "validate": "failed"}
+    assert house.run(halting_checks(bench)).states == {"snapshot": "success", "validate": "failed"}
     found = dict(statsd.lines())
     assert found["mlops.validation.verdict.small.HALT"] == "1.0|g"
     assert found["mlops.validation.findings.small"] == "1.0|g"
@@ -75,7 +64,7 @@ def test_without_tags_their_values_follow_the_name_also_when_the_task_fails(
 
 def test_opentelemetry_gets_them_with_attributes(house: House, bench: Bench, switch: Switch, otlp: OtlpReceiver):
     switch(otel_on=True, otel_host="127.0.0.1", otel_port=otlp.port, otel_interval_milliseconds=3_600_000)
-    house.run(_checks(bench))
+    house.run(halting_checks(bench))
     found = otlp.points()
     assert found["airflow.mlops.validation.verdict", (("dataset", "small"), ("verdict", "HALT"))] == 1.0
     assert found["airflow.mlops.data.rows", (("dataset", "small"),)] == 300.0

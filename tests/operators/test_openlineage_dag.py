@@ -13,7 +13,8 @@ from airflow.sdk import DAG, Asset
 from airflow.sdk.listener import get_listener_manager
 
 from airflow_mlops import ContinuousTraining, model_asset
-from airflow_mlops.operators import RollbackModelOperator, SnapshotDatasetOperator, ValidateDataOperator
+from airflow_mlops.operators import RollbackModelOperator, SnapshotDatasetOperator
+from tests.operators.cases import halting_checks
 from tests.operators.conftest import House
 from tests.steps.cases import Bench, small_frame, small_settings
 
@@ -99,14 +100,7 @@ def test_a_run_is_one_graph_from_the_file_to_the_champion(house: House, bench: B
 
 
 def test_what_fails_at_the_validation_says_which_checks_the_data_broke(house: House, bench: Bench, events: Events):
-    frame = small_frame(start="2021-01-01")
-    frame.loc[3, "y"] = None
-    bench.deliver(frame)
-    settings = small_settings(bench.inbox)
-    with DAG(dag_id="checks", schedule=None) as dag:
-        snapshot = SnapshotDatasetOperator(task_id="snapshot", dataset="small", data=settings["data"])
-        ValidateDataOperator(task_id="validate", snapshot=snapshot.output, validation=settings["validation"])
-    assert house.run(dag).state == "failed"
+    assert house.run(halting_checks(bench)).state == "failed"
     (checked,) = events.of("validate", "FAIL")["inputs"]
     (assertion,) = checked["inputFacets"]["dataQualityAssertions"]["assertions"]
     assert (assertion["column"], assertion["success"], assertion["severity"]) == ("y", False, "error")
