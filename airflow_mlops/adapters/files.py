@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from airflow_mlops.core.data import SourceFile
+from airflow_mlops.core.data.snapshot import SourceFile
 from airflow_mlops.errors import SpecError, UnavailableError
 
 __all__ = ["file_stamps", "list_files"]

@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.utils import get_tags
 
-from airflow_mlops.core.data import Column
+from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.errors import SpecError, bounded
 
 __all__ = [

@@ -13,7 +13,7 @@ import botocore.exceptions
 from botocore.config import Config
 from fsspec.utils import glob_translate
 
-from airflow_mlops.core.data import SourceFile
+from airflow_mlops.core.data.snapshot import SourceFile
 from airflow_mlops.errors import DataError, SpecError, UnavailableError, bounded
 
 __all__ = ["REFUSALS", "S3Access", "list_objects", "object_stamps", "open_client"]

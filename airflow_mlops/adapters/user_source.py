@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_mlops.adapters.user_code import load_object
-from airflow_mlops.core.data import Window
+from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.errors import DataError, MlopsError, SpecError, UnavailableError, bounded, did_you_mean
 
 __all__ = ["call_source"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from airflow_mlops.core.data import Column, DatasetSnapshot
+from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.evaluate import EvaluationReport, SliceComparison
 from airflow_mlops.core.export import ExportReport
 from airflow_mlops.core.lineage import TrainingRecord

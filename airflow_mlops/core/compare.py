@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from airflow_mlops.core.compare_values import compare_values, is_all_missing, new_categories
-from airflow_mlops.core.data import Column, DatasetSnapshot
+from airflow_mlops.core.data.profile import ColumnProfile, DatasetProfile, is_moment
+from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.drift_statistics import population_stability_index
-from airflow_mlops.core.profile import ColumnProfile, DatasetProfile, is_moment
 from airflow_mlops.core.validate import Finding, Severity, make_finding
 from airflow_mlops.errors import bounded, did_you_mean
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from airflow_mlops.core.data import Column, DatasetSnapshot
+from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.performance import PerformanceReport
 from airflow_mlops.core.predict import PredictionBatch

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.profile import OTHER, ColumnProfile, bin_labels
+from airflow_mlops.core.data.profile import OTHER, ColumnProfile, bin_labels
 
 __all__ = [
     "adjust_p_values",

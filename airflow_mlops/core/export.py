@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.data import Column
+from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import ExportError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel

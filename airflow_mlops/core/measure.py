@@ -9,7 +9,7 @@ from enum import StrEnum
 from itertools import islice
 
 from airflow_mlops.core.alarm import MonitoringDecision
-from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.gate import Blessing, BlessingVerdict
 from airflow_mlops.core.monitor import DriftReport, DriftStatus

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from airflow_mlops.core.data import Column, DatasetSnapshot
-from airflow_mlops.core.profile import is_moment, is_numeric
+from airflow_mlops.core.data.profile import is_moment, is_numeric
+from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import DataError, NoRowsError, bounded_lines, did_you_mean
 from airflow_mlops.specs.predict import PredictionSpec

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.data import Column
+from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.values import Value
 from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.split import SplitSpec

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from airflow_mlops.core.data import Column, DatasetSnapshot
-from airflow_mlops.core.profile import OTHER, ColumnProfile, DatasetProfile, is_moment, may_be_key
+from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile, is_moment, may_be_key
+from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.errors import SpecError
 
 __all__ = ["Tolerances", "propose_suite"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import DataError, DataHaltedError, SpecError, bounded, bounded_lines, did_you_mean
 from airflow_mlops.specs.validate import PolicySpec

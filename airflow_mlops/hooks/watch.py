@@ -97,7 +97,7 @@ class LocalFiles:
     def news(self, handled: Mapping[str, str]) -> News:
         """Return the stamps of the files that have arrived."""
         from airflow_mlops.adapters.files import file_stamps
-        from airflow_mlops.core.data import arrived_files
+        from airflow_mlops.core.data.snapshot import arrived_files
 
         before, self._before = self._before, file_stamps(self._path, recursive=self._recursive)
         return _told(self._before, arrived_files(now=self._before, before=before, handled=handled))
@@ -116,7 +116,7 @@ class S3Objects:
 
     def news(self, handled: Mapping[str, str]) -> News:
         """Return ETag and size of the objects that have arrived or changed."""
-        from airflow_mlops.core.data import arrived_files
+        from airflow_mlops.core.data.snapshot import arrived_files
 
         connection = _connection("s3", self._conn_id)
         now = connection.see((self._path, self._recursive), lambda: self._stamps(connection), fresh_s=self._fresh_s)

@@ -11,7 +11,7 @@ from airflow_mlops.operators._base import StepOperator
 from airflow_mlops.specs.data import DatasetSpec
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.data import DatasetSnapshot
+    from airflow_mlops.core.data.snapshot import DatasetSnapshot
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["PruneSnapshotsOperator", "SnapshotDatasetOperator"]
@@ -20,7 +20,7 @@ __all__ = ["PruneSnapshotsOperator", "SnapshotDatasetOperator"]
 class SnapshotDatasetOperator(StepOperator):
     """Copy a dataset's rows into the storage, named by the digest of their content.
 
-    Gives a :class:`~airflow_mlops.core.data.DatasetSnapshot`. See
+    Gives a :class:`~airflow_mlops.core.data.snapshot.DatasetSnapshot`. See
     :func:`~airflow_mlops.steps.data.snapshot_dataset`.
 
     :param dataset: the name that snapshots of this source are kept under. (templated)

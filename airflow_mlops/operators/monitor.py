@@ -59,7 +59,7 @@ class DriftCheckOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> DriftReport:
         """Check for drift."""
-        from airflow_mlops.core.data import DatasetSnapshot
+        from airflow_mlops.core.data.snapshot import DatasetSnapshot
         from airflow_mlops.steps.drift import check_drift, check_log_drift
 
         monitoring = MonitoringSpec.parse(self.monitoring or {})

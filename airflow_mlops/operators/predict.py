@@ -46,7 +46,7 @@ class BatchPredictOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> PredictionBatch:
         """Score the rows."""
-        from airflow_mlops.core.data import DatasetSnapshot
+        from airflow_mlops.core.data.snapshot import DatasetSnapshot
         from airflow_mlops.hooks.sources import AirflowConnections
         from airflow_mlops.steps.predict import predict_batch
 

@@ -17,7 +17,7 @@ from airflow_mlops.specs.promote import PromotionSpec, version_number
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.data import DatasetSnapshot
+    from airflow_mlops.core.data.snapshot import DatasetSnapshot
     from airflow_mlops.core.promote import ModelVersion, PromotionRecord
     from airflow_mlops.core.telemetry import Measurement
     from airflow_mlops.core.values import PipelineRun

@@ -50,7 +50,7 @@ class SplitDatasetOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> DatasetSplit:
         """Make the split."""
-        from airflow_mlops.core.data import DatasetSnapshot
+        from airflow_mlops.core.data.snapshot import DatasetSnapshot
         from airflow_mlops.hooks.sources import AirflowConnections
         from airflow_mlops.steps.features import feature_source
         from airflow_mlops.steps.split import split_dataset

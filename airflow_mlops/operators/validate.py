@@ -53,7 +53,7 @@ class ValidateDataOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> ValidationReport:
         """Validate the snapshot."""
-        from airflow_mlops.core.data import DatasetSnapshot
+        from airflow_mlops.core.data.snapshot import DatasetSnapshot
         from airflow_mlops.core.validate import check_verdicts
         from airflow_mlops.hooks.sources import AirflowConnections
         from airflow_mlops.steps.validate import validate_dataset

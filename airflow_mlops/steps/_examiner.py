@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.row_hashes import row_hashes
 from airflow_mlops.adapters.scoring import Scorer, make_scorer
-from airflow_mlops.core.data import Column
+from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.fit import check_target
 from airflow_mlops.core.folds import Fold, hashed_folds, time_folds
 from airflow_mlops.core.split import DatasetSplit

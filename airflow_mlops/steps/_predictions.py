@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.adapters import arrow, labels
-from airflow_mlops.core.bins import profile_values
+from airflow_mlops.core.data.bins import profile_values
+from airflow_mlops.core.data.profile import ColumnProfile
 from airflow_mlops.core.evaluate import check_predictions, naive_prediction
 from airflow_mlops.core.inference import InferenceColumn, logged_scores
 from airflow_mlops.core.metrics import METRICS, Predicted
-from airflow_mlops.core.profile import ColumnProfile
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel

@@ -15,7 +15,7 @@ import numpy as np
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.inference_log import InferenceLog, log_table
 from airflow_mlops.adapters.row_hashes import row_hashes
-from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.inference import Role, logged_scores
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.errors import EvaluationError

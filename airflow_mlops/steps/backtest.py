@@ -29,7 +29,7 @@ from airflow_mlops.core.backtest import (
     replay_moments,
     summarise,
 )
-from airflow_mlops.core.data import Window
+from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.core.metrics import METRICS
 from airflow_mlops.errors import NoRowsError, SpecError, UnavailableError
 from airflow_mlops.specs._base import shown_duration

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from airflow_mlops.adapters import arrow, duckdb_engine
 from airflow_mlops.adapters.duckdb_engine.point_in_time import FeatureFile, rows_with_features
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.features import FeatureTable

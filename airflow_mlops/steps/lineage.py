@@ -10,7 +10,7 @@ from typing import Any
 from airflow_mlops._version import __version__
 from airflow_mlops.adapters import code_version, threads, user_code
 from airflow_mlops.adapters.environment import describe_environment
-from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.lineage import RECORD_TAG, CodeModule, TrainingRecord, packages_digest
 from airflow_mlops.core.promote import ModelVersion, champion_of
 from airflow_mlops.core.split import DatasetSplit

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_mlops.adapters.duckdb_engine import open_outcomes
 from airflow_mlops.adapters.inference_window import files_of_window
-from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.degradation import decide_degradation, judge_clocks, tell_younger
 from airflow_mlops.core.inference import partition_of
 from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.export import ExportReport
 from airflow_mlops.core.gate import Blessing

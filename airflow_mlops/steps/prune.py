@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.promote import champion_of
 from airflow_mlops.errors import IntegrityError, SpecError, bounded
 from airflow_mlops.specs.data import in_utc

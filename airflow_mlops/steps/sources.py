@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_mlops.core.data import SourceFile, Window
+from airflow_mlops.core.data.snapshot import SourceFile, Window
 from airflow_mlops.errors import DataError, NoRowsError, bounded
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.steps.connections import Connections
@@ -76,7 +76,7 @@ def open_source(
 
     Use :func:`copy_source`, unless you handle :class:`~airflow_mlops.adapters.duckdb_engine.TypesWidenedError`.
 
-    :param window: rows outside it are left out; see :func:`~airflow_mlops.core.data.resolve_window`.
+    :param window: rows outside it are left out; see :func:`~airflow_mlops.core.data.snapshot.resolve_window`.
     :param connections: what connections are opened with.
     :param scratch: a folder for temporary copies.
     :param exact_types: find the types of CSV columns from all rows, which reads the files twice.

@@ -11,8 +11,8 @@ from pathlib import Path
 from airflow_mlops.adapters import arrow, duckdb_engine
 from airflow_mlops.adapters.duckdb_engine import splits
 from airflow_mlops.adapters.storage import Storage, write_document
-from airflow_mlops.core.data import Column, DatasetSnapshot
-from airflow_mlops.core.profile import DatasetProfile
+from airflow_mlops.core.data.profile import DatasetProfile
+from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.split import LEFT_OUT, TEST, TRAIN, VALIDATION, DatasetPart, DatasetSplit, SplitRecipe
 from airflow_mlops.core.values import digest_of
 from airflow_mlops.errors import DataError, IntegrityError

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_mlops.adapters import ibis_rules
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.suite import Tolerances, propose_suite
 from airflow_mlops.core.validate import Outcome
 from airflow_mlops.core.values import digest_of

@@ -16,7 +16,7 @@ import numpy as np
 
 from airflow_mlops.adapters import arrow, fitting, user_code
 from airflow_mlops.adapters import skops as skops_store
-from airflow_mlops.core.data import Column
+from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.evaluate import check_predictions
 from airflow_mlops.core.fit import check_target, reason_of
 from airflow_mlops.core.lineage import RECORD_TAG

@@ -19,8 +19,8 @@ from airflow_mlops.core.compare import (
     nothing_checked,
 )
 from airflow_mlops.core.compare_values import bins_to_count
-from airflow_mlops.core.data import DatasetSnapshot
-from airflow_mlops.core.profile import DatasetProfile
+from airflow_mlops.core.data.profile import DatasetProfile
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.suite import Tolerances
 from airflow_mlops.core.validate import (
     IN_THE_REST,

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.adapters.arrow import BLOCK_ROWS, ParquetDigestWriter, check_file, check_rows, read_frame
-from airflow_mlops.core.data import Column
+from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.errors import DataError, IntegrityError
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.adapters.arrow._spread import NumberSpreads
-from airflow_mlops.core.profile import Spread
+from airflow_mlops.core.data.profile import Spread
 
 numbers = st.lists(st.none() | st.sampled_from([math.nan, math.inf, -math.inf]) | st.floats(-1e6, 1e6), max_size=30)
 

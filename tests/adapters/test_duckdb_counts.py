@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_mlops.adapters.duckdb_engine import count_columns, profile_columns
-from airflow_mlops.core.data import Column, RowFilter
-from airflow_mlops.core.profile import OTHER, ColumnProfile, bin_labels
+from airflow_mlops.core.data.profile import OTHER, ColumnProfile, bin_labels
+from airflow_mlops.core.data.snapshot import Column, RowFilter
 from airflow_mlops.errors import DataError
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_mlops.adapters.arrow import ParquetDigestWriter
 from airflow_mlops.adapters.duckdb_engine import count_columns, profile_columns, time_range
-from airflow_mlops.core.profile import OTHER, ColumnProfile, bin_labels
+from airflow_mlops.core.data.profile import OTHER, ColumnProfile, bin_labels
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_mlops.adapters.duckdb_engine import numeric_columns, sample_rows
-from airflow_mlops.core.data import RowFilter
+from airflow_mlops.core.data.snapshot import RowFilter
 from airflow_mlops.errors import UnavailableError
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 from airflow_mlops.adapters.great_expectations import check_suite, columns_of, read_suite, suite_of
 from airflow_mlops.adapters.great_expectations._known import COMMON, OPTIONAL, REQUIRED
 from airflow_mlops.adapters.great_expectations.run import run_suite
-from airflow_mlops.core.data import Column
+from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.validate import Outcome, Severity
 from airflow_mlops.errors import SpecError
 

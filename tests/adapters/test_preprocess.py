@@ -42,7 +42,7 @@ from airflow_mlops.adapters.preprocess import (
     prepend,
 )
 from airflow_mlops.adapters.skops import load_model, types_to_trust
-from airflow_mlops.core.data import Column
+from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.errors import SpecError
 
 N_ROWS = 300

@@ -16,7 +16,7 @@ import pytest
 
 from airflow_mlops.adapters.duckdb_engine import files_in_window, scan_source
 from airflow_mlops.adapters.duckdb_engine._engine import open_engine
-from airflow_mlops.core.data import SourceFile, Window
+from airflow_mlops.core.data.snapshot import SourceFile, Window
 from airflow_mlops.errors import DataError, UnavailableError
 from airflow_mlops.specs import DatasetSpec
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from airflow_mlops.adapters.sql import BATCH_ROWS, athena_query, stream_query
 from airflow_mlops.adapters.sql.psycopg2_times import strict_times
-from airflow_mlops.core.data import Window
+from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.errors import DataError, SpecError, UnavailableError
 from airflow_mlops.specs.data import DatasetSpec
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airflow_mlops.core.card import ModelCard
-from airflow_mlops.core.data import Column, DatasetSnapshot
+from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.evaluate import ClassScores, EvaluationReport, MetricComparison, SliceComparison
 from airflow_mlops.core.fairness import FairnessReport, GroupFairness
 from airflow_mlops.core.importance import FeatureImportance

@@ -16,8 +16,8 @@ from airflow_mlops.core.compare import (
     no_requests,
     nothing_checked,
 )
-from airflow_mlops.core.data import Column, DatasetSnapshot
-from airflow_mlops.core.profile import OTHER, ColumnProfile, DatasetProfile
+from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile
+from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.validate import Severity, Verdict
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.data import Column, DatasetSnapshot
+from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.dataset_lineage import LineageDataset, lineage_of
 from airflow_mlops.core.given import read_given
 from airflow_mlops.core.promote import ModelVersion

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
+from airflow_mlops.core.data.profile import OTHER, ColumnProfile
 from airflow_mlops.core.drift_statistics import (
     adjust_p_values,
     chi_square,
@@ -23,7 +24,6 @@ from airflow_mlops.core.drift_statistics import (
     sampling_noise,
     wasserstein_distance,
 )
-from airflow_mlops.core.profile import OTHER, ColumnProfile
 from tests.core.drift_cases import counted, numbers, texts
 
 counts = st.dictionaries(st.text(max_size=3), st.integers(0, 10_000), min_size=1, max_size=12).filter(

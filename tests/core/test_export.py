@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.data import Column
+from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.export import (
     Answers,
     ExportReport,

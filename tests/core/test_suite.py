@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.data import Column, DatasetSnapshot
-from airflow_mlops.core.profile import OTHER, ColumnProfile, DatasetProfile
+from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile
+from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.suite import MAX_DOMAIN, Tolerances, propose_suite
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53).map(float)

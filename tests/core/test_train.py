@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_mlops.core.data import Column
+from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.split import DatasetPart, DatasetSplit
 from airflow_mlops.core.train import choose_features, fingerprint, merge_params
 from airflow_mlops.errors import SpecError

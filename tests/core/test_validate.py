@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_mlops.core.data import Column, DatasetSnapshot
+from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.validate import (
     Check,
     Finding,

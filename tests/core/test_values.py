@@ -13,7 +13,6 @@ from airflow_mlops.core import (
     alarm,
     approve,
     backtest,
-    data,
     deploy,
     evaluate,
     export,
@@ -23,7 +22,6 @@ from airflow_mlops.core import (
     monitor,
     performance,
     predict,
-    profile,
     promote,
     registry,
     reproduce,
@@ -37,12 +35,13 @@ from airflow_mlops.core import (
     validate,
     verify,
 )
+from airflow_mlops.core.data import profile, snapshot
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs import DatasetSpec, FeatureTable, SplitSpec, TrainingSpec
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
-COLUMNS = (data.Column(name="a", type="int64", n_null=2), data.Column(name="at", type="timestamp[us]"))
+COLUMNS = (snapshot.Column(name="a", type="int64", n_null=2), snapshot.Column(name="at", type="timestamp[us]"))
 PART = split.DatasetPart(uri="/x.parquet", digest="sha256:1", n_rows=3)
 INTERVAL = evaluate.Interval(difference=0.1 + 0.2, low=-1e-300, high=1.5)
 COMPARISON = evaluate.MetricComparison(
@@ -111,7 +110,7 @@ EXAMPLES: list[Value] = [
         since=AT,
         key="sha256:1",
     ),
-    data.DatasetSnapshot(
+    snapshot.DatasetSnapshot(
         dataset="d",
         uri="/snapshots/1",
         digest="sha256:1",

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta
 
 from airflow_mlops.core.alarm import MonitoringDecision
-from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluate import EvaluationReport, MetricComparison
 from airflow_mlops.core.gate import Blessing, BlessingVerdict
 from airflow_mlops.core.monitor import ColumnDrift, DriftReport, DriftStatus

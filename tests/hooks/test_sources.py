@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from moto.server import ThreadedMotoServer
 
 from airflow_mlops.adapters.sql import stream_query
-from airflow_mlops.core.data import Window
+from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.errors import DataError, MlopsError, SpecError, UnavailableError
 from airflow_mlops.hooks import sources
 from airflow_mlops.hooks.sources import AirflowConnections

@@ -13,7 +13,6 @@ from airflow_mlops import operators, sensors
 from airflow_mlops.core import (
     alarm,
     approve,
-    data,
     deploy,
     evaluate,
     export,
@@ -31,6 +30,7 @@ from airflow_mlops.core import (
     tune,
     validate,
 )
+from airflow_mlops.core.data import snapshot
 from airflow_mlops.operators._base import StepOperator
 from airflow_mlops.operators._notify import Notifying
 
@@ -42,7 +42,7 @@ CLASSES = [
 ]
 STAGES = (
     alarm,
-    data,
+    snapshot,
     validate,
     split,
     leakage,

@@ -13,7 +13,7 @@ import pytest
 from airflow_mlops.adapters.inference_window import files_of_window
 from airflow_mlops.adapters.isotonic import fit_calibrator
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.bins import profile_values
+from airflow_mlops.core.data.bins import profile_values
 from airflow_mlops.core.inference import InferenceColumn, Role
 from airflow_mlops.core.metrics import Predicted
 from airflow_mlops.core.promote import ModelVersion

@@ -16,7 +16,7 @@ from moto.server import ThreadedMotoServer
 
 from airflow_mlops.adapters.s3 import S3Access
 from airflow_mlops.adapters.user_code import code_digest
-from airflow_mlops.core.data import Window
+from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.errors import DataError, SpecError
 from airflow_mlops.specs import DatasetSpec
 from airflow_mlops.steps.connections import Connections, NoConnections

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.validate import Outcome, ValidationReport, Verdict
 from airflow_mlops.errors import DataError, IntegrityError, SpecError
 from airflow_mlops.specs import DatasetSpec, ValidationSpec

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from airflow_mlops.cli import main
-from airflow_mlops.core.data import DatasetSnapshot
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.validate import Verdict
 from airflow_mlops.errors import DataError, IntegrityError, NoRowsError, NothingNewError, SpecError
 from airflow_mlops.specs import DatasetSpec, ValidationSpec

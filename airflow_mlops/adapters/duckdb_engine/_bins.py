@@ -11,8 +11,8 @@ import numpy as np
 from airflow_mlops.adapters.duckdb_engine._cells import Cells, number_literal
 from airflow_mlops.adapters.duckdb_engine._engine import name
 from airflow_mlops.adapters.duckdb_engine._scan import Groups, Question
-from airflow_mlops.core.bins import SPECIAL_BINS, common_exponent
-from airflow_mlops.core.profile import ColumnProfile, bin_labels
+from airflow_mlops.core.data.bins import SPECIAL_BINS, common_exponent
+from airflow_mlops.core.data.profile import ColumnProfile, bin_labels
 
 __all__ = ["BinCounter"]
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from airflow_mlops.adapters.duckdb_engine._cells import Cells, number_literal
 from airflow_mlops.adapters.duckdb_engine._engine import name
 from airflow_mlops.adapters.duckdb_engine._scan import Groups, Question, Scan
-from airflow_mlops.core.bins import BinPlan, bin_counts, outer_edges, plan_bins
-from airflow_mlops.core.data import Column
-from airflow_mlops.core.profile import N_TOP_VALUES, ColumnProfile, quantiles_of
+from airflow_mlops.core.data.bins import BinPlan, bin_counts, outer_edges, plan_bins
+from airflow_mlops.core.data.profile import N_TOP_VALUES, ColumnProfile, quantiles_of
+from airflow_mlops.core.data.snapshot import Column
 
 __all__ = ["NumberCounter"]
 

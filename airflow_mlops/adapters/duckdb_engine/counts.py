@@ -9,8 +9,8 @@ import pyarrow as pa
 from airflow_mlops.adapters.duckdb_engine._bins import BinCounter
 from airflow_mlops.adapters.duckdb_engine._engine import condition, connect, literal, name, stored, stored_without_nan
 from airflow_mlops.adapters.duckdb_engine._scan import Groups, Question, Scan
-from airflow_mlops.core.data import RowFilter
-from airflow_mlops.core.profile import MAX_CATEGORIES, N_TOP_VALUES, OTHER, ColumnProfile, fold_rare
+from airflow_mlops.core.data.profile import MAX_CATEGORIES, N_TOP_VALUES, OTHER, ColumnProfile, fold_rare
+from airflow_mlops.core.data.snapshot import RowFilter
 
 __all__ = ["MAX_KEY_LENGTH", "count_columns"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from urllib.parse import unquote
 
-from airflow_mlops.core.data import SourceFile, Window
+from airflow_mlops.core.data.snapshot import SourceFile, Window
 from airflow_mlops.errors import DataError, bounded
 from airflow_mlops.specs.data import in_utc
 

@@ -13,8 +13,7 @@ from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, name,
 from airflow_mlops.adapters.duckdb_engine._numbers import NumberCounter
 from airflow_mlops.adapters.duckdb_engine._scan import Groups, Question, Scan
 from airflow_mlops.adapters.duckdb_engine.counts import MAX_KEY_LENGTH
-from airflow_mlops.core.data import Column
-from airflow_mlops.core.profile import (
+from airflow_mlops.core.data.profile import (
     MAX_CATEGORIES,
     N_TOP_VALUES,
     OTHER,
@@ -25,6 +24,7 @@ from airflow_mlops.core.profile import (
     is_moment,
     is_numeric,
 )
+from airflow_mlops.core.data.snapshot import Column
 
 __all__ = ["examples_that_are_not", "profile_columns", "time_range"]
 

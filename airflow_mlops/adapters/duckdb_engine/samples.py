@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_mlops.adapters.duckdb_engine._engine import condition, connect, name, stored
-from airflow_mlops.core.data import RowFilter
+from airflow_mlops.core.data.snapshot import RowFilter
 
 __all__ = ["numeric_columns", "sample_rows"]
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.profile import QUANTILES, ColumnProfile, bin_labels, fold_rare
+from airflow_mlops.core.data.profile import QUANTILES, ColumnProfile, bin_labels, fold_rare
 
 __all__ = ["SPECIAL_BINS", "BinPlan", "bin_counts", "common_exponent", "outer_edges", "plan_bins", "profile_values"]
 

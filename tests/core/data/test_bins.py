@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.bins import common_exponent, profile_values
+from airflow_mlops.core.data.bins import common_exponent, profile_values
 
 finite = st.floats(-1e6, 1e6).map(lambda value: value + 0.0)
 

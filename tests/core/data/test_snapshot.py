@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.data import Window, arrived_files, resolve_window
+from airflow_mlops.core.data.snapshot import Window, arrived_files, resolve_window
 from airflow_mlops.errors import DataError, SpecError
 from airflow_mlops.specs.data import DatasetSpec
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.bins import bin_counts, outer_edges, plan_bins
-from airflow_mlops.core.profile import (
+from airflow_mlops.core.data.bins import bin_counts, outer_edges, plan_bins
+from airflow_mlops.core.data.profile import (
     MAX_CATEGORIES,
     OTHER,
     QUANTILES,
