@@ -155,7 +155,7 @@ def _suite(arguments: argparse.Namespace) -> Iterator[str]:
 
     import yaml
 
-    from airflow_mlops.core.suite import Tolerances
+    from airflow_mlops.core.validation.suite import Tolerances
     from airflow_mlops.hooks.sources import AirflowConnections
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
     from airflow_mlops.steps.data import snapshot_dataset

@@ -15,7 +15,7 @@ from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.serving import ServingReport
 from airflow_mlops.core.train import choose_features
 from airflow_mlops.core.tune import TuningResult
-from airflow_mlops.core.validate import Outcome, ValidationReport
+from airflow_mlops.core.validation.findings import Outcome, ValidationReport
 from airflow_mlops.errors import bounded
 
 __all__ = ["CardColumn", "ModelCard"]

@@ -32,7 +32,7 @@ from airflow_mlops.core.predict import PredictionBatch
 from airflow_mlops.core.promote import ModelVersion, PromotionRecord
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel
-from airflow_mlops.core.validate import Check, ValidationReport
+from airflow_mlops.core.validation.findings import Check, ValidationReport
 from airflow_mlops.core.values import Value
 
 __all__ = ["MODELS", "LineageDataset", "StepLineage", "champion_name", "lineage_of"]

@@ -94,7 +94,7 @@ class DecideRetrainOperator(StepOperator):
         from airflow_mlops.core.split import DatasetSplit
         from airflow_mlops.core.train import merge_params
         from airflow_mlops.core.tune import keep_chosen
-        from airflow_mlops.core.validate import ValidationReport
+        from airflow_mlops.core.validation.findings import ValidationReport
         from airflow_mlops.steps.retrain import decide_retrain
 
         chosen = parse_json(self.hyperparameters, "hyperparameters")

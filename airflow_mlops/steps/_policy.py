@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from airflow_mlops.adapters import ibis_rules
-from airflow_mlops.core.compare import BUILT_IN_RULES
+from airflow_mlops.core.validation.against_champion import BUILT_IN_RULES
 from airflow_mlops.errors import SpecError, bounded, did_you_mean
 from airflow_mlops.specs.validate import Action, PolicySpec
 

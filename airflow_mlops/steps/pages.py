@@ -6,7 +6,7 @@ from airflow_mlops.adapters.html import Link, report_page
 from airflow_mlops.core.data.profile import DatasetProfile
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.monitor import ColumnKind, DriftReport
-from airflow_mlops.core.validate import ValidationReport
+from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.errors import bounded
 
 __all__ = ["drift_page", "validation_page"]

@@ -20,7 +20,7 @@ from airflow_mlops.core.serving import ServingReport
 from airflow_mlops.core.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel, choose_features, merge_params
 from airflow_mlops.core.tune import TuningResult, keep_chosen
-from airflow_mlops.core.validate import ValidationReport
+from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.train import TrainingSpec

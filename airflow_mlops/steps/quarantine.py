@@ -8,10 +8,10 @@ from typing import Any
 
 from airflow_mlops.adapters import arrow, ibis_rules
 from airflow_mlops.adapters.storage import Storage, write_document
-from airflow_mlops.core.compare_values import known_values, near_range
 from airflow_mlops.core.data.profile import OTHER, DatasetProfile
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
-from airflow_mlops.core.validate import Check, Finding, Outcome, Quarantine, Severity, Verdict, action_of
+from airflow_mlops.core.validation.column_values import known_values, near_range
+from airflow_mlops.core.validation.findings import Check, Finding, Outcome, Quarantine, Severity, Verdict, action_of
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import DataError
 from airflow_mlops.specs.validate import PolicySpec

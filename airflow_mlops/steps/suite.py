@@ -8,8 +8,8 @@ from typing import Any
 from airflow_mlops.adapters import ibis_rules
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
-from airflow_mlops.core.suite import Tolerances, propose_suite
-from airflow_mlops.core.validate import Outcome
+from airflow_mlops.core.validation.findings import Outcome
+from airflow_mlops.core.validation.suite import Tolerances, propose_suite
 from airflow_mlops.core.values import digest_of
 from airflow_mlops.steps._platform import folder_name, short
 from airflow_mlops.steps.data import load_profile

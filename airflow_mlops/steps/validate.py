@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_mlops.adapters import arrow, duckdb_engine, great_expectations, ibis_rules, user_code
-from airflow_mlops.core.compare import (
+from airflow_mlops.core.data.profile import DatasetProfile
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
+from airflow_mlops.core.validation.against_champion import (
     check_order,
     check_timestamp,
     compare_with_reference,
@@ -18,11 +20,8 @@ from airflow_mlops.core.compare import (
     no_requests,
     nothing_checked,
 )
-from airflow_mlops.core.compare_values import bins_to_count
-from airflow_mlops.core.data.profile import DatasetProfile
-from airflow_mlops.core.data.snapshot import DatasetSnapshot
-from airflow_mlops.core.suite import Tolerances
-from airflow_mlops.core.validate import (
+from airflow_mlops.core.validation.column_values import bins_to_count
+from airflow_mlops.core.validation.findings import (
     IN_THE_REST,
     Check,
     Finding,
@@ -32,6 +31,7 @@ from airflow_mlops.core.validate import (
     findings_of,
     reach_verdict,
 )
+from airflow_mlops.core.validation.suite import Tolerances
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataError, NoRowsError, SpecError
 from airflow_mlops.specs.validate import ValidationSpec

@@ -12,7 +12,7 @@ from airflow_mlops.adapters.great_expectations import check_suite, columns_of, r
 from airflow_mlops.adapters.great_expectations._known import COMMON, OPTIONAL, REQUIRED
 from airflow_mlops.adapters.great_expectations.run import run_suite
 from airflow_mlops.core.data.snapshot import Column
-from airflow_mlops.core.validate import Outcome, Severity
+from airflow_mlops.core.validation.findings import Outcome, Severity
 from airflow_mlops.errors import SpecError
 
 FRAME = pd.DataFrame({"n": [1, 2, 300, 400], "s": ["x", None, "y", "z"]})

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_mlops.adapters.ibis_rules import bad_rows, check_rules, column_of, columns_of, good_rows, is_row_wise
-from airflow_mlops.core.validate import Check, Outcome
+from airflow_mlops.core.validation.findings import Check, Outcome
 from airflow_mlops.errors import DataError, IntegrityError, UnavailableError
 
 NOT_NULL = "expect_column_values_to_not_be_null"

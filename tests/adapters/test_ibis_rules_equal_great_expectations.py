@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from airflow_mlops.adapters.great_expectations import check_suite
 from airflow_mlops.adapters.great_expectations.run import run_suite
 from airflow_mlops.adapters.ibis_rules import check_rules
-from airflow_mlops.core.validate import Outcome
+from airflow_mlops.core.validation.findings import Outcome
 
 WHOLE = st.integers(-3, 3)
 NUMBERS = st.one_of(WHOLE, st.sampled_from([0.5, -1.5, 2.0]))

@@ -16,7 +16,7 @@ from airflow_mlops.core.performance import (
 )
 from airflow_mlops.core.rollout import RolloutVerdict
 from airflow_mlops.core.telemetry import MAX_COLUMNS, METRICS, Measurement, MetricKind, clean_tag
-from airflow_mlops.core.validate import Verdict
+from airflow_mlops.core.validation.findings import Verdict
 from airflow_mlops.core.values import PipelineRun, Value
 from tests.core.value_cases import (
     ALARM,

@@ -32,10 +32,10 @@ from airflow_mlops.core import (
     split,
     train,
     tune,
-    validate,
     verify,
 )
 from airflow_mlops.core.data import profile, snapshot
+from airflow_mlops.core.validation import findings
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs import DatasetSpec, FeatureTable, SplitSpec, TrainingSpec
@@ -123,26 +123,26 @@ EXAMPLES: list[Value] = [
         created_at=AT,
         created_by="ada",
     ),
-    validate.ValidationReport(
+    findings.ValidationReport(
         snapshot_digest="sha256:1",
         n_rows=3,
         checks=(
-            validate.Check(
+            findings.Check(
                 rule="r",
-                severity=validate.Severity.INFO,
+                severity=findings.Severity.INFO,
                 expected="1",
-                outcome=validate.Outcome.MET,
+                outcome=findings.Outcome.MET,
                 observed="1",
                 engine="DuckDB",
             ),
         ),
         findings=(
-            validate.Finding(
-                rule="r", severity=validate.Severity.WARNING, column="a", observed="1", expected="2", examples=("x",)
+            findings.Finding(
+                rule="r", severity=findings.Severity.WARNING, column="a", observed="1", expected="2", examples=("x",)
             ),
         ),
-        verdict=validate.Verdict.PROCEED,
-        quarantine=validate.Quarantine(uri="/q", n_rows=1),
+        verdict=findings.Verdict.PROCEED,
+        quarantine=findings.Quarantine(uri="/q", n_rows=1),
     ),
     leakage.LeakageReport(
         snapshot_digest="sha256:1",

@@ -28,9 +28,9 @@ from airflow_mlops.core import (
     split,
     train,
     tune,
-    validate,
 )
 from airflow_mlops.core.data import snapshot
+from airflow_mlops.core.validation import findings
 from airflow_mlops.operators._base import StepOperator
 from airflow_mlops.operators._notify import Notifying
 
@@ -43,7 +43,7 @@ CLASSES = [
 STAGES = (
     alarm,
     snapshot,
-    validate,
+    findings,
     split,
     leakage,
     tune,

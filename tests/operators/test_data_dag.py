@@ -14,7 +14,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_mlops import ContinuousTraining
-from airflow_mlops.core.validate import ValidationReport
+from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.errors import DataHaltedError, SpecError
 from airflow_mlops.operators import SnapshotDatasetOperator, ValidateDataOperator
 from airflow_mlops.steps.data import load_snapshot

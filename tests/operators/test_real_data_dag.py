@@ -11,7 +11,7 @@ import pytest
 
 from airflow_mlops import ContinuousTraining
 from airflow_mlops.core.leakage import LeakageReport
-from airflow_mlops.core.validate import ValidationReport
+from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.errors import DataHaltedError, LeakageError
 from tests.operators.conftest import House
 from tests.steps.cases import NOTHING_LEFT, Left, left_by

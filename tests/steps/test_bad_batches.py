@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_mlops.core.validate import ValidationReport, Verdict
+from airflow_mlops.core.validation.findings import ValidationReport, Verdict
 from airflow_mlops.errors import DataError, DataHaltedError
 from airflow_mlops.specs import DatasetSpec, PipelineSpec, ValidationSpec
 from airflow_mlops.steps.data import snapshot_dataset

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_mlops.core.gate import BlessingVerdict
 from airflow_mlops.core.monitor import DriftStatus
-from airflow_mlops.core.validate import Severity, ValidationReport, Verdict
+from airflow_mlops.core.validation.findings import Severity, ValidationReport, Verdict
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataHaltedError
 from airflow_mlops.specs import PipelineSpec

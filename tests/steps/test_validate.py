@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
-from airflow_mlops.core.validate import Outcome, ValidationReport, Verdict
+from airflow_mlops.core.validation.findings import Outcome, ValidationReport, Verdict
 from airflow_mlops.errors import DataError, IntegrityError, SpecError
 from airflow_mlops.specs import DatasetSpec, ValidationSpec
 from airflow_mlops.steps.data import list_snapshots, load_snapshot, snapshot_dataset

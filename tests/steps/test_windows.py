@@ -14,7 +14,7 @@ import yaml
 
 from airflow_mlops.cli import main
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
-from airflow_mlops.core.validate import Verdict
+from airflow_mlops.core.validation.findings import Verdict
 from airflow_mlops.errors import DataError, IntegrityError, NoRowsError, NothingNewError, SpecError
 from airflow_mlops.specs import DatasetSpec, ValidationSpec
 from airflow_mlops.steps.data import list_snapshots, note_verdict, snapshot_dataset

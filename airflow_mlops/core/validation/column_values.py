@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile, bin_labels, may_be_key
-from airflow_mlops.core.validate import Finding, Severity, make_finding
+from airflow_mlops.core.validation.findings import Finding, Severity, make_finding
 from airflow_mlops.errors import bounded
 from airflow_mlops.specs.validate import PolicySpec, ValidationSpec
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
-from airflow_mlops.core.suite import MAX_DOMAIN, Tolerances, propose_suite
+from airflow_mlops.core.validation.suite import MAX_DOMAIN, Tolerances, propose_suite
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53).map(float)
 numeric = st.lists(st.none() | st.just(math.nan) | numbers, min_size=1, max_size=30)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from airflow_mlops.core.compare_values import compare_values, is_all_missing, new_categories
 from airflow_mlops.core.data.profile import ColumnProfile, DatasetProfile, is_moment
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.drift_statistics import population_stability_index
-from airflow_mlops.core.validate import Finding, Severity, make_finding
+from airflow_mlops.core.validation.column_values import compare_values, is_all_missing, new_categories
+from airflow_mlops.core.validation.findings import Finding, Severity, make_finding
 from airflow_mlops.errors import bounded, did_you_mean
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
@@ -166,7 +166,7 @@ def compare_with_reference(
 ) -> tuple[Finding, ...]:
     """Compare a batch with what the champion learnt from: columns, size, columns that are empty, values.
 
-    :param counted: the batch in the bins of :func:`~airflow_mlops.core.compare_values.bins_to_count`.
+    :param counted: the batch in the bins of :func:`~airflow_mlops.core.validation.column_values.bins_to_count`.
     """
     policy = validation.policy
     was = {column.name: column for column in reference_profile.columns}

@@ -4,7 +4,9 @@ import dataclasses
 
 import pytest
 
-from airflow_mlops.core.compare import (
+from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile
+from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
+from airflow_mlops.core.validation.against_champion import (
     BUILT_IN_RULES,
     check_order,
     check_timestamp,
@@ -16,9 +18,7 @@ from airflow_mlops.core.compare import (
     no_requests,
     nothing_checked,
 )
-from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile
-from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
-from airflow_mlops.core.validate import Severity, Verdict
+from airflow_mlops.core.validation.findings import Severity, Verdict
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 CO2 = Column(name="co2_ppm", type="double")

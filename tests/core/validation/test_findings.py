@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
-from airflow_mlops.core.validate import (
+from airflow_mlops.core.validation.findings import (
     Check,
     Finding,
     Outcome,

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from airflow_mlops.core.compare_values import bins_to_count, compare_values, known_values, near_range
 from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile
-from airflow_mlops.core.validate import Severity, Verdict
+from airflow_mlops.core.validation.column_values import bins_to_count, compare_values, known_values, near_range
+from airflow_mlops.core.validation.findings import Severity, Verdict
 from airflow_mlops.specs.validate import ValidationSpec
 
 SPEC = ValidationSpec(inferred=True)
