@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from airflow_mlops.core.leakage import chance_of_equal_rows
+from airflow_mlops.core.splitting.leakage import chance_of_equal_rows
 from airflow_mlops.errors import bounded
 
 __all__ = ["Reproduction", "equal_by_chance", "find_reproductions"]
@@ -375,7 +375,7 @@ def equal_by_chance(sample: Any, n_rows: int) -> float:
 
     :param sample: a pandas data frame of some of the rows.
     :param n_rows: how many others there are.
-    :returns: in [0, 1]; see :func:`~airflow_mlops.core.leakage.chance_of_equal_rows`.
+    :returns: in [0, 1]; see :func:`~airflow_mlops.core.splitting.leakage.chance_of_equal_rows`.
     """
     codes = [pd.factorize(_hashable(sample[name]), use_na_sentinel=False)[0] for name in sample.columns]
     return chance_of_equal_rows(np.column_stack(codes).astype(np.int64), n_rows)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from airflow_mlops.core.split import mix_bits
+from airflow_mlops.core.splitting.split import mix_bits
 
 __all__ = ["row_hashes"]
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.values import PipelineRun, Value
 from airflow_mlops.specs.train import TrainingSpec
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_mlops.core.data.snapshot import Column
-from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.values import Value, digest_of
 from airflow_mlops.errors import SpecError, bounded, did_you_mean
 from airflow_mlops.specs.train import TrainingSpec

@@ -55,7 +55,7 @@ class EvaluateModelOperator(StepOperator):
     def call_step(self, run: PipelineRun) -> EvaluationReport:
         """Evaluate."""
         from airflow_mlops.core.evaluate import EvaluationReport
-        from airflow_mlops.core.split import DatasetSplit
+        from airflow_mlops.core.splitting.split import DatasetSplit
         from airflow_mlops.core.train import TrainedModel
 
         return self.run_step(

@@ -91,7 +91,7 @@ class DecideRetrainOperator(StepOperator):
         """Decide."""
         from airflow_mlops.core.monitor import DriftReport
         from airflow_mlops.core.performance import PerformanceReport
-        from airflow_mlops.core.split import DatasetSplit
+        from airflow_mlops.core.splitting.split import DatasetSplit
         from airflow_mlops.core.train import merge_params
         from airflow_mlops.core.tune import keep_chosen
         from airflow_mlops.core.validation.findings import ValidationReport

@@ -14,8 +14,8 @@ from airflow_mlops.specs.train import TrainingSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.leakage import LeakageReport
-    from airflow_mlops.core.split import DatasetSplit
+    from airflow_mlops.core.splitting.leakage import LeakageReport
+    from airflow_mlops.core.splitting.split import DatasetSplit
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["CheckLeakageOperator", "SplitDatasetOperator"]
@@ -24,7 +24,7 @@ __all__ = ["CheckLeakageOperator", "SplitDatasetOperator"]
 class SplitDatasetOperator(StepOperator):
     """Make the rows to train on from a snapshot, and hold some of them back.
 
-    Gives a :class:`~airflow_mlops.core.split.DatasetSplit`. See
+    Gives a :class:`~airflow_mlops.core.splitting.split.DatasetSplit`. See
     :func:`~airflow_mlops.steps.split.split_dataset`.
 
     :param snapshot: what :class:`SnapshotDatasetOperator` gave. (templated)
@@ -64,7 +64,7 @@ class SplitDatasetOperator(StepOperator):
 class CheckLeakageOperator(StepOperator):
     """Look for leakage in a split, and fail the task for good when there is some.
 
-    Gives a :class:`~airflow_mlops.core.leakage.LeakageReport`, also when it fails. See
+    Gives a :class:`~airflow_mlops.core.splitting.leakage.LeakageReport`, also when it fails. See
     :func:`~airflow_mlops.steps.leakage.check_leakage`.
 
     :param split: what :class:`SplitDatasetOperator` gave. (templated)
@@ -91,7 +91,7 @@ class CheckLeakageOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> LeakageReport:
         """Check for leakage."""
-        from airflow_mlops.core.split import DatasetSplit
+        from airflow_mlops.core.splitting.split import DatasetSplit
         from airflow_mlops.core.train import choose_features
         from airflow_mlops.steps.leakage import check_leakage
 

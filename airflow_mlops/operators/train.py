@@ -62,7 +62,7 @@ class TrainModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> TrainedModel:
         """Train."""
-        from airflow_mlops.core.split import DatasetSplit
+        from airflow_mlops.core.splitting.split import DatasetSplit
         from airflow_mlops.core.train import TrainedModel, merge_params
         from airflow_mlops.core.tune import TuningResult
 

@@ -65,7 +65,7 @@ class TuneModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> TuningResult:
         """Search, or find what was searched for already."""
-        from airflow_mlops.core.split import DatasetSplit
+        from airflow_mlops.core.splitting.split import DatasetSplit
         from airflow_mlops.core.tune import keep_chosen
         from airflow_mlops.steps.tune import tune_model
 

@@ -16,7 +16,7 @@ from airflow_mlops.core.evaluate import check_predictions, naive_prediction
 from airflow_mlops.core.inference import InferenceColumn, logged_scores
 from airflow_mlops.core.metrics import METRICS, Predicted
 from airflow_mlops.core.promote import ModelVersion
-from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.errors import EvaluationError, MlopsError, SpecError, UnavailableError, did_you_mean
 from airflow_mlops.specs.evaluate import GateSpec

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_mlops.core.backtest import BacktestPoint, Track
-from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import DataError, DataHaltedError, LeakageError, NoRowsError, NothingNewError, SpecError

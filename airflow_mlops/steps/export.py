@@ -19,7 +19,7 @@ from airflow_mlops.core.export import (
     input_kinds,
     judge_parity,
 )
-from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import ExportError, IntegrityError, SpecError

@@ -11,13 +11,13 @@ from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.export import ExportReport
 from airflow_mlops.core.gate import Blessing
-from airflow_mlops.core.leakage import LeakageReport
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.performance import PerformanceReport
 from airflow_mlops.core.promote import ModelVersion, PromotionRecord
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.serving import ServingReport
-from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.splitting.leakage import LeakageReport
+from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel, choose_features, merge_params
 from airflow_mlops.core.tune import TuningResult, keep_chosen
 from airflow_mlops.core.validation.findings import ValidationReport

@@ -21,7 +21,7 @@ from airflow_mlops.core.reproduce import (
     compare_outputs,
     compare_params,
 )
-from airflow_mlops.core.split import DatasetPart, DatasetSplit, SplitRecipe
+from airflow_mlops.core.splitting.split import DatasetPart, DatasetSplit, SplitRecipe
 from airflow_mlops.errors import (
     EvaluationError,
     IntegrityError,

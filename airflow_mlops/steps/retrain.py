@@ -11,7 +11,7 @@ from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.performance import PerformanceReport
 from airflow_mlops.core.promote import unhealthy_versions, why_unhealthy
 from airflow_mlops.core.retrain import RetrainDecision, decide_retraining
-from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.tune import tuning_fingerprint
 from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.core.values import PipelineRun

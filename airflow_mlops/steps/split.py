@@ -13,7 +13,7 @@ from airflow_mlops.adapters.duckdb_engine import splits
 from airflow_mlops.adapters.storage import Storage, write_document
 from airflow_mlops.core.data.profile import DatasetProfile
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
-from airflow_mlops.core.split import LEFT_OUT, TEST, TRAIN, VALIDATION, DatasetPart, DatasetSplit, SplitRecipe
+from airflow_mlops.core.splitting.split import LEFT_OUT, TEST, TRAIN, VALIDATION, DatasetPart, DatasetSplit, SplitRecipe
 from airflow_mlops.core.values import digest_of
 from airflow_mlops.errors import DataError, IntegrityError
 from airflow_mlops.specs.data import DatasetSpec

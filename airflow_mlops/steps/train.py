@@ -20,7 +20,7 @@ from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.evaluate import check_predictions
 from airflow_mlops.core.fit import check_target, reason_of
 from airflow_mlops.core.lineage import RECORD_TAG
-from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.train import TrainedModel, feature_columns, fingerprint, merge_params
 from airflow_mlops.core.tune import TuningResult
 from airflow_mlops.core.values import PipelineRun, digest_of

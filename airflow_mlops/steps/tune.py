@@ -11,7 +11,7 @@ from airflow_mlops.adapters.mlflow_trials import TrialRuns
 from airflow_mlops.adapters.optuna import Study
 from airflow_mlops.adapters.scoring import make_scorer
 from airflow_mlops.adapters.user_code import make_estimator
-from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.tune import (
     Trial,
     TuningResult,

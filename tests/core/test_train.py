@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_mlops.core.data.snapshot import Column
-from airflow_mlops.core.split import DatasetPart, DatasetSplit
+from airflow_mlops.core.splitting.split import DatasetPart, DatasetSplit
 from airflow_mlops.core.train import choose_features, fingerprint, merge_params
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs import TrainingSpec

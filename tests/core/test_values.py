@@ -17,7 +17,6 @@ from airflow_mlops.core import (
     evaluate,
     export,
     gate,
-    leakage,
     lineage,
     monitor,
     performance,
@@ -29,12 +28,12 @@ from airflow_mlops.core import (
     rollout,
     runner,
     serving,
-    split,
     train,
     tune,
     verify,
 )
 from airflow_mlops.core.data import profile, snapshot
+from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.validation import findings
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import IntegrityError

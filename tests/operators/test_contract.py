@@ -17,7 +17,6 @@ from airflow_mlops.core import (
     evaluate,
     export,
     gate,
-    leakage,
     monitor,
     performance,
     predict,
@@ -25,11 +24,11 @@ from airflow_mlops.core import (
     retrain,
     rollout,
     serving,
-    split,
     train,
     tune,
 )
 from airflow_mlops.core.data import snapshot
+from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.validation import findings
 from airflow_mlops.operators._base import StepOperator
 from airflow_mlops.operators._notify import Notifying

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_mlops.core.leakage import LeakageReport
+from airflow_mlops.core.splitting.leakage import LeakageReport
 from airflow_mlops.errors import IntegrityError, LeakageError, SpecError
 from airflow_mlops.specs import DatasetSpec, SplitSpec
 from airflow_mlops.steps.data import snapshot_dataset

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from airflow_mlops.adapters.arrow import ParquetDigestWriter
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
-from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.errors import DataError, IntegrityError, SpecError
 from airflow_mlops.specs import DatasetSpec, SplitSpec
 from airflow_mlops.steps.split import split_dataset

@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from airflow_mlops.adapters.optuna import Study
-from airflow_mlops.core.split import DatasetSplit
+from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.tune import Trial, TuningResult
 from airflow_mlops.errors import DataError, SpecError, TrainingError, UnavailableError
 from airflow_mlops.specs import TrainingSpec, TuningSpec

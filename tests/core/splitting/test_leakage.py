@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.leakage import LeakageFinding, LeakageReport, chance_of_equal_rows
+from airflow_mlops.core.splitting.leakage import LeakageFinding, LeakageReport, chance_of_equal_rows
 from airflow_mlops.errors import LeakageError
 
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.split import salted
+from airflow_mlops.core.splitting.split import salted
 from airflow_mlops.errors import DataError
 
 __all__ = ["Fold", "hashed_folds", "time_folds"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.folds import hashed_folds, time_folds
+from airflow_mlops.core.splitting.folds import hashed_folds, time_folds
 from airflow_mlops.errors import DataError
 
 

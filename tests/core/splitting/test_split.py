@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.split import (
+from airflow_mlops.core.splitting.split import (
     LEFT_OUT,
     N_BINS,
     TEST,
