@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from airflow_mlops.core.promote import ModelVersion
-    from airflow_mlops.core.train import TrainedModel
+    from airflow_mlops.core.training.model import TrainedModel
     from airflow_mlops.steps import Platform
     from airflow_mlops.steps.pipeline import PipelineResult
 

@@ -15,7 +15,7 @@ import pytest
 
 from airflow_mlops.adapters.child_process import run_child
 from airflow_mlops.core.runner import StepError, StepRequest
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.runner import main
 from airflow_mlops.steps.data import snapshot_dataset
 from airflow_mlops.steps.split import split_dataset

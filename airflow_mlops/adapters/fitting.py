@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
-from airflow_mlops.core.fit import Rows
+from airflow_mlops.core.training.fit import Rows
 from airflow_mlops.errors import SpecError
 
 __all__ = ["end_worker_processes", "final_estimator", "fit_model", "score_fit", "weigh_classes"]

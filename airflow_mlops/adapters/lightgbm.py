@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from airflow_mlops.core.fit import Progress, Rows
+from airflow_mlops.core.training.fit import Progress, Rows
 
 __all__ = ["stop_early", "watching"]
 

@@ -11,7 +11,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from airflow_mlops.adapters.mlflow import Mlflow
-from airflow_mlops.core.tune import Trial, TuningResult
+from airflow_mlops.core.training.tuning import Trial, TuningResult
 
 __all__ = ["TrialRuns"]
 

@@ -9,7 +9,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from airflow_mlops.core.fit import Progress, reason_of
+from airflow_mlops.core.training.fit import Progress, reason_of
 from airflow_mlops.errors import SpecError, TrainingError, did_you_mean
 from airflow_mlops.specs.train import TrainingSpec
 

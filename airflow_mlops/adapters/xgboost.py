@@ -8,7 +8,7 @@ from typing import Any
 
 from xgboost.callback import TrainingCallback
 
-from airflow_mlops.core.fit import Progress, Rows
+from airflow_mlops.core.training.fit import Progress, Rows
 
 __all__ = ["stop_early", "watching"]
 

@@ -13,8 +13,8 @@ from airflow_mlops.core.metrics import worsening
 from airflow_mlops.core.monitor import DriftReport, DriftStatus
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.serving import ServingReport
-from airflow_mlops.core.train import choose_features
-from airflow_mlops.core.tune import TuningResult
+from airflow_mlops.core.training.model import choose_features
+from airflow_mlops.core.training.tuning import TuningResult
 from airflow_mlops.core.validation.findings import Outcome, ValidationReport
 from airflow_mlops.errors import bounded
 

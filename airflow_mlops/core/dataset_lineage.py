@@ -31,7 +31,7 @@ from airflow_mlops.core.performance import PerformanceReport
 from airflow_mlops.core.predict import PredictionBatch
 from airflow_mlops.core.promote import ModelVersion, PromotionRecord
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.validation.findings import Check, ValidationReport
 from airflow_mlops.core.values import Value
 

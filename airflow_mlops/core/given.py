@@ -8,7 +8,7 @@ from typing import Any
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import Value
 
 __all__ = ["read_given"]

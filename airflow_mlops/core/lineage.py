@@ -68,7 +68,7 @@ class TrainingRecord(Value):
     :param run: the pipeline's run, with the try that trained.
     :param training: as it was used, with the parameters of this run. Its seed is the seed.
     :param split: the rows, by their digests, and how they were parted.
-    :param fingerprint: of data, code and parameters; see :func:`~airflow_mlops.core.train.fingerprint`.
+    :param fingerprint: of data, code and parameters; see :func:`~airflow_mlops.core.training.model.fingerprint`.
     :param model_digest: of the model's files: what came of it.
     :param code: the modules that the spec names.
     :param n_threads: the most threads that a library of the process could compute with, or the model's ``n_jobs``.

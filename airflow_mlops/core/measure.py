@@ -19,7 +19,7 @@ from airflow_mlops.core.promote import PromotionRecord
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict
 from airflow_mlops.core.telemetry import MAX_COLUMNS, METRICS, Measurement, clean_tag
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.validation.findings import ValidationReport, Verdict
 from airflow_mlops.core.values import Value
 from airflow_mlops.specs.data import in_utc

@@ -56,7 +56,7 @@ class EvaluateModelOperator(StepOperator):
         """Evaluate."""
         from airflow_mlops.core.evaluate import EvaluationReport
         from airflow_mlops.core.splitting.split import DatasetSplit
-        from airflow_mlops.core.train import TrainedModel
+        from airflow_mlops.core.training.model import TrainedModel
 
         return self.run_step(
             "evaluate",
@@ -107,7 +107,7 @@ class BlessModelOperator(Notifying, StepOperator):
         """Judge."""
         from airflow_mlops.core.evaluate import EvaluationReport
         from airflow_mlops.core.serving import ServingReport
-        from airflow_mlops.core.train import TrainedModel
+        from airflow_mlops.core.training.model import TrainedModel
         from airflow_mlops.steps.gate import bless_model
 
         return bless_model(

@@ -45,7 +45,7 @@ class ExportModelOperator(StepOperator):
     def call_step(self, run: PipelineRun) -> ExportReport:
         """Export."""
         from airflow_mlops.core.splitting.split import DatasetSplit
-        from airflow_mlops.core.train import TrainedModel
+        from airflow_mlops.core.training.model import TrainedModel
         from airflow_mlops.steps.export import export_model
 
         return export_model(

@@ -48,7 +48,7 @@ class RegisterModelOperator(StepOperator):
     def call_step(self, run: PipelineRun) -> ModelVersion:
         """Register."""
         from airflow_mlops.core.gate import Blessing
-        from airflow_mlops.core.train import TrainedModel
+        from airflow_mlops.core.training.model import TrainedModel
         from airflow_mlops.steps.promote import register_model
 
         return register_model(

@@ -92,8 +92,8 @@ class DecideRetrainOperator(StepOperator):
         from airflow_mlops.core.monitor import DriftReport
         from airflow_mlops.core.performance import PerformanceReport
         from airflow_mlops.core.splitting.split import DatasetSplit
-        from airflow_mlops.core.train import merge_params
-        from airflow_mlops.core.tune import keep_chosen
+        from airflow_mlops.core.training.model import merge_params
+        from airflow_mlops.core.training.tuning import keep_chosen
         from airflow_mlops.core.validation.findings import ValidationReport
         from airflow_mlops.steps.retrain import decide_retrain
 

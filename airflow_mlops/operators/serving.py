@@ -50,7 +50,7 @@ class ValidateServingOperator(StepOperator):
     def call_step(self, run: PipelineRun) -> ServingReport:
         """Serve the model and ask it."""
         from airflow_mlops.core.splitting.split import DatasetSplit
-        from airflow_mlops.core.train import TrainedModel
+        from airflow_mlops.core.training.model import TrainedModel
         from airflow_mlops.steps.serving import validate_serving
 
         return validate_serving(

@@ -92,7 +92,7 @@ class CheckLeakageOperator(StepOperator):
     def call_step(self, run: PipelineRun) -> LeakageReport:
         """Check for leakage."""
         from airflow_mlops.core.splitting.split import DatasetSplit
-        from airflow_mlops.core.train import choose_features
+        from airflow_mlops.core.training.model import choose_features
         from airflow_mlops.steps.leakage import check_leakage
 
         split, training = DatasetSplit.from_dict(self.split), TrainingSpec.parse(self.training)

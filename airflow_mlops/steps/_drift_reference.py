@@ -17,7 +17,7 @@ from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.inference import InferenceColumn, Role
 from airflow_mlops.core.monitor import ColumnKind
 from airflow_mlops.core.promote import ModelVersion
-from airflow_mlops.core.train import choose_features
+from airflow_mlops.core.training.model import choose_features
 from airflow_mlops.errors import DataError, IntegrityError, SpecError, bounded
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.steps._platform import Platform, inference_folder

@@ -14,10 +14,10 @@ from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.row_hashes import row_hashes
 from airflow_mlops.adapters.scoring import Scorer, make_scorer
 from airflow_mlops.core.data.snapshot import Column
-from airflow_mlops.core.fit import check_target
 from airflow_mlops.core.splitting.folds import Fold, hashed_folds, time_folds
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import feature_columns, merge_params
+from airflow_mlops.core.training.fit import check_target
+from airflow_mlops.core.training.model import feature_columns, merge_params
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec

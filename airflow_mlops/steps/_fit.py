@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from airflow_mlops.adapters import fitting, hist_gradient_boosting, preprocess, user_code
 from airflow_mlops.core.data.snapshot import Column
-from airflow_mlops.core.fit import Progress, Rows, check_sample_weight, class_weights, hold_out, reason_of
 from airflow_mlops.core.splitting.split import DatasetSplit
+from airflow_mlops.core.training.fit import Progress, Rows, check_sample_weight, class_weights, hold_out, reason_of
 from airflow_mlops.errors import MlopsError, SpecError, TrainingError
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps._progress import shown

@@ -17,7 +17,7 @@ from airflow_mlops.core.inference import InferenceColumn, logged_scores
 from airflow_mlops.core.metrics import METRICS, Predicted
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import EvaluationError, MlopsError, SpecError, UnavailableError, did_you_mean
 from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.steps._models import LoadedModel, load_model

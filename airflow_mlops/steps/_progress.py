@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from airflow_mlops.core.fit import Progress, progress_tail
+from airflow_mlops.core.training.fit import Progress, progress_tail
 
 __all__ = ["shown"]
 

@@ -15,7 +15,7 @@ from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.inference import logged_scores
 from airflow_mlops.core.metrics import Metric, Predicted, value_of
 from airflow_mlops.core.promote import ModelVersion
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import EvaluationError, IntegrityError, SpecError
 from airflow_mlops.specs.evaluate import GateSpec, check_task
 from airflow_mlops.specs.performance import MIN_BLOCKS, PerformanceSpec

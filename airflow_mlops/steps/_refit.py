@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from airflow_mlops.adapters import arrow, threads
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import feature_columns
+from airflow_mlops.core.training.model import feature_columns
 from airflow_mlops.errors import EvaluationError, MlopsError, TrainingError
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps._fit import fit

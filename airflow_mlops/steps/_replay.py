@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_mlops.core.backtest import BacktestPoint, Track
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import DataError, DataHaltedError, LeakageError, NoRowsError, NothingNewError, SpecError
 from airflow_mlops.specs.data import DatasetSpec, in_utc

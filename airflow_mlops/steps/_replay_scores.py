@@ -16,7 +16,7 @@ from airflow_mlops.core.backtest import MonthError
 from airflow_mlops.core.inference import Role, logged_scores
 from airflow_mlops.core.metrics import value_of
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import EvaluationError, SpecError, did_you_mean
 from airflow_mlops.specs.data import in_utc
 from airflow_mlops.specs.evaluate import GateSpec

@@ -16,7 +16,7 @@ from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.promote import CARD_TAG, ModelVersion
 from airflow_mlops.core.registry import describe_version
 from airflow_mlops.core.serving import ServingReport
-from airflow_mlops.core.tune import TuningResult
+from airflow_mlops.core.training.tuning import TuningResult
 from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.core.values import PipelineRun, Value
 from airflow_mlops.errors import IntegrityError

@@ -14,7 +14,7 @@ from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.resample import Units
 from airflow_mlops.core.score import class_scores, metric_of, score_models
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import EvaluationError, IntegrityError, SpecError, did_you_mean
 from airflow_mlops.specs.evaluate import GateSpec

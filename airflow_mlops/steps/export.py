@@ -20,7 +20,7 @@ from airflow_mlops.core.export import (
     judge_parity,
 )
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import ExportError, IntegrityError, SpecError
 from airflow_mlops.specs.export import ExportSpec

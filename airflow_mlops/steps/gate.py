@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.gate import Blessing, GateDecision, bless, digest_of_gate
 from airflow_mlops.core.serving import ServingReport
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs.evaluate import GateSpec

@@ -14,7 +14,7 @@ from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.lineage import RECORD_TAG, CodeModule, TrainingRecord, packages_digest
 from airflow_mlops.core.promote import ModelVersion, champion_of
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs.train import TrainingSpec

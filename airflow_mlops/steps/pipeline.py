@@ -18,8 +18,8 @@ from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.serving import ServingReport
 from airflow_mlops.core.splitting.leakage import LeakageReport
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel, choose_features, merge_params
-from airflow_mlops.core.tune import TuningResult, keep_chosen
+from airflow_mlops.core.training.model import TrainedModel, choose_features, merge_params
+from airflow_mlops.core.training.tuning import TuningResult, keep_chosen
 from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.pipeline import PipelineSpec

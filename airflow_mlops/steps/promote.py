@@ -18,7 +18,7 @@ from airflow_mlops.core.promote import (
 )
 from airflow_mlops.core.registry import describe_version
 from airflow_mlops.core.rollout import RolloutReport, require_healthy
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError, NotBlessedError, SpecError
 from airflow_mlops.steps._platform import Platform

@@ -12,7 +12,7 @@ from airflow_mlops.core.performance import PerformanceReport
 from airflow_mlops.core.promote import unhealthy_versions, why_unhealthy
 from airflow_mlops.core.retrain import RetrainDecision, decide_retraining
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.tune import tuning_fingerprint
+from airflow_mlops.core.training.tuning import tuning_fingerprint
 from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.evaluate import GateSpec

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_mlops.adapters import arrow, scoring_server
 from airflow_mlops.core.serving import ServingCheck, ServingFootprint, ServingReport, judge_footprint
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import IntegrityError, ServingError
 from airflow_mlops.specs.serving import ServingCheckSpec

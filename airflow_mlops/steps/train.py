@@ -18,11 +18,11 @@ from airflow_mlops.adapters import arrow, fitting, user_code
 from airflow_mlops.adapters import skops as skops_store
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.evaluate import check_predictions
-from airflow_mlops.core.fit import check_target, reason_of
 from airflow_mlops.core.lineage import RECORD_TAG
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel, feature_columns, fingerprint, merge_params
-from airflow_mlops.core.tune import TuningResult
+from airflow_mlops.core.training.fit import check_target, reason_of
+from airflow_mlops.core.training.model import TrainedModel, feature_columns, fingerprint, merge_params
+from airflow_mlops.core.training.tuning import TuningResult
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import SpecError, TrainingError, UntrustedModelError
 from airflow_mlops.specs.train import TrainingSpec

@@ -12,7 +12,7 @@ from airflow_mlops.adapters.optuna import Study
 from airflow_mlops.adapters.scoring import make_scorer
 from airflow_mlops.adapters.user_code import make_estimator
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.tune import (
+from airflow_mlops.core.training.tuning import (
     Trial,
     TuningResult,
     best_of,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from airflow_mlops.core.fit import Progress, Rows
+from airflow_mlops.core.training.fit import Progress, Rows
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 2))

@@ -21,7 +21,7 @@ from airflow_mlops.adapters.fitting import (
     score_fit,
     weigh_classes,
 )
-from airflow_mlops.core.fit import Rows
+from airflow_mlops.core.training.fit import Rows
 from airflow_mlops.errors import SpecError
 
 RNG = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 
 from airflow_mlops.adapters.mlflow import Mlflow, model_digest
 from airflow_mlops.adapters.skops import load_model
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import IntegrityError, MlopsError
 
 FRAME = pd.DataFrame({"b": np.arange(20.0), "a": np.arange(20.0) ** 2})

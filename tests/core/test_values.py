@@ -28,12 +28,11 @@ from airflow_mlops.core import (
     rollout,
     runner,
     serving,
-    train,
-    tune,
     verify,
 )
 from airflow_mlops.core.data import profile, snapshot
 from airflow_mlops.core.splitting import leakage, split
+from airflow_mlops.core.training import model, tuning
 from airflow_mlops.core.validation import findings
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import IntegrityError
@@ -229,7 +228,7 @@ EXAMPLES: list[Value] = [
         reasons=("other labels",),
         parity=export.Parity(n_rows=3, n_label_mismatches=1, n_beyond=0, max_difference=0.5),
     ),
-    tune.TuningResult(
+    tuning.TuningResult(
         model_name="m",
         fingerprint="sha256:6",
         split_digest="sha256:3",
@@ -423,7 +422,7 @@ EXAMPLES: list[Value] = [
         at=AT,
         key="sha256:7",
     ),
-    train.TrainedModel(
+    model.TrainedModel(
         model_name="m",
         run_id="r",
         model_uri="models:/m-1",

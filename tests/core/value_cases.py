@@ -22,7 +22,7 @@ from airflow_mlops.core.promote import PromotionRecord
 from airflow_mlops.core.resample import Interval
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.rollout import RolloutReport, RolloutSide, RolloutVerdict
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.validation.findings import Quarantine, ValidationReport, Verdict
 from airflow_mlops.core.values import Value
 

@@ -24,11 +24,10 @@ from airflow_mlops.core import (
     retrain,
     rollout,
     serving,
-    train,
-    tune,
 )
 from airflow_mlops.core.data import snapshot
 from airflow_mlops.core.splitting import leakage, split
+from airflow_mlops.core.training import model, tuning
 from airflow_mlops.core.validation import findings
 from airflow_mlops.operators._base import StepOperator
 from airflow_mlops.operators._notify import Notifying
@@ -45,8 +44,8 @@ STAGES = (
     findings,
     split,
     leakage,
-    tune,
-    train,
+    tuning,
+    model,
     evaluate,
     export,
     serving,

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from airflow_mlops import adapters
 from airflow_mlops.core.export import ExportReport, ExportStatus
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError
 from airflow_mlops.specs import DatasetSpec, ExportSpec, SplitSpec, TrainingSpec
 from airflow_mlops.steps.data import snapshot_dataset

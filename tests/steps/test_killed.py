@@ -36,7 +36,7 @@ from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.promote import ModelVersion
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs import TrainingSpec
 from airflow_mlops.steps import Platform, _models, card

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from airflow_mlops.core.fit import Progress
+from airflow_mlops.core.training.fit import Progress
 from airflow_mlops.steps._progress import shown
 
 

@@ -17,7 +17,7 @@ import pytest
 from airflow_mlops.core.evaluate import EvaluationReport
 from airflow_mlops.core.runner import StepRequest
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import RunnerError, SpecError, TrainingError, UnavailableError
 from airflow_mlops.specs import CommandRunner, InProcessRunner, PythonRunner
 from airflow_mlops.specs.train import TrainingSpec

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from airflow_mlops.adapters.optuna import Study
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.tune import Trial, TuningResult
+from airflow_mlops.core.training.tuning import Trial, TuningResult
 from airflow_mlops.errors import DataError, SpecError, TrainingError, UnavailableError
 from airflow_mlops.specs import TrainingSpec, TuningSpec
 from airflow_mlops.steps._examiner import read_examiner

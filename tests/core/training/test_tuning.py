@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_mlops.core.tune import (
+from airflow_mlops.core.training.tuning import (
     Trial,
     TuningResult,
     best_of,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from airflow_mlops.core.train import merge_params
+from airflow_mlops.core.training.model import merge_params
 from airflow_mlops.core.values import Value, digest_of
 from airflow_mlops.errors import SpecError, TrainingError, bounded, did_you_mean
 from airflow_mlops.specs.train import TrainingSpec

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.fit import (
+from airflow_mlops.core.training.fit import (
     Progress,
     Rows,
     check_sample_weight,

@@ -4,7 +4,7 @@ import pytest
 
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.splitting.split import DatasetPart, DatasetSplit
-from airflow_mlops.core.train import choose_features, fingerprint, merge_params
+from airflow_mlops.core.training.model import choose_features, fingerprint, merge_params
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs import TrainingSpec
 
