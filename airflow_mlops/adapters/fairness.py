@@ -12,8 +12,8 @@ from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, 
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score
 
-from airflow_mlops.core.fairness import FairnessReport, GroupFairness, judged_groups
-from airflow_mlops.core.slices import SlicedColumn
+from airflow_mlops.core.evaluation.fairness import FairnessReport, GroupFairness, judged_groups
+from airflow_mlops.core.evaluation.slices import SlicedColumn
 from airflow_mlops.errors import EvaluationError
 
 __all__ = ["classification_fairness"]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from airflow_mlops.core.importance import FeatureImportance
+from airflow_mlops.core.evaluation.importance import FeatureImportance
 from airflow_mlops.errors import EvaluationError
 
 __all__ = ["permutation_importance"]

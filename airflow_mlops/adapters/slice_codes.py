@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from airflow_mlops.core.slices import SlicedColumn, code_categories, code_numbers
+from airflow_mlops.core.evaluation.slices import SlicedColumn, code_categories, code_numbers
 from airflow_mlops.errors import SpecError, bounded, did_you_mean
 
 __all__ = ["common_slices", "moments_of", "slice_columns"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
-from airflow_mlops.core.evaluate import EvaluationReport, SliceComparison
+from airflow_mlops.core.evaluation.report import EvaluationReport, SliceComparison
 from airflow_mlops.core.export import ExportReport
 from airflow_mlops.core.lineage import TrainingRecord
 from airflow_mlops.core.metrics import worsening

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from airflow_mlops.core.evaluate import EvaluationReport, MetricComparison, SliceComparison
+from airflow_mlops.core.evaluation.report import EvaluationReport, MetricComparison, SliceComparison
 from airflow_mlops.core.metrics import worsening
 from airflow_mlops.core.resample import Interval
 from airflow_mlops.core.serving import ServingReport

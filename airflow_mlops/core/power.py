@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.resample import Interval
 from airflow_mlops.errors import EvaluationError
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.evaluate import check_predictions
+from airflow_mlops.core.evaluation.report import check_predictions
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import EvaluationError, ServingError, bounded_lines
 from airflow_mlops.specs.serving import ServingCheckSpec

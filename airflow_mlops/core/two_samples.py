@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from airflow_mlops.core.evaluation.score import SumCell, SumColumns
 from airflow_mlops.core.metrics import Metric, Predicted
 from airflow_mlops.core.performance import MetricPerformance, SlicePerformance
 from airflow_mlops.core.resample import Interval, Units, interval_of, replicate, simultaneous_intervals
-from airflow_mlops.core.score import SumCell, SumColumns
 
 __all__ = ["Drawn", "Draws", "Outcomes", "compare_metrics", "compare_slices", "draw"]
 

@@ -13,7 +13,7 @@ from airflow_mlops.specs.evaluate import GateSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.evaluate import EvaluationReport
+    from airflow_mlops.core.evaluation.report import EvaluationReport
     from airflow_mlops.core.gate import Blessing
     from airflow_mlops.core.values import PipelineRun
 
@@ -23,7 +23,7 @@ __all__ = ["BlessModelOperator", "EvaluateModelOperator"]
 class EvaluateModelOperator(StepOperator):
     """Score challenger, champion and a naive baseline on the same held-back rows.
 
-    Gives an :class:`~airflow_mlops.core.evaluate.EvaluationReport`. See
+    Gives an :class:`~airflow_mlops.core.evaluation.report.EvaluationReport`. See
     :func:`~airflow_mlops.steps.evaluate.evaluate_model`.
 
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
@@ -54,7 +54,7 @@ class EvaluateModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> EvaluationReport:
         """Evaluate."""
-        from airflow_mlops.core.evaluate import EvaluationReport
+        from airflow_mlops.core.evaluation.report import EvaluationReport
         from airflow_mlops.core.splitting.split import DatasetSplit
         from airflow_mlops.core.training.model import TrainedModel
 
@@ -105,7 +105,7 @@ class BlessModelOperator(Notifying, StepOperator):
 
     def call_step(self, run: PipelineRun) -> Blessing:
         """Judge."""
-        from airflow_mlops.core.evaluate import EvaluationReport
+        from airflow_mlops.core.evaluation.report import EvaluationReport
         from airflow_mlops.core.serving import ServingReport
         from airflow_mlops.core.training.model import TrainedModel
         from airflow_mlops.steps.gate import bless_model

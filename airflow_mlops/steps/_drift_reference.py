@@ -13,7 +13,7 @@ from airflow_mlops.adapters.inference_window import files_of_window
 from airflow_mlops.core.data.profile import ColumnProfile, DatasetProfile, is_numeric, may_be_key
 from airflow_mlops.core.data.snapshot import DatasetSnapshot, RowFilter
 from airflow_mlops.core.drift import ColumnFacts, check_limits, unknown_ignored
-from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.inference import InferenceColumn, Role
 from airflow_mlops.core.monitor import ColumnKind
 from airflow_mlops.core.promote import ModelVersion

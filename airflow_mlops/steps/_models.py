@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from airflow_mlops.adapters import pickled
 from airflow_mlops.adapters import skops as skops_store
-from airflow_mlops.core.evaluate import check_predictions, check_scores
+from airflow_mlops.core.evaluation.report import check_predictions, check_scores
 from airflow_mlops.errors import EvaluationError, MlopsError, UntrustedModelError, bounded
 from airflow_mlops.steps._platform import Platform
 

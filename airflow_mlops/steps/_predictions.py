@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from airflow_mlops.adapters import arrow, labels
 from airflow_mlops.core.data.bins import profile_values
 from airflow_mlops.core.data.profile import ColumnProfile
-from airflow_mlops.core.evaluate import check_predictions, naive_prediction
+from airflow_mlops.core.evaluation.report import check_predictions, naive_prediction
 from airflow_mlops.core.inference import InferenceColumn, logged_scores
 from airflow_mlops.core.metrics import METRICS, Predicted
 from airflow_mlops.core.promote import ModelVersion

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from airflow_mlops.adapters import arrow, labels
 from airflow_mlops.core.estimate import Calibrator, expected_metrics
-from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.inference import logged_scores
 from airflow_mlops.core.metrics import Metric, Predicted, value_of
 from airflow_mlops.core.promote import ModelVersion

@@ -8,7 +8,7 @@ from typing import TypeVar
 from airflow_mlops.adapters import markdown
 from airflow_mlops.core.card import ModelCard
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
-from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.export import ExportReport
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.lineage import TrainingRecord

@@ -22,7 +22,7 @@ from airflow_mlops.errors import IntegrityError, bounded
 from airflow_mlops.steps._platform import Platform, folder_name, short
 
 if TYPE_CHECKING:  # it brings numpy, and the triggerer reads who serves without that
-    from airflow_mlops.core.evaluate import EvaluationReport
+    from airflow_mlops.core.evaluation.report import EvaluationReport
 
 __all__ = [
     "append_entry",
@@ -103,7 +103,7 @@ def read_evidence(model_name: str, digest: str, *, storage: Storage) -> Evaluati
     :param digest: which one.
     :raises IntegrityError: when it is missing, or is not the one that was judged.
     """
-    from airflow_mlops.core.evaluate import EvaluationReport
+    from airflow_mlops.core.evaluation.report import EvaluationReport
 
     place = ("evidence", folder_name(model_name), f"{short(digest)}.json")
     document = storage.read_json(*place)

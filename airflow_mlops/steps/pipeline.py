@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
-from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.export import ExportReport
 from airflow_mlops.core.gate import Blessing
 from airflow_mlops.core.monitor import DriftReport

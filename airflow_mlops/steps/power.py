@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.power import detectable_difference, rows_needed, spread_of
 from airflow_mlops.errors import SpecError
 from airflow_mlops.steps._platform import folder_name, short

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_mlops.adapters.fairness import classification_fairness
-from airflow_mlops.core.fairness import FairnessReport
-from airflow_mlops.core.slices import code_categories
+from airflow_mlops.core.evaluation.fairness import FairnessReport
+from airflow_mlops.core.evaluation.slices import code_categories
 from airflow_mlops.errors import EvaluationError
 
 rows = st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.booleans()), min_size=1, max_size=80)

@@ -7,9 +7,9 @@ import pytest
 
 from airflow_mlops.core.card import ModelCard
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
-from airflow_mlops.core.evaluate import ClassScores, EvaluationReport, MetricComparison, SliceComparison
-from airflow_mlops.core.fairness import FairnessReport, GroupFairness
-from airflow_mlops.core.importance import FeatureImportance
+from airflow_mlops.core.evaluation.fairness import FairnessReport, GroupFairness
+from airflow_mlops.core.evaluation.importance import FeatureImportance
+from airflow_mlops.core.evaluation.report import ClassScores, EvaluationReport, MetricComparison, SliceComparison
 from airflow_mlops.core.lineage import TrainingRecord
 from airflow_mlops.core.monitor import DriftReport, DriftStatus
 from airflow_mlops.core.promote import ModelVersion

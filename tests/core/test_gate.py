@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.evaluate import EvaluationReport, MetricComparison, SliceComparison
-from airflow_mlops.core.fairness import FairnessReport, GroupFairness
+from airflow_mlops.core.evaluation.fairness import FairnessReport, GroupFairness
+from airflow_mlops.core.evaluation.report import EvaluationReport, MetricComparison, SliceComparison
+from airflow_mlops.core.evaluation.score import score_models
 from airflow_mlops.core.gate import BlessingVerdict, bless
 from airflow_mlops.core.metrics import METRICS, Predicted
 from airflow_mlops.core.resample import Interval, Units
-from airflow_mlops.core.score import score_models
 from airflow_mlops.core.serving import ServingCheck, ServingFootprint, ServingReport
 from airflow_mlops.specs import GateSpec
 

@@ -14,7 +14,6 @@ from airflow_mlops.core import (
     approve,
     backtest,
     deploy,
-    evaluate,
     export,
     gate,
     lineage,
@@ -31,6 +30,7 @@ from airflow_mlops.core import (
     verify,
 )
 from airflow_mlops.core.data import profile, snapshot
+from airflow_mlops.core.evaluation import report as evaluate
 from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.training import model, tuning
 from airflow_mlops.core.validation import findings

@@ -14,7 +14,6 @@ from airflow_mlops.core import (
     alarm,
     approve,
     deploy,
-    evaluate,
     export,
     gate,
     monitor,
@@ -26,6 +25,7 @@ from airflow_mlops.core import (
     serving,
 )
 from airflow_mlops.core.data import snapshot
+from airflow_mlops.core.evaluation import report
 from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.training import model, tuning
 from airflow_mlops.core.validation import findings
@@ -46,7 +46,7 @@ STAGES = (
     leakage,
     tuning,
     model,
-    evaluate,
+    report,
     export,
     serving,
     gate,

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.runner import StepRequest
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from airflow_mlops.adapters.plots._canvas import DASHES, GREY, HUES, MARKERS, Who, draw, explain, plain
 from airflow_mlops.core.calibration import Calibration
 from airflow_mlops.core.curves import ScoreCurves
-from airflow_mlops.core.slices import OTHER_VALUES
+from airflow_mlops.core.evaluation.slices import OTHER_VALUES
 
 __all__ = ["calibration_plot", "confusion_matrix_plot", "score_curves_plot"]
 

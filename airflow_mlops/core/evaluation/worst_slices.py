@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.slices import Slice, SlicedColumn, check_losses
+from airflow_mlops.core.evaluation.slices import Slice, SlicedColumn, check_losses
 from airflow_mlops.errors import EvaluationError
 
 __all__ = ["WorstSlice", "find_worst_slices"]
@@ -64,7 +64,7 @@ def find_worst_slices(
     :returns: the worst first; of equal scores the larger one, then by name.
     :raises EvaluationError: when a loss is negative, NaN or infinite, or their number is wrong.
 
-    >>> from airflow_mlops.core.slices import code_categories
+    >>> from airflow_mlops.core.evaluation.slices import code_categories
     >>> rng = np.random.default_rng(0)
     >>> places = rng.integers(0, 4, 4000)
     >>> loss = rng.exponential(size=4000) * np.where(places == 2, 3.0, 1.0)

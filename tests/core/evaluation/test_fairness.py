@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from airflow_mlops.core.fairness import FairnessReport, regression_fairness
-from airflow_mlops.core.slices import SlicedColumn, code_categories
+from airflow_mlops.core.evaluation.fairness import FairnessReport, regression_fairness
+from airflow_mlops.core.evaluation.slices import SlicedColumn, code_categories
 from airflow_mlops.errors import EvaluationError
 
 

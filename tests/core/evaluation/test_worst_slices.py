@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.slices import SlicedColumn, code_categories
-from airflow_mlops.core.worst_slices import find_worst_slices
+from airflow_mlops.core.evaluation.slices import SlicedColumn, code_categories
+from airflow_mlops.core.evaluation.worst_slices import find_worst_slices
 from airflow_mlops.errors import EvaluationError
 
 N = 4000

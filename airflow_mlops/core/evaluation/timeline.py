@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.slices import check_losses
+from airflow_mlops.core.evaluation.slices import check_losses
 from airflow_mlops.errors import counted
 
 __all__ = ["MAX_TIME_BINS", "ErrorTimeline", "TimeBin", "errors_by_time"]

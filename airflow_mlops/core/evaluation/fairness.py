@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.slices import SlicedColumn, check_losses
+from airflow_mlops.core.evaluation.slices import SlicedColumn, check_losses
 
 __all__ = ["FairnessReport", "GroupFairness", "judged_groups", "regression_fairness"]
 
@@ -75,7 +75,7 @@ def regression_fairness(
     :param y_pred: ``(n_rows,) float64``; a positive mean error means that a group is predicted too much.
     :raises EvaluationError: when an error is NaN or infinite, or their number is wrong.
 
-    >>> from airflow_mlops.core.slices import code_categories
+    >>> from airflow_mlops.core.evaluation.slices import code_categories
     >>> sex = code_categories("sex", np.array([0, 0, 1, 1]), ["f", "m"])
     >>> report = regression_fairness(sex, y_true=np.zeros(4), y_pred=np.array([1.0, 3.0, -1.0, 1.0]), min_rows=2)
     >>> report.measures

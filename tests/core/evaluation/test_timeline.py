@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.timeline import MAX_TIME_BINS, errors_by_time
+from airflow_mlops.core.evaluation.timeline import MAX_TIME_BINS, errors_by_time
 from airflow_mlops.errors import EvaluationError
 
 seconds = st.integers(-62_000_000_000, 250_000_000_000)  # the years 5 to 9892

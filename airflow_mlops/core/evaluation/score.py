@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.evaluate import ClassScores, MetricComparison, SliceComparison
+from airflow_mlops.core.evaluation.report import ClassScores, MetricComparison, SliceComparison
 from airflow_mlops.core.metrics import Metric, Predicted
 from airflow_mlops.core.resample import (
     Interval,

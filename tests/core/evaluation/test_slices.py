@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.slices import SlicedColumn, check_losses, code_categories, code_numbers
+from airflow_mlops.core.evaluation.slices import SlicedColumn, check_losses, code_categories, code_numbers
 from airflow_mlops.errors import EvaluationError
 from tests.core.cases import score_slices
 

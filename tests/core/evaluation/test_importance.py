@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.importance import FeatureImportance, importance_changes
+from airflow_mlops.core.evaluation.importance import FeatureImportance, importance_changes
 
 
 def _measured(**features: tuple[float, float]) -> list[FeatureImportance]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from airflow_mlops.core.evaluate import check_predictions, check_scores, naive_prediction
+from airflow_mlops.core.evaluation.report import check_predictions, check_scores, naive_prediction
 from airflow_mlops.errors import EvaluationError
 
 
