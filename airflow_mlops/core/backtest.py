@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from airflow_mlops.core.metrics import worsening
+from airflow_mlops.core.stats.metrics import worsening
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs._base import shown_duration

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from airflow_mlops.core.metrics import worsening
 from airflow_mlops.core.performance import (
     LabelCounts,
     MetricPerformance,
@@ -15,7 +14,8 @@ from airflow_mlops.core.performance import (
     SlicePerformance,
     WindowPerformance,
 )
-from airflow_mlops.core.resample import Interval
+from airflow_mlops.core.stats.metrics import worsening
+from airflow_mlops.core.stats.resample import Interval
 from airflow_mlops.errors import bounded, counted
 from airflow_mlops.specs._base import shown_duration
 from airflow_mlops.specs.evaluate import Thresholds

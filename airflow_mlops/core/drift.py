@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile
-from airflow_mlops.core.drift_statistics import (
+from airflow_mlops.core.monitor import ColumnDrift, ColumnKind, DriftStatus
+from airflow_mlops.core.stats.drift_statistics import (
     adjust_p_values,
     expected_counts,
     homogeneity_p_value,
@@ -19,7 +20,6 @@ from airflow_mlops.core.drift_statistics import (
     sampling_noise,
     wasserstein_distance,
 )
-from airflow_mlops.core.monitor import ColumnDrift, ColumnKind, DriftStatus
 from airflow_mlops.errors import SpecError, bounded, counted, did_you_mean
 from airflow_mlops.specs.monitor import MonitoringSpec
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.metrics import METRICS
+from airflow_mlops.core.stats.metrics import METRICS
 
 __all__ = ["Calibrator", "expected_metrics", "expected_roc_auc"]
 

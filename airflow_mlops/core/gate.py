@@ -9,9 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from airflow_mlops.core.evaluation.report import EvaluationReport, MetricComparison, SliceComparison
-from airflow_mlops.core.metrics import worsening
-from airflow_mlops.core.resample import Interval
 from airflow_mlops.core.serving import ServingReport
+from airflow_mlops.core.stats.metrics import worsening
+from airflow_mlops.core.stats.resample import Interval
 from airflow_mlops.core.values import Value, digest_of
 from airflow_mlops.errors import bounded
 from airflow_mlops.specs.evaluate import FairnessRules, GateSpec, SliceRules, Thresholds

@@ -1,7 +1,7 @@
 """Two samples that have no row in common, such as production and the rows of the evaluation, by the bootstrap.
 
 Each sample is resampled by itself (the two-sample problem: Efron and Tibshirani, *An Introduction to the Bootstrap*,
-1993, chapter 8). Models on the same rows are resampled together, as in :mod:`airflow_mlops.core.resample`.
+1993, chapter 8). Models on the same rows are resampled together, as in :mod:`airflow_mlops.core.stats.resample`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.core.evaluation.score import SumCell, SumColumns
-from airflow_mlops.core.metrics import Metric, Predicted
 from airflow_mlops.core.performance import MetricPerformance, SlicePerformance
-from airflow_mlops.core.resample import Interval, Units, interval_of, replicate, simultaneous_intervals
+from airflow_mlops.core.stats.metrics import Metric, Predicted
+from airflow_mlops.core.stats.resample import Interval, Units, interval_of, replicate, simultaneous_intervals
 
 __all__ = ["Drawn", "Draws", "Outcomes", "compare_metrics", "compare_slices", "draw"]
 
@@ -83,7 +83,7 @@ def draw(
     :param seed: another one for each sample that is compared: samples that share no row must share no drawing.
     :raises EvaluationError: when there is no row.
 
-    >>> from airflow_mlops.core.metrics import METRICS
+    >>> from airflow_mlops.core.stats.metrics import METRICS
     >>> metrics = {"accuracy": METRICS["accuracy"]}
     >>> truth, said = np.ones(400, int), Predicted(values=np.arange(400) % 10 > 1)
     >>> then = draw(Outcomes(y_true=truth, models={"champion": said}), metrics, n_classes=2)

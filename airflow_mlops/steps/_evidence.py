@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from airflow_mlops.adapters import fairness as fair
 from airflow_mlops.adapters import importance, slice_codes
-from airflow_mlops.core.calibration import Calibration, measure_calibration
 from airflow_mlops.core.evaluation.fairness import FairnessReport, regression_fairness
 from airflow_mlops.core.evaluation.importance import FeatureImportance, importance_changes
 from airflow_mlops.core.evaluation.score import SliceRows
 from airflow_mlops.core.evaluation.slices import SlicedColumn
 from airflow_mlops.core.evaluation.timeline import ErrorTimeline, errors_by_time
 from airflow_mlops.core.evaluation.worst_slices import WorstSlice, find_worst_slices
-from airflow_mlops.core.metrics import Losses, losses_of
+from airflow_mlops.core.stats.calibration import Calibration, measure_calibration
+from airflow_mlops.core.stats.metrics import Losses, losses_of
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.evaluate import FairnessRules, GateSpec, SliceRules
 from airflow_mlops.steps._models import LoadedModel

@@ -14,9 +14,9 @@ from airflow_mlops.core.data.bins import profile_values
 from airflow_mlops.core.data.profile import ColumnProfile
 from airflow_mlops.core.evaluation.report import check_predictions, naive_prediction
 from airflow_mlops.core.inference import InferenceColumn, logged_scores
-from airflow_mlops.core.metrics import METRICS, Predicted
 from airflow_mlops.core.promote import ModelVersion
 from airflow_mlops.core.splitting.split import DatasetSplit
+from airflow_mlops.core.stats.metrics import METRICS, Predicted
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import EvaluationError, MlopsError, SpecError, UnavailableError, did_you_mean
 from airflow_mlops.specs.evaluate import GateSpec

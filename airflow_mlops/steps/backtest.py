@@ -30,7 +30,7 @@ from airflow_mlops.core.backtest import (
     summarise,
 )
 from airflow_mlops.core.data.snapshot import Window
-from airflow_mlops.core.metrics import METRICS
+from airflow_mlops.core.stats.metrics import METRICS
 from airflow_mlops.errors import NoRowsError, SpecError, UnavailableError
 from airflow_mlops.specs._base import shown_duration
 from airflow_mlops.specs.data import DatasetSpec, in_utc

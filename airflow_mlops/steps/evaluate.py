@@ -10,10 +10,10 @@ import numpy as np
 from airflow_mlops.adapters import arrow, labels, user_code
 from airflow_mlops.core.evaluation.report import EvaluationReport, digest_of_question, signature_breaks
 from airflow_mlops.core.evaluation.score import class_scores, metric_of, score_models
-from airflow_mlops.core.metrics import METRICS, Metric
 from airflow_mlops.core.promote import ModelVersion
-from airflow_mlops.core.resample import Units
 from airflow_mlops.core.splitting.split import DatasetSplit
+from airflow_mlops.core.stats.metrics import METRICS, Metric
+from airflow_mlops.core.stats.resample import Units
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import EvaluationError, IntegrityError, SpecError, did_you_mean

@@ -13,8 +13,8 @@ from airflow_mlops.core.evaluation.report import ClassScores, EvaluationReport, 
 from airflow_mlops.core.lineage import TrainingRecord
 from airflow_mlops.core.monitor import DriftReport, DriftStatus
 from airflow_mlops.core.promote import ModelVersion
-from airflow_mlops.core.resample import Interval
 from airflow_mlops.core.splitting.split import DatasetPart
+from airflow_mlops.core.stats.resample import Interval
 from airflow_mlops.core.validation.findings import Check, Finding, Outcome, ValidationReport, Verdict
 from airflow_mlops.core.values import Value
 from airflow_mlops.specs.train import TrainingSpec

@@ -15,7 +15,7 @@ from airflow_mlops.core.performance import (
     WindowPerformance,
 )
 from airflow_mlops.core.performance import PerformanceStatus as Status
-from airflow_mlops.core.resample import Interval
+from airflow_mlops.core.stats.resample import Interval
 from airflow_mlops.specs import DatasetSpec, PerformanceSpec
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

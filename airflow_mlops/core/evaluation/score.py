@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.core.evaluation.report import ClassScores, MetricComparison, SliceComparison
-from airflow_mlops.core.metrics import Metric, Predicted
-from airflow_mlops.core.resample import (
+from airflow_mlops.core.stats.metrics import Metric, Predicted
+from airflow_mlops.core.stats.resample import (
     Interval,
     Units,
     interval_of,
@@ -105,7 +105,7 @@ def score_models(
 ) -> tuple[tuple[MetricComparison, ...], tuple[SliceComparison, ...]]:
     """Compare the challenger with the others on the same rows.
 
-    The intervals are those of :mod:`airflow_mlops.core.resample`. Those of slices hold for all slices at once.
+    The intervals are those of :mod:`airflow_mlops.core.stats.resample`. Those of slices hold for all slices at once.
 
     :param y_true: ``(n_rows,)``, numbers, or places of classes.
     :param models: what ``challenger``, ``baseline`` and, where there is one, ``champion`` predicted.
@@ -114,7 +114,7 @@ def score_models(
     :returns: a comparison for each metric, in their order; one for each slice, the one that lost most first.
     :raises EvaluationError: when there is no row, or a metric does not fit what was predicted.
 
-    >>> from airflow_mlops.core.metrics import METRICS
+    >>> from airflow_mlops.core.stats.metrics import METRICS
     >>> rng = np.random.default_rng(0)
     >>> y_true = rng.normal(size=1000)
     >>> models = {"challenger": y_true + 1.0, "champion": y_true + 1.5, "baseline": y_true * 0}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from airflow_mlops.core.data.profile import ColumnProfile, DatasetProfile, is_moment
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
-from airflow_mlops.core.drift_statistics import population_stability_index
+from airflow_mlops.core.stats.drift_statistics import population_stability_index
 from airflow_mlops.core.validation.column_values import compare_values, is_all_missing, new_categories
 from airflow_mlops.core.validation.findings import Finding, Severity, make_finding
 from airflow_mlops.errors import bounded, did_you_mean

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from airflow_mlops.core.calibration import Calibration, measure_calibration
-from airflow_mlops.core.curves import ScoreCurves, score_curves
 from airflow_mlops.core.evaluation.fairness import FairnessReport, regression_fairness
 from airflow_mlops.core.evaluation.slices import SliceScore, code_categories
 from airflow_mlops.core.evaluation.timeline import ErrorTimeline, errors_by_time
 from airflow_mlops.core.evaluation.worst_slices import WorstSlice, find_worst_slices
+from airflow_mlops.core.stats.calibration import Calibration, measure_calibration
+from airflow_mlops.core.stats.curves import ScoreCurves, score_curves
 from airflow_mlops.core.values import Value
 from tests.core.cases import score_slices
 

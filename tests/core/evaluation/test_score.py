@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.core.evaluation.score import SliceRows, class_scores, metric_of, score_models
-from airflow_mlops.core.metrics import METRICS, Predicted, value_of
-from airflow_mlops.core.resample import Units
+from airflow_mlops.core.stats.metrics import METRICS, Predicted, value_of
+from airflow_mlops.core.stats.resample import Units
 from airflow_mlops.errors import EvaluationError
 
 MAE = {"mean_absolute_error": METRICS["mean_absolute_error"]}

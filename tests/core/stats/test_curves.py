@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-from airflow_mlops.core.curves import score_curves
+from airflow_mlops.core.stats.curves import score_curves
 from airflow_mlops.errors import EvaluationError
 
 rows = st.lists(st.tuples(st.booleans(), st.integers(0, 12)), min_size=2, max_size=60).filter(

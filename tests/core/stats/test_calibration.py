@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.calibration import measure_calibration
+from airflow_mlops.core.stats.calibration import measure_calibration
 from airflow_mlops.errors import EvaluationError
 
 rows = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=60)

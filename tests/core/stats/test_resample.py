@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.resample import (
+from airflow_mlops.core.stats.resample import (
     MAX_UNITS,
     Units,
     interval_of,

@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from airflow_mlops.core.data.profile import OTHER, ColumnProfile
-from airflow_mlops.core.drift_statistics import (
+from airflow_mlops.core.stats.drift_statistics import (
     adjust_p_values,
     chi_square,
     expected_counts,

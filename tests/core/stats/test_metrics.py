@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as theirs
 
-from airflow_mlops.core.metrics import METRICS, Predicted, value_of, worsening
-from airflow_mlops.core.resample import Units, replicate, sums_by_unit
+from airflow_mlops.core.stats.metrics import METRICS, Predicted, value_of, worsening
+from airflow_mlops.core.stats.resample import Units, replicate, sums_by_unit
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
 
