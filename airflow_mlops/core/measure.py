@@ -11,7 +11,7 @@ from itertools import islice
 from airflow_mlops.core.alarm import MonitoringDecision
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport
-from airflow_mlops.core.gate import Blessing, BlessingVerdict
+from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
 from airflow_mlops.core.monitor import DriftReport, DriftStatus
 from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.predict import PredictionBatch

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops.core.approve import Approval
-    from airflow_mlops.core.gate import Blessing
+    from airflow_mlops.core.gate.rules import Blessing
     from airflow_mlops.core.promote import ModelVersion
 
 __all__ = ["ApprovePromotionOperator"]
@@ -130,7 +130,7 @@ class ApprovePromotionOperator(Notifying, StepOperator, ApprovalOperator):
         return self.leave(approval, context)
 
     def _documents(self) -> tuple[ModelVersion, Blessing]:
-        from airflow_mlops.core.gate import Blessing
+        from airflow_mlops.core.gate.rules import Blessing
         from airflow_mlops.core.promote import ModelVersion
 
         return ModelVersion.from_dict(self.version), Blessing.from_dict(self.blessing)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops.core.evaluation.report import EvaluationReport
-    from airflow_mlops.core.gate import Blessing
+    from airflow_mlops.core.gate.rules import Blessing
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["BlessModelOperator", "EvaluateModelOperator"]
@@ -72,7 +72,7 @@ class EvaluateModelOperator(StepOperator):
 class BlessModelOperator(Notifying, StepOperator):
     """Let the gate judge an evaluation.
 
-    Gives a :class:`~airflow_mlops.core.gate.Blessing`. A challenger that is not blessed is a normal end
+    Gives a :class:`~airflow_mlops.core.gate.rules.Blessing`. A challenger that is not blessed is a normal end
     of the run: what comes after is skipped, and the champion stays; unless a person is to be asked. See
     :func:`~airflow_mlops.steps.gate.bless_model`.
 

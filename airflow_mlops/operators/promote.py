@@ -47,7 +47,7 @@ class RegisterModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> ModelVersion:
         """Register."""
-        from airflow_mlops.core.gate import Blessing
+        from airflow_mlops.core.gate.rules import Blessing
         from airflow_mlops.core.training.model import TrainedModel
         from airflow_mlops.steps.promote import register_model
 
@@ -100,7 +100,7 @@ class PromoteModelOperator(Notifying, StepOperator):
     def call_step(self, run: PipelineRun) -> PromotionRecord:
         """Promote, or skip."""
         from airflow_mlops.core.approve import Approval
-        from airflow_mlops.core.gate import Blessing
+        from airflow_mlops.core.gate.rules import Blessing
         from airflow_mlops.core.promote import ModelVersion
         from airflow_mlops.core.rollout import RolloutReport
         from airflow_mlops.steps.promote import promote_model

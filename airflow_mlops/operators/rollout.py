@@ -61,7 +61,7 @@ class DeployModelOperator(StepOperator):
     def call_step(self, run: PipelineRun) -> Deployment | None:
         """Deploy."""
         from airflow_mlops.core.approve import Approval
-        from airflow_mlops.core.gate import Blessing
+        from airflow_mlops.core.gate.rules import Blessing
         from airflow_mlops.core.promote import ModelVersion
         from airflow_mlops.steps.rollout import start_rollout
 

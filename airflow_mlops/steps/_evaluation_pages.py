@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from airflow_mlops.adapters.html import Rows, report_page
 from airflow_mlops.core.evaluation.fairness import FairnessReport
 from airflow_mlops.core.evaluation.report import EvaluationReport
-from airflow_mlops.core.gate import Blessing
+from airflow_mlops.core.gate.rules import Blessing
 
 __all__ = ["blessing_page", "evaluation_page"]
 

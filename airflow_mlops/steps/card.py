@@ -10,7 +10,7 @@ from airflow_mlops.core.card import ModelCard
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.export import ExportReport
-from airflow_mlops.core.gate import Blessing
+from airflow_mlops.core.gate.rules import Blessing
 from airflow_mlops.core.lineage import TrainingRecord
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.promote import CARD_TAG, ModelVersion

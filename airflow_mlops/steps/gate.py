@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from airflow_mlops.core.evaluation.report import EvaluationReport
-from airflow_mlops.core.gate import Blessing, GateDecision, bless, digest_of_gate
+from airflow_mlops.core.gate.rules import Blessing, GateDecision, bless, digest_of_gate
 from airflow_mlops.core.serving import ServingReport
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.export import ExportReport
-from airflow_mlops.core.gate import Blessing
+from airflow_mlops.core.gate.rules import Blessing
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.performance import PerformanceReport
 from airflow_mlops.core.promote import ModelVersion, PromotionRecord

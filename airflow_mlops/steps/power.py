@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.evaluation.report import EvaluationReport
-from airflow_mlops.core.power import detectable_difference, rows_needed, spread_of
+from airflow_mlops.core.gate.power import detectable_difference, rows_needed, spread_of
 from airflow_mlops.errors import SpecError
 from airflow_mlops.steps._platform import folder_name, short
 from airflow_mlops.steps.promote import read_journal

@@ -6,7 +6,7 @@ import logging
 from typing import Literal
 
 from airflow_mlops.core.approve import Approval, require_approval
-from airflow_mlops.core.gate import Blessing
+from airflow_mlops.core.gate.rules import Blessing
 from airflow_mlops.core.lineage import RECORD_TAG
 from airflow_mlops.core.promote import (
     ModelVersion,

@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime
 
 from airflow_mlops.core.alarm import MonitoringDecision, open_alarms, reasons_of
-from airflow_mlops.core.gate import digest_of_gate
+from airflow_mlops.core.gate.rules import digest_of_gate
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.performance import PerformanceReport
 from airflow_mlops.core.promote import unhealthy_versions, why_unhealthy

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from airflow_mlops.core.approve import Approval, require_approval
 from airflow_mlops.core.deploy import Deployment, DeploymentMode
-from airflow_mlops.core.gate import Blessing
+from airflow_mlops.core.gate.rules import Blessing
 from airflow_mlops.core.promote import ModelVersion, champion_of, plan_promotion
 from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict, judge_rollout
 from airflow_mlops.core.values import PipelineRun

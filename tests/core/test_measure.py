@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.gate import BlessingVerdict
+from airflow_mlops.core.gate.rules import BlessingVerdict
 from airflow_mlops.core.measure import measure
 from airflow_mlops.core.monitor import ColumnDrift, DriftStatus
 from airflow_mlops.core.performance import (

@@ -15,7 +15,6 @@ from airflow_mlops.core import (
     backtest,
     deploy,
     export,
-    gate,
     lineage,
     monitor,
     performance,
@@ -31,6 +30,7 @@ from airflow_mlops.core import (
 )
 from airflow_mlops.core.data import profile, snapshot
 from airflow_mlops.core.evaluation import report as evaluate
+from airflow_mlops.core.gate import rules
 from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.training import model, tuning
 from airflow_mlops.core.validation import findings
@@ -184,18 +184,18 @@ EXAMPLES: list[Value] = [
         record_digest="sha256:7",
     ),
     EVALUATION,
-    gate.GateDecision(
+    rules.GateDecision(
         model_name="m",
-        verdict=gate.BlessingVerdict.REJECTED,
+        verdict=rules.BlessingVerdict.REJECTED,
         reasons=("too bad",),
         champion_version=3,
         evidence_digest="sha256:4",
         run_id="r",
         at=AT,
     ),
-    gate.Blessing(
+    rules.Blessing(
         model_name="m",
-        verdict=gate.BlessingVerdict.REJECTED,
+        verdict=rules.BlessingVerdict.REJECTED,
         reasons=("too bad",),
         model_digest="sha256:2",
         champion_version=None,

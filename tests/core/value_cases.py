@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from airflow_mlops.core.alarm import MonitoringDecision
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport, MetricComparison
-from airflow_mlops.core.gate import Blessing, BlessingVerdict
+from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
 from airflow_mlops.core.monitor import ColumnDrift, DriftReport, DriftStatus
 from airflow_mlops.core.performance import (
     MetricPerformance,

@@ -15,7 +15,6 @@ from airflow_mlops.core import (
     approve,
     deploy,
     export,
-    gate,
     monitor,
     performance,
     predict,
@@ -26,6 +25,7 @@ from airflow_mlops.core import (
 )
 from airflow_mlops.core.data import snapshot
 from airflow_mlops.core.evaluation import report
+from airflow_mlops.core.gate import rules
 from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.training import model, tuning
 from airflow_mlops.core.validation import findings
@@ -49,7 +49,7 @@ STAGES = (
     report,
     export,
     serving,
-    gate,
+    rules,
     approve,
     deploy,
     rollout,

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from airflow_mlops.adapters import arrow
-from airflow_mlops.core.gate import BlessingVerdict
+from airflow_mlops.core.gate.rules import BlessingVerdict
 from airflow_mlops.errors import EvaluationError, SpecError
 from airflow_mlops.steps._models import load_model
 from airflow_mlops.steps.gate import bless_model

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
-from airflow_mlops.core.gate import BlessingVerdict
+from airflow_mlops.core.gate.rules import BlessingVerdict
 from airflow_mlops.errors import IntegrityError, NotBlessedError, PromotionConflictError
 from airflow_mlops.steps.evaluate import evaluate_model
 from airflow_mlops.steps.gate import bless_model
