@@ -106,7 +106,7 @@ class BlessModelOperator(Notifying, StepOperator):
     def call_step(self, run: PipelineRun) -> Blessing:
         """Judge."""
         from airflow_mlops.core.evaluation.report import EvaluationReport
-        from airflow_mlops.core.serving import ServingReport
+        from airflow_mlops.core.packaging.serving_check import ServingReport
         from airflow_mlops.core.training.model import TrainedModel
         from airflow_mlops.steps.gate import bless_model
 

@@ -11,7 +11,7 @@ from airflow_mlops.specs.serving import ServingCheckSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.serving import ServingReport
+    from airflow_mlops.core.packaging.serving_check import ServingReport
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["ValidateServingOperator"]
@@ -20,7 +20,7 @@ __all__ = ["ValidateServingOperator"]
 class ValidateServingOperator(StepOperator):
     """Serve a model in MLflow's scoring server, and see that it answers rightly, withstands odd requests and is fast.
 
-    Gives a :class:`~airflow_mlops.core.serving.ServingReport`, also when it fails. See
+    Gives a :class:`~airflow_mlops.core.packaging.serving_check.ServingReport`, also when it fails. See
     :func:`~airflow_mlops.steps.serving.validate_serving`.
 
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)

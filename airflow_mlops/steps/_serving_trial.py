@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from airflow_mlops.adapters.scoring_server import ScoringServer, request_body
-from airflow_mlops.core.serving import (
+from airflow_mlops.core.packaging.serving_check import (
     GOLDEN_ROWS,
     Answer,
     ServingCheck,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.html import report_page
-from airflow_mlops.core.export import (
+from airflow_mlops.core.packaging.export import (
     ExportReport,
     ExportStatus,
     InputKind,

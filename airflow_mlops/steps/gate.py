@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing, GateDecision, bless, digest_of_gate
-from airflow_mlops.core.serving import ServingReport
+from airflow_mlops.core.packaging.serving_check import ServingReport
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError

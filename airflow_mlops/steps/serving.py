@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_mlops.adapters import arrow, scoring_server
-from airflow_mlops.core.serving import ServingCheck, ServingFootprint, ServingReport, judge_footprint
+from airflow_mlops.core.packaging.serving_check import ServingCheck, ServingFootprint, ServingReport, judge_footprint
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun, digest_of
@@ -33,7 +33,7 @@ def validate_serving(
 ) -> ServingReport:
     """Serve the packaged model in a process of its own and see that it answers as the model itself does.
 
-    The report is recorded whatever it says; :meth:`~airflow_mlops.core.serving.ServingReport.require_ok` raises. A
+    The report is recorded whatever it says; :meth:`~airflow_mlops.core.packaging.serving_check.ServingReport.require_ok` raises. A
     retry finds the good report of an earlier try. A bad one is made again, as a machine that was busy may have made it.
 
     :raises IntegrityError: when the model was not trained on this split, or stored bytes have changed.

@@ -14,7 +14,6 @@ from airflow_mlops.core import (
     approve,
     backtest,
     deploy,
-    export,
     lineage,
     monitor,
     performance,
@@ -25,12 +24,12 @@ from airflow_mlops.core import (
     retrain,
     rollout,
     runner,
-    serving,
     verify,
 )
 from airflow_mlops.core.data import profile, snapshot
 from airflow_mlops.core.evaluation import report as evaluate
 from airflow_mlops.core.gate import rules
+from airflow_mlops.core.packaging import export, serving_check
 from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.training import model, tuning
 from airflow_mlops.core.validation import findings
@@ -205,7 +204,7 @@ EXAMPLES: list[Value] = [
         version="1.0", step="train", arguments={"model_name": "m"}, run=PipelineRun(pipeline="p", run_id="r")
     ),
     runner.StepError(type="TrainingError", message="it failed"),
-    serving.ServingReport(
+    serving_check.ServingReport(
         model_name="m",
         model_uri="models:/m-1",
         model_digest="sha256:2",
@@ -213,8 +212,8 @@ EXAMPLES: list[Value] = [
         settings_digest="sha256:8",
         env_manager="local",
         n_golden_rows=3,
-        checks=(serving.ServingCheck(name="golden_rows", passed=True, observed="alike", expected="alike"),),
-        footprint=serving.ServingFootprint(latency_p95_ms=12.5),
+        checks=(serving_check.ServingCheck(name="golden_rows", passed=True, observed="alike", expected="alike"),),
+        footprint=serving_check.ServingFootprint(latency_p95_ms=12.5),
     ),
     export.ExportReport(
         model_name="m",

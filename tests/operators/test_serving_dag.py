@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_mlops.core.serving import ServingCheck, ServingFootprint, ServingReport
+from airflow_mlops.core.packaging.serving_check import ServingCheck, ServingFootprint, ServingReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import ServingError
 from airflow_mlops.operators import ValidateServingOperator

@@ -14,7 +14,7 @@ import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from airflow_mlops import adapters
-from airflow_mlops.core.export import ExportReport, ExportStatus
+from airflow_mlops.core.packaging.export import ExportReport, ExportStatus
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError

@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from airflow_mlops.adapters import scoring_server
-from airflow_mlops.core.serving import ServingReport
+from airflow_mlops.core.packaging.serving_check import ServingReport
 from airflow_mlops.errors import IntegrityError, ServingError, UntrustedModelError
 from airflow_mlops.specs import ServingCheckSpec
 from airflow_mlops.steps import Platform

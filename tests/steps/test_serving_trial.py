@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 
 from airflow_mlops.adapters import scoring_server
 from airflow_mlops.adapters.scoring_server import ScoringServer
-from airflow_mlops.core.serving import ServingCheck
+from airflow_mlops.core.packaging.serving_check import ServingCheck
 from airflow_mlops.specs import ServingCheckSpec
 from airflow_mlops.steps._models import LoadedModel
 from airflow_mlops.steps._odd_requests import odd_requests

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from airflow_mlops.core.evaluation.report import EvaluationReport, MetricComparison, SliceComparison
-from airflow_mlops.core.serving import ServingReport
+from airflow_mlops.core.packaging.serving_check import ServingReport
 from airflow_mlops.core.stats.metrics import worsening
 from airflow_mlops.core.stats.resample import Interval
 from airflow_mlops.core.values import Value, digest_of

@@ -12,7 +12,7 @@ from airflow_mlops.core.evaluation.fairness import FairnessReport, GroupFairness
 from airflow_mlops.core.evaluation.report import EvaluationReport, MetricComparison, SliceComparison
 from airflow_mlops.core.evaluation.score import score_models
 from airflow_mlops.core.gate.rules import BlessingVerdict, bless
-from airflow_mlops.core.serving import ServingCheck, ServingFootprint, ServingReport
+from airflow_mlops.core.packaging.serving_check import ServingCheck, ServingFootprint, ServingReport
 from airflow_mlops.core.stats.metrics import METRICS, Predicted
 from airflow_mlops.core.stats.resample import Interval, Units
 from airflow_mlops.specs import GateSpec

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.serving import (
+from airflow_mlops.core.packaging.serving_check import (
     GOLDEN_ROWS,
     Answer,
     ServingCheck,

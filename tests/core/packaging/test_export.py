@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.core.data.snapshot import Column
-from airflow_mlops.core.export import (
+from airflow_mlops.core.packaging.export import (
     Answers,
     ExportReport,
     ExportStatus,
