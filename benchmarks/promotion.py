@@ -26,7 +26,7 @@ from include.demo.services import free_port
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from airflow_mlops.core.promote import ModelVersion
+    from airflow_mlops.core.registry.journal import ModelVersion
     from airflow_mlops.core.training.model import TrainedModel
     from airflow_mlops.steps import Platform
     from airflow_mlops.steps.pipeline import PipelineResult

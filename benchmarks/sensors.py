@@ -122,7 +122,7 @@ class Watched:
         return "model.ModelVersionTrigger", {"model_name": f"m{number}", "other_than": 3}
 
     def _promote(self, number: int) -> None:
-        from airflow_mlops.core.promote import PromotionRecord
+        from airflow_mlops.core.registry.journal import PromotionRecord
 
         log = self._storage.log("journals", f"m{number}")
         entries = log.entries()

@@ -15,7 +15,7 @@ import pytest
 import airflow_mlops
 from airflow_mlops.adapters.inference_log import InferenceLog
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.promote import PromotionRecord
+from airflow_mlops.core.registry.journal import PromotionRecord
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.airflow

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from airflow_mlops.core.lineage import UNKNOWN, CodeModule
+from airflow_mlops.core.registry.training_record import UNKNOWN, CodeModule
 
 __all__ = ["describe_module", "has_commit", "without_credentials"]
 

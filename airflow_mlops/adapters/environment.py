@@ -6,7 +6,7 @@ import platform
 import re
 from importlib import metadata
 
-from airflow_mlops.core.lineage import Environment, packages_digest
+from airflow_mlops.core.registry.training_record import Environment, packages_digest
 
 __all__ = ["describe_environment"]
 

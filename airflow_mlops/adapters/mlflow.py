@@ -33,7 +33,7 @@ from mlflow.models import Model, infer_signature
 
 from airflow_mlops.adapters.mlflow_auth import sending
 from airflow_mlops.adapters.mlflow_source import FileSource
-from airflow_mlops.core.promote import CARD_TAG, CHAMPION, JOURNAL_TAG, ModelVersion
+from airflow_mlops.core.registry.journal import CARD_TAG, CHAMPION, JOURNAL_TAG, ModelVersion
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import IntegrityError, MlopsError, UnavailableError
 

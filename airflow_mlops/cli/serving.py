@@ -105,7 +105,7 @@ def _end_rollout(arguments: argparse.Namespace) -> Iterator[str]:
 def _export(arguments: argparse.Namespace) -> Iterator[str]:
     from pathlib import Path
 
-    from airflow_mlops.core.promote import CHAMPION
+    from airflow_mlops.core.registry.journal import CHAMPION
     from airflow_mlops.steps.embed import embed_model
 
     is_uri = arguments.model.startswith("models:/")

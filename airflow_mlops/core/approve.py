@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from airflow_mlops.core.gate.rules import Blessing
-from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import NotBlessedError, PromotionConflictError
 

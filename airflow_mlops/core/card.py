@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport, SliceComparison
-from airflow_mlops.core.lineage import TrainingRecord
 from airflow_mlops.core.monitor import DriftReport, DriftStatus
 from airflow_mlops.core.packaging.export import ExportReport
 from airflow_mlops.core.packaging.serving_check import ServingReport
-from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.registry.training_record import TrainingRecord
 from airflow_mlops.core.stats.metrics import worsening
 from airflow_mlops.core.training.model import choose_features
 from airflow_mlops.core.training.tuning import TuningResult

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
-from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import Value

@@ -15,7 +15,7 @@ from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
 from airflow_mlops.core.monitor import DriftReport, DriftStatus
 from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.predict import PredictionBatch
-from airflow_mlops.core.promote import PromotionRecord
+from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict
 from airflow_mlops.core.telemetry import MAX_COLUMNS, METRICS, Measurement, clean_tag

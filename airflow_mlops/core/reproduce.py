@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.lineage import UNKNOWN, CodeModule, Environment, read_packages
+from airflow_mlops.core.registry.training_record import UNKNOWN, CodeModule, Environment, read_packages
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import ReproductionError, bounded
 

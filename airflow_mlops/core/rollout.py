@@ -12,7 +12,7 @@ from itertools import accumulate
 from statistics import NormalDist
 
 from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
-from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.stats.drift_statistics import population_stability_index, sampling_noise
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import NotBlessedError

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_mlops.core.approve import Approval
     from airflow_mlops.core.gate.rules import Blessing
-    from airflow_mlops.core.promote import ModelVersion
+    from airflow_mlops.core.registry.journal import ModelVersion
 
 __all__ = ["ApprovePromotionOperator"]
 
@@ -131,6 +131,6 @@ class ApprovePromotionOperator(Notifying, StepOperator, ApprovalOperator):
 
     def _documents(self) -> tuple[ModelVersion, Blessing]:
         from airflow_mlops.core.gate.rules import Blessing
-        from airflow_mlops.core.promote import ModelVersion
+        from airflow_mlops.core.registry.journal import ModelVersion
 
         return ModelVersion.from_dict(self.version), Blessing.from_dict(self.blessing)

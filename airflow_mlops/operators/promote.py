@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops.core.data.snapshot import DatasetSnapshot
-    from airflow_mlops.core.promote import ModelVersion, PromotionRecord
+    from airflow_mlops.core.registry.journal import ModelVersion, PromotionRecord
     from airflow_mlops.core.telemetry import Measurement
     from airflow_mlops.core.values import PipelineRun
 
@@ -28,7 +28,7 @@ __all__ = ["PromoteModelOperator", "RegisterModelOperator", "RollbackModelOperat
 class RegisterModelOperator(StepOperator):
     """Register a blessed model as a version, and write its card; the same model is the same version.
 
-    Gives a :class:`~airflow_mlops.core.promote.ModelVersion`; *Report* leads to the card. See
+    Gives a :class:`~airflow_mlops.core.registry.journal.ModelVersion`; *Report* leads to the card. See
     :func:`~airflow_mlops.steps.promote.register_model`.
 
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
@@ -62,7 +62,7 @@ class RegisterModelOperator(StepOperator):
 class PromoteModelOperator(Notifying, StepOperator):
     """Make a version champion, if the champion is still the one that it was compared with.
 
-    Gives a :class:`~airflow_mlops.core.promote.PromotionRecord`, the entry in the journal; when the policy is to hold,
+    Gives a :class:`~airflow_mlops.core.registry.journal.PromotionRecord`, the entry in the journal; when the policy is to hold,
     the task is skipped. With the model's asset among its ``outlets`` it gives an event when the champion has changed.
     See :func:`~airflow_mlops.steps.promote.promote_model` and :func:`~airflow_mlops.assets.model_asset`.
 
@@ -101,7 +101,7 @@ class PromoteModelOperator(Notifying, StepOperator):
         """Promote, or skip."""
         from airflow_mlops.core.approve import Approval
         from airflow_mlops.core.gate.rules import Blessing
-        from airflow_mlops.core.promote import ModelVersion
+        from airflow_mlops.core.registry.journal import ModelVersion
         from airflow_mlops.core.rollout import RolloutReport
         from airflow_mlops.steps.promote import promote_model
 
@@ -134,7 +134,7 @@ class PromoteModelOperator(Notifying, StepOperator):
         return measure(value, given=self._learnt_from(), now=datetime.now(UTC))
 
     def _learnt_from(self) -> list[DatasetSnapshot]:
-        from airflow_mlops.core.promote import ModelVersion
+        from airflow_mlops.core.registry.journal import ModelVersion
         from airflow_mlops.steps.lineage import find_snapshot
 
         try:
@@ -148,7 +148,7 @@ class PromoteModelOperator(Notifying, StepOperator):
 class RollbackModelOperator(Notifying, StepOperator):
     """Make the last healthy champion champion again, or an earlier one by name.
 
-    Gives a :class:`~airflow_mlops.core.promote.PromotionRecord`, the entry in the journal. With the model's asset among
+    Gives a :class:`~airflow_mlops.core.registry.journal.PromotionRecord`, the entry in the journal. With the model's asset among
     its ``outlets`` it gives an event. See :func:`~airflow_mlops.steps.promote.rollback_model` and
     :func:`~airflow_mlops.assets.model_asset`.
 

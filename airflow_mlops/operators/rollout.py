@@ -62,7 +62,7 @@ class DeployModelOperator(StepOperator):
         """Deploy."""
         from airflow_mlops.core.approve import Approval
         from airflow_mlops.core.gate.rules import Blessing
-        from airflow_mlops.core.promote import ModelVersion
+        from airflow_mlops.core.registry.journal import ModelVersion
         from airflow_mlops.steps.rollout import start_rollout
 
         if self.policy == "hold":
@@ -142,7 +142,7 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
     def conclude(self, value: RolloutReport, context: Context) -> None:
         """Go on if it is healthy, sleep until the next look if that is still to be told, or take the version back."""
         from airflow_mlops.core.notify import tell_rollout
-        from airflow_mlops.core.promote import ModelVersion
+        from airflow_mlops.core.registry.journal import ModelVersion
         from airflow_mlops.core.rollout import RolloutVerdict
         from airflow_mlops.steps.rollout import take_back
 

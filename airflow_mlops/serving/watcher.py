@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from airflow_mlops.core.deploy import Deployment
-from airflow_mlops.core.promote import CHAMPION, champion_of
+from airflow_mlops.core.registry.journal import CHAMPION, champion_of
 from airflow_mlops.errors import MlopsError, UnavailableError
 from airflow_mlops.serving.models import Lineup, ServedModel, load_served
 from airflow_mlops.steps import Platform

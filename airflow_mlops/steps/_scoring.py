@@ -17,7 +17,7 @@ from airflow_mlops.adapters.inference_log import InferenceLog, log_table
 from airflow_mlops.adapters.row_hashes import row_hashes
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.inference import Role, logged_scores
-from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.predict import PredictionSpec
 from airflow_mlops.steps._models import LoadedModel

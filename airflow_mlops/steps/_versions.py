@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from airflow_mlops.core.promote import CHAMPION, ModelVersion
+from airflow_mlops.core.registry.journal import CHAMPION, ModelVersion
 from airflow_mlops.errors import SpecError
 from airflow_mlops.steps._platform import Platform
 

@@ -10,7 +10,7 @@ from airflow_mlops.adapters import markdown
 from airflow_mlops.core.approve import Approval, ApprovalRequest
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing
-from airflow_mlops.core.promote import ModelVersion, name_version
+from airflow_mlops.core.registry.journal import ModelVersion, name_version
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError, PromotionConflictError
 from airflow_mlops.steps._platform import Platform

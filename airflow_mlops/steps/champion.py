@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from airflow_mlops.core.promote import PromotionRecord
-from airflow_mlops.core.registry import ChampionChange
+from airflow_mlops.core.registry.descriptions import ChampionChange
+from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.journal import read_evidence

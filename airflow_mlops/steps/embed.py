@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from airflow_mlops.adapters import skops as skops_store
-from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.errors import ExportError, SpecError
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._versions import find_version

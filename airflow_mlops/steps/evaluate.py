@@ -10,7 +10,7 @@ import numpy as np
 from airflow_mlops.adapters import arrow, labels, user_code
 from airflow_mlops.core.evaluation.report import EvaluationReport, digest_of_question, signature_breaks
 from airflow_mlops.core.evaluation.score import class_scores, metric_of, score_models
-from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.stats.metrics import METRICS, Metric
 from airflow_mlops.core.stats.resample import Units

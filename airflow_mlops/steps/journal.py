@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
-from airflow_mlops.core.promote import (
+from airflow_mlops.core.registry.journal import (
     PromotionRecord,
     champion_of,
     check_known_entries,

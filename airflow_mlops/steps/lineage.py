@@ -11,8 +11,8 @@ from airflow_mlops._version import __version__
 from airflow_mlops.adapters import code_version, threads, user_code
 from airflow_mlops.adapters.environment import describe_environment
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
-from airflow_mlops.core.lineage import RECORD_TAG, CodeModule, TrainingRecord, packages_digest
-from airflow_mlops.core.promote import ModelVersion, champion_of
+from airflow_mlops.core.registry.journal import ModelVersion, champion_of
+from airflow_mlops.core.registry.training_record import RECORD_TAG, CodeModule, TrainingRecord, packages_digest
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun, digest_of

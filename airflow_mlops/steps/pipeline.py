@@ -14,7 +14,7 @@ from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.packaging.export import ExportReport
 from airflow_mlops.core.packaging.serving_check import ServingReport
 from airflow_mlops.core.performance import PerformanceReport
-from airflow_mlops.core.promote import ModelVersion, PromotionRecord
+from airflow_mlops.core.registry.journal import ModelVersion, PromotionRecord
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.splitting.leakage import LeakageReport
 from airflow_mlops.core.splitting.split import DatasetSplit

@@ -7,8 +7,8 @@ from typing import Literal
 
 from airflow_mlops.core.approve import Approval, require_approval
 from airflow_mlops.core.gate.rules import Blessing
-from airflow_mlops.core.lineage import RECORD_TAG
-from airflow_mlops.core.promote import (
+from airflow_mlops.core.registry.descriptions import describe_version
+from airflow_mlops.core.registry.journal import (
     ModelVersion,
     PromotionRecord,
     champion_of,
@@ -16,7 +16,7 @@ from airflow_mlops.core.promote import (
     plan_promotion,
     plan_rollback,
 )
-from airflow_mlops.core.registry import describe_version
+from airflow_mlops.core.registry.training_record import RECORD_TAG
 from airflow_mlops.core.rollout import RolloutReport, require_healthy
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
-from airflow_mlops.core.promote import champion_of
+from airflow_mlops.core.registry.journal import champion_of
 from airflow_mlops.errors import IntegrityError, SpecError, bounded
 from airflow_mlops.specs.data import in_utc
 from airflow_mlops.steps._leftovers import derived_folders, find_leftovers, hide, last_touched, remove, unhide

@@ -9,8 +9,8 @@ from pathlib import Path
 from airflow_mlops.adapters import arrow, code_version, threads, user_code
 from airflow_mlops.adapters.environment import describe_environment
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.lineage import TrainingRecord
-from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.registry.training_record import TrainingRecord
 from airflow_mlops.core.reproduce import (
     Agreement,
     Difference,

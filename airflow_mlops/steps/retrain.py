@@ -9,7 +9,7 @@ from airflow_mlops.core.alarm import MonitoringDecision, open_alarms, reasons_of
 from airflow_mlops.core.gate.rules import digest_of_gate
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.performance import PerformanceReport
-from airflow_mlops.core.promote import unhealthy_versions, why_unhealthy
+from airflow_mlops.core.registry.journal import unhealthy_versions, why_unhealthy
 from airflow_mlops.core.retrain import RetrainDecision, decide_retraining
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.tuning import tuning_fingerprint

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from airflow_mlops.core.approve import Approval, require_approval
 from airflow_mlops.core.deploy import Deployment, DeploymentMode
 from airflow_mlops.core.gate.rules import Blessing
-from airflow_mlops.core.promote import ModelVersion, champion_of, plan_promotion
+from airflow_mlops.core.registry.journal import ModelVersion, champion_of, plan_promotion
 from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict, judge_rollout
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import PromotionConflictError

@@ -18,7 +18,7 @@ from airflow_mlops.adapters import arrow, fitting, user_code
 from airflow_mlops.adapters import skops as skops_store
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.evaluation.report import check_predictions
-from airflow_mlops.core.lineage import RECORD_TAG
+from airflow_mlops.core.registry.training_record import RECORD_TAG
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.fit import check_target, reason_of
 from airflow_mlops.core.training.model import TrainedModel, feature_columns, fingerprint, merge_params

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from airflow_mlops.core.promote import (
+from airflow_mlops.core.registry.journal import (
     CHAMPION,
     ModelVersion,
     PromotionRecord,

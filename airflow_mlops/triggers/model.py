@@ -52,7 +52,7 @@ class ModelVersionTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look again and again, and give one event."""
-        from airflow_mlops.core.registry import is_awaited
+        from airflow_mlops.core.registry.descriptions import is_awaited
         from airflow_mlops.triggers._looks import looks
 
         async for champion in looks(self._look, every_s=self.poll_interval_s, subject=f"model_name={self.model_name}"):

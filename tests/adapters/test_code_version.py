@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_mlops.adapters.code_version import describe_module, has_commit, without_credentials
-from airflow_mlops.core.lineage import UNKNOWN, CodeModule
+from airflow_mlops.core.registry.training_record import UNKNOWN, CodeModule
 
 
 def _git(folder: Path, *arguments: str) -> str:

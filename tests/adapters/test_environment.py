@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from airflow_mlops.adapters.environment import describe_environment
-from airflow_mlops.core.lineage import packages_digest, read_packages
+from airflow_mlops.core.registry.training_record import packages_digest, read_packages
 
 
 def test_every_distribution_is_listed_in_the_requirements_format_and_in_order():

@@ -10,9 +10,9 @@ from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.evaluation.fairness import FairnessReport, GroupFairness
 from airflow_mlops.core.evaluation.importance import FeatureImportance
 from airflow_mlops.core.evaluation.report import ClassScores, EvaluationReport, MetricComparison, SliceComparison
-from airflow_mlops.core.lineage import TrainingRecord
 from airflow_mlops.core.monitor import DriftReport, DriftStatus
-from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.registry.training_record import TrainingRecord
 from airflow_mlops.core.splitting.split import DatasetPart
 from airflow_mlops.core.stats.resample import Interval
 from airflow_mlops.core.validation.findings import Check, Finding, Outcome, ValidationReport, Verdict

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from airflow_mlops.core.lineage import UNKNOWN, CodeModule, Environment
+from airflow_mlops.core.registry.training_record import UNKNOWN, CodeModule, Environment
 from airflow_mlops.core.reproduce import (
     Agreement,
     Difference,

@@ -14,12 +14,9 @@ from airflow_mlops.core import (
     approve,
     backtest,
     deploy,
-    lineage,
     monitor,
     performance,
     predict,
-    promote,
-    registry,
     reproduce,
     retrain,
     rollout,
@@ -30,6 +27,7 @@ from airflow_mlops.core.data import profile, snapshot
 from airflow_mlops.core.evaluation import report as evaluate
 from airflow_mlops.core.gate import rules
 from airflow_mlops.core.packaging import export, serving_check
+from airflow_mlops.core.registry import descriptions, journal, training_record
 from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.training import model, tuning
 from airflow_mlops.core.validation import findings
@@ -152,15 +150,15 @@ EXAMPLES: list[Value] = [
         findings=(leakage.LeakageFinding(rule="r", columns=("a",), observed="1", expected="2", advice="x"),),
     ),
     SPLIT,
-    lineage.TrainingRecord(
+    training_record.TrainingRecord(
         model_name="m",
         run=PipelineRun(pipeline="p", run_id="r", try_number=2),
         training=TrainingSpec(target="y", function="a.b:train", params={"alpha": 0.5, "layers": [3, 4]}),
         split=SPLIT,
         fingerprint="sha256:6",
         model_digest="sha256:2",
-        code=(lineage.CodeModule(import_path="a.b:train", digest="sha256:8", commit="c0ffee", is_dirty=True),),
-        environment=lineage.Environment(python="3.11", platform="Linux", blas="", packages_digest="sha256:7"),
+        code=(training_record.CodeModule(import_path="a.b:train", digest="sha256:8", commit="c0ffee", is_dirty=True),),
+        environment=training_record.Environment(python="3.11", platform="Linux", blas="", packages_digest="sha256:7"),
         n_threads=4,
         reasons=("new data",),
         champion_version=3,
@@ -325,7 +323,7 @@ EXAMPLES: list[Value] = [
         trigger="manual",
         at=AT,
     ),
-    promote.ModelVersion(
+    journal.ModelVersion(
         model_name="m",
         model_version=3,
         model_digest="sha256:2",
@@ -334,7 +332,7 @@ EXAMPLES: list[Value] = [
         evidence_digest="sha256:4",
         tags={"a": "b"},
     ),
-    promote.PromotionRecord(
+    journal.PromotionRecord(
         sequence=1,
         action="promote",
         model_name="m",
@@ -383,7 +381,7 @@ EXAMPLES: list[Value] = [
         n_looks=4,
         key="sha256:7",
     ),
-    promote.PromotionRecord(
+    journal.PromotionRecord(
         sequence=2,
         action="mark_unhealthy",
         model_name="m",
@@ -395,7 +393,7 @@ EXAMPLES: list[Value] = [
         at=AT,
         key="sha256:8",
     ),
-    registry.ChampionChange(
+    descriptions.ChampionChange(
         model_name="m",
         model_version=3,
         from_version=None,

@@ -18,7 +18,7 @@ from airflow_mlops.core.performance import (
     WindowPerformance,
 )
 from airflow_mlops.core.predict import PredictionBatch
-from airflow_mlops.core.promote import PromotionRecord
+from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.rollout import RolloutReport, RolloutSide, RolloutVerdict
 from airflow_mlops.core.stats.resample import Interval

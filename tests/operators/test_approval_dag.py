@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_mlops.core.approve import Approval
-from airflow_mlops.core.promote import PromotionRecord
+from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.operators import ApprovePromotionOperator, PromoteModelOperator
 from airflow_mlops.steps.ledger import read_ledger
 from airflow_mlops.steps.promote import read_journal

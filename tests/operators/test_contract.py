@@ -10,11 +10,12 @@ import pytest
 from airflow.sdk import BaseOperator
 
 from airflow_mlops import operators, sensors
-from airflow_mlops.core import alarm, approve, deploy, monitor, performance, predict, promote, retrain, rollout
+from airflow_mlops.core import alarm, approve, deploy, monitor, performance, predict, retrain, rollout
 from airflow_mlops.core.data import snapshot
 from airflow_mlops.core.evaluation import report
 from airflow_mlops.core.gate import rules
 from airflow_mlops.core.packaging import export, serving_check
+from airflow_mlops.core.registry import journal
 from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.training import model, tuning
 from airflow_mlops.core.validation import findings
@@ -42,7 +43,7 @@ STAGES = (
     approve,
     deploy,
     rollout,
-    promote,
+    journal,
     monitor,
     retrain,
     predict,

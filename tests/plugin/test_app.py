@@ -14,7 +14,7 @@ import pytest
 
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.alarm import MonitoringDecision
-from airflow_mlops.core.promote import PromotionRecord
+from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.plugin.app import create_app
 from airflow_mlops.steps.ledger import append_decision
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from airflow_mlops.core.lineage import RECORD_TAG
 from airflow_mlops.core.packaging.export import ExportReport
 from airflow_mlops.core.packaging.serving_check import ServingReport
-from airflow_mlops.core.promote import CARD_TAG, ModelVersion
+from airflow_mlops.core.registry.journal import CARD_TAG, ModelVersion
+from airflow_mlops.core.registry.training_record import RECORD_TAG
 from airflow_mlops.core.training.tuning import TuningResult
 from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.steps.card import read_card, write_card

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from airflow_mlops.core.promote import PromotionRecord
+from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.errors import PromotionConflictError
 from airflow_mlops.steps.journal import read_journal
 from airflow_mlops.steps.promote import promote_model

@@ -35,7 +35,7 @@ from airflow_mlops.adapters.mlflow import Mlflow
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.gate.rules import Blessing
-from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs import TrainingSpec

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from airflow_mlops import __version__
-from airflow_mlops.core.lineage import RECORD_TAG, TrainingRecord, read_packages
+from airflow_mlops.core.registry.training_record import RECORD_TAG, TrainingRecord, read_packages
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.steps.lineage import load_record

@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from airflow_mlops.adapters.threads import limited_threads
-from airflow_mlops.core.lineage import RECORD_TAG, packages_digest
+from airflow_mlops.core.registry.training_record import RECORD_TAG, packages_digest
 from airflow_mlops.core.reproduce import DifferenceKind, ReproductionReport
 from airflow_mlops.core.values import digest_of
 from airflow_mlops.errors import IntegrityError, SpecError

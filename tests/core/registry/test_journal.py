@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.promote import (
+from airflow_mlops.core.registry.journal import (
     PromotionRecord,
     champion_of,
     check_known_entries,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from airflow_mlops.core.promote import CHAMPION
+from airflow_mlops.core.registry.journal import CHAMPION
 from airflow_mlops.core.values import Value
 
 __all__ = ["ChampionChange", "describe_version", "is_awaited"]
