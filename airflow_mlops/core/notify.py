@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from airflow_mlops.core.alarm import MonitoringDecision
-from airflow_mlops.core.approve import Approval, ApprovalRequest
 from airflow_mlops.core.gate.rules import Blessing
+from airflow_mlops.core.promotion.approval import Approval, ApprovalRequest
 from airflow_mlops.core.registry.journal import PromotionRecord, name_version
 from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict
 from airflow_mlops.errors import bounded_lines

@@ -16,8 +16,8 @@ from airflow_mlops.operators._notify import Notifying
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.approve import Approval
     from airflow_mlops.core.gate.rules import Blessing
+    from airflow_mlops.core.promotion.approval import Approval
     from airflow_mlops.core.registry.journal import ModelVersion
 
 __all__ = ["ApprovePromotionOperator"]
@@ -27,7 +27,7 @@ class ApprovePromotionOperator(Notifying, StepOperator, ApprovalOperator):
     """Ask a person whether a version may become champion, where one is to be asked.
 
     The task waits as Airflow's *required action* and takes no worker. It gives an
-    :class:`~airflow_mlops.core.approve.Approval`, bound to the evidence that was shown, or nothing where nobody had to
+    :class:`~airflow_mlops.core.promotion.approval.Approval`, bound to the evidence that was shown, or nothing where nobody had to
     be asked. What is declined is a normal end of the run: what comes after is skipped, and the champion stays. An
     answer to something that has changed in the meantime fails the task. See :mod:`airflow_mlops.steps.approve`.
 

@@ -99,8 +99,8 @@ class PromoteModelOperator(Notifying, StepOperator):
 
     def call_step(self, run: PipelineRun) -> PromotionRecord:
         """Promote, or skip."""
-        from airflow_mlops.core.approve import Approval
         from airflow_mlops.core.gate.rules import Blessing
+        from airflow_mlops.core.promotion.approval import Approval
         from airflow_mlops.core.registry.journal import ModelVersion
         from airflow_mlops.core.rollout import RolloutReport
         from airflow_mlops.steps.promote import promote_model

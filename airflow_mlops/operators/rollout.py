@@ -60,8 +60,8 @@ class DeployModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> Deployment | None:
         """Deploy."""
-        from airflow_mlops.core.approve import Approval
         from airflow_mlops.core.gate.rules import Blessing
+        from airflow_mlops.core.promotion.approval import Approval
         from airflow_mlops.core.registry.journal import ModelVersion
         from airflow_mlops.steps.rollout import start_rollout
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from airflow_mlops.adapters import markdown
-from airflow_mlops.core.approve import Approval, ApprovalRequest
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing
+from airflow_mlops.core.promotion.approval import Approval, ApprovalRequest
 from airflow_mlops.core.registry.journal import ModelVersion, name_version
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError, PromotionConflictError

@@ -6,13 +6,13 @@ import logging
 from typing import TypeVar
 
 from airflow_mlops.adapters import markdown
-from airflow_mlops.core.card import ModelCard
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.packaging.export import ExportReport
 from airflow_mlops.core.packaging.serving_check import ServingReport
+from airflow_mlops.core.promotion.card import ModelCard
 from airflow_mlops.core.registry.descriptions import describe_version
 from airflow_mlops.core.registry.journal import CARD_TAG, ModelVersion
 from airflow_mlops.core.registry.training_record import TrainingRecord

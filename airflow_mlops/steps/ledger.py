@@ -7,8 +7,8 @@ from typing import TypeAlias, TypeVar
 
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
 from airflow_mlops.core.alarm import MonitoringDecision
-from airflow_mlops.core.approve import Approval
 from airflow_mlops.core.gate.rules import GateDecision
+from airflow_mlops.core.promotion.approval import Approval
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.steps._platform import folder_name
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Literal
 
-from airflow_mlops.core.approve import Approval, require_approval
 from airflow_mlops.core.gate.rules import Blessing
+from airflow_mlops.core.promotion.approval import Approval, require_approval
 from airflow_mlops.core.registry.descriptions import describe_version
 from airflow_mlops.core.registry.journal import (
     ModelVersion,

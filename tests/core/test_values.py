@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from airflow_mlops.core import (
     alarm,
-    approve,
     backtest,
     deploy,
     monitor,
@@ -27,6 +26,7 @@ from airflow_mlops.core.data import profile, snapshot
 from airflow_mlops.core.evaluation import report as evaluate
 from airflow_mlops.core.gate import rules
 from airflow_mlops.core.packaging import export, serving_check
+from airflow_mlops.core.promotion import approval
 from airflow_mlops.core.registry import descriptions, journal, training_record
 from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.training import model, tuning
@@ -407,7 +407,7 @@ EXAMPLES: list[Value] = [
     verify.VerificationReport(
         model_name="m", checks=(verify.Check(subject="alias", is_good=False, found="points to nothing"),)
     ),
-    approve.Approval(
+    approval.Approval(
         model_name="m",
         model_version=3,
         blessing_digest="sha256:8",

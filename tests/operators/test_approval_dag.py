@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_mlops.core.approve import Approval
+from airflow_mlops.core.promotion.approval import Approval
 from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.operators import ApprovePromotionOperator, PromoteModelOperator
 from airflow_mlops.steps.ledger import read_ledger

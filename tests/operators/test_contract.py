@@ -10,11 +10,12 @@ import pytest
 from airflow.sdk import BaseOperator
 
 from airflow_mlops import operators, sensors
-from airflow_mlops.core import alarm, approve, deploy, monitor, performance, predict, retrain, rollout
+from airflow_mlops.core import alarm, deploy, monitor, performance, predict, retrain, rollout
 from airflow_mlops.core.data import snapshot
 from airflow_mlops.core.evaluation import report
 from airflow_mlops.core.gate import rules
 from airflow_mlops.core.packaging import export, serving_check
+from airflow_mlops.core.promotion import approval
 from airflow_mlops.core.registry import journal
 from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.training import model, tuning
@@ -40,7 +41,7 @@ STAGES = (
     export,
     serving_check,
     rules,
-    approve,
+    approval,
     deploy,
     rollout,
     journal,

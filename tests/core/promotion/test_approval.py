@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_mlops.core.approve import Approval, require_approval
 from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
+from airflow_mlops.core.promotion.approval import Approval, require_approval
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.errors import NotBlessedError, PromotionConflictError
 from tests.core.test_values import AT

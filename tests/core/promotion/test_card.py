@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.card import ModelCard
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.evaluation.fairness import FairnessReport, GroupFairness
 from airflow_mlops.core.evaluation.importance import FeatureImportance
 from airflow_mlops.core.evaluation.report import ClassScores, EvaluationReport, MetricComparison, SliceComparison
 from airflow_mlops.core.monitor import DriftReport, DriftStatus
+from airflow_mlops.core.promotion.card import ModelCard
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.registry.training_record import TrainingRecord
 from airflow_mlops.core.splitting.split import DatasetPart
