@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_mlops.cli._arguments import Commands, platform_of, storage_of, storage_options, tracking_options
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.deploy import Deployment
+    from airflow_mlops.core.rollout.deployment import Deployment
     from airflow_mlops.specs import ServerSpec
 
 __all__ = ["add_commands", "server_spec"]
@@ -80,7 +80,7 @@ def server_spec(arguments: argparse.Namespace) -> ServerSpec:
 def _initial_deployment(arguments: argparse.Namespace) -> Deployment:
     from datetime import UTC, datetime
 
-    from airflow_mlops.core.deploy import Deployment, DeploymentMode
+    from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 
     return Deployment(
         model_name=arguments.model,

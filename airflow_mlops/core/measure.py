@@ -17,7 +17,7 @@ from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.predict import PredictionBatch
 from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.core.retrain import RetrainDecision
-from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict
+from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict
 from airflow_mlops.core.telemetry import MAX_COLUMNS, METRICS, Measurement, clean_tag
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.validation.findings import ValidationReport, Verdict

@@ -102,7 +102,7 @@ class PromoteModelOperator(Notifying, StepOperator):
         from airflow_mlops.core.gate.rules import Blessing
         from airflow_mlops.core.promotion.approval import Approval
         from airflow_mlops.core.registry.journal import ModelVersion
-        from airflow_mlops.core.rollout import RolloutReport
+        from airflow_mlops.core.rollout.online_validation import RolloutReport
         from airflow_mlops.steps.promote import promote_model
 
         version = ModelVersion.from_dict(self.version)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.adapters.mlflow_scoring import Scorer, invoke
-from airflow_mlops.core.deploy import Deployment
 from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.rollout.deployment import Deployment
 from airflow_mlops.errors import ServingError
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps._models import LoadedModel, read_model

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from airflow_mlops.core.deploy import Deployment
 from airflow_mlops.core.registry.journal import CHAMPION, champion_of
+from airflow_mlops.core.rollout.deployment import Deployment
 from airflow_mlops.errors import MlopsError, UnavailableError
 from airflow_mlops.serving.models import Lineup, ServedModel, load_served
 from airflow_mlops.steps import Platform

@@ -17,7 +17,7 @@ from airflow_mlops.core.registry.journal import (
     plan_rollback,
 )
 from airflow_mlops.core.registry.training_record import RECORD_TAG
-from airflow_mlops.core.rollout import RolloutReport, require_healthy
+from airflow_mlops.core.rollout.online_validation import RolloutReport, require_healthy
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError, NotBlessedError, SpecError

@@ -6,11 +6,11 @@ import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from airflow_mlops.core.deploy import Deployment, DeploymentMode
 from airflow_mlops.core.gate.rules import Blessing
 from airflow_mlops.core.promotion.approval import Approval, require_approval
 from airflow_mlops.core.registry.journal import ModelVersion, champion_of, plan_promotion
-from airflow_mlops.core.rollout import RolloutReport, RolloutVerdict, judge_rollout
+from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
+from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict, judge_rollout
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import PromotionConflictError
 from airflow_mlops.specs.performance import PerformanceSpec

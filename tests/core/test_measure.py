@@ -14,7 +14,7 @@ from airflow_mlops.core.monitor import ColumnDrift, DriftStatus
 from airflow_mlops.core.performance import (
     PerformanceStatus,
 )
-from airflow_mlops.core.rollout import RolloutVerdict
+from airflow_mlops.core.rollout.online_validation import RolloutVerdict
 from airflow_mlops.core.telemetry import MAX_COLUMNS, METRICS, Measurement, MetricKind, clean_tag
 from airflow_mlops.core.validation.findings import Verdict
 from airflow_mlops.core.values import PipelineRun, Value

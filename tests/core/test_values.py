@@ -9,25 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core import (
-    alarm,
-    backtest,
-    deploy,
-    monitor,
-    performance,
-    predict,
-    reproduce,
-    retrain,
-    rollout,
-    runner,
-    verify,
-)
+from airflow_mlops.core import alarm, backtest, monitor, performance, predict, reproduce, retrain, runner, verify
 from airflow_mlops.core.data import profile, snapshot
 from airflow_mlops.core.evaluation import report as evaluate
 from airflow_mlops.core.gate import rules
 from airflow_mlops.core.packaging import export, serving_check
 from airflow_mlops.core.promotion import approval
 from airflow_mlops.core.registry import descriptions, journal, training_record
+from airflow_mlops.core.rollout import deployment, online_validation
 from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.training import model, tuning
 from airflow_mlops.core.validation import findings
@@ -95,11 +84,11 @@ EXAMPLES: list[Value] = [
         report_uri="reports/p/r/predictions_m.html",
     ),
     PipelineRun(pipeline="p", run_id="r", trigger="scheduled", actor="ada"),
-    deploy.Deployment(
+    deployment.Deployment(
         model_name="m",
         champion_version=3,
         challenger_version=4,
-        mode=deploy.DeploymentMode.CANARY,
+        mode=deployment.DeploymentMode.CANARY,
         share=0.1,
         salt="autumn",
         since=AT,
@@ -367,14 +356,14 @@ EXAMPLES: list[Value] = [
         summaries=(backtest.summarise("never", ()),),
         points=(),
     ),
-    rollout.RolloutReport(
+    online_validation.RolloutReport(
         model_name="m",
-        verdict=rollout.RolloutVerdict.WATCHED,
+        verdict=online_validation.RolloutVerdict.WATCHED,
         reasons=("too few",),
         mode="canary",
         share=0.1,
-        champion=rollout.RolloutSide(model_version=2, n_requests=3, latencies={7: 3}),
-        challenger=rollout.RolloutSide(model_version=3, n_failed=1, predictions={"yes": 2}),
+        champion=online_validation.RolloutSide(model_version=2, n_requests=3, latencies={7: 3}),
+        challenger=online_validation.RolloutSide(model_version=3, n_failed=1, predictions={"yes": 2}),
         since=AT,
         until=AT,
         look=1,

@@ -10,13 +10,14 @@ import pytest
 from airflow.sdk import BaseOperator
 
 from airflow_mlops import operators, sensors
-from airflow_mlops.core import alarm, deploy, monitor, performance, predict, retrain, rollout
+from airflow_mlops.core import alarm, monitor, performance, predict, retrain
 from airflow_mlops.core.data import snapshot
 from airflow_mlops.core.evaluation import report
 from airflow_mlops.core.gate import rules
 from airflow_mlops.core.packaging import export, serving_check
 from airflow_mlops.core.promotion import approval
 from airflow_mlops.core.registry import journal
+from airflow_mlops.core.rollout import deployment, online_validation
 from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.training import model, tuning
 from airflow_mlops.core.validation import findings
@@ -42,8 +43,8 @@ STAGES = (
     serving_check,
     rules,
     approval,
-    deploy,
-    rollout,
+    deployment,
+    online_validation,
     journal,
     monitor,
     retrain,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_mlops.core.rollout import RolloutReport
+from airflow_mlops.core.rollout.online_validation import RolloutReport
 from airflow_mlops.operators import CanaryAnalysisOperator, DeployModelOperator, PromoteModelOperator
 from airflow_mlops.steps.deploy import read_deployment
 from tests.operators.conftest import House

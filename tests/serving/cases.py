@@ -17,9 +17,9 @@ import pyarrow.dataset as ds
 from sklearn.dummy import DummyRegressor
 
 from airflow_mlops.adapters.skops import types_to_trust
-from airflow_mlops.core.deploy import Deployment, DeploymentMode
 from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
 from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.serving.server import ModelServer
 from airflow_mlops.specs import ServerSpec

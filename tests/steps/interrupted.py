@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from airflow_mlops.core.deploy import Deployment, DeploymentMode
 from airflow_mlops.core.registry.journal import PromotionRecord, champion_of
+from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import UnavailableError
 from airflow_mlops.serving.watcher import Watcher

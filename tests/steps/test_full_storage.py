@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.deploy import Deployment, DeploymentMode
 from airflow_mlops.core.registry.journal import PromotionRecord
+from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.errors import UnavailableError
 from airflow_mlops.serving.watcher import Watcher
 from airflow_mlops.steps.deploy import read_deployment, write_deployment

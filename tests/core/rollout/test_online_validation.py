@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
-from airflow_mlops.core.rollout import (
+from airflow_mlops.core.rollout.online_validation import (
     LATENCY_EDGES_MS,
     RolloutSide,
     RolloutVerdict,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.deploy import Deployment, challenger_rows, share_of
+from airflow_mlops.core.rollout.deployment import Deployment, challenger_rows, share_of
 from airflow_mlops.errors import IntegrityError, SpecError
 
 IDS = [f"customer {number}" for number in range(4_000)]
