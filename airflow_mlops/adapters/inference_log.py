@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_mlops.core.inference import InferenceColumn, Role, partition_of
+from airflow_mlops.core.scoring.inference_log import InferenceColumn, Role, partition_of
 from airflow_mlops.errors import UnavailableError
 
 __all__ = ["InferenceLog", "log_table"]

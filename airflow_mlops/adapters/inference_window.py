@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from airflow_mlops.core.inference import partition_of
+from airflow_mlops.core.scoring.inference_log import partition_of
 from airflow_mlops.errors import UnavailableError
 
 __all__ = ["count_new_rows", "files_of_window"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from airflow_mlops.core.inference import Role
+from airflow_mlops.core.scoring.inference_log import Role
 
 __all__ = ["ServerMetrics"]
 

@@ -28,8 +28,8 @@ from urllib.parse import quote
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.monitor import DriftReport
 from airflow_mlops.core.performance import PerformanceReport
-from airflow_mlops.core.predict import PredictionBatch
 from airflow_mlops.core.registry.journal import ModelVersion, PromotionRecord
+from airflow_mlops.core.scoring.batch import PredictionBatch
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.validation.findings import Check, ValidationReport

@@ -14,10 +14,10 @@ from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
 from airflow_mlops.core.monitor import DriftReport, DriftStatus
 from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
-from airflow_mlops.core.predict import PredictionBatch
 from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict
+from airflow_mlops.core.scoring.batch import PredictionBatch
 from airflow_mlops.core.telemetry import MAX_COLUMNS, METRICS, Measurement, clean_tag
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.validation.findings import ValidationReport, Verdict

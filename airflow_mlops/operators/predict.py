@@ -10,7 +10,7 @@ from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.predict import PredictionSpec
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.predict import PredictionBatch
+    from airflow_mlops.core.scoring.batch import PredictionBatch
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["BatchPredictOperator"]
@@ -19,7 +19,7 @@ __all__ = ["BatchPredictOperator"]
 class BatchPredictOperator(StepOperator):
     """Score the rows of a snapshot by the champion, or by a version that is named.
 
-    Gives a :class:`~airflow_mlops.core.predict.PredictionBatch`. A retry writes nothing twice, and a batch is of one
+    Gives a :class:`~airflow_mlops.core.scoring.batch.PredictionBatch`. A retry writes nothing twice, and a batch is of one
     version. See :func:`~airflow_mlops.steps.predict.predict_batch`.
 
     :param snapshot: what :class:`~airflow_mlops.operators.SnapshotDatasetOperator` gave. (templated)

@@ -12,7 +12,7 @@ from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
-    from airflow_mlops.core.predict import PredictionBatch
+    from airflow_mlops.core.scoring.batch import PredictionBatch
 
 __all__ = ["BatchScoring"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from airflow_mlops.adapters.inference_log import InferenceLog, log_table
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.inference import Role, logged_scores
 from airflow_mlops.core.rollout.deployment import share_of
+from airflow_mlops.core.scoring.inference_log import Role, logged_scores
 from airflow_mlops.serving.background import Background
 from airflow_mlops.serving.models import ServedModel
 from airflow_mlops.specs.inference import InferenceLogSpec

@@ -14,9 +14,9 @@ from airflow_mlops.core.data.profile import ColumnProfile, DatasetProfile, is_nu
 from airflow_mlops.core.data.snapshot import DatasetSnapshot, RowFilter
 from airflow_mlops.core.drift import ColumnFacts, check_limits, unknown_ignored
 from airflow_mlops.core.evaluation.report import EvaluationReport
-from airflow_mlops.core.inference import InferenceColumn, Role
 from airflow_mlops.core.monitor import ColumnKind
 from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.scoring.inference_log import InferenceColumn, Role
 from airflow_mlops.core.training.model import choose_features
 from airflow_mlops.errors import DataError, IntegrityError, SpecError, bounded
 from airflow_mlops.specs.monitor import MonitoringSpec

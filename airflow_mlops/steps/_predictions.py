@@ -13,8 +13,8 @@ from airflow_mlops.adapters import arrow, labels
 from airflow_mlops.core.data.bins import profile_values
 from airflow_mlops.core.data.profile import ColumnProfile
 from airflow_mlops.core.evaluation.report import check_predictions, naive_prediction
-from airflow_mlops.core.inference import InferenceColumn, logged_scores
 from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.scoring.inference_log import InferenceColumn, logged_scores
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.stats.metrics import METRICS, Predicted
 from airflow_mlops.core.training.model import TrainedModel

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from airflow_mlops.adapters import arrow, labels
 from airflow_mlops.core.estimate import Calibrator, expected_metrics
 from airflow_mlops.core.evaluation.report import EvaluationReport
-from airflow_mlops.core.inference import logged_scores
 from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.scoring.inference_log import logged_scores
 from airflow_mlops.core.stats.metrics import Metric, Predicted, value_of
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import EvaluationError, IntegrityError, SpecError

@@ -16,8 +16,8 @@ from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.inference_log import InferenceLog, log_table
 from airflow_mlops.adapters.row_hashes import row_hashes
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
-from airflow_mlops.core.inference import Role, logged_scores
 from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.scoring.inference_log import Role, logged_scores
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.predict import PredictionSpec
 from airflow_mlops.steps._models import LoadedModel

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Protocol
 
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.inference import Role
 from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.core.rollout.online_validation import RolloutSide
+from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.steps._platform import inference_folder
 from airflow_mlops.steps.deploy import read_deployment, write_deployment

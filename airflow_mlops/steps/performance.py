@@ -13,9 +13,9 @@ from airflow_mlops.adapters.duckdb_engine import open_outcomes
 from airflow_mlops.adapters.inference_window import files_of_window
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.degradation import decide_degradation, judge_clocks, tell_younger
-from airflow_mlops.core.inference import partition_of
 from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.scoring.inference_log import partition_of
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import NoRowsError
 from airflow_mlops.specs.performance import PerformanceSpec

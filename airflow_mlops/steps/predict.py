@@ -14,8 +14,8 @@ from airflow_mlops.adapters.duckdb_engine.keys import count_repeated
 from airflow_mlops.adapters.inference_log import InferenceLog
 from airflow_mlops.adapters.storage import Storage, write_document
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
-from airflow_mlops.core.predict import PredictionBatch, check_columns
 from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.scoring.batch import PredictionBatch, check_columns
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import DataError, SpecError
 from airflow_mlops.specs.data import DatasetSpec

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_mlops.adapters.inference_log import InferenceLog, log_table
 from airflow_mlops.adapters.inference_window import count_new_rows, files_of_window
-from airflow_mlops.core.inference import InferenceColumn, Role
+from airflow_mlops.core.scoring.inference_log import InferenceColumn, Role
 from airflow_mlops.errors import UnavailableError
 
 AT = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core import alarm, backtest, monitor, performance, predict, reproduce, retrain, runner, verify
+from airflow_mlops.core import alarm, backtest, monitor, performance, reproduce, retrain, runner, verify
 from airflow_mlops.core.data import profile, snapshot
 from airflow_mlops.core.evaluation import report as evaluate
 from airflow_mlops.core.gate import rules
@@ -17,6 +17,7 @@ from airflow_mlops.core.packaging import export, serving_check
 from airflow_mlops.core.promotion import approval
 from airflow_mlops.core.registry import descriptions, journal, training_record
 from airflow_mlops.core.rollout import deployment, online_validation
+from airflow_mlops.core.scoring import batch
 from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.training import model, tuning
 from airflow_mlops.core.validation import findings
@@ -68,7 +69,7 @@ SPLIT = split.DatasetSplit(
 )
 
 EXAMPLES: list[Value] = [
-    predict.PredictionBatch(
+    batch.PredictionBatch(
         model_name="m",
         model_version=3,
         model_digest="sha256:2",

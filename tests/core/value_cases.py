@@ -17,10 +17,10 @@ from airflow_mlops.core.performance import (
     PredictionCounts,
     WindowPerformance,
 )
-from airflow_mlops.core.predict import PredictionBatch
 from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutSide, RolloutVerdict
+from airflow_mlops.core.scoring.batch import PredictionBatch
 from airflow_mlops.core.stats.resample import Interval
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.validation.findings import Quarantine, ValidationReport, Verdict

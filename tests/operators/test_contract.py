@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import BaseOperator
 
 from airflow_mlops import operators, sensors
-from airflow_mlops.core import alarm, monitor, performance, predict, retrain
+from airflow_mlops.core import alarm, monitor, performance, retrain
 from airflow_mlops.core.data import snapshot
 from airflow_mlops.core.evaluation import report
 from airflow_mlops.core.gate import rules
@@ -18,6 +18,7 @@ from airflow_mlops.core.packaging import export, serving_check
 from airflow_mlops.core.promotion import approval
 from airflow_mlops.core.registry import journal
 from airflow_mlops.core.rollout import deployment, online_validation
+from airflow_mlops.core.scoring import batch
 from airflow_mlops.core.splitting import leakage, split
 from airflow_mlops.core.training import model, tuning
 from airflow_mlops.core.validation import findings
@@ -48,7 +49,7 @@ STAGES = (
     journal,
     monitor,
     retrain,
-    predict,
+    batch,
     performance,
 )
 TYPED = {"poke_interval": 7.0}

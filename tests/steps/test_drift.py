@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from airflow_mlops.core.drift import DOMAIN_LIMIT
-from airflow_mlops.core.inference import Role
 from airflow_mlops.core.monitor import ColumnKind, DriftReport, DriftStatus
+from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.errors import DataError, IntegrityError, SpecError, UnavailableError
 from airflow_mlops.specs import DatasetSpec, MonitoringSpec
 from airflow_mlops.steps.data import snapshot_dataset

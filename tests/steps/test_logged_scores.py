@@ -14,8 +14,8 @@ from airflow_mlops.adapters.inference_window import files_of_window
 from airflow_mlops.adapters.isotonic import fit_calibrator
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data.bins import profile_values
-from airflow_mlops.core.inference import InferenceColumn, Role
 from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.scoring.inference_log import InferenceColumn, Role
 from airflow_mlops.core.stats.metrics import Predicted
 from airflow_mlops.serving.models import ServedModel
 from airflow_mlops.serving.prediction_log import LoggedRows, PredictionLog

@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from airflow_mlops.core.inference import Role
 from airflow_mlops.core.performance import PerformanceReport
 from airflow_mlops.core.performance import PerformanceStatus as Status
+from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.errors import DataError, EvaluationError, IntegrityError, SpecError, UnavailableError
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.connections import NoConnections

@@ -13,9 +13,9 @@ import pytest
 
 from airflow_mlops.adapters.inference_log import InferenceLog, log_table
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.inference import Role
 from airflow_mlops.core.rollout.deployment import Deployment
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict
+from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.errors import NotBlessedError, PromotionConflictError, UnavailableError
 from airflow_mlops.specs import PerformanceSpec, RolloutSpec
 from airflow_mlops.steps.deploy import read_deployment

@@ -10,8 +10,8 @@ import duckdb
 
 from airflow_mlops.adapters.duckdb_engine._cells import number_literal
 from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, stored
-from airflow_mlops.core.inference import Role
 from airflow_mlops.core.rollout.online_validation import LATENCY_EDGES_MS, RolloutSide
+from airflow_mlops.core.scoring.inference_log import Role
 
 __all__ = ["count_sides"]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
-from airflow_mlops.core.predict import check_columns
+from airflow_mlops.core.scoring.batch import check_columns
 from airflow_mlops.errors import DataError, NoRowsError
 from airflow_mlops.specs import PredictionSpec
 

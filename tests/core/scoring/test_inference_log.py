@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from airflow_mlops.core.inference import logged_scores
+from airflow_mlops.core.scoring.inference_log import logged_scores
 
 
 def test_the_score_is_that_of_the_second_of_two_classes_and_else_of_the_chosen_one():
