@@ -21,7 +21,7 @@ _OURS = """
 import pickle
 import pyarrow
 from airflow_mlops.adapters.duckdb_engine import count_columns
-from airflow_mlops.core.drift import ColumnFacts, judge_drift
+from airflow_mlops.core.monitoring.drift import ColumnFacts, judge_drift
 from airflow_mlops.core.data.profile import DatasetProfile
 from airflow_mlops.specs.monitor import MonitoringSpec
 with open(sys.argv[2], "rb") as file:

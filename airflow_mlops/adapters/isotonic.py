@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
-from airflow_mlops.core.estimate import Calibrator
+from airflow_mlops.core.monitoring.estimate import Calibrator
 
 __all__ = ["fit_calibrator"]
 

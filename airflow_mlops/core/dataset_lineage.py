@@ -26,8 +26,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
-from airflow_mlops.core.monitor import DriftReport
-from airflow_mlops.core.performance import PerformanceReport
+from airflow_mlops.core.monitoring.drift_report import DriftReport
+from airflow_mlops.core.monitoring.performance_report import PerformanceReport
 from airflow_mlops.core.registry.journal import ModelVersion, PromotionRecord
 from airflow_mlops.core.scoring.batch import PredictionBatch
 from airflow_mlops.core.splitting.split import DatasetSplit

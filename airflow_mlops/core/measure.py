@@ -12,8 +12,8 @@ from airflow_mlops.core.alarm import MonitoringDecision
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
-from airflow_mlops.core.monitor import DriftReport, DriftStatus
-from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.monitoring.drift_report import DriftReport, DriftStatus
+from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops.core.alarm import MonitoringDecision
-    from airflow_mlops.core.monitor import DriftReport
+    from airflow_mlops.core.monitoring.drift_report import DriftReport
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["DriftCheckOperator", "RaiseAlarmOperator"]
@@ -27,7 +27,7 @@ class DriftCheckOperator(StepOperator):
     """Compare rows that the champion did not learn from with what it learnt from.
 
     With a snapshot: its rows that are new since the champion's data. Without one: what the champion was asked and said
-    lately, from the inference log. Gives a :class:`~airflow_mlops.core.monitor.DriftReport`; drift is reported and
+    lately, from the inference log. Gives a :class:`~airflow_mlops.core.monitoring.drift_report.DriftReport`; drift is reported and
     fails nothing. See :func:`~airflow_mlops.steps.drift.check_drift` and
     :func:`~airflow_mlops.steps.drift.check_log_drift`.
 
@@ -113,8 +113,8 @@ class RaiseAlarmOperator(Notifying, StepOperator):
 
     def call_step(self, run: PipelineRun) -> MonitoringDecision:
         """Decide."""
-        from airflow_mlops.core.monitor import DriftReport
-        from airflow_mlops.core.performance import PerformanceReport
+        from airflow_mlops.core.monitoring.drift_report import DriftReport
+        from airflow_mlops.core.monitoring.performance_report import PerformanceReport
         from airflow_mlops.steps.alarm import raise_alarm
 
         return raise_alarm(

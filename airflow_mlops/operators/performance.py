@@ -10,7 +10,7 @@ from airflow_mlops.specs.performance import PerformanceSpec
 from airflow_mlops.specs.promote import version_number
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.performance import PerformanceReport
+    from airflow_mlops.core.monitoring.performance_report import PerformanceReport
     from airflow_mlops.core.telemetry import Measurement
     from airflow_mlops.core.values import PipelineRun
 
@@ -20,7 +20,7 @@ __all__ = ["PerformanceCheckOperator"]
 class PerformanceCheckOperator(StepOperator):
     """Join late labels to the logged predictions of the champion, and compare with its evaluation at the blessing.
 
-    Gives a :class:`~airflow_mlops.core.performance.PerformanceReport`; what it finds is reported and fails nothing. See
+    Gives a :class:`~airflow_mlops.core.monitoring.performance_report.PerformanceReport`; what it finds is reported and fails nothing. See
     :func:`~airflow_mlops.steps.performance.check_performance`.
 
     :param model_name: the model whose champion is looked at. (templated)

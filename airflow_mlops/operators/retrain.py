@@ -89,8 +89,8 @@ class DecideRetrainOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> RetrainDecision:
         """Decide."""
-        from airflow_mlops.core.monitor import DriftReport
-        from airflow_mlops.core.performance import PerformanceReport
+        from airflow_mlops.core.monitoring.drift_report import DriftReport
+        from airflow_mlops.core.monitoring.performance_report import PerformanceReport
         from airflow_mlops.core.splitting.split import DatasetSplit
         from airflow_mlops.core.training.model import merge_params
         from airflow_mlops.core.training.tuning import keep_chosen

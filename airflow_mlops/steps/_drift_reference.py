@@ -12,9 +12,9 @@ from airflow_mlops.adapters import duckdb_engine
 from airflow_mlops.adapters.inference_window import files_of_window
 from airflow_mlops.core.data.profile import ColumnProfile, DatasetProfile, is_numeric, may_be_key
 from airflow_mlops.core.data.snapshot import DatasetSnapshot, RowFilter
-from airflow_mlops.core.drift import ColumnFacts, check_limits, unknown_ignored
 from airflow_mlops.core.evaluation.report import EvaluationReport
-from airflow_mlops.core.monitor import ColumnKind
+from airflow_mlops.core.monitoring.drift import ColumnFacts, check_limits, unknown_ignored
+from airflow_mlops.core.monitoring.drift_report import ColumnKind
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.scoring.inference_log import InferenceColumn, Role
 from airflow_mlops.core.training.model import choose_features

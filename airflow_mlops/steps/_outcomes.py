@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.adapters import arrow, labels
-from airflow_mlops.core.performance import PredictionCounts
+from airflow_mlops.core.monitoring.performance_report import PredictionCounts
+from airflow_mlops.core.monitoring.two_samples import Outcomes
 from airflow_mlops.core.stats.metrics import Predicted, value_of
-from airflow_mlops.core.two_samples import Outcomes
 from airflow_mlops.errors import bounded
 from airflow_mlops.steps._reference import Reference
 

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 
 from airflow_mlops.adapters import plots
 from airflow_mlops.adapters.html import Listed, report_page
-from airflow_mlops.core.performance import Cohort, PerformanceReport, PredictionCounts, WindowPerformance
+from airflow_mlops.core.monitoring.performance_report import (
+    Cohort,
+    PerformanceReport,
+    PredictionCounts,
+    WindowPerformance,
+)
 from airflow_mlops.core.stats.resample import Interval
 
 __all__ = ["performance_page"]

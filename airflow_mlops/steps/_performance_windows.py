@@ -9,9 +9,14 @@ from typing import Any
 
 from airflow_mlops.adapters import slice_codes
 from airflow_mlops.adapters.duckdb_engine import LoggedOutcomes
-from airflow_mlops.core.degradation import judge_counts, judge_scores
-from airflow_mlops.core.performance import Cohort, MetricPerformance, SlicePerformance, WindowPerformance
-from airflow_mlops.core.two_samples import Outcomes, compare_metrics, compare_slices, draw
+from airflow_mlops.core.monitoring.degradation import judge_counts, judge_scores
+from airflow_mlops.core.monitoring.performance_report import (
+    Cohort,
+    MetricPerformance,
+    SlicePerformance,
+    WindowPerformance,
+)
+from airflow_mlops.core.monitoring.two_samples import Outcomes, compare_metrics, compare_slices, draw
 from airflow_mlops.specs.data import in_utc
 from airflow_mlops.specs.performance import PerformanceSpec
 from airflow_mlops.steps._outcomes import WindowRows, read_rows

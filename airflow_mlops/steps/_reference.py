@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.adapters import arrow, labels
-from airflow_mlops.core.estimate import Calibrator, expected_metrics
 from airflow_mlops.core.evaluation.report import EvaluationReport
+from airflow_mlops.core.monitoring.estimate import Calibrator, expected_metrics
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.scoring.inference_log import logged_scores
 from airflow_mlops.core.stats.metrics import Metric, Predicted, value_of

@@ -9,7 +9,7 @@ from airflow_mlops.adapters import markdown
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing
-from airflow_mlops.core.monitor import DriftReport
+from airflow_mlops.core.monitoring.drift_report import DriftReport
 from airflow_mlops.core.packaging.export import ExportReport
 from airflow_mlops.core.packaging.serving_check import ServingReport
 from airflow_mlops.core.promotion.card import ModelCard

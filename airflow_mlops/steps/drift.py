@@ -10,8 +10,8 @@ from typing import Any
 from airflow_mlops.adapters import duckdb_engine, threads
 from airflow_mlops.core.data.profile import DatasetProfile
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
-from airflow_mlops.core.drift import DriftVerdict, admit_gaps, judge_domains, judge_drift, judge_shares
-from airflow_mlops.core.monitor import ColumnKind, DriftReport, DriftStatus
+from airflow_mlops.core.monitoring.drift import DriftVerdict, admit_gaps, judge_domains, judge_drift, judge_shares
+from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftReport, DriftStatus
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataError

@@ -12,8 +12,8 @@ from typing import Any
 from airflow_mlops.adapters.duckdb_engine import open_outcomes
 from airflow_mlops.adapters.inference_window import files_of_window
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
-from airflow_mlops.core.degradation import decide_degradation, judge_clocks, tell_younger
-from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.monitoring.degradation import decide_degradation, judge_clocks, tell_younger
+from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.scoring.inference_log import partition_of
 from airflow_mlops.core.values import PipelineRun
@@ -49,7 +49,7 @@ def check_performance(
 
     The windows are counted back from midnight in UTC, as long ago as labels take to come. Nothing that is missing, odd
     or too little gives OK; each has a status of its own, see
-    :class:`~airflow_mlops.core.performance.PerformanceStatus`.
+    :class:`~airflow_mlops.core.monitoring.performance_report.PerformanceStatus`.
 
     :param model_version: the version; ``None``: the champion.
     :param connections: opens the connection that the labels' spec names; ``None``: there is none.

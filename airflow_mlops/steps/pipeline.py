@@ -10,10 +10,10 @@ from typing import Any
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing
-from airflow_mlops.core.monitor import DriftReport
+from airflow_mlops.core.monitoring.drift_report import DriftReport
+from airflow_mlops.core.monitoring.performance_report import PerformanceReport
 from airflow_mlops.core.packaging.export import ExportReport
 from airflow_mlops.core.packaging.serving_check import ServingReport
-from airflow_mlops.core.performance import PerformanceReport
 from airflow_mlops.core.registry.journal import ModelVersion, PromotionRecord
 from airflow_mlops.core.retrain import RetrainDecision
 from airflow_mlops.core.splitting.leakage import LeakageReport

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from airflow_mlops.core.alarm import MonitoringDecision, open_alarms, reasons_of
 from airflow_mlops.core.gate.rules import digest_of_gate
-from airflow_mlops.core.monitor import DriftReport
-from airflow_mlops.core.performance import PerformanceReport
+from airflow_mlops.core.monitoring.drift_report import DriftReport
+from airflow_mlops.core.monitoring.performance_report import PerformanceReport
 from airflow_mlops.core.registry.journal import unhealthy_versions, why_unhealthy
 from airflow_mlops.core.retrain import RetrainDecision, decide_retraining
 from airflow_mlops.core.splitting.split import DatasetSplit

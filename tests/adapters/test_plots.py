@@ -25,7 +25,7 @@ from airflow_mlops.adapters.plots._canvas import plain
 from airflow_mlops.core.backtest import TRACKS, BacktestPoint, BacktestReport
 from airflow_mlops.core.evaluation.slices import Slice, SliceScore, code_categories
 from airflow_mlops.core.evaluation.timeline import ErrorTimeline, errors_by_time
-from airflow_mlops.core.performance import MetricPerformance, PerformanceStatus, WindowPerformance
+from airflow_mlops.core.monitoring.performance_report import MetricPerformance, PerformanceStatus, WindowPerformance
 from airflow_mlops.core.stats.calibration import measure_calibration
 from airflow_mlops.core.stats.curves import score_curves
 from airflow_mlops.core.stats.resample import Interval

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from airflow_mlops.core.gate.rules import BlessingVerdict
 from airflow_mlops.core.measure import measure
-from airflow_mlops.core.monitor import ColumnDrift, DriftStatus
-from airflow_mlops.core.performance import (
+from airflow_mlops.core.monitoring.drift_report import ColumnDrift, DriftStatus
+from airflow_mlops.core.monitoring.performance_report import (
     PerformanceStatus,
 )
 from airflow_mlops.core.rollout.online_validation import RolloutVerdict

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core import alarm, backtest, monitor, performance, reproduce, retrain, runner, verify
+from airflow_mlops.core import alarm, backtest, reproduce, retrain, runner, verify
 from airflow_mlops.core.data import profile, snapshot
 from airflow_mlops.core.evaluation import report as evaluate
 from airflow_mlops.core.gate import rules
+from airflow_mlops.core.monitoring import drift_report, performance_report
 from airflow_mlops.core.packaging import export, serving_check
 from airflow_mlops.core.promotion import approval
 from airflow_mlops.core.registry import descriptions, journal, training_record
@@ -237,15 +238,15 @@ EXAMPLES: list[Value] = [
         n_rows=3,
         columns=(profile.ColumnProfile(name="a", edges=(0.1, 0.30000000000000004), counts={"null": 3}),),
     ),
-    monitor.DriftReport(
+    drift_report.DriftReport(
         model_name="m",
-        status=monitor.DriftStatus.DRIFTED,
+        status=drift_report.DriftStatus.DRIFTED,
         reasons=("moved",),
         current_digest="sha256:5",
         columns=(
-            monitor.ColumnDrift(
+            drift_report.ColumnDrift(
                 name="a",
-                kind=monitor.ColumnKind.TARGET,
+                kind=drift_report.ColumnKind.TARGET,
                 statistics={"psi": 0.3, "wasserstein": float("inf")},
                 p_values={"chi_square": 1e-300},
                 importance=0.5,
@@ -256,21 +257,21 @@ EXAMPLES: list[Value] = [
         domain_score=0.75,
         window_end=AT,
     ),
-    performance.PerformanceReport(
+    performance_report.PerformanceReport(
         model_name="m",
         model_version=3,
-        status=performance.PerformanceStatus.SUSPECT,
+        status=performance_report.PerformanceStatus.SUSPECT,
         reasons=("worse",),
         checked_at=AT,
         windows=(
-            performance.WindowPerformance(
+            performance_report.WindowPerformance(
                 start=AT,
                 end=AT,
-                status=performance.PerformanceStatus.DEGRADED,
+                status=performance_report.PerformanceStatus.DEGRADED,
                 reasons=("worse",),
-                counts=performance.PredictionCounts(n_predictions=9, n_labelled=3),
+                counts=performance_report.PredictionCounts(n_predictions=9, n_labelled=3),
                 metrics=(
-                    performance.MetricPerformance(
+                    performance_report.MetricPerformance(
                         metric="accuracy",
                         direction="higher_is_better",
                         value=INTERVAL,
@@ -279,7 +280,7 @@ EXAMPLES: list[Value] = [
                     ),
                 ),
                 slices=(
-                    performance.SlicePerformance(
+                    performance_report.SlicePerformance(
                         name="a=1", n_rows=3, value=0.1 + 0.2, at_blessing=0.9, against_blessing=INTERVAL
                     ),
                 ),
@@ -287,11 +288,15 @@ EXAMPLES: list[Value] = [
             ),
         ),
         cohorts=(
-            performance.Cohort(
-                start=AT, end=AT, is_mature=False, counts=performance.PredictionCounts(), values={"accuracy": 0.5}
+            performance_report.Cohort(
+                start=AT,
+                end=AT,
+                is_mature=False,
+                counts=performance_report.PredictionCounts(),
+                values={"accuracy": 0.5},
             ),
         ),
-        labels=performance.LabelCounts(n_rows=3, n_unknown=1),
+        labels=performance_report.LabelCounts(n_rows=3, n_unknown=1),
     ),
     alarm.MonitoringDecision(
         model_name="m",

@@ -9,8 +9,8 @@ from airflow_mlops.core.alarm import MonitoringDecision
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport, MetricComparison
 from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
-from airflow_mlops.core.monitor import ColumnDrift, DriftReport, DriftStatus
-from airflow_mlops.core.performance import (
+from airflow_mlops.core.monitoring.drift_report import ColumnDrift, DriftReport, DriftStatus
+from airflow_mlops.core.monitoring.performance_report import (
     MetricPerformance,
     PerformanceReport,
     PerformanceStatus,

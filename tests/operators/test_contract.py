@@ -10,10 +10,11 @@ import pytest
 from airflow.sdk import BaseOperator
 
 from airflow_mlops import operators, sensors
-from airflow_mlops.core import alarm, monitor, performance, retrain
+from airflow_mlops.core import alarm, retrain
 from airflow_mlops.core.data import snapshot
 from airflow_mlops.core.evaluation import report
 from airflow_mlops.core.gate import rules
+from airflow_mlops.core.monitoring import drift_report, performance_report
 from airflow_mlops.core.packaging import export, serving_check
 from airflow_mlops.core.promotion import approval
 from airflow_mlops.core.registry import journal
@@ -47,10 +48,10 @@ STAGES = (
     deployment,
     online_validation,
     journal,
-    monitor,
+    drift_report,
     retrain,
     batch,
-    performance,
+    performance_report,
 )
 TYPED = {"poke_interval": 7.0}
 

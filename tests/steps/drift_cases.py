@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from airflow_mlops.adapters.inference_log import InferenceLog, log_table
-from airflow_mlops.core.monitor import DriftReport
+from airflow_mlops.core.monitoring.drift_report import DriftReport
 from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.specs import MonitoringSpec
 from airflow_mlops.steps.drift import check_log_drift

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from airflow_mlops.core.drift import DOMAIN_LIMIT
-from airflow_mlops.core.monitor import ColumnKind, DriftReport, DriftStatus
+from airflow_mlops.core.monitoring.drift import DOMAIN_LIMIT
+from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftReport, DriftStatus
 from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.errors import DataError, IntegrityError, SpecError, UnavailableError
 from airflow_mlops.specs import DatasetSpec, MonitoringSpec

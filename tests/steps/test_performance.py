@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from airflow_mlops.core.performance import PerformanceReport
-from airflow_mlops.core.performance import PerformanceStatus as Status
+from airflow_mlops.core.monitoring.performance_report import PerformanceReport
+from airflow_mlops.core.monitoring.performance_report import PerformanceStatus as Status
 from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.errors import DataError, EvaluationError, IntegrityError, SpecError, UnavailableError
 from airflow_mlops.steps import Platform

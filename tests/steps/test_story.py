@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_mlops.core.gate.rules import BlessingVerdict
-from airflow_mlops.core.monitor import DriftStatus
+from airflow_mlops.core.monitoring.drift_report import DriftStatus
 from airflow_mlops.core.validation.findings import Severity, ValidationReport, Verdict
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataHaltedError

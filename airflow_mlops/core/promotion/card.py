@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport, SliceComparison
-from airflow_mlops.core.monitor import DriftReport, DriftStatus
+from airflow_mlops.core.monitoring.drift_report import DriftReport, DriftStatus
 from airflow_mlops.core.packaging.export import ExportReport
 from airflow_mlops.core.packaging.serving_check import ServingReport
 from airflow_mlops.core.registry.journal import ModelVersion

@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import accumulate
 from statistics import NormalDist
 
-from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.stats.drift_statistics import population_stability_index, sampling_noise
 from airflow_mlops.core.values import Value

@@ -9,7 +9,7 @@ from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.evaluation.fairness import FairnessReport, GroupFairness
 from airflow_mlops.core.evaluation.importance import FeatureImportance
 from airflow_mlops.core.evaluation.report import ClassScores, EvaluationReport, MetricComparison, SliceComparison
-from airflow_mlops.core.monitor import DriftReport, DriftStatus
+from airflow_mlops.core.monitoring.drift_report import DriftReport, DriftStatus
 from airflow_mlops.core.promotion.card import ModelCard
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.registry.training_record import TrainingRecord

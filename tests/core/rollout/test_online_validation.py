@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.rollout.online_validation import (
     LATENCY_EDGES_MS,
     RolloutSide,

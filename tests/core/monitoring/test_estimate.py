@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.adapters.isotonic import fit_calibrator
-from airflow_mlops.core.estimate import Calibrator, expected_metrics, expected_roc_auc
+from airflow_mlops.core.monitoring.estimate import Calibrator, expected_metrics, expected_roc_auc
 from airflow_mlops.core.stats.metrics import METRICS, Predicted, value_of
 
 NAMES = ["accuracy", "balanced_accuracy", "precision", "recall", "f1", "f1_macro", "matthews_corrcoef", "roc_auc"]

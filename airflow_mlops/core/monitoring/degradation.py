@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from airflow_mlops.core.performance import (
+from airflow_mlops.core.monitoring.performance_report import (
     LabelCounts,
     MetricPerformance,
     PerformanceStatus,

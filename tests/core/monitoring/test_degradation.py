@@ -6,15 +6,21 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.degradation import decide_degradation, judge_clocks, judge_counts, judge_scores, tell_younger
-from airflow_mlops.core.performance import (
+from airflow_mlops.core.monitoring.degradation import (
+    decide_degradation,
+    judge_clocks,
+    judge_counts,
+    judge_scores,
+    tell_younger,
+)
+from airflow_mlops.core.monitoring.performance_report import (
     LabelCounts,
     MetricPerformance,
     PredictionCounts,
     SlicePerformance,
     WindowPerformance,
 )
-from airflow_mlops.core.performance import PerformanceStatus as Status
+from airflow_mlops.core.monitoring.performance_report import PerformanceStatus as Status
 from airflow_mlops.core.stats.resample import Interval
 from airflow_mlops.specs import DatasetSpec, PerformanceSpec
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from airflow_mlops.core.degradation import judge_scores
-from airflow_mlops.core.performance import PerformanceStatus
+from airflow_mlops.core.monitoring.degradation import judge_scores
+from airflow_mlops.core.monitoring.performance_report import PerformanceStatus
+from airflow_mlops.core.monitoring.two_samples import Drawn, Outcomes, compare_metrics, compare_slices, draw
 from airflow_mlops.core.stats.metrics import METRICS, Predicted
-from airflow_mlops.core.two_samples import Drawn, Outcomes, compare_metrics, compare_slices, draw
 from airflow_mlops.specs import DatasetSpec, PerformanceSpec
 
 ACCURACY = {"accuracy": METRICS["accuracy"]}

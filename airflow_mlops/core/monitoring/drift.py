@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile
-from airflow_mlops.core.monitor import ColumnDrift, ColumnKind, DriftStatus
+from airflow_mlops.core.monitoring.drift_report import ColumnDrift, ColumnKind, DriftStatus
 from airflow_mlops.core.stats.drift_statistics import (
     adjust_p_values,
     expected_counts,

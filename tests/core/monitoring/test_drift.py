@@ -10,8 +10,15 @@ import numpy as np
 import pytest
 
 from airflow_mlops.core.data.profile import ColumnProfile, DatasetProfile
-from airflow_mlops.core.drift import ColumnFacts, admit_gaps, check_limits, judge_domains, judge_drift, measure_column
-from airflow_mlops.core.monitor import ColumnKind, DriftStatus
+from airflow_mlops.core.monitoring.drift import (
+    ColumnFacts,
+    admit_gaps,
+    check_limits,
+    judge_domains,
+    judge_drift,
+    measure_column,
+)
+from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftStatus
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs import MonitoringSpec
 from tests.core.drift_cases import counted, numbers, texts

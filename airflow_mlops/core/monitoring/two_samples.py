@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.core.evaluation.score import SumCell, SumColumns
-from airflow_mlops.core.performance import MetricPerformance, SlicePerformance
+from airflow_mlops.core.monitoring.performance_report import MetricPerformance, SlicePerformance
 from airflow_mlops.core.stats.metrics import Metric, Predicted
 from airflow_mlops.core.stats.resample import Interval, Units, interval_of, replicate, simultaneous_intervals
 
