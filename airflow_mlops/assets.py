@@ -29,7 +29,7 @@ def alarm_asset(model_name: str) -> Asset:
     """Return the asset ``mlmodel://name/alarm`` of a model.
 
     :class:`~airflow_mlops.operators.RaiseAlarmOperator` with it among its ``outlets`` gives an event when production
-    is a reason to train, with a :class:`~airflow_mlops.core.alarm.MonitoringDecision` as its ``extra``.
+    is a reason to train, with a :class:`~airflow_mlops.core.retraining.alarm.MonitoringDecision` as its ``extra``.
 
     :raises SpecError: when the name is empty.
     """

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from airflow_mlops.core.alarm import MonitoringDecision
 from airflow_mlops.core.gate.rules import Blessing
 from airflow_mlops.core.promotion.approval import Approval, ApprovalRequest
 from airflow_mlops.core.registry.journal import PromotionRecord, name_version
+from airflow_mlops.core.retraining.alarm import MonitoringDecision
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict
 from airflow_mlops.errors import bounded_lines
 from airflow_mlops.specs.notify import NotificationEvent

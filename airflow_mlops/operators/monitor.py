@@ -16,8 +16,8 @@ from airflow_mlops.specs.retrain import RetrainPolicy
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.alarm import MonitoringDecision
     from airflow_mlops.core.monitoring.drift_report import DriftReport
+    from airflow_mlops.core.retraining.alarm import MonitoringDecision
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["DriftCheckOperator", "RaiseAlarmOperator"]
@@ -72,7 +72,7 @@ class DriftCheckOperator(StepOperator):
 class RaiseAlarmOperator(Notifying, StepOperator):
     """Decide whether what the checks of production found starts the training; if not, the task is skipped.
 
-    Gives a :class:`~airflow_mlops.core.alarm.MonitoringDecision`, which is also in the ledger. With the model's alarm
+    Gives a :class:`~airflow_mlops.core.retraining.alarm.MonitoringDecision`, which is also in the ledger. With the model's alarm
     asset among its ``outlets`` an alarm is an event. See :func:`~airflow_mlops.steps.alarm.raise_alarm` and
     :func:`~airflow_mlops.assets.alarm_asset`.
 

@@ -14,7 +14,7 @@ from airflow_mlops.specs.tune import TuningSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.retrain import RetrainDecision
+    from airflow_mlops.core.retraining.decision import RetrainDecision
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["DecideRetrainOperator"]
@@ -23,7 +23,7 @@ __all__ = ["DecideRetrainOperator"]
 class DecideRetrainOperator(StepOperator):
     """Decide whether the run trains; if not, skip the rest of it.
 
-    Gives a :class:`~airflow_mlops.core.retrain.RetrainDecision`, which is also in the ledger. See
+    Gives a :class:`~airflow_mlops.core.retraining.decision.RetrainDecision`, which is also in the ledger. See
     :func:`~airflow_mlops.steps.retrain.decide_retrain`.
 
     :param model_name: the model that the decision is about. (templated)

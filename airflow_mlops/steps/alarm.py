@@ -7,10 +7,10 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_mlops.core.alarm import MonitoringDecision, decide_alarm, tell_missing
 from airflow_mlops.core.monitoring.drift_report import DriftReport
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
-from airflow_mlops.core.retrain import RetrainDecision
+from airflow_mlops.core.retraining.alarm import MonitoringDecision, decide_alarm, tell_missing
+from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.specs.retrain import RetrainPolicy

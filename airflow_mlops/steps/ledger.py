@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TypeAlias, TypeVar
 
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
-from airflow_mlops.core.alarm import MonitoringDecision
 from airflow_mlops.core.gate.rules import GateDecision
 from airflow_mlops.core.promotion.approval import Approval
-from airflow_mlops.core.retrain import RetrainDecision
+from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.steps._platform import folder_name
 
 __all__ = ["Decision", "append_decision", "of_kind", "read_alarms", "read_decisions", "read_ledger", "tell_decision"]

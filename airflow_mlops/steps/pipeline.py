@@ -15,7 +15,7 @@ from airflow_mlops.core.monitoring.performance_report import PerformanceReport
 from airflow_mlops.core.packaging.export import ExportReport
 from airflow_mlops.core.packaging.serving_check import ServingReport
 from airflow_mlops.core.registry.journal import ModelVersion, PromotionRecord
-from airflow_mlops.core.retrain import RetrainDecision
+from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.core.splitting.leakage import LeakageReport
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel, choose_features, merge_params

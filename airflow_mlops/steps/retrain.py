@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 
-from airflow_mlops.core.alarm import MonitoringDecision, open_alarms, reasons_of
 from airflow_mlops.core.gate.rules import digest_of_gate
 from airflow_mlops.core.monitoring.drift_report import DriftReport
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport
 from airflow_mlops.core.registry.journal import unhealthy_versions, why_unhealthy
-from airflow_mlops.core.retrain import RetrainDecision, decide_retraining
+from airflow_mlops.core.retraining.alarm import MonitoringDecision, open_alarms, reasons_of
+from airflow_mlops.core.retraining.decision import RetrainDecision, decide_retraining
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.tuning import tuning_fingerprint
 from airflow_mlops.core.validation.findings import ValidationReport

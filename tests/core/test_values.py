@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core import alarm, backtest, reproduce, retrain, runner, verify
+from airflow_mlops.core import backtest, reproduce, runner, verify
 from airflow_mlops.core.data import profile, snapshot
 from airflow_mlops.core.evaluation import report as evaluate
 from airflow_mlops.core.gate import rules
@@ -17,6 +17,7 @@ from airflow_mlops.core.monitoring import drift_report, performance_report
 from airflow_mlops.core.packaging import export, serving_check
 from airflow_mlops.core.promotion import approval
 from airflow_mlops.core.registry import descriptions, journal, training_record
+from airflow_mlops.core.retraining import alarm, decision
 from airflow_mlops.core.rollout import deployment, online_validation
 from airflow_mlops.core.scoring import batch
 from airflow_mlops.core.splitting import leakage, split
@@ -307,7 +308,7 @@ EXAMPLES: list[Value] = [
         run_id="r",
         at=AT,
     ),
-    retrain.RetrainDecision(
+    decision.RetrainDecision(
         model_name="m",
         should_retrain=True,
         reasons=("new data",),

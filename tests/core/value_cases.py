@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
-from airflow_mlops.core.alarm import MonitoringDecision
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport, MetricComparison
 from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
@@ -18,7 +17,8 @@ from airflow_mlops.core.monitoring.performance_report import (
     WindowPerformance,
 )
 from airflow_mlops.core.registry.journal import PromotionRecord
-from airflow_mlops.core.retrain import RetrainDecision
+from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutSide, RolloutVerdict
 from airflow_mlops.core.scoring.batch import PredictionBatch
 from airflow_mlops.core.stats.resample import Interval

@@ -10,7 +10,6 @@ import pytest
 from airflow.sdk import BaseOperator
 
 from airflow_mlops import operators, sensors
-from airflow_mlops.core import alarm, retrain
 from airflow_mlops.core.data import snapshot
 from airflow_mlops.core.evaluation import report
 from airflow_mlops.core.gate import rules
@@ -18,6 +17,7 @@ from airflow_mlops.core.monitoring import drift_report, performance_report
 from airflow_mlops.core.packaging import export, serving_check
 from airflow_mlops.core.promotion import approval
 from airflow_mlops.core.registry import journal
+from airflow_mlops.core.retraining import alarm, decision
 from airflow_mlops.core.rollout import deployment, online_validation
 from airflow_mlops.core.scoring import batch
 from airflow_mlops.core.splitting import leakage, split
@@ -49,7 +49,7 @@ STAGES = (
     online_validation,
     journal,
     drift_report,
-    retrain,
+    decision,
     batch,
     performance_report,
 )

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_mlops import ContinuousTraining
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
-from airflow_mlops.core.retrain import RetrainDecision
+from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.core.telemetry import METRICS
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import UnavailableError

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.alarm import MonitoringDecision
+from airflow_mlops.core.retraining.alarm import MonitoringDecision
 from airflow_mlops.errors import UnavailableError
 from airflow_mlops.specs import MonitoringSpec, RetrainPolicy
 from airflow_mlops.steps.alarm import raise_alarm

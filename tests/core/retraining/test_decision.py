@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.retrain import RetrainDecision, decide_retraining
+from airflow_mlops.core.retraining.decision import RetrainDecision, decide_retraining
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs import RetrainPolicy
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.alarm import MonitoringDecision, decide_alarm, open_alarms, reasons_of, tell_missing
+from airflow_mlops.core.retraining.alarm import MonitoringDecision, decide_alarm, open_alarms, reasons_of, tell_missing
 from airflow_mlops.specs import RetrainPolicy
-from tests.core.test_retrain import entry
+from tests.core.retraining.test_decision import entry
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DRIFTED, STABLE, WORSE = {"drift": "DRIFTED"}, {"drift": "STABLE"}, {"performance": "DEGRADED"}
