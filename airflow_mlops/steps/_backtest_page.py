@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from airflow_mlops.adapters import plots
 from airflow_mlops.adapters.html import report_page, shown_moment
-from airflow_mlops.core.backtest import TRACKS, BacktestReport, errors_by_month
+from airflow_mlops.core.backtesting.backtest import TRACKS, BacktestReport, errors_by_month
 from airflow_mlops.specs._base import shown_duration
 
 __all__ = ["backtest_page", "shown_error"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_mlops.core.backtest import BacktestPoint, Track
+from airflow_mlops.core.backtesting.backtest import BacktestPoint, Track
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun, Value, digest_of

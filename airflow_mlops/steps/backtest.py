@@ -20,7 +20,7 @@ from typing import Any
 from airflow_mlops.adapters import threads
 from airflow_mlops.adapters.mlflow import Mlflow
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.backtest import (
+from airflow_mlops.core.backtesting.backtest import (
     TRACKS,
     BacktestPoint,
     BacktestReport,

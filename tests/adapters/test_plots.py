@@ -22,7 +22,7 @@ from airflow_mlops.adapters.plots import (
     timeline_plot,
 )
 from airflow_mlops.adapters.plots._canvas import plain
-from airflow_mlops.core.backtest import TRACKS, BacktestPoint, BacktestReport
+from airflow_mlops.core.backtesting.backtest import TRACKS, BacktestPoint, BacktestReport
 from airflow_mlops.core.evaluation.slices import Slice, SliceScore, code_categories
 from airflow_mlops.core.evaluation.timeline import ErrorTimeline, errors_by_time
 from airflow_mlops.core.monitoring.performance_report import MetricPerformance, PerformanceStatus, WindowPerformance

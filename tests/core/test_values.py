@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core import backtest, reproduce, runner, verify
+from airflow_mlops.core import reproduce, runner, verify
+from airflow_mlops.core.backtesting import backtest
 from airflow_mlops.core.data import profile, snapshot
 from airflow_mlops.core.evaluation import report as evaluate
 from airflow_mlops.core.gate import rules

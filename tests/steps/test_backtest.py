@@ -19,7 +19,7 @@ import psutil
 import pytest
 import yaml
 
-from airflow_mlops.core.backtest import TRACKS, BacktestPoint, BacktestReport, Track
+from airflow_mlops.core.backtesting.backtest import TRACKS, BacktestPoint, BacktestReport, Track
 from airflow_mlops.errors import EvaluationError, SpecError
 from airflow_mlops.specs import RetrainPolicy
 from airflow_mlops.specs.pipeline import PipelineSpec

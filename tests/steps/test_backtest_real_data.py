@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from airflow_mlops.core.backtest import TRACKS
+from airflow_mlops.core.backtesting.backtest import TRACKS
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.steps.backtest import backtest
 from tests.steps.cases import INCLUDE

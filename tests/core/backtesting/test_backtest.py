@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_mlops.core.backtest import (
+from airflow_mlops.core.backtesting.backtest import (
     BacktestPoint,
     BacktestReport,
     MonthError,
