@@ -9,9 +9,7 @@ from pathlib import Path
 from airflow_mlops.adapters import arrow, code_version, threads, user_code
 from airflow_mlops.adapters.environment import describe_environment
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.registry.journal import ModelVersion
-from airflow_mlops.core.registry.training_record import TrainingRecord
-from airflow_mlops.core.reproduce import (
+from airflow_mlops.core.maintenance.reproduction import (
     Agreement,
     Difference,
     DifferenceKind,
@@ -21,6 +19,8 @@ from airflow_mlops.core.reproduce import (
     compare_outputs,
     compare_params,
 )
+from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.registry.training_record import TrainingRecord
 from airflow_mlops.core.splitting.split import DatasetPart, DatasetSplit, SplitRecipe
 from airflow_mlops.errors import (
     EvaluationError,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from airflow_mlops.core.maintenance.verification import Check, VerificationReport
 from airflow_mlops.core.registry.journal import (
     CHAMPION,
     ModelVersion,
@@ -13,7 +14,6 @@ from airflow_mlops.core.registry.journal import (
     name_last_entry,
     needs_alias,
 )
-from airflow_mlops.core.verify import Check, VerificationReport
 from airflow_mlops.errors import IntegrityError, MlopsError
 from airflow_mlops.steps._known_models import no_records
 from airflow_mlops.steps._platform import Platform

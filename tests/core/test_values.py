@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core import reproduce, runner, verify
+from airflow_mlops.core import runner
 from airflow_mlops.core.backtesting import backtest
 from airflow_mlops.core.data import profile, snapshot
 from airflow_mlops.core.evaluation import report as evaluate
 from airflow_mlops.core.gate import rules
+from airflow_mlops.core.maintenance import reproduction, verification
 from airflow_mlops.core.monitoring import drift_report, performance_report
 from airflow_mlops.core.packaging import export, serving_check
 from airflow_mlops.core.promotion import approval
@@ -159,16 +160,16 @@ EXAMPLES: list[Value] = [
         durations_s={"fit": 0.1 + 0.2},
         package_version="1.0",
     ),
-    reproduce.ReproductionReport(
+    reproduction.ReproductionReport(
         model_name="m",
         model_version=3,
         is_reproduced=False,
-        agreement=reproduce.Agreement(is_exact=False, is_within=False, n_rows=3, n_differing=1, max_absolute=0.5),
+        agreement=reproduction.Agreement(is_exact=False, is_within=False, n_rows=3, n_differing=1, max_absolute=0.5),
         tolerance=0.0,
         n_threads=1,
         differences=(
-            reproduce.Difference(
-                kind=reproduce.DifferenceKind.CODE, subject="a.b", recorded="sha256:8", found="sha256:9"
+            reproduction.Difference(
+                kind=reproduction.DifferenceKind.CODE, subject="a.b", recorded="sha256:8", found="sha256:9"
             ),
         ),
         record_digest="sha256:7",
@@ -401,8 +402,8 @@ EXAMPLES: list[Value] = [
         evidence_digest="sha256:4",
         metrics={"accuracy": 0.9, "r2": float("-inf")},
     ),
-    verify.VerificationReport(
-        model_name="m", checks=(verify.Check(subject="alias", is_good=False, found="points to nothing"),)
+    verification.VerificationReport(
+        model_name="m", checks=(verification.Check(subject="alias", is_good=False, found="points to nothing"),)
     ),
     approval.Approval(
         model_name="m",

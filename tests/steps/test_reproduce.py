@@ -14,8 +14,8 @@ import pytest
 from mlflow import MlflowClient
 
 from airflow_mlops.adapters.threads import limited_threads
+from airflow_mlops.core.maintenance.reproduction import DifferenceKind, ReproductionReport
 from airflow_mlops.core.registry.training_record import RECORD_TAG, packages_digest
-from airflow_mlops.core.reproduce import DifferenceKind, ReproductionReport
 from airflow_mlops.core.values import digest_of
 from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.steps.reproduce import reproduce_version

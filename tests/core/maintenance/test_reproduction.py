@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from airflow_mlops.core.registry.training_record import UNKNOWN, CodeModule, Environment
-from airflow_mlops.core.reproduce import (
+from airflow_mlops.core.maintenance.reproduction import (
     Agreement,
     Difference,
     DifferenceKind,
@@ -19,6 +18,7 @@ from airflow_mlops.core.reproduce import (
     compare_outputs,
     compare_params,
 )
+from airflow_mlops.core.registry.training_record import UNKNOWN, CodeModule, Environment
 from airflow_mlops.errors import ReproductionError
 
 NUMBERS = arrays.arrays(
