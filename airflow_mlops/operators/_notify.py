@@ -11,7 +11,7 @@ from airflow_mlops.specs.notify import NotificationSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.notify import Notification
+    from airflow_mlops.core.observability.notifications import Notification
 
 __all__ = ["Notifying"]
 

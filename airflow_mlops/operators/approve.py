@@ -70,7 +70,7 @@ class ApprovePromotionOperator(Notifying, StepOperator, ApprovalOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Ask, and wait; unless nobody has to be asked, or an earlier try was answered."""
-        from airflow_mlops.core.notify import tell_request
+        from airflow_mlops.core.observability.notifications import tell_request
         from airflow_mlops.steps.approve import find_approval, request_approval
 
         with failures_for_airflow():
@@ -116,7 +116,7 @@ class ApprovePromotionOperator(Notifying, StepOperator, ApprovalOperator):
 
     def conclude(self, value: Approval, context: Context) -> None:
         """Skip the rest when it was declined."""
-        from airflow_mlops.core.notify import tell_answer
+        from airflow_mlops.core.observability.notifications import tell_answer
 
         if not value.is_approved:
             self.notify(tell_answer(value), context)

@@ -121,7 +121,7 @@ class BlessModelOperator(Notifying, StepOperator):
 
     def conclude(self, value: Blessing, context: Context) -> None:
         """Skip the rest, or fail, when the challenger is not blessed and nobody is to be asked."""
-        from airflow_mlops.core.notify import tell_blessing
+        from airflow_mlops.core.observability.notifications import tell_blessing
 
         if not value.is_over:
             return

@@ -131,7 +131,7 @@ class RaiseAlarmOperator(Notifying, StepOperator):
 
     def conclude(self, value: MonitoringDecision, context: Context) -> None:
         """Say in the event what the alarm is about, or skip: a task that succeeds would give an event."""
-        from airflow_mlops.core.notify import tell_alarm
+        from airflow_mlops.core.observability.notifications import tell_alarm
 
         if not value.is_alarm:
             raise AirflowSkipException(str(value))

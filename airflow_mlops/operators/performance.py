@@ -11,7 +11,7 @@ from airflow_mlops.specs.promote import version_number
 
 if TYPE_CHECKING:
     from airflow_mlops.core.monitoring.performance_report import PerformanceReport
-    from airflow_mlops.core.telemetry import Measurement
+    from airflow_mlops.core.observability.telemetry import Measurement
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["PerformanceCheckOperator"]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops.core.data.snapshot import DatasetSnapshot
+    from airflow_mlops.core.observability.telemetry import Measurement
     from airflow_mlops.core.registry.journal import ModelVersion, PromotionRecord
-    from airflow_mlops.core.telemetry import Measurement
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["PromoteModelOperator", "RegisterModelOperator", "RollbackModelOperator"]
@@ -122,14 +122,14 @@ class PromoteModelOperator(Notifying, StepOperator):
 
     def conclude(self, value: PromotionRecord, context: Context) -> None:
         """Tell that there is a new champion."""
-        from airflow_mlops.core.notify import tell_journal
+        from airflow_mlops.core.observability.notifications import tell_journal
 
         _tell_asset(self, value, context)
         self.notify(tell_journal(value), context)
 
     def measure(self, value: PromotionRecord) -> Sequence[Measurement]:
         """Return what is sent, how long it took from the data to the champion among it."""
-        from airflow_mlops.core.measure import measure
+        from airflow_mlops.core.observability.measurements import measure
 
         return measure(value, given=self._learnt_from(), now=datetime.now(UTC))
 
@@ -193,7 +193,7 @@ class RollbackModelOperator(Notifying, StepOperator):
 
     def conclude(self, value: PromotionRecord, context: Context) -> None:
         """Tell that another version serves."""
-        from airflow_mlops.core.notify import tell_journal
+        from airflow_mlops.core.observability.notifications import tell_journal
 
         _tell_asset(self, value, context)
         self.notify(tell_journal(value), context)

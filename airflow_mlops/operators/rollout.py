@@ -141,7 +141,7 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
 
     def conclude(self, value: RolloutReport, context: Context) -> None:
         """Go on if it is healthy, sleep until the next look if that is still to be told, or take the version back."""
-        from airflow_mlops.core.notify import tell_rollout
+        from airflow_mlops.core.observability.notifications import tell_rollout
         from airflow_mlops.core.registry.journal import ModelVersion
         from airflow_mlops.core.rollout.online_validation import RolloutVerdict
         from airflow_mlops.steps.rollout import take_back

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops.core.monitoring.drift_report import DriftReport
-    from airflow_mlops.core.telemetry import Measurement
+    from airflow_mlops.core.observability.telemetry import Measurement
 
 __all__ = ["DriftSensor"]
 
@@ -100,6 +100,6 @@ class DriftSensor(BaseSensorOperator):
 
 
 def _measure(report: DriftReport) -> list[Measurement]:
-    from airflow_mlops.core.measure import measure
+    from airflow_mlops.core.observability.measurements import measure
 
     return measure(report, now=datetime.now(UTC))

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
-from airflow_mlops.core.dataset_lineage import LineageDataset, lineage_of
-from airflow_mlops.core.given import read_given
+from airflow_mlops.core.observability.dataset_lineage import LineageDataset, lineage_of
+from airflow_mlops.core.observability.given import read_given
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.splitting.split import DatasetPart, DatasetSplit, SplitRecipe
 from airflow_mlops.core.values import Value

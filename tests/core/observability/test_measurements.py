@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.core.gate.rules import BlessingVerdict
-from airflow_mlops.core.measure import measure
 from airflow_mlops.core.monitoring.drift_report import ColumnDrift, DriftStatus
 from airflow_mlops.core.monitoring.performance_report import (
     PerformanceStatus,
 )
+from airflow_mlops.core.observability.measurements import measure
+from airflow_mlops.core.observability.telemetry import MAX_COLUMNS, METRICS, Measurement, MetricKind, clean_tag
 from airflow_mlops.core.rollout.online_validation import RolloutVerdict
-from airflow_mlops.core.telemetry import MAX_COLUMNS, METRICS, Measurement, MetricKind, clean_tag
 from airflow_mlops.core.validation.findings import Verdict
 from airflow_mlops.core.values import PipelineRun, Value
 from tests.core.value_cases import (

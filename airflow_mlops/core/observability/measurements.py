@@ -13,12 +13,12 @@ from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
 from airflow_mlops.core.monitoring.drift_report import DriftReport, DriftStatus
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.observability.telemetry import MAX_COLUMNS, METRICS, Measurement, clean_tag
 from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.core.retraining.alarm import MonitoringDecision
 from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict
 from airflow_mlops.core.scoring.batch import PredictionBatch
-from airflow_mlops.core.telemetry import MAX_COLUMNS, METRICS, Measurement, clean_tag
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.validation.findings import ValidationReport, Verdict
 from airflow_mlops.core.values import Value
