@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core import runner
+from airflow_mlops.core import step_request
 from airflow_mlops.core.backtesting import backtest
 from airflow_mlops.core.data import profile, snapshot
 from airflow_mlops.core.evaluation import report as evaluate
@@ -192,10 +192,10 @@ EXAMPLES: list[Value] = [
         champion_version=None,
         evidence_digest="sha256:4",
     ),
-    runner.StepRequest(
+    step_request.StepRequest(
         version="1.0", step="train", arguments={"model_name": "m"}, run=PipelineRun(pipeline="p", run_id="r")
     ),
-    runner.StepError(type="TrainingError", message="it failed"),
+    step_request.StepError(type="TrainingError", message="it failed"),
     serving_check.ServingReport(
         model_name="m",
         model_uri="models:/m-1",

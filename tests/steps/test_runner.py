@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from airflow_mlops.core.evaluation.report import EvaluationReport
-from airflow_mlops.core.runner import StepRequest
 from airflow_mlops.core.splitting.split import DatasetSplit
+from airflow_mlops.core.step_request import StepRequest
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import RunnerError, SpecError, TrainingError, UnavailableError
 from airflow_mlops.specs import CommandRunner, InProcessRunner, PythonRunner

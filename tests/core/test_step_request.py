@@ -5,7 +5,7 @@ import json
 import pytest
 
 from airflow_mlops import __version__, errors
-from airflow_mlops.core.runner import StepError, StepRequest, check_version
+from airflow_mlops.core.step_request import StepError, StepRequest, check_version
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import MlopsError, RunnerError, TrainingError
 from airflow_mlops.specs import TrainingSpec
