@@ -32,11 +32,11 @@ from airflow_mlops.core.backtesting.backtest import (
 from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.core.stats.metrics import METRICS
 from airflow_mlops.errors import NoRowsError, SpecError, UnavailableError
+from airflow_mlops.pages.backtest import backtest_page, shown_error
 from airflow_mlops.specs._base import shown_duration
 from airflow_mlops.specs.data import DatasetSpec, in_utc
 from airflow_mlops.specs.metrics import Direction
 from airflow_mlops.specs.pipeline import PipelineSpec
-from airflow_mlops.steps._backtest_page import backtest_page, shown_error
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._replay import Replay, spec_of_track
 from airflow_mlops.steps.connections import Connections

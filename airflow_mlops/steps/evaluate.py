@@ -17,8 +17,8 @@ from airflow_mlops.core.stats.resample import Units
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import EvaluationError, IntegrityError, SpecError, did_you_mean
+from airflow_mlops.pages.evaluation import evaluation_page
 from airflow_mlops.specs.evaluate import GateSpec
-from airflow_mlops.steps._evaluation_pages import evaluation_page
 from airflow_mlops.steps._evidence import Evidence, gather_evidence
 from airflow_mlops.steps._pictures import draw
 from airflow_mlops.steps._platform import Platform

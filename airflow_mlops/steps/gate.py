@@ -12,8 +12,8 @@ from airflow_mlops.core.packaging.serving_check import ServingReport
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError
+from airflow_mlops.pages.evaluation import blessing_page
 from airflow_mlops.specs.evaluate import GateSpec
-from airflow_mlops.steps._evaluation_pages import blessing_page
 from airflow_mlops.steps._platform import Platform, folder_name, short
 from airflow_mlops.steps.ledger import append_decision, read_ledger
 

@@ -18,8 +18,8 @@ from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.scoring.inference_log import partition_of
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import NoRowsError
+from airflow_mlops.pages.performance import performance_page
 from airflow_mlops.specs.performance import PerformanceSpec
-from airflow_mlops.steps._performance_page import performance_page
 from airflow_mlops.steps._performance_windows import Spans, look_at, spans_before, wanted_columns
 from airflow_mlops.steps._platform import Platform, inference_folder
 from airflow_mlops.steps._reference import Reference, score_reference

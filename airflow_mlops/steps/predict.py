@@ -18,6 +18,7 @@ from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.scoring.batch import PredictionBatch, check_columns
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import DataError, SpecError
+from airflow_mlops.pages.scoring import prediction_page
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec, TableOutput
 from airflow_mlops.steps._models import load_model
@@ -27,7 +28,6 @@ from airflow_mlops.steps._settings import settings_at
 from airflow_mlops.steps.connections import Connections, NoConnections
 from airflow_mlops.steps.data import check_snapshot, snapshot_dataset, store_rows
 from airflow_mlops.steps.features import feature_rows, feature_source
-from airflow_mlops.steps.predict_page import prediction_page
 from airflow_mlops.steps.promote import current_champion
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict, judge_rollout
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import PromotionConflictError
+from airflow_mlops.pages.rollout import rollout_page
 from airflow_mlops.specs.performance import PerformanceSpec
 from airflow_mlops.specs.rollout import RolloutSpec
 from airflow_mlops.steps._platform import Platform
@@ -20,7 +21,6 @@ from airflow_mlops.steps._targets import RolloutTarget, ServerTarget, end_rollou
 from airflow_mlops.steps.connections import Connections
 from airflow_mlops.steps.journal import settled_journal
 from airflow_mlops.steps.promote import mark_unhealthy
-from airflow_mlops.steps.rollout_page import rollout_page
 
 __all__ = ["RolloutTarget", "ServerTarget", "end_rollout", "look_at_rollout", "start_rollout", "take_back"]
 

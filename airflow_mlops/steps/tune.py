@@ -25,11 +25,11 @@ from airflow_mlops.core.training.tuning import (
 )
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import EvaluationError, MlopsError, SpecError, TrainingError, UnavailableError
+from airflow_mlops.pages.tuning import tuning_page
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps._examiner import Examiner, read_examiner
 from airflow_mlops.steps._platform import Platform, folder_name, short
-from airflow_mlops.steps._tuning_page import tuning_page
 from airflow_mlops.steps.train import training_fingerprint
 
 __all__ = ["tune_model"]

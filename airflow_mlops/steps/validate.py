@@ -34,8 +34,8 @@ from airflow_mlops.core.validation.findings import (
 from airflow_mlops.core.validation.suite import Tolerances
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataError, NoRowsError, SpecError
+from airflow_mlops.pages import validation as pages
 from airflow_mlops.specs.validate import ValidationSpec
-from airflow_mlops.steps import pages
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._policy import check_policy
 from airflow_mlops.steps.connections import Connections
