@@ -85,7 +85,7 @@ def _prepare(folder: Path) -> None:
     from airflow_mlops.adapters.storage import Storage
     from airflow_mlops.specs import DatasetSpec, SplitSpec, TrainingSpec
     from airflow_mlops.steps import Platform
-    from airflow_mlops.steps.data import snapshot_dataset
+    from airflow_mlops.steps.data.snapshot import snapshot_dataset
     from airflow_mlops.steps.split import split_dataset
 
     source = made_data.write_parquet(folder / "source.parquet", made_data.N_ROWS // 10)

@@ -17,7 +17,7 @@ from airflow_mlops.adapters.child_process import run_child
 from airflow_mlops.core.step_request import StepError, StepRequest
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.runner import main
-from airflow_mlops.steps.data import snapshot_dataset
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.train import train_model
 from tests.conftest import REPOSITORY

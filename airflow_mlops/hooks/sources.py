@@ -34,7 +34,7 @@ _OUTAGES = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "S
 class AirflowConnections:
     """Opens the connections that a spec names, as Airflow has them.
 
-    It is a :class:`~airflow_mlops.steps.connections.Connections`.
+    It is a :class:`~airflow_mlops.steps.data.connections.Connections`.
     Works in a task, and in any other process whose environment defines them (``AIRFLOW_CONN_…``).
     """
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_mlops.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from airflow_mlops.steps.watch import News
+    from airflow_mlops.steps.data.watch import News
 
 __all__ = ["LocalFiles", "S3Objects", "SqlRows"]
 

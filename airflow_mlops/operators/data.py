@@ -21,7 +21,7 @@ class SnapshotDatasetOperator(StepOperator):
     """Copy a dataset's rows into the storage, named by the digest of their content.
 
     Gives a :class:`~airflow_mlops.core.data.snapshot.DatasetSnapshot`. See
-    :func:`~airflow_mlops.steps.data.snapshot_dataset`.
+    :func:`~airflow_mlops.steps.data.snapshot.snapshot_dataset`.
 
     :param dataset: the name that snapshots of this source are kept under. (templated)
     :param data: a :class:`~airflow_mlops.specs.DatasetSpec`, or its settings. (templated)
@@ -37,7 +37,7 @@ class SnapshotDatasetOperator(StepOperator):
     def call_step(self, run: PipelineRun) -> DatasetSnapshot:
         """Make the snapshot."""
         from airflow_mlops.hooks.sources import AirflowConnections
-        from airflow_mlops.steps.data import snapshot_dataset
+        from airflow_mlops.steps.data.snapshot import snapshot_dataset
 
         return snapshot_dataset(
             DatasetSpec.parse(self.data),

@@ -52,7 +52,7 @@ class SplitDatasetOperator(StepOperator):
         """Make the split."""
         from airflow_mlops.core.data.snapshot import DatasetSnapshot
         from airflow_mlops.hooks.sources import AirflowConnections
-        from airflow_mlops.steps.features import feature_source
+        from airflow_mlops.steps.data.features import feature_source
         from airflow_mlops.steps.split import split_dataset
 
         snapshot, data = DatasetSnapshot.from_dict(self.snapshot), DatasetSpec.parse(self.data)

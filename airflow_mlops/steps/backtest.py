@@ -39,8 +39,8 @@ from airflow_mlops.specs.metrics import Direction
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._replay import Replay, spec_of_track
-from airflow_mlops.steps.connections import Connections
-from airflow_mlops.steps.data import snapshot_dataset
+from airflow_mlops.steps.data.connections import Connections
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
 
 __all__ = ["backtest"]
 

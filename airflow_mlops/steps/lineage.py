@@ -96,8 +96,8 @@ def find_snapshot(version: ModelVersion, *, platform: Platform) -> DatasetSnapsh
 
     :raises IntegrityError: when the version's record is damaged.
     """
-    from airflow_mlops.steps._snapshot_notes import snapshot_folder  # which need the engine, and training does not
-    from airflow_mlops.steps.data import load_snapshot
+    from airflow_mlops.steps.data._snapshot_notes import snapshot_folder  # which need the engine, and training does not
+    from airflow_mlops.steps.data.snapshot import load_snapshot
 
     if RECORD_TAG not in version.tags:
         return None

@@ -23,9 +23,9 @@ from airflow_mlops.specs.performance import PerformanceSpec
 from airflow_mlops.steps._performance_windows import Spans, look_at, spans_before, wanted_columns
 from airflow_mlops.steps._platform import Platform, inference_folder
 from airflow_mlops.steps._reference import Reference, score_reference
-from airflow_mlops.steps._settings import settings_at
-from airflow_mlops.steps.connections import Connections
-from airflow_mlops.steps.data import snapshot_dataset
+from airflow_mlops.steps.data._settings import settings_at
+from airflow_mlops.steps.data.connections import Connections
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.promote import current_champion
 
 __all__ = ["check_performance"]

@@ -25,11 +25,11 @@ from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps.connections import Connections
-from airflow_mlops.steps.data import snapshot_dataset
+from airflow_mlops.steps.data.connections import Connections
+from airflow_mlops.steps.data.features import feature_source
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.drift import check_drift
 from airflow_mlops.steps.export import export_model
-from airflow_mlops.steps.features import feature_source
 from airflow_mlops.steps.gate import bless_model
 from airflow_mlops.steps.leakage import check_leakage
 from airflow_mlops.steps.performance import check_performance

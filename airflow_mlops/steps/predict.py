@@ -24,10 +24,10 @@ from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec, TableO
 from airflow_mlops.steps._models import load_model
 from airflow_mlops.steps._platform import Platform, folder_name, inference_folder, short
 from airflow_mlops.steps._scoring import Scoring
-from airflow_mlops.steps._settings import settings_at
-from airflow_mlops.steps.connections import Connections, NoConnections
-from airflow_mlops.steps.data import check_snapshot, snapshot_dataset, store_rows
-from airflow_mlops.steps.features import feature_rows, feature_source
+from airflow_mlops.steps.data._settings import settings_at
+from airflow_mlops.steps.data.connections import Connections, NoConnections
+from airflow_mlops.steps.data.features import feature_rows, feature_source
+from airflow_mlops.steps.data.snapshot import check_snapshot, snapshot_dataset, store_rows
 from airflow_mlops.steps.promote import current_champion
 
 if TYPE_CHECKING:

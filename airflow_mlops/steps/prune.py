@@ -13,8 +13,8 @@ from airflow_mlops.errors import IntegrityError, SpecError, bounded
 from airflow_mlops.specs.data import in_utc
 from airflow_mlops.steps._leftovers import derived_folders, find_leftovers, hide, last_touched, remove, unhide
 from airflow_mlops.steps._platform import Platform, short
-from airflow_mlops.steps._snapshot_notes import accepted_marks, last_used, snapshot_folder
-from airflow_mlops.steps.data import list_snapshots
+from airflow_mlops.steps.data._snapshot_notes import accepted_marks, last_used, snapshot_folder
+from airflow_mlops.steps.data.snapshot import list_snapshots
 from airflow_mlops.steps.promote import read_journal
 
 __all__ = ["needed_snapshots", "prune_snapshots"]

@@ -35,8 +35,8 @@ from airflow_mlops.steps._models import LoadedModel, load_model
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._refit import outputs_of, params_of, refit
 from airflow_mlops.steps._versions import find_version
-from airflow_mlops.steps.data import check_snapshot, load_snapshot
-from airflow_mlops.steps.features import SnapshotFeatures
+from airflow_mlops.steps.data.features import SnapshotFeatures
+from airflow_mlops.steps.data.snapshot import check_snapshot, load_snapshot
 from airflow_mlops.steps.lineage import describe_code, load_record
 from airflow_mlops.steps.split import split_dataset
 

@@ -21,8 +21,8 @@ from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.split import SplitSpec
 from airflow_mlops.steps._platform import folder_name, short
 from airflow_mlops.steps._sides import SidesOf, choose_sides
-from airflow_mlops.steps.data import check_snapshot
-from airflow_mlops.steps.features import FeatureSource, feature_dataset, feature_rows
+from airflow_mlops.steps.data.features import FeatureSource, feature_dataset, feature_rows
+from airflow_mlops.steps.data.snapshot import check_snapshot
 
 __all__ = ["load_training_profile", "split_dataset"]
 
@@ -50,7 +50,7 @@ def split_dataset(
     The same rows make the same parts, and a split that is there already is returned as it is. Where its profile of the
     rows to learn from is missing or can't be used, it is counted again.
 
-    :param source: what is joined to the rows; see :func:`~airflow_mlops.steps.features.feature_source`. It is
+    :param source: what is joined to the rows; see :func:`~airflow_mlops.steps.data.features.feature_source`. It is
         required where ``data`` has feature tables.
     :raises DataError: when the features can't be made, a part would be empty, or a row has no value in a column
         that decides its side.

@@ -38,8 +38,8 @@ from airflow_mlops.pages import validation as pages
 from airflow_mlops.specs.validate import ValidationSpec
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps._policy import check_policy
-from airflow_mlops.steps.connections import Connections
-from airflow_mlops.steps.data import (
+from airflow_mlops.steps.data.connections import Connections
+from airflow_mlops.steps.data.snapshot import (
     check_snapshot,
     load_profile,
     load_snapshot,

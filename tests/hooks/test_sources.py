@@ -23,7 +23,7 @@ from airflow_mlops.hooks import sources
 from airflow_mlops.hooks.sources import AirflowConnections
 from airflow_mlops.hooks.storage import open_storage
 from airflow_mlops.specs.data import DatasetSpec
-from airflow_mlops.steps.sources import open_source
+from airflow_mlops.steps.data.sources import open_source
 
 pytestmark = pytest.mark.airflow
 

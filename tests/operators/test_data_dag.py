@@ -17,7 +17,7 @@ from airflow_mlops import ContinuousTraining
 from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.errors import DataHaltedError, SpecError
 from airflow_mlops.operators import SnapshotDatasetOperator, ValidateDataOperator
-from airflow_mlops.steps.data import load_snapshot
+from airflow_mlops.steps.data.snapshot import load_snapshot
 from airflow_mlops.steps.ledger import read_decisions
 from airflow_mlops.steps.promote import current_champion
 from tests.operators.conftest import Ended, House

@@ -14,7 +14,7 @@ from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftReport, 
 from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.errors import DataError, IntegrityError, SpecError, UnavailableError
 from airflow_mlops.specs import DatasetSpec, MonitoringSpec
-from airflow_mlops.steps.data import snapshot_dataset
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.drift import check_drift, check_log_drift
 from tests.steps.cases import Bench, run_named, small_frame
 from tests.steps.conftest import make_bench

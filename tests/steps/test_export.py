@@ -19,7 +19,7 @@ from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError
 from airflow_mlops.specs import DatasetSpec, ExportSpec, SplitSpec, TrainingSpec
-from airflow_mlops.steps.data import snapshot_dataset
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.export import export_model
 from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.train import train_model

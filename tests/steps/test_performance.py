@@ -19,7 +19,7 @@ from airflow_mlops.core.monitoring.performance_report import PerformanceStatus a
 from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.errors import DataError, EvaluationError, IntegrityError, SpecError, UnavailableError
 from airflow_mlops.steps import Platform
-from airflow_mlops.steps.connections import NoConnections
+from airflow_mlops.steps.data.connections import NoConnections
 from airflow_mlops.steps.performance import check_performance
 from tests.steps.cases import elsewhere, run_named
 from tests.steps.conftest import make_bench

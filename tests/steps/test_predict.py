@@ -38,8 +38,8 @@ from airflow_mlops.errors import (
 from airflow_mlops.specs import BatchScoringSpec, DatasetSpec, PredictionSpec, SplitSpec, TrainingSpec
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps._models import load_model
-from airflow_mlops.steps.connections import NoConnections
-from airflow_mlops.steps.data import snapshot_dataset
+from airflow_mlops.steps.data.connections import NoConnections
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.predict import predict_batch, score_dataset
 from airflow_mlops.steps.promote import promote_model
 from airflow_mlops.steps.split import split_dataset

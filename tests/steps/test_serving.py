@@ -16,7 +16,7 @@ from airflow_mlops.core.packaging.serving_check import ServingReport
 from airflow_mlops.errors import IntegrityError, ServingError, UntrustedModelError
 from airflow_mlops.specs import ServingCheckSpec
 from airflow_mlops.steps import Platform
-from airflow_mlops.steps.data import snapshot_dataset
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.serving import validate_serving
 from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.train import train_model

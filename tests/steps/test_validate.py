@@ -14,7 +14,7 @@ from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.validation.findings import Outcome, ValidationReport, Verdict
 from airflow_mlops.errors import DataError, IntegrityError, SpecError
 from airflow_mlops.specs import DatasetSpec, ValidationSpec
-from airflow_mlops.steps.data import list_snapshots, load_snapshot, snapshot_dataset
+from airflow_mlops.steps.data.snapshot import list_snapshots, load_snapshot, snapshot_dataset
 from airflow_mlops.steps.suite import infer_suite
 from airflow_mlops.steps.validate import validate_dataset
 from tests.steps.cases import Bench, run_named

@@ -17,14 +17,14 @@ from airflow_mlops.errors import SpecError
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.steps._platform import folder_name
-from airflow_mlops.steps._settings import settings_at
-from airflow_mlops.steps.data import check_snapshot, snapshot_dataset
+from airflow_mlops.steps.data._settings import settings_at
+from airflow_mlops.steps.data.snapshot import check_snapshot, snapshot_dataset
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_mlops.core.values import PipelineRun
-    from airflow_mlops.steps.connections import Connections
+    from airflow_mlops.steps.data.connections import Connections
 
 __all__ = ["FeatureSource", "SnapshotFeatures", "feature_dataset", "feature_rows", "feature_source"]
 

@@ -19,8 +19,8 @@ from airflow_mlops.adapters.user_code import code_digest
 from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.errors import DataError, SpecError
 from airflow_mlops.specs import DatasetSpec
-from airflow_mlops.steps.connections import Connections, NoConnections
-from airflow_mlops.steps.sources import OpenSource, copy_source
+from airflow_mlops.steps.data.connections import Connections, NoConnections
+from airflow_mlops.steps.data.sources import OpenSource, copy_source
 
 OPEN = Window()
 SECRET = "s3cr3t/of+the+tests"
@@ -186,7 +186,7 @@ def test_a_window_cuts_files_queries_and_functions_alike(inbox, read, tmp_path):
     sources: list[dict[str, Any]] = [
         {"path": str(inbox)},
         {"query": "SELECT * FROM t", "conn_id": "db"},
-        {"function": "tests.steps.test_sources:load", "function_params": {"n": 5}},
+        {"function": "tests.steps.data.test_sources:load", "function_params": {"n": 5}},
     ]
     for settings in sources:
         rows, _ = read(window, TestConnections(database=database), timestamp="at", **settings)
@@ -198,7 +198,7 @@ def test_the_lineage_of_a_query_is_its_text_and_of_a_function_its_code(read, tmp
     rows, lineage = read(connections=places, query="SELECT 1 AS n", conn_id="db")
     assert rows == [{"n": 1}]
     assert lineage == {"query": "SELECT 1 AS n", "conn_id": "db"}
-    function = "tests.steps.test_sources:load"
+    function = "tests.steps.data.test_sources:load"
     rows, lineage = read(function=function, function_params={"n": 2})
     assert [row["n"] for row in rows] == [0, 1]
     params_digest = lineage.pop("params_digest")
@@ -208,7 +208,7 @@ def test_the_lineage_of_a_query_is_its_text_and_of_a_function_its_code(read, tmp
 
 
 def test_the_lineage_of_a_function_has_no_value_of_its_parameters(read):
-    _, lineage = read(function="tests.steps.test_sources:login", function_params={"password": "hunter2"})
+    _, lineage = read(function="tests.steps.data.test_sources:login", function_params={"password": "hunter2"})
     assert lineage["params"] == ["password"]
     assert "hunter2" not in json.dumps(lineage)
 

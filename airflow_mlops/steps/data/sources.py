@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_mlops.core.data.snapshot import SourceFile, Window
 from airflow_mlops.errors import DataError, NoRowsError, bounded
 from airflow_mlops.specs.data import DatasetSpec
-from airflow_mlops.steps.connections import Connections
+from airflow_mlops.steps.data.connections import Connections
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,8 +13,8 @@ from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.errors import DataError, IntegrityError
 from airflow_mlops.specs import DatasetSpec, SplitSpec
-from airflow_mlops.steps._snapshot_notes import accepted_marks
-from airflow_mlops.steps.data import (
+from airflow_mlops.steps.data._snapshot_notes import accepted_marks
+from airflow_mlops.steps.data.snapshot import (
     check_snapshot,
     list_snapshots,
     load_profile,

@@ -11,8 +11,8 @@ import pytest
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.errors import DataError, IntegrityError, SpecError
 from airflow_mlops.specs import DatasetSpec
-from airflow_mlops.steps.data import snapshot_dataset
-from airflow_mlops.steps.features import FeatureSource, feature_rows, feature_source
+from airflow_mlops.steps.data.features import FeatureSource, feature_rows, feature_source
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
 
 
 @pytest.fixture
