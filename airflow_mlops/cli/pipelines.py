@@ -159,7 +159,7 @@ def _suite(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.hooks.sources import AirflowConnections
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
     from airflow_mlops.steps.data.snapshot import snapshot_dataset
-    from airflow_mlops.steps.suite import infer_suite
+    from airflow_mlops.steps.validation.suite import infer_suite
 
     tolerances = Tolerances(range_fraction=arguments.range_fraction, size_factor=arguments.size_factor)
     spec = ContinuousTraining.from_yaml(arguments.spec)

@@ -22,7 +22,7 @@ class ValidateDataOperator(StepOperator):
 
     Gives a :class:`~airflow_mlops.core.validation.findings.ValidationReport`, also when it halts, and under the key
     ``snapshot`` the snapshot that may be learnt from: the one that was checked, or what is left of it when bad
-    rows went to quarantine. See :func:`~airflow_mlops.steps.validate.validate_dataset`.
+    rows went to quarantine. See :func:`~airflow_mlops.steps.validation.validate.validate_dataset`.
 
     The verdict HALT fails the task for good, unless ``branches`` leads it elsewhere.
 
@@ -56,7 +56,7 @@ class ValidateDataOperator(StepOperator):
         from airflow_mlops.core.data.snapshot import DatasetSnapshot
         from airflow_mlops.core.validation.findings import check_verdicts
         from airflow_mlops.hooks.sources import AirflowConnections
-        from airflow_mlops.steps.validate import validate_dataset
+        from airflow_mlops.steps.validation.validate import validate_dataset
 
         check_verdicts(self.branches or {})
         return validate_dataset(

@@ -39,7 +39,7 @@ from airflow_mlops.steps.runner import run_step
 from airflow_mlops.steps.serving import validate_serving
 from airflow_mlops.steps.split import split_dataset
 from airflow_mlops.steps.tune import tune_model
-from airflow_mlops.steps.validate import validate_dataset
+from airflow_mlops.steps.validation.validate import validate_dataset
 
 __all__ = ["PipelineResult", "PreparedData", "prepare_data", "run_pipeline"]
 

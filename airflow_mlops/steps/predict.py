@@ -58,7 +58,7 @@ def score_dataset(
         spec.data, dataset=batch_dataset(spec.model_name), storage=platform.storage, connections=connections, run=run
     )
     if spec.validation:
-        from airflow_mlops.steps.validate import validate_dataset  # which waits for Great Expectations
+        from airflow_mlops.steps.validation.validate import validate_dataset  # which waits for Great Expectations
 
         report = validate_dataset(snapshot, spec.validation, connections=connections, platform=platform, run=run)
         snapshot = report.require_accepted()

@@ -18,7 +18,7 @@ from airflow_mlops.core.validation.findings import Verdict
 from airflow_mlops.errors import DataError, IntegrityError, NoRowsError, NothingNewError, SpecError
 from airflow_mlops.specs import DatasetSpec, ValidationSpec
 from airflow_mlops.steps.data.snapshot import list_snapshots, note_verdict, snapshot_dataset
-from airflow_mlops.steps.validate import validate_dataset
+from airflow_mlops.steps.validation.validate import validate_dataset
 from tests.steps.cases import Bench, run_named, small_frame, small_settings
 
 NOON = datetime(2020, 1, 9, 12, tzinfo=UTC)

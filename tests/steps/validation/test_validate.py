@@ -15,8 +15,8 @@ from airflow_mlops.core.validation.findings import Outcome, ValidationReport, Ve
 from airflow_mlops.errors import DataError, IntegrityError, SpecError
 from airflow_mlops.specs import DatasetSpec, ValidationSpec
 from airflow_mlops.steps.data.snapshot import list_snapshots, load_snapshot, snapshot_dataset
-from airflow_mlops.steps.suite import infer_suite
-from airflow_mlops.steps.validate import validate_dataset
+from airflow_mlops.steps.validation.suite import infer_suite
+from airflow_mlops.steps.validation.validate import validate_dataset
 from tests.steps.cases import Bench, run_named
 
 AGE = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "age", "min_value": 0, "max_value": 120}}
@@ -66,7 +66,7 @@ def test_a_suite_in_a_file_in_the_spec_and_in_code_are_checked_together(bench: B
         "expectations:\n"
         "  - {type: expect_column_values_to_be_in_set, kwargs: {column: city, value_set: [Rome, Oslo]}}\n"
     )
-    function = "tests.steps.test_validate:make_suite"
+    function = "tests.steps.validation.test_validate:make_suite"
     report = validate(bench, people(), suite=str(file), expectations=[MEAN], function=function)
     assert report.verdict is Verdict.PROCEED
     assert [check.rule for check in report.checks] == [MEAN["type"], CITY["type"], AGE["type"]]
@@ -97,7 +97,7 @@ def test_what_the_engine_can_not_answer_great_expectations_does_and_the_report_s
 )
 def test_code_that_gives_no_suite_is_refused(function: str, message: str, bench: Bench):
     with pytest.raises(SpecError, match=message):
-        validate(bench, people(), function=f"tests.steps.test_validate:{function}")
+        validate(bench, people(), function=f"tests.steps.validation.test_validate:{function}")
 
 
 def test_rows_that_break_a_rule_go_to_quarantine_with_their_reasons_and_the_rest_goes_on(bench: Bench):

@@ -14,7 +14,7 @@ from airflow_mlops.core.validation.findings import ValidationReport, Verdict
 from airflow_mlops.errors import DataError, DataHaltedError
 from airflow_mlops.specs import DatasetSpec, PipelineSpec, ValidationSpec
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.validate import validate_dataset
+from airflow_mlops.steps.validation.validate import validate_dataset
 from tests.steps.cases import Bench, left_by, run_named
 from tests.steps.conftest import make_bench
 

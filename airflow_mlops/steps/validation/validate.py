@@ -37,7 +37,6 @@ from airflow_mlops.errors import DataError, NoRowsError, SpecError
 from airflow_mlops.pages import validation as pages
 from airflow_mlops.specs.validate import ValidationSpec
 from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps._policy import check_policy
 from airflow_mlops.steps.data.connections import Connections
 from airflow_mlops.steps.data.snapshot import (
     check_snapshot,
@@ -47,14 +46,15 @@ from airflow_mlops.steps.data.snapshot import (
     snapshot_dataset,
 )
 from airflow_mlops.steps.promote import current_champion
-from airflow_mlops.steps.quarantine import (
+from airflow_mlops.steps.validation._policy import check_policy
+from airflow_mlops.steps.validation.quarantine import (
     halt_without_rows,
     impossible_quarantine,
     rules_to_part_by,
     set_aside,
     useless_quarantine,
 )
-from airflow_mlops.steps.suite import infer_suite
+from airflow_mlops.steps.validation.suite import infer_suite
 
 __all__ = ["validate_dataset"]
 
