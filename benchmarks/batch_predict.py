@@ -105,7 +105,7 @@ def _prepare(folder: Path, n_rows: int) -> None:
     from airflow_mlops.specs import DatasetSpec, SplitSpec, TrainingSpec
     from airflow_mlops.steps import Platform
     from airflow_mlops.steps.data.snapshot import snapshot_dataset
-    from airflow_mlops.steps.split import split_dataset
+    from airflow_mlops.steps.splitting.split import split_dataset
     from airflow_mlops.steps.train import train_model
 
     platform = Platform(Storage(str(folder / "storage")), Mlflow(f"sqlite:///{folder}/mlflow.db"))

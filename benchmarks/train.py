@@ -86,7 +86,7 @@ def _prepare(folder: Path) -> None:
     from airflow_mlops.specs import DatasetSpec, SplitSpec, TrainingSpec
     from airflow_mlops.steps import Platform
     from airflow_mlops.steps.data.snapshot import snapshot_dataset
-    from airflow_mlops.steps.split import split_dataset
+    from airflow_mlops.steps.splitting.split import split_dataset
 
     source = made_data.write_parquet(folder / "source.parquet", made_data.N_ROWS // 10)
     platform = Platform(Storage(str(folder / "storage")), Mlflow(f"sqlite:///{folder}/mlflow.db"))

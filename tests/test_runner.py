@@ -18,7 +18,7 @@ from airflow_mlops.core.step_request import StepError, StepRequest
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.runner import main
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.split import split_dataset
+from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.train import train_model
 from tests.conftest import REPOSITORY
 from tests.steps.cases import run_named, small_frame

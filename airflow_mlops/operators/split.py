@@ -25,7 +25,7 @@ class SplitDatasetOperator(StepOperator):
     """Make the rows to train on from a snapshot, and hold some of them back.
 
     Gives a :class:`~airflow_mlops.core.splitting.split.DatasetSplit`. See
-    :func:`~airflow_mlops.steps.split.split_dataset`.
+    :func:`~airflow_mlops.steps.splitting.split.split_dataset`.
 
     :param snapshot: what :class:`SnapshotDatasetOperator` gave. (templated)
     :param data: a :class:`~airflow_mlops.specs.DatasetSpec`, or its settings: the features and the
@@ -53,7 +53,7 @@ class SplitDatasetOperator(StepOperator):
         from airflow_mlops.core.data.snapshot import DatasetSnapshot
         from airflow_mlops.hooks.sources import AirflowConnections
         from airflow_mlops.steps.data.features import feature_source
-        from airflow_mlops.steps.split import split_dataset
+        from airflow_mlops.steps.splitting.split import split_dataset
 
         snapshot, data = DatasetSnapshot.from_dict(self.snapshot), DatasetSpec.parse(self.data)
         storage, connections = get_storage(), AirflowConnections()
@@ -65,7 +65,7 @@ class CheckLeakageOperator(StepOperator):
     """Look for leakage in a split, and fail the task for good when there is some.
 
     Gives a :class:`~airflow_mlops.core.splitting.leakage.LeakageReport`, also when it fails. See
-    :func:`~airflow_mlops.steps.leakage.check_leakage`.
+    :func:`~airflow_mlops.steps.splitting.leakage.check_leakage`.
 
     :param split: what :class:`SplitDatasetOperator` gave. (templated)
     :param training: a :class:`~airflow_mlops.specs.TrainingSpec`, or its settings: the target and the features.
@@ -93,7 +93,7 @@ class CheckLeakageOperator(StepOperator):
         """Check for leakage."""
         from airflow_mlops.core.splitting.split import DatasetSplit
         from airflow_mlops.core.training.model import choose_features
-        from airflow_mlops.steps.leakage import check_leakage
+        from airflow_mlops.steps.splitting.leakage import check_leakage
 
         split, training = DatasetSplit.from_dict(self.split), TrainingSpec.parse(self.training)
         return check_leakage(

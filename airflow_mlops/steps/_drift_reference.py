@@ -24,7 +24,7 @@ from airflow_mlops.steps._platform import Platform, inference_folder
 from airflow_mlops.steps.data.snapshot import load_profile, load_snapshot
 from airflow_mlops.steps.journal import read_evidence
 from airflow_mlops.steps.lineage import load_record
-from airflow_mlops.steps.split import load_training_profile
+from airflow_mlops.steps.splitting.split import load_training_profile
 
 __all__ = ["Compared", "of_log", "of_snapshot", "season_before"]
 

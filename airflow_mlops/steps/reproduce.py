@@ -38,7 +38,7 @@ from airflow_mlops.steps._versions import find_version
 from airflow_mlops.steps.data.features import SnapshotFeatures
 from airflow_mlops.steps.data.snapshot import check_snapshot, load_snapshot
 from airflow_mlops.steps.lineage import describe_code, load_record
-from airflow_mlops.steps.split import split_dataset
+from airflow_mlops.steps.splitting.split import split_dataset
 
 __all__ = ["reproduce_version"]
 

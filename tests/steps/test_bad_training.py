@@ -13,7 +13,7 @@ import pytest
 from airflow_mlops.errors import DataError, SpecError, TrainingError, UntrustedModelError
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.split import split_dataset
+from airflow_mlops.steps.splitting.split import split_dataset
 from tests.conftest import REPOSITORY
 from tests.steps import trainers
 from tests.steps.cases import NOTHING_LEFT, Bench, left_by, run_named, runs_by_status, small_frame

@@ -123,7 +123,7 @@ def test_classes_are_weighed(shops: Bench):
 
 def test_weights_and_stopping_make_another_model(shops: Bench):
     from airflow_mlops.steps.data.snapshot import snapshot_dataset
-    from airflow_mlops.steps.split import split_dataset
+    from airflow_mlops.steps.splitting.split import split_dataset
 
     spec, storage = shops.spec(), shops.platform.storage
     snapshot = snapshot_dataset(spec.data, dataset="small", storage=storage)

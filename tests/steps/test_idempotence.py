@@ -13,7 +13,7 @@ from airflow_mlops.steps.ledger import read_decisions
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
 from airflow_mlops.steps.retrain import decide_retrain
-from airflow_mlops.steps.split import split_dataset
+from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.train import train_model
 from airflow_mlops.steps.validation.validate import validate_dataset
 from tests.stage import Stage

@@ -21,7 +21,7 @@ from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.evaluate import evaluate_model
 from airflow_mlops.steps.gate import bless_model
 from airflow_mlops.steps.promote import current_champion, promote_model, register_model, rollback_model
-from airflow_mlops.steps.split import split_dataset
+from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.train import train_model
 from airflow_mlops.steps.verify import verify_model
 from tests.conftest import REPOSITORY

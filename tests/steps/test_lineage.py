@@ -14,7 +14,7 @@ from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.steps.lineage import load_record
 from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
-from airflow_mlops.steps.split import split_dataset
+from airflow_mlops.steps.splitting.split import split_dataset
 from tests.stage import Stage
 from tests.steps import trainers
 from tests.steps.cases import Bench, deliver, promote_first

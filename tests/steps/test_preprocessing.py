@@ -15,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder
 from airflow_mlops.adapters.skops import load_model
 from airflow_mlops.errors import SpecError, TrainingError
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.split import split_dataset
+from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.train import training_fingerprint
 from tests.steps.cases import Bench, small_frame
 

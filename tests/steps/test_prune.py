@@ -19,7 +19,7 @@ from airflow_mlops.steps import Platform, prune
 from airflow_mlops.steps._leftovers import hide
 from airflow_mlops.steps.data.snapshot import list_snapshots, load_snapshot, note_verdict, snapshot_dataset, store_rows
 from airflow_mlops.steps.prune import needed_snapshots, prune_snapshots
-from airflow_mlops.steps.split import split_dataset
+from airflow_mlops.steps.splitting.split import split_dataset
 from tests.steps.cases import Bench, run_named, small_frame
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

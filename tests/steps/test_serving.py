@@ -18,7 +18,7 @@ from airflow_mlops.specs import ServingCheckSpec
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.serving import validate_serving
-from airflow_mlops.steps.split import split_dataset
+from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.train import train_model
 from tests.steps import serving_models
 from tests.steps.cases import Bench, run_named, small_frame

@@ -19,7 +19,7 @@ from airflow_mlops.specs import TrainingSpec, TuningSpec
 from airflow_mlops.steps._examiner import read_examiner
 from airflow_mlops.steps._platform import short
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.split import split_dataset
+from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.train import train_model
 from airflow_mlops.steps.tune import tune_model
 from tests.steps import dying, trainers

@@ -23,7 +23,7 @@ from airflow_mlops.steps.data.snapshot import (
     snapshot_dataset,
     store_rows,
 )
-from airflow_mlops.steps.split import split_dataset
+from airflow_mlops.steps.splitting.split import split_dataset
 from tests.steps.cases import run_named, small_frame
 
 

@@ -12,8 +12,8 @@ from airflow_mlops.core.splitting.leakage import LeakageReport
 from airflow_mlops.errors import IntegrityError, LeakageError, SpecError
 from airflow_mlops.specs import DatasetSpec, SplitSpec
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.leakage import check_leakage
-from airflow_mlops.steps.split import split_dataset
+from airflow_mlops.steps.splitting.leakage import check_leakage
+from airflow_mlops.steps.splitting.split import split_dataset
 from tests.steps.cases import Bench, run_named
 
 RUN = run_named("checked")

@@ -19,7 +19,7 @@ from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.errors import DataError, IntegrityError, SpecError
 from airflow_mlops.specs import DatasetSpec, SplitSpec
-from airflow_mlops.steps.split import split_dataset
+from airflow_mlops.steps.splitting.split import split_dataset
 
 DRAWN = [
     {"method": "random"},
