@@ -106,7 +106,7 @@ def _prepare(folder: Path, n_rows: int) -> None:
     from airflow_mlops.steps import Platform
     from airflow_mlops.steps.data.snapshot import snapshot_dataset
     from airflow_mlops.steps.splitting.split import split_dataset
-    from airflow_mlops.steps.train import train_model
+    from airflow_mlops.steps.training.train import train_model
 
     platform = Platform(Storage(str(folder / "storage")), Mlflow(f"sqlite:///{folder}/mlflow.db"))
     MlflowClient(platform.mlflow.tracking_uri).search_experiments()  # migrates its database

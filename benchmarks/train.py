@@ -18,7 +18,7 @@ REPETITIONS = 3
 
 _OURS = """
 import os, pickle
-from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.training.train import train_model
 import sklearn.ensemble, mlflow.types.responses
 os.chdir(sys.argv[1])
 with open("known", "rb") as file:

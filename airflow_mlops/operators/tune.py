@@ -22,7 +22,7 @@ class TuneModelOperator(StepOperator):
     Gives a :class:`~airflow_mlops.core.training.tuning.TuningResult`, for ``TrainModelOperator(tuning=tune.output)``. A retry goes
     on from the trials that have ended. With ``partial(...).expand(worker=[0, 1, 2])`` three tasks share one search
     and one budget of trials.
-    See :func:`~airflow_mlops.steps.tune.tune_model`.
+    See :func:`~airflow_mlops.steps.training.tune.tune_model`.
 
     :param model_name: the MLflow experiment. (templated)
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
@@ -67,7 +67,7 @@ class TuneModelOperator(StepOperator):
         """Search, or find what was searched for already."""
         from airflow_mlops.core.splitting.split import DatasetSplit
         from airflow_mlops.core.training.tuning import keep_chosen
-        from airflow_mlops.steps.tune import tune_model
+        from airflow_mlops.steps.training.tune import tune_model
 
         chosen = parse_json(self.hyperparameters, "hyperparameters")
         training, tuning = keep_chosen(TrainingSpec.parse(self.training), TuningSpec.parse(self.tuning), chosen)

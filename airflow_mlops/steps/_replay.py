@@ -24,8 +24,8 @@ from airflow_mlops.steps.data.features import feature_rows, feature_source
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.pipeline import prepare_data, run_pipeline
 from airflow_mlops.steps.runner import run_step
-from airflow_mlops.steps.train import recipe_of
-from airflow_mlops.steps.tune import tune_model
+from airflow_mlops.steps.training.train import recipe_of
+from airflow_mlops.steps.training.tune import tune_model
 
 __all__ = ["Replay", "spec_of_track"]
 

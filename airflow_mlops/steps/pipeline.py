@@ -38,7 +38,7 @@ from airflow_mlops.steps.runner import run_step
 from airflow_mlops.steps.serving import validate_serving
 from airflow_mlops.steps.splitting.leakage import check_leakage
 from airflow_mlops.steps.splitting.split import split_dataset
-from airflow_mlops.steps.tune import tune_model
+from airflow_mlops.steps.training.tune import tune_model
 from airflow_mlops.steps.validation.validate import validate_dataset
 
 __all__ = ["PipelineResult", "PreparedData", "prepare_data", "run_pipeline"]

@@ -24,7 +24,7 @@ from airflow_mlops.steps.alarm import evidence_of
 from airflow_mlops.steps.journal import read_journal
 from airflow_mlops.steps.ledger import append_decision, of_kind, read_ledger
 from airflow_mlops.steps.promote import current_champion
-from airflow_mlops.steps.train import recipe_of, training_fingerprint
+from airflow_mlops.steps.training.train import recipe_of, training_fingerprint
 
 __all__ = ["decide_retrain"]
 

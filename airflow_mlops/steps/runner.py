@@ -27,7 +27,7 @@ __all__ = ["STEPS", "answer_request", "open_platform", "run_step"]
 log = logging.getLogger(__name__)
 
 STEPS = {
-    "train": "airflow_mlops.steps.train:train_model",
+    "train": "airflow_mlops.steps.training.train:train_model",
     "evaluate": "airflow_mlops.steps.evaluate:evaluate_model",
 }
 """The steps that may run elsewhere, and their functions."""

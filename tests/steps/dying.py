@@ -18,7 +18,7 @@ from airflow_mlops.adapters.mlflow_trials import TrialRuns
 from airflow_mlops.adapters.optuna import Study
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.steps.backtest import backtest
-from airflow_mlops.steps.tune import tune_model
+from airflow_mlops.steps.training.tune import tune_model
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload([__name__])

@@ -22,7 +22,7 @@ from airflow_mlops.specs import DatasetSpec, ExportSpec, SplitSpec, TrainingSpec
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.export import export_model
 from airflow_mlops.steps.splitting.split import split_dataset
-from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.training.train import train_model
 from tests.steps.cases import Bench, elsewhere, run_named
 
 RUN = run_named("exported")

@@ -14,7 +14,7 @@ from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
 from airflow_mlops.steps.retrain import decide_retrain
 from airflow_mlops.steps.splitting.split import split_dataset
-from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.training.train import train_model
 from airflow_mlops.steps.validation.validate import validate_dataset
 from tests.stage import Stage
 from tests.steps.cases import Bench, deliver, left_by, run_first, run_named, runs_by_status, small_frame

@@ -22,7 +22,7 @@ from airflow_mlops.steps.evaluate import evaluate_model
 from airflow_mlops.steps.gate import bless_model
 from airflow_mlops.steps.promote import current_champion, promote_model, register_model, rollback_model
 from airflow_mlops.steps.splitting.split import split_dataset
-from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.training.train import train_model
 from airflow_mlops.steps.verify import verify_model
 from tests.conftest import REPOSITORY
 from tests.steps import trainers
@@ -41,7 +41,7 @@ from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs import TrainingSpec
 from airflow_mlops.steps import Platform, _models, card
 from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
-from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.training.train import train_model
 
 
 def kill(*_, **__):

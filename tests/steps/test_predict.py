@@ -43,7 +43,7 @@ from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.predict import predict_batch, score_dataset
 from airflow_mlops.steps.promote import promote_model
 from airflow_mlops.steps.splitting.split import split_dataset
-from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.training.train import train_model
 from tests.steps.cases import Bench, elsewhere, run_named, small_frame
 from tests.steps.conftest import make_bench
 

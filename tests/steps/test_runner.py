@@ -241,7 +241,7 @@ def test_arguments_become_what_the_step_declares(ask: Asking, monkeypatch: pytes
     def train_model(split: DatasetSplit, training: TrainingSpec, *, model_name: str, platform: Any, run: Any) -> Any:
         seen.update(split=split, training=training, model_name=model_name)
 
-    from airflow_mlops.steps import train
+    from airflow_mlops.steps.training import train
 
     training = ask.bench.spec().training
     monkeypatch.setattr(train, "train_model", train_model)

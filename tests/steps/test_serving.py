@@ -19,7 +19,7 @@ from airflow_mlops.steps import Platform
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.serving import validate_serving
 from airflow_mlops.steps.splitting.split import split_dataset
-from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.training.train import train_model
 from tests.steps import serving_models
 from tests.steps.cases import Bench, run_named, small_frame
 

@@ -19,7 +19,7 @@ from airflow_mlops.steps.gate import bless_model
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import current_champion, promote_model, read_journal, register_model, rollback_model
 from airflow_mlops.steps.splitting.split import split_dataset
-from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.training.train import train_model
 from airflow_mlops.steps.validation.validate import validate_dataset
 from tests.steps.cases import NOTHING_LEFT, Bench, left_by, run_named
 

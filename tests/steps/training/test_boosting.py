@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from airflow_mlops.errors import SpecError
 from airflow_mlops.steps._models import LoadedModel, load_model
-from airflow_mlops.steps.train import training_fingerprint
+from airflow_mlops.steps.training.train import training_fingerprint
 from tests.steps.cases import Bench, small_frame
 
 XGB_REGRESSOR = "xgboost.XGBRegressor"

@@ -14,7 +14,7 @@ from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.fit import Progress, Rows, check_sample_weight, class_weights, hold_out, reason_of
 from airflow_mlops.errors import MlopsError, SpecError, TrainingError
 from airflow_mlops.specs.train import TrainingSpec
-from airflow_mlops.steps._progress import shown
+from airflow_mlops.steps.training._progress import shown
 
 __all__ = ["fit"]
 

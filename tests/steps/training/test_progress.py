@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from airflow_mlops.core.training.fit import Progress
-from airflow_mlops.steps._progress import shown
+from airflow_mlops.steps.training._progress import shown
 
 
 def _threads() -> list[str]:
@@ -30,7 +30,7 @@ class Lines(logging.Handler):
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch):
-    logger, handler = logging.getLogger("airflow_mlops.steps._progress"), Lines()
+    logger, handler = logging.getLogger("airflow_mlops.steps.training._progress"), Lines()
     monkeypatch.setattr(logger, "level", logging.INFO)
     logger.addHandler(handler)
     yield handler

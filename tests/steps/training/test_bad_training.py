@@ -22,7 +22,7 @@ CHILD = """
 import pickle, sys
 
 from airflow_mlops.errors import TrainingError
-from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.training.train import train_model
 
 split, training, platform, run = pickle.load(sys.stdin.buffer)
 try:

@@ -16,7 +16,7 @@ from airflow_mlops.adapters.skops import load_model
 from airflow_mlops.errors import SpecError, TrainingError
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.splitting.split import split_dataset
-from airflow_mlops.steps.train import training_fingerprint
+from airflow_mlops.steps.training.train import training_fingerprint
 from tests.steps.cases import Bench, small_frame
 
 
