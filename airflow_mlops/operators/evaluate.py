@@ -24,7 +24,7 @@ class EvaluateModelOperator(StepOperator):
     """Score challenger, champion and a naive baseline on the same held-back rows.
 
     Gives an :class:`~airflow_mlops.core.evaluation.report.EvaluationReport`. See
-    :func:`~airflow_mlops.steps.evaluate.evaluate_model`.
+    :func:`~airflow_mlops.steps.evaluation.evaluate.evaluate_model`.
 
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)

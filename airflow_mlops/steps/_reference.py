@@ -20,8 +20,8 @@ from airflow_mlops.errors import EvaluationError, IntegrityError, SpecError
 from airflow_mlops.specs.evaluate import GateSpec, check_task
 from airflow_mlops.specs.performance import MIN_BLOCKS, PerformanceSpec
 from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps._predictions import Predictions, predict_all
-from airflow_mlops.steps.evaluate import metrics_of
+from airflow_mlops.steps.evaluation._predictions import Predictions, predict_all
+from airflow_mlops.steps.evaluation.evaluate import metrics_of
 from airflow_mlops.steps.journal import read_evidence
 from airflow_mlops.steps.lineage import load_record
 

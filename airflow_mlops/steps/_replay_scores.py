@@ -23,8 +23,8 @@ from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.performance import PerformanceSpec
 from airflow_mlops.steps._models import LoadedModel
 from airflow_mlops.steps._platform import Platform, inference_folder
-from airflow_mlops.steps._predictions import predict_all
-from airflow_mlops.steps.evaluate import metrics_of
+from airflow_mlops.steps.evaluation._predictions import predict_all
+from airflow_mlops.steps.evaluation.evaluate import metrics_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 STEPS = {
     "train": "airflow_mlops.steps.training.train:train_model",
-    "evaluate": "airflow_mlops.steps.evaluate:evaluate_model",
+    "evaluate": "airflow_mlops.steps.evaluation.evaluate:evaluate_model",
 }
 """The steps that may run elsewhere, and their functions."""
 

@@ -24,7 +24,7 @@ from airflow_mlops.steps.promote import register_model
 from tests.core.test_values import EXAMPLES
 from tests.stage import Stage
 from tests.steps.cases import Bench, deliver, left_by, run_first, run_named
-from tests.steps.test_evaluate import buyers, of_buyers
+from tests.steps.evaluation.test_evaluate import buyers, of_buyers
 
 EVIL = "<script>alert(1)</script>|`*north*`\n# [click](javascript:alert(1))"
 GATE = {

@@ -8,8 +8,8 @@ from airflow_mlops.adapters import plots
 from airflow_mlops.adapters.plots import Who
 from airflow_mlops.core.evaluation.slices import Slice, SliceScore, score_slice
 from airflow_mlops.core.stats.curves import score_curves
-from airflow_mlops.steps._evidence import Evidence
-from airflow_mlops.steps._predictions import Predictions
+from airflow_mlops.steps.evaluation._evidence import Evidence
+from airflow_mlops.steps.evaluation._predictions import Predictions
 
 __all__ = ["draw"]
 
