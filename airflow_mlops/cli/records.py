@@ -119,7 +119,7 @@ def _verify(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _power(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps.power import last_evaluation, power_of
+    from airflow_mlops.steps.gate.power import last_evaluation, power_of
 
     report = last_evaluation(arguments.model, storage=storage_of(arguments))
     for found in power_of(report, difference=arguments.difference, power=arguments.power):

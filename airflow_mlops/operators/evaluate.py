@@ -74,7 +74,7 @@ class BlessModelOperator(Notifying, StepOperator):
 
     Gives a :class:`~airflow_mlops.core.gate.rules.Blessing`. A challenger that is not blessed is a normal end
     of the run: what comes after is skipped, and the champion stays; unless a person is to be asked. See
-    :func:`~airflow_mlops.steps.gate.bless_model`.
+    :func:`~airflow_mlops.steps.gate.bless.bless_model`.
 
     :param evaluation: what :class:`EvaluateModelOperator` gave. (templated)
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
@@ -108,7 +108,7 @@ class BlessModelOperator(Notifying, StepOperator):
         from airflow_mlops.core.evaluation.report import EvaluationReport
         from airflow_mlops.core.packaging.serving_check import ServingReport
         from airflow_mlops.core.training.model import TrainedModel
-        from airflow_mlops.steps.gate import bless_model
+        from airflow_mlops.steps.gate.bless import bless_model
 
         return bless_model(
             EvaluationReport.from_dict(self.evaluation),

@@ -30,7 +30,7 @@ from airflow_mlops.steps.data.features import feature_source
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.drift import check_drift
 from airflow_mlops.steps.export import export_model
-from airflow_mlops.steps.gate import bless_model
+from airflow_mlops.steps.gate.bless import bless_model
 from airflow_mlops.steps.performance import check_performance
 from airflow_mlops.steps.promote import promote_model, register_model
 from airflow_mlops.steps.retrain import decide_retrain

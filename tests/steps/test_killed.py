@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from airflow_mlops.core.values import Value
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.evaluation.evaluate import evaluate_model
-from airflow_mlops.steps.gate import bless_model
+from airflow_mlops.steps.gate.bless import bless_model
 from airflow_mlops.steps.promote import current_champion, promote_model, register_model, rollback_model
 from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.training.train import train_model

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from airflow_mlops.core.gate.rules import BlessingVerdict
 from airflow_mlops.errors import IntegrityError, NotBlessedError, PromotionConflictError
 from airflow_mlops.steps.evaluation.evaluate import evaluate_model
-from airflow_mlops.steps.gate import bless_model
+from airflow_mlops.steps.gate.bless import bless_model
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promote import current_champion, promote_model, read_journal, register_model, rollback_model
 from airflow_mlops.steps.splitting.split import split_dataset

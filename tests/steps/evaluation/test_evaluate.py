@@ -15,7 +15,7 @@ from airflow_mlops.adapters import arrow
 from airflow_mlops.core.gate.rules import BlessingVerdict
 from airflow_mlops.errors import EvaluationError, SpecError
 from airflow_mlops.steps._models import load_model
-from airflow_mlops.steps.gate import bless_model
+from airflow_mlops.steps.gate.bless import bless_model
 from airflow_mlops.steps.ledger import read_ledger
 from tests.steps.cases import Bench, left_by, run_named, small_frame
 
