@@ -106,7 +106,7 @@ def _export(arguments: argparse.Namespace) -> Iterator[str]:
     from pathlib import Path
 
     from airflow_mlops.core.registry.journal import CHAMPION
-    from airflow_mlops.steps.embed import embed_model
+    from airflow_mlops.steps.packaging.embed import embed_model
 
     is_uri = arguments.model.startswith("models:/")
     model_uri = arguments.model if is_uri else f"models:/{arguments.model}@{CHAMPION}"

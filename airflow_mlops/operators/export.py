@@ -19,7 +19,7 @@ class ExportModelOperator(StepOperator):
     """Convert a model to ONNX, and keep the result if it answers as the model does.
 
     Gives an :class:`~airflow_mlops.core.packaging.export.ExportReport`. A model that can't be converted, or answers otherwise,
-    does not fail the task. See :func:`~airflow_mlops.steps.export.export_model`.
+    does not fail the task. See :func:`~airflow_mlops.steps.packaging.export.export_model`.
 
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
@@ -46,7 +46,7 @@ class ExportModelOperator(StepOperator):
         """Export."""
         from airflow_mlops.core.splitting.split import DatasetSplit
         from airflow_mlops.core.training.model import TrainedModel
-        from airflow_mlops.steps.export import export_model
+        from airflow_mlops.steps.packaging.export import export_model
 
         return export_model(
             TrainedModel.from_dict(self.model),

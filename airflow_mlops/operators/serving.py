@@ -21,7 +21,7 @@ class ValidateServingOperator(StepOperator):
     """Serve a model in MLflow's scoring server, and see that it answers rightly, withstands odd requests and is fast.
 
     Gives a :class:`~airflow_mlops.core.packaging.serving_check.ServingReport`, also when it fails. See
-    :func:`~airflow_mlops.steps.serving.validate_serving`.
+    :func:`~airflow_mlops.steps.packaging.serving_check.validate_serving`.
 
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
@@ -51,7 +51,7 @@ class ValidateServingOperator(StepOperator):
         """Serve the model and ask it."""
         from airflow_mlops.core.splitting.split import DatasetSplit
         from airflow_mlops.core.training.model import TrainedModel
-        from airflow_mlops.steps.serving import validate_serving
+        from airflow_mlops.steps.packaging.serving_check import validate_serving
 
         return validate_serving(
             TrainedModel.from_dict(self.model),

@@ -17,7 +17,7 @@ from airflow_mlops.errors import IntegrityError, ServingError, UntrustedModelErr
 from airflow_mlops.specs import ServingCheckSpec
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.serving import validate_serving
+from airflow_mlops.steps.packaging.serving_check import validate_serving
 from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.training.train import train_model
 from tests.steps import serving_models

@@ -20,7 +20,7 @@ from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError
 from airflow_mlops.specs import DatasetSpec, ExportSpec, SplitSpec, TrainingSpec
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.export import export_model
+from airflow_mlops.steps.packaging.export import export_model
 from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.training.train import train_model
 from tests.steps.cases import Bench, elsewhere, run_named

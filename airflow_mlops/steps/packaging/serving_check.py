@@ -18,7 +18,7 @@ from airflow_mlops.pages.serving_check import serving_page
 from airflow_mlops.specs.serving import ServingCheckSpec
 from airflow_mlops.steps._models import LoadedModel, load_model
 from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps._serving_trial import choose_golden_rows, try_out
+from airflow_mlops.steps.packaging._serving_trial import choose_golden_rows, try_out
 
 __all__ = ["validate_serving"]
 
