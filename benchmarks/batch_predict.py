@@ -32,7 +32,7 @@ for name in HEAVY_MODULES:
 import airflow_mlops.adapters.sql, pyarrow, pyarrow.parquet
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs import PredictionSpec
-from airflow_mlops.steps._models import load_model
+from airflow_mlops.steps.registry.models import load_model
 from airflow_mlops.steps.predict import predict_batch
 os.chdir(sys.argv[1])
 with open("known", "rb") as file:

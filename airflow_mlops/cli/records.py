@@ -77,8 +77,8 @@ def add_commands(commands: Commands) -> None:
 
 
 def _history(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps._known_models import no_records
-    from airflow_mlops.steps.journal import read_journal
+    from airflow_mlops.steps.registry._known_models import no_records
+    from airflow_mlops.steps.registry.journal import read_journal
 
     storage = storage_of(arguments)
     journal = read_journal(arguments.model, storage=storage)
@@ -91,8 +91,8 @@ def _history(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps._known_models import no_records
-    from airflow_mlops.steps.ledger import read_ledger, tell_decision
+    from airflow_mlops.steps.registry._known_models import no_records
+    from airflow_mlops.steps.registry.ledger import read_ledger, tell_decision
 
     storage = storage_of(arguments)
     ledger = read_ledger(arguments.model, storage=storage)

@@ -135,7 +135,7 @@ class PromoteModelOperator(Notifying, StepOperator):
 
     def _learnt_from(self) -> list[DatasetSnapshot]:
         from airflow_mlops.core.registry.journal import ModelVersion
-        from airflow_mlops.steps.lineage import find_snapshot
+        from airflow_mlops.steps.registry.training_record import find_snapshot
 
         try:
             snapshot = find_snapshot(ModelVersion.from_dict(self.version), platform=self.platform())

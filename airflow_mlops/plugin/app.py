@@ -13,8 +13,8 @@ from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.registry.journal import PromotionRecord, champion_of, unhealthy_versions
 from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.hooks.platform import get_storage
-from airflow_mlops.steps.journal import read_journal
-from airflow_mlops.steps.ledger import read_ledger, tell_decision
+from airflow_mlops.steps.registry.journal import read_journal
+from airflow_mlops.steps.registry.ledger import read_ledger, tell_decision
 
 __all__ = ["create_app"]
 

@@ -22,8 +22,8 @@ from airflow_mlops.errors import DataError, IntegrityError, SpecError, bounded
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.steps._platform import Platform, inference_folder
 from airflow_mlops.steps.data.snapshot import load_profile, load_snapshot
-from airflow_mlops.steps.journal import read_evidence
-from airflow_mlops.steps.lineage import load_record
+from airflow_mlops.steps.registry.journal import read_evidence
+from airflow_mlops.steps.registry.training_record import load_record
 from airflow_mlops.steps.splitting.split import load_training_profile
 
 __all__ = ["Compared", "of_log", "of_snapshot", "season_before"]

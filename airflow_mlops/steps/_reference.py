@@ -22,8 +22,8 @@ from airflow_mlops.specs.performance import MIN_BLOCKS, PerformanceSpec
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.evaluation._predictions import Predictions, predict_all
 from airflow_mlops.steps.evaluation.evaluate import metrics_of
-from airflow_mlops.steps.journal import read_evidence
-from airflow_mlops.steps.lineage import load_record
+from airflow_mlops.steps.registry.journal import read_evidence
+from airflow_mlops.steps.registry.training_record import load_record
 
 __all__ = ["Reference", "score_reference"]
 

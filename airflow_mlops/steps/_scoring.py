@@ -20,7 +20,7 @@ from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.scoring.inference_log import Role, logged_scores
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.predict import PredictionSpec
-from airflow_mlops.steps._models import LoadedModel
+from airflow_mlops.steps.registry.models import LoadedModel
 
 if TYPE_CHECKING:
     import pyarrow as pa

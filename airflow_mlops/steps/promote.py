@@ -22,8 +22,8 @@ from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError, NotBlessedError, SpecError
 from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps._targets import end_rollout
-from airflow_mlops.steps.journal import append_entry, read_journal, settled_journal
+from airflow_mlops.steps.registry._targets import end_rollout
+from airflow_mlops.steps.registry.journal import append_entry, read_journal, settled_journal
 
 __all__ = [
     "current_champion",
@@ -218,7 +218,7 @@ def _require_reason(subject: str, reason: str) -> None:
 
 def _check_files(version: ModelVersion, platform: Platform) -> None:
     """See that a version's files are those that were vouched for, and may be loaded."""
-    from airflow_mlops.steps._models import check_loadable  # which imports what loads models
+    from airflow_mlops.steps.registry.models import check_loadable  # which imports what loads models
 
     uri = f"models:/{version.model_name}/{version.model_version}"
     with platform.mlflow.downloaded(uri, version.model_digest) as folder:

@@ -62,7 +62,7 @@ class ModelVersionTrigger(BaseTrigger):
 
     def _look(self) -> int | None:
         from airflow_mlops.hooks.platform import get_storage
-        from airflow_mlops.steps.journal import journal_state, serving_version
+        from airflow_mlops.steps.registry.journal import journal_state, serving_version
 
         storage = get_storage()
         state = journal_state(self.model_name, storage=storage)

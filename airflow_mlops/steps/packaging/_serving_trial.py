@@ -17,8 +17,8 @@ from airflow_mlops.core.packaging.serving_check import (
     latency_quantiles,
 )
 from airflow_mlops.specs.serving import ServingCheckSpec
-from airflow_mlops.steps._models import LoadedModel
 from airflow_mlops.steps.packaging._malformed_requests import Case, odd_requests
+from airflow_mlops.steps.registry.models import LoadedModel
 
 __all__ = ["choose_golden_rows", "try_out"]
 

@@ -9,7 +9,7 @@ from airflow_mlops import ContinuousTraining
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.errors import DataError, DataHaltedError, NoRowsError, SpecError, UnavailableError
 from airflow_mlops.steps import Platform
-from airflow_mlops.steps.ledger import read_decisions
+from airflow_mlops.steps.registry.ledger import read_decisions
 from tests.steps.cases import NOTHING_LEFT, Bench, left_by, runs_by_status, small_frame
 
 

@@ -14,9 +14,9 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from airflow_mlops.adapters import arrow
 from airflow_mlops.core.gate.rules import BlessingVerdict
 from airflow_mlops.errors import EvaluationError, SpecError
-from airflow_mlops.steps._models import load_model
 from airflow_mlops.steps.gate.bless import bless_model
-from airflow_mlops.steps.ledger import read_ledger
+from airflow_mlops.steps.registry.ledger import read_ledger
+from airflow_mlops.steps.registry.models import load_model
 from tests.steps.cases import Bench, left_by, run_named, small_frame
 
 LOGISTIC = {"target": "bought", "estimator": "sklearn.linear_model.LogisticRegression", "params": {"C": 1.0}}

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from airflow_mlops.errors import ExportError, IntegrityError, SpecError, UntrustedModelError
-from airflow_mlops.steps._models import load_model
 from airflow_mlops.steps.packaging.embed import embed_model
+from airflow_mlops.steps.registry.models import load_model
 from tests.steps.cases import Bench, damage, small_frame
 from tests.steps.conftest import make_bench
 

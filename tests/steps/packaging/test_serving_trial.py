@@ -13,9 +13,9 @@ from airflow_mlops.adapters import scoring_server
 from airflow_mlops.adapters.scoring_server import ScoringServer
 from airflow_mlops.core.packaging.serving_check import ServingCheck
 from airflow_mlops.specs import ServingCheckSpec
-from airflow_mlops.steps._models import LoadedModel
 from airflow_mlops.steps.packaging._malformed_requests import odd_requests
 from airflow_mlops.steps.packaging._serving_trial import choose_golden_rows, try_out
+from airflow_mlops.steps.registry.models import LoadedModel
 from tests.steps.serving_cases import FRAME, TARGET, package
 from tests.steps.serving_models import HANGS, LIES, RAISES, Moody
 

@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from airflow_mlops.errors import SpecError
-from airflow_mlops.steps._models import LoadedModel, load_model
+from airflow_mlops.steps.registry.models import LoadedModel, load_model
 from airflow_mlops.steps.training.train import training_fingerprint
 from tests.steps.cases import Bench, small_frame
 

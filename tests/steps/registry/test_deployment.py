@@ -8,7 +8,7 @@ import pytest
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.errors import IntegrityError
-from airflow_mlops.steps.deploy import read_deployment, write_deployment
+from airflow_mlops.steps.registry.deployment import read_deployment, write_deployment
 
 DEPLOYMENT = Deployment(
     model_name="small",

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from airflow_mlops.errors import EvaluationError, SpecError, UntrustedModelError
-from airflow_mlops.steps._models import LoadedModel, load_model
+from airflow_mlops.steps.registry.models import LoadedModel, load_model
 from tests.steps import trainers
 from tests.steps.cases import Bench
 

@@ -12,8 +12,8 @@ from airflow_mlops import __version__
 from airflow_mlops.core.registry.training_record import RECORD_TAG, TrainingRecord, read_packages
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import IntegrityError
-from airflow_mlops.steps.lineage import load_record
 from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
+from airflow_mlops.steps.registry.training_record import load_record
 from airflow_mlops.steps.splitting.split import split_dataset
 from tests.stage import Stage
 from tests.steps import trainers
@@ -80,7 +80,7 @@ def test_a_secret_of_a_joined_tables_source_is_not_in_the_split(delivered: Bench
     weather = {
         "name": "weather",
         "source": {
-            "function": "tests.steps.test_lineage:weather",
+            "function": "tests.steps.registry.test_training_record:weather",
             "function_params": {"token": "s3cret"},
             "timestamp": "day",
         },
