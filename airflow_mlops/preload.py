@@ -32,7 +32,7 @@ AUTHORING_MODULES = ("airflow_mlops.pipelines", "airflow_mlops.operators", "airf
 HEAVY_MODULES = (
     *AUTHORING_MODULES,
     "airflow_mlops.steps.evaluation.evaluate",
-    "airflow_mlops.steps.card",
+    "airflow_mlops.steps.promotion.card",
     "airflow_mlops.steps.performance",
     "airflow_mlops.steps.pipeline",
     "airflow_mlops.steps.predict",

@@ -55,7 +55,7 @@ def _medians() -> tuple[float, float, float]:
     from airflow_mlops.adapters.storage import Storage
     from airflow_mlops.core.values import PipelineRun
     from airflow_mlops.steps import Platform
-    from airflow_mlops.steps.promote import promote_model
+    from airflow_mlops.steps.promotion.promote import promote_model
 
     with tempfile.TemporaryDirectory() as folder, _mlflow_server(Path(folder)) as url:
         platform, client = Platform(Storage(f"{folder}/storage"), Mlflow(url)), mlflow.MlflowClient(url)

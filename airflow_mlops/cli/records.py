@@ -132,7 +132,7 @@ def _power(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _card(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps.card import read_card
+    from airflow_mlops.steps.promotion.card import read_card
 
     yield read_card(arguments.model_uri, platform=platform_of(arguments)).rstrip("\n")
 
@@ -151,7 +151,7 @@ def _mark(arguments: argparse.Namespace) -> Iterator[str]:
     import uuid
 
     from airflow_mlops.core.values import PipelineRun
-    from airflow_mlops.steps.promote import mark_unhealthy
+    from airflow_mlops.steps.promotion.promote import mark_unhealthy
 
     run = PipelineRun(pipeline="airflow-mlops mark", run_id=f"cli__{uuid.uuid4().hex[:12]}", actor=getpass.getuser())
     platform = platform_of(arguments)

@@ -29,7 +29,7 @@ class RegisterModelOperator(StepOperator):
     """Register a blessed model as a version, and write its card; the same model is the same version.
 
     Gives a :class:`~airflow_mlops.core.registry.journal.ModelVersion`; *Report* leads to the card. See
-    :func:`~airflow_mlops.steps.promote.register_model`.
+    :func:`~airflow_mlops.steps.promotion.promote.register_model`.
 
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
     :param blessing: what :class:`~airflow_mlops.operators.BlessModelOperator` gave. (templated)
@@ -49,7 +49,7 @@ class RegisterModelOperator(StepOperator):
         """Register."""
         from airflow_mlops.core.gate.rules import Blessing
         from airflow_mlops.core.training.model import TrainedModel
-        from airflow_mlops.steps.promote import register_model
+        from airflow_mlops.steps.promotion.promote import register_model
 
         return register_model(
             TrainedModel.from_dict(self.model),
@@ -64,7 +64,7 @@ class PromoteModelOperator(Notifying, StepOperator):
 
     Gives a :class:`~airflow_mlops.core.registry.journal.PromotionRecord`, the entry in the journal; when the policy is to hold,
     the task is skipped. With the model's asset among its ``outlets`` it gives an event when the champion has changed.
-    See :func:`~airflow_mlops.steps.promote.promote_model` and :func:`~airflow_mlops.assets.model_asset`.
+    See :func:`~airflow_mlops.steps.promotion.promote.promote_model` and :func:`~airflow_mlops.assets.model_asset`.
 
     :param version: what :class:`RegisterModelOperator` gave. (templated)
     :param blessing: what :class:`~airflow_mlops.operators.BlessModelOperator` gave. (templated)
@@ -103,7 +103,7 @@ class PromoteModelOperator(Notifying, StepOperator):
         from airflow_mlops.core.promotion.approval import Approval
         from airflow_mlops.core.registry.journal import ModelVersion
         from airflow_mlops.core.rollout.online_validation import RolloutReport
-        from airflow_mlops.steps.promote import promote_model
+        from airflow_mlops.steps.promotion.promote import promote_model
 
         version = ModelVersion.from_dict(self.version)
         record = promote_model(
@@ -149,7 +149,7 @@ class RollbackModelOperator(Notifying, StepOperator):
     """Make the last healthy champion champion again, or an earlier one by name.
 
     Gives a :class:`~airflow_mlops.core.registry.journal.PromotionRecord`, the entry in the journal. With the model's asset among
-    its ``outlets`` it gives an event. See :func:`~airflow_mlops.steps.promote.rollback_model` and
+    its ``outlets`` it gives an event. See :func:`~airflow_mlops.steps.promotion.promote.rollback_model` and
     :func:`~airflow_mlops.assets.model_asset`.
 
     :param model_name: the registered model. (templated)
@@ -180,7 +180,7 @@ class RollbackModelOperator(Notifying, StepOperator):
 
     def call_step(self, run: PipelineRun) -> PromotionRecord:
         """Roll back."""
-        from airflow_mlops.steps.promote import rollback_model
+        from airflow_mlops.steps.promotion.promote import rollback_model
 
         return rollback_model(
             self.model_name,
@@ -201,7 +201,7 @@ class RollbackModelOperator(Notifying, StepOperator):
 
 def _tell_asset(operator: StepOperator, record: PromotionRecord, context: Context) -> None:
     """Say in the event of the model's asset what has changed, where the asset is an outlet."""
-    from airflow_mlops.steps.champion import describe_change
+    from airflow_mlops.steps.promotion.champion import describe_change
 
     uri = model_asset(record.model_name).uri
     for outlet in operator.outlets:

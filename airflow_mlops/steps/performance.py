@@ -26,7 +26,7 @@ from airflow_mlops.steps._reference import Reference, score_reference
 from airflow_mlops.steps.data._settings import settings_at
 from airflow_mlops.steps.data.connections import Connections
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.promote import current_champion
+from airflow_mlops.steps.promotion.promote import current_champion
 
 __all__ = ["check_performance"]
 

@@ -33,7 +33,7 @@ from airflow_mlops.steps.gate.bless import bless_model
 from airflow_mlops.steps.packaging.export import export_model
 from airflow_mlops.steps.packaging.serving_check import validate_serving
 from airflow_mlops.steps.performance import check_performance
-from airflow_mlops.steps.promote import promote_model, register_model
+from airflow_mlops.steps.promotion.promote import promote_model, register_model
 from airflow_mlops.steps.retrain import decide_retrain
 from airflow_mlops.steps.runner import run_step
 from airflow_mlops.steps.splitting.leakage import check_leakage

@@ -27,7 +27,7 @@ from airflow_mlops.steps.data._settings import settings_at
 from airflow_mlops.steps.data.connections import Connections, NoConnections
 from airflow_mlops.steps.data.features import feature_rows, feature_source
 from airflow_mlops.steps.data.snapshot import check_snapshot, snapshot_dataset, store_rows
-from airflow_mlops.steps.promote import current_champion
+from airflow_mlops.steps.promotion.promote import current_champion
 from airflow_mlops.steps.registry.models import load_model
 
 if TYPE_CHECKING:

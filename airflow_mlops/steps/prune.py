@@ -15,7 +15,7 @@ from airflow_mlops.steps._leftovers import derived_folders, find_leftovers, hide
 from airflow_mlops.steps._platform import Platform, short
 from airflow_mlops.steps.data._snapshot_notes import accepted_marks, last_used, snapshot_folder
 from airflow_mlops.steps.data.snapshot import list_snapshots
-from airflow_mlops.steps.promote import read_journal
+from airflow_mlops.steps.promotion.promote import read_journal
 
 __all__ = ["needed_snapshots", "prune_snapshots"]
 

@@ -18,7 +18,7 @@ from airflow_mlops.specs.performance import PerformanceSpec
 from airflow_mlops.specs.rollout import RolloutSpec
 from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.data.connections import Connections
-from airflow_mlops.steps.promote import mark_unhealthy
+from airflow_mlops.steps.promotion.promote import mark_unhealthy
 from airflow_mlops.steps.registry._targets import RolloutTarget, ServerTarget, end_rollout
 from airflow_mlops.steps.registry.journal import settled_journal
 

@@ -24,7 +24,7 @@ from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.serving.server import ModelServer
 from airflow_mlops.specs import ServerSpec
 from airflow_mlops.steps import Platform
-from airflow_mlops.steps.promote import promote_model
+from airflow_mlops.steps.promotion.promote import promote_model
 from airflow_mlops.steps.registry.deployment import write_deployment
 from tests.processes import wait_until
 from tests.serving.models import TRUSTED

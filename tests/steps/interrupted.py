@@ -14,7 +14,7 @@ from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import UnavailableError
 from airflow_mlops.serving.watcher import Watcher
 from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promote import promote_model, rollback_model
+from airflow_mlops.steps.promotion.promote import promote_model, rollback_model
 from airflow_mlops.steps.registry.deployment import read_deployment, write_deployment
 from airflow_mlops.steps.registry.journal import is_settled, read_journal
 from tests.steps.cases import Bench, left_by, run_named

@@ -14,7 +14,7 @@ from airflow_mlops.errors import UnavailableError
 from airflow_mlops.specs import MonitoringSpec, RetrainPolicy
 from airflow_mlops.steps.alarm import raise_alarm
 from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promote import mark_unhealthy, rollback_model
+from airflow_mlops.steps.promotion.promote import mark_unhealthy, rollback_model
 from airflow_mlops.steps.registry.ledger import read_alarms
 from tests.steps.cases import Bench, elsewhere, run_named, small_frame
 from tests.steps.drift_cases import END, Log, asked

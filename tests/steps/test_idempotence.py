@@ -10,7 +10,7 @@ from airflow_mlops.steps.drift import check_drift
 from airflow_mlops.steps.evaluation.evaluate import evaluate_model
 from airflow_mlops.steps.gate.bless import bless_model
 from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
+from airflow_mlops.steps.promotion.promote import promote_model, register_model, rollback_model
 from airflow_mlops.steps.registry.ledger import read_decisions
 from airflow_mlops.steps.retrain import decide_retrain
 from airflow_mlops.steps.splitting.split import split_dataset

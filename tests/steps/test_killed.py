@@ -20,7 +20,7 @@ from airflow_mlops.core.values import Value
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.evaluation.evaluate import evaluate_model
 from airflow_mlops.steps.gate.bless import bless_model
-from airflow_mlops.steps.promote import current_champion, promote_model, register_model, rollback_model
+from airflow_mlops.steps.promotion.promote import current_champion, promote_model, register_model, rollback_model
 from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.training.train import train_model
 from airflow_mlops.steps.verify import verify_model
@@ -40,7 +40,7 @@ from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs import TrainingSpec
 from airflow_mlops.steps import Platform, _models, card
-from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
+from airflow_mlops.steps.promotion.promote import promote_model, register_model, rollback_model
 from airflow_mlops.steps.training.train import train_model
 
 

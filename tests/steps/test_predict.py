@@ -40,7 +40,7 @@ from airflow_mlops.steps import Platform
 from airflow_mlops.steps.data.connections import NoConnections
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.predict import predict_batch, score_dataset
-from airflow_mlops.steps.promote import promote_model
+from airflow_mlops.steps.promotion.promote import promote_model
 from airflow_mlops.steps.registry.models import load_model
 from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.training.train import train_model

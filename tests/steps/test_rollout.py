@@ -19,7 +19,7 @@ from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.errors import NotBlessedError, PromotionConflictError, UnavailableError
 from airflow_mlops.specs import PerformanceSpec, RolloutSpec
 from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promote import promote_model, read_journal
+from airflow_mlops.steps.promotion.promote import promote_model, read_journal
 from airflow_mlops.steps.registry.deployment import read_deployment
 from airflow_mlops.steps.rollout import ServerTarget, end_rollout, look_at_rollout, start_rollout, take_back
 from tests.stage import Stage

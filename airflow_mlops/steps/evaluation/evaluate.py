@@ -23,7 +23,7 @@ from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.evaluation._evidence import Evidence, gather_evidence
 from airflow_mlops.steps.evaluation._pictures import draw
 from airflow_mlops.steps.evaluation._predictions import Predictions, predict_all
-from airflow_mlops.steps.promote import current_champion
+from airflow_mlops.steps.promotion.promote import current_champion
 
 __all__ = ["evaluate_model", "metrics_of"]
 

@@ -19,7 +19,7 @@ from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps.promote import read_journal
+from airflow_mlops.steps.promotion.promote import read_journal
 from airflow_mlops.steps.registry.ledger import read_decisions
 
 __all__ = ["describe_code", "find_snapshot", "load_record", "record_training"]

@@ -45,7 +45,7 @@ from airflow_mlops.steps.data.snapshot import (
     note_verdict,
     snapshot_dataset,
 )
-from airflow_mlops.steps.promote import current_champion
+from airflow_mlops.steps.promotion.promote import current_champion
 from airflow_mlops.steps.validation._policy import check_policy
 from airflow_mlops.steps.validation.quarantine import (
     halt_without_rows,

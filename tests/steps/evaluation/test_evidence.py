@@ -13,8 +13,8 @@ from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs import MonitoringSpec, PerformanceSpec
 from airflow_mlops.steps._drift_reference import of_log
 from airflow_mlops.steps._reference import score_reference
-from airflow_mlops.steps.approve import request_approval
 from airflow_mlops.steps.pipeline import PipelineResult
+from airflow_mlops.steps.promotion.approve import request_approval
 from tests.steps.cases import Bench
 
 LATER = ("timeline", "importance_changes", "calibration_errors", "fairness")

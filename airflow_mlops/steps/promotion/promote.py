@@ -56,7 +56,9 @@ def register_model(
         raise IntegrityError(f"The blessing is not of {model.model_uri}. Nothing was registered.")
     if blessing.is_over:
         raise NotBlessedError(f"{blessing} Nothing was registered and the champion stays.")
-    from airflow_mlops.steps.card import write_card  # which reads the training's record, and that the journal, here
+    from airflow_mlops.steps.promotion.card import (
+        write_card,  # which reads the training's record, and that the journal, here
+    )
 
     version = platform.mlflow.find_version(model.model_name, model.model_digest)
     if version:

@@ -18,9 +18,9 @@ from airflow_mlops.core.registry.journal import CARD_TAG, ModelVersion
 from airflow_mlops.core.registry.training_record import RECORD_TAG
 from airflow_mlops.core.training.tuning import TuningResult
 from airflow_mlops.errors import IntegrityError, SpecError
-from airflow_mlops.steps.card import read_card, write_card
 from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promote import register_model
+from airflow_mlops.steps.promotion.card import read_card, write_card
+from airflow_mlops.steps.promotion.promote import register_model
 from tests.core.test_values import EXAMPLES
 from tests.stage import Stage
 from tests.steps.cases import Bench, deliver, left_by, run_first, run_named

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_mlops.errors import UnavailableError, UntrustedModelError
 from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promote import promote_model, rollback_model
+from airflow_mlops.steps.promotion.promote import promote_model, rollback_model
 from tests.steps.cases import Bench, Left, left_by, run_named
 
 FOREIGN = "tests.steps.trainers.ForeignRidge"
