@@ -83,7 +83,7 @@ def test_dag_files_and_what_they_import_load_no_heavy_library(tmp_path: Path):
 
 def test_promotions_and_rollouts_are_begun_and_ended_without_a_heavy_library(tmp_path: Path):
     """They are small tasks, and a command that is wanted in a hurry."""
-    steps = ["airflow_mlops.steps.promotion.promote", "airflow_mlops.steps.rollout"]
+    steps = ["airflow_mlops.steps.promotion.promote", "airflow_mlops.steps.rollout.online_validation"]
     assert _loaded_by(steps, tmp_path) == {name: [] for name in steps}
 
 

@@ -94,7 +94,7 @@ def _initial_deployment(arguments: argparse.Namespace) -> Deployment:
 
 
 def _end_rollout(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps.rollout import end_rollout
+    from airflow_mlops.steps.rollout.online_validation import end_rollout
 
     if end_rollout(arguments.model, storage=storage_of(arguments)):
         yield f"The champion of {arguments.model} serves alone again."

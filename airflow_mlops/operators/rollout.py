@@ -27,7 +27,7 @@ class DeployModelOperator(StepOperator):
     """Give a version its share of the live requests, beside the champion.
 
     Gives a :class:`~airflow_mlops.core.rollout.deployment.Deployment`, which model servers follow, or nothing where there is no
-    champion yet, or the policy is to hold. See :func:`~airflow_mlops.steps.rollout.start_rollout`.
+    champion yet, or the policy is to hold. See :func:`~airflow_mlops.steps.rollout.online_validation.start_rollout`.
 
     :param version: what :class:`~airflow_mlops.operators.RegisterModelOperator` gave. (templated)
     :param blessing: what :class:`~airflow_mlops.operators.BlessModelOperator` gave. (templated)
@@ -63,7 +63,7 @@ class DeployModelOperator(StepOperator):
         from airflow_mlops.core.gate.rules import Blessing
         from airflow_mlops.core.promotion.approval import Approval
         from airflow_mlops.core.registry.journal import ModelVersion
-        from airflow_mlops.steps.rollout import start_rollout
+        from airflow_mlops.steps.rollout.online_validation import start_rollout
 
         if self.policy == "hold":
             return None
@@ -84,7 +84,7 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
     The task sleeps in the triggerer between its looks. Gives a :class:`~airflow_mlops.core.rollout.online_validation.RolloutReport`. A
     version that is shown to do harm, or of which nothing can be told until the end, is taken back: the champion serves
     alone, what comes after is skipped, and the run is green. See
-    :func:`~airflow_mlops.steps.rollout.look_at_rollout`.
+    :func:`~airflow_mlops.steps.rollout.online_validation.look_at_rollout`.
 
     :param deployment: what :class:`DeployModelOperator` gave; nothing is watched where it gave nothing. (templated)
     :param version: what :class:`~airflow_mlops.operators.RegisterModelOperator` gave. (templated)
@@ -126,7 +126,7 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
     def call_step(self, run: PipelineRun) -> RolloutReport:
         """Look at what was served until now."""
         from airflow_mlops.hooks.sources import AirflowConnections
-        from airflow_mlops.steps.rollout import look_at_rollout
+        from airflow_mlops.steps.rollout.online_validation import look_at_rollout
 
         return look_at_rollout(
             self._deployed(),
@@ -144,7 +144,7 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
         from airflow_mlops.core.observability.notifications import tell_rollout
         from airflow_mlops.core.registry.journal import ModelVersion
         from airflow_mlops.core.rollout.online_validation import RolloutVerdict
-        from airflow_mlops.steps.rollout import take_back
+        from airflow_mlops.steps.rollout.online_validation import take_back
 
         if value.verdict is RolloutVerdict.HEALTHY:
             return

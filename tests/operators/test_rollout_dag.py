@@ -16,7 +16,7 @@ from airflow_mlops.operators import CanaryAnalysisOperator, DeployModelOperator,
 from airflow_mlops.steps.registry.deployment import read_deployment
 from tests.operators.conftest import House
 from tests.steps.cases import Bench
-from tests.steps.test_rollout import LENIENT, traffic
+from tests.steps.rollout.test_online_validation import LENIENT, traffic
 
 pytestmark = pytest.mark.airflow
 

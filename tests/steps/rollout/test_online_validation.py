@@ -21,7 +21,13 @@ from airflow_mlops.specs import PerformanceSpec, RolloutSpec
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promotion.promote import promote_model, read_journal
 from airflow_mlops.steps.registry.deployment import read_deployment
-from airflow_mlops.steps.rollout import ServerTarget, end_rollout, look_at_rollout, start_rollout, take_back
+from airflow_mlops.steps.rollout.online_validation import (
+    ServerTarget,
+    end_rollout,
+    look_at_rollout,
+    start_rollout,
+    take_back,
+)
 from tests.stage import Stage
 from tests.steps.cases import Bench, deliver, elsewhere, run_named
 
