@@ -35,7 +35,7 @@ HEAVY_MODULES = (
     "airflow_mlops.steps.promotion.card",
     "airflow_mlops.steps.performance",
     "airflow_mlops.steps.pipeline",
-    "airflow_mlops.steps.predict",
+    "airflow_mlops.steps.scoring.predict",
     "airflow_mlops.steps.runner",
     "airflow_mlops.steps.training.train",
     "airflow_mlops.steps.training.tune",

@@ -33,7 +33,7 @@ import airflow_mlops.adapters.sql, pyarrow, pyarrow.parquet
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs import PredictionSpec
 from airflow_mlops.steps.registry.models import load_model
-from airflow_mlops.steps.predict import predict_batch
+from airflow_mlops.steps.scoring.predict import predict_batch
 os.chdir(sys.argv[1])
 with open("known", "rb") as file:
     snapshot, platform = pickle.load(file)

@@ -20,7 +20,7 @@ class BatchPredictOperator(StepOperator):
     """Score the rows of a snapshot by the champion, or by a version that is named.
 
     Gives a :class:`~airflow_mlops.core.scoring.batch.PredictionBatch`. A retry writes nothing twice, and a batch is of one
-    version. See :func:`~airflow_mlops.steps.predict.predict_batch`.
+    version. See :func:`~airflow_mlops.steps.scoring.predict.predict_batch`.
 
     :param snapshot: what :class:`~airflow_mlops.operators.SnapshotDatasetOperator` gave. (templated)
     :param prediction: a :class:`~airflow_mlops.specs.PredictionSpec`, or its settings. (templated)
@@ -48,7 +48,7 @@ class BatchPredictOperator(StepOperator):
         """Score the rows."""
         from airflow_mlops.core.data.snapshot import DatasetSnapshot
         from airflow_mlops.hooks.sources import AirflowConnections
-        from airflow_mlops.steps.predict import predict_batch
+        from airflow_mlops.steps.scoring.predict import predict_batch
 
         return predict_batch(
             DatasetSnapshot.from_dict(self.snapshot),

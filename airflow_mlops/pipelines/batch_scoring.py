@@ -94,7 +94,7 @@ class BatchScoring(BatchScoringSpec):
         from airflow_mlops.hooks.sources import AirflowConnections
         from airflow_mlops.hooks.storage import open_storage
         from airflow_mlops.steps import Platform
-        from airflow_mlops.steps.predict import score_dataset
+        from airflow_mlops.steps.scoring.predict import score_dataset
 
         run = PipelineRun(pipeline=f"{self.model_name}_batch", run_id=run_id or f"local__{uuid.uuid4().hex[:12]}")
         storage = open_storage(os.fspath(storage_root), journal_root, journal_conn_id)

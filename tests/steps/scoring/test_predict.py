@@ -39,9 +39,9 @@ from airflow_mlops.specs import BatchScoringSpec, DatasetSpec, PredictionSpec, S
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.data.connections import NoConnections
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.predict import predict_batch, score_dataset
 from airflow_mlops.steps.promotion.promote import promote_model
 from airflow_mlops.steps.registry.models import load_model
+from airflow_mlops.steps.scoring.predict import predict_batch, score_dataset
 from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.training.train import train_model
 from tests.steps.cases import Bench, elsewhere, run_named, small_frame

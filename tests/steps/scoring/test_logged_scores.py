@@ -23,9 +23,9 @@ from airflow_mlops.specs.inference import InferenceLogSpec
 from airflow_mlops.specs.predict import PredictionSpec
 from airflow_mlops.steps._platform import inference_folder
 from airflow_mlops.steps._reference import _calibrate
-from airflow_mlops.steps._scoring import Scoring
 from airflow_mlops.steps.evaluation._predictions import Predictions, _profiles, _Raw
 from airflow_mlops.steps.registry.models import LoadedModel
+from airflow_mlops.steps.scoring._chunks import Scoring
 
 CLASSES = np.array(["little", "much", "some"])
 AT = datetime(2026, 1, 1, tzinfo=UTC)
