@@ -33,7 +33,7 @@ HEAVY_MODULES = (
     *AUTHORING_MODULES,
     "airflow_mlops.steps.evaluation.evaluate",
     "airflow_mlops.steps.promotion.card",
-    "airflow_mlops.steps.performance",
+    "airflow_mlops.steps.monitoring.performance",
     "airflow_mlops.steps.pipeline",
     "airflow_mlops.steps.scoring.predict",
     "airflow_mlops.steps.runner",

@@ -28,8 +28,8 @@ class DriftCheckOperator(StepOperator):
 
     With a snapshot: its rows that are new since the champion's data. Without one: what the champion was asked and said
     lately, from the inference log. Gives a :class:`~airflow_mlops.core.monitoring.drift_report.DriftReport`; drift is reported and
-    fails nothing. See :func:`~airflow_mlops.steps.drift.check_drift` and
-    :func:`~airflow_mlops.steps.drift.check_log_drift`.
+    fails nothing. See :func:`~airflow_mlops.steps.monitoring.drift.check_drift` and
+    :func:`~airflow_mlops.steps.monitoring.drift.check_log_drift`.
 
     :param model_name: whose champion's data is the reference. (templated)
     :param snapshot: what :class:`~airflow_mlops.operators.SnapshotDatasetOperator` gave; ``None``: the inference log.
@@ -60,7 +60,7 @@ class DriftCheckOperator(StepOperator):
     def call_step(self, run: PipelineRun) -> DriftReport:
         """Check for drift."""
         from airflow_mlops.core.data.snapshot import DatasetSnapshot
-        from airflow_mlops.steps.drift import check_drift, check_log_drift
+        from airflow_mlops.steps.monitoring.drift import check_drift, check_log_drift
 
         monitoring = MonitoringSpec.parse(self.monitoring or {})
         common: dict[str, Any] = {"model_name": self.model_name, "platform": self.platform(), "run": run}

@@ -21,7 +21,7 @@ class PerformanceCheckOperator(StepOperator):
     """Join late labels to the logged predictions of the champion, and compare with its evaluation at the blessing.
 
     Gives a :class:`~airflow_mlops.core.monitoring.performance_report.PerformanceReport`; what it finds is reported and fails nothing. See
-    :func:`~airflow_mlops.steps.performance.check_performance`.
+    :func:`~airflow_mlops.steps.monitoring.performance.check_performance`.
 
     :param model_name: the model whose champion is looked at. (templated)
     :param performance: a :class:`~airflow_mlops.specs.PerformanceSpec`, or its settings. (templated)
@@ -47,7 +47,7 @@ class PerformanceCheckOperator(StepOperator):
     def call_step(self, run: PipelineRun) -> PerformanceReport:
         """Check the performance."""
         from airflow_mlops.hooks.sources import AirflowConnections
-        from airflow_mlops.steps.performance import check_performance
+        from airflow_mlops.steps.monitoring.performance import check_performance
 
         return check_performance(
             PerformanceSpec.parse(self.performance),

@@ -28,11 +28,11 @@ from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.data.connections import Connections
 from airflow_mlops.steps.data.features import feature_source
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.drift import check_drift
 from airflow_mlops.steps.gate.bless import bless_model
+from airflow_mlops.steps.monitoring.drift import check_drift
+from airflow_mlops.steps.monitoring.performance import check_performance
 from airflow_mlops.steps.packaging.export import export_model
 from airflow_mlops.steps.packaging.serving_check import validate_serving
-from airflow_mlops.steps.performance import check_performance
 from airflow_mlops.steps.promotion.promote import promote_model, register_model
 from airflow_mlops.steps.retrain import decide_retrain
 from airflow_mlops.steps.runner import run_step

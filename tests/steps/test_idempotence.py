@@ -6,9 +6,9 @@ import pytest
 
 from airflow_mlops.errors import SpecError
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.drift import check_drift
 from airflow_mlops.steps.evaluation.evaluate import evaluate_model
 from airflow_mlops.steps.gate.bless import bless_model
+from airflow_mlops.steps.monitoring.drift import check_drift
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promotion.promote import promote_model, register_model, rollback_model
 from airflow_mlops.steps.registry.ledger import read_decisions

@@ -113,7 +113,9 @@ def look_at_rollout(
     champion, challenger = target.count(deployment, until=now)
     outcomes = None
     if performance:
-        from airflow_mlops.steps.performance import check_performance  # which imports what reads logs and labels
+        from airflow_mlops.steps.monitoring.performance import (
+            check_performance,  # which imports what reads logs and labels
+        )
 
         outcomes = check_performance(
             performance,

@@ -15,7 +15,7 @@ from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.errors import DataError, IntegrityError, SpecError, UnavailableError
 from airflow_mlops.specs import DatasetSpec, MonitoringSpec
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.drift import check_drift, check_log_drift
+from airflow_mlops.steps.monitoring.drift import check_drift, check_log_drift
 from tests.steps.cases import Bench, run_named, small_frame
 from tests.steps.conftest import make_bench
 from tests.steps.drift_cases import END, Log, asked
@@ -311,7 +311,7 @@ def test_a_file_of_the_log_that_is_damaged_is_an_error_and_one_that_is_gone_an_o
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(IntegrityError, match="a file is damaged"):
         log.check()
-    from airflow_mlops.steps import _drift_reference
+    from airflow_mlops.steps.monitoring import _drift_reference
 
     monkeypatch.setattr(_drift_reference, "files_of_window", lambda *_: (f"{path}.gone",))
     with pytest.raises(UnavailableError, match="That says nothing about the data"):

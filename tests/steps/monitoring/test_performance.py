@@ -20,7 +20,7 @@ from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.errors import DataError, EvaluationError, IntegrityError, SpecError, UnavailableError
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.data.connections import NoConnections
-from airflow_mlops.steps.performance import check_performance
+from airflow_mlops.steps.monitoring.performance import check_performance
 from tests.steps.cases import elsewhere, run_named
 from tests.steps.conftest import make_bench
 from tests.steps.performance_cases import MATURE, N_A_DAY, NOW, WINDOW, Shop, customers
@@ -435,7 +435,7 @@ def test_a_log_that_can_not_be_read_is_an_outage_and_nothing_is_said(shop: Shop)
 
 
 def test_a_file_that_goes_while_the_log_is_read_is_an_outage(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    from airflow_mlops.steps import performance
+    from airflow_mlops.steps.monitoring import performance
 
     shop.deliver(known_by_now(shop.serve()))
     real = performance.files_of_window
