@@ -73,7 +73,7 @@ class RaiseAlarmOperator(Notifying, StepOperator):
     """Decide whether what the checks of production found starts the training; if not, the task is skipped.
 
     Gives a :class:`~airflow_mlops.core.retraining.alarm.MonitoringDecision`, which is also in the ledger. With the model's alarm
-    asset among its ``outlets`` an alarm is an event. See :func:`~airflow_mlops.steps.alarm.raise_alarm` and
+    asset among its ``outlets`` an alarm is an event. See :func:`~airflow_mlops.steps.retraining.alarm.raise_alarm` and
     :func:`~airflow_mlops.assets.alarm_asset`.
 
     :param model_name: the model whose production is watched. (templated)
@@ -115,7 +115,7 @@ class RaiseAlarmOperator(Notifying, StepOperator):
         """Decide."""
         from airflow_mlops.core.monitoring.drift_report import DriftReport
         from airflow_mlops.core.monitoring.performance_report import PerformanceReport
-        from airflow_mlops.steps.alarm import raise_alarm
+        from airflow_mlops.steps.retraining.alarm import raise_alarm
 
         return raise_alarm(
             model_name=self.model_name,

@@ -24,7 +24,7 @@ class DecideRetrainOperator(StepOperator):
     """Decide whether the run trains; if not, skip the rest of it.
 
     Gives a :class:`~airflow_mlops.core.retraining.decision.RetrainDecision`, which is also in the ledger. See
-    :func:`~airflow_mlops.steps.retrain.decide_retrain`.
+    :func:`~airflow_mlops.steps.retraining.decide.decide_retrain`.
 
     :param model_name: the model that the decision is about. (templated)
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
@@ -95,7 +95,7 @@ class DecideRetrainOperator(StepOperator):
         from airflow_mlops.core.training.model import merge_params
         from airflow_mlops.core.training.tuning import keep_chosen
         from airflow_mlops.core.validation.findings import ValidationReport
-        from airflow_mlops.steps.retrain import decide_retrain
+        from airflow_mlops.steps.retraining.decide import decide_retrain
 
         chosen = parse_json(self.hyperparameters, "hyperparameters")
         training, tuning = TrainingSpec.parse(self.training), TuningSpec.parse(self.tuning) if self.tuning else None

@@ -34,7 +34,7 @@ from airflow_mlops.steps.monitoring.performance import check_performance
 from airflow_mlops.steps.packaging.export import export_model
 from airflow_mlops.steps.packaging.serving_check import validate_serving
 from airflow_mlops.steps.promotion.promote import promote_model, register_model
-from airflow_mlops.steps.retrain import decide_retrain
+from airflow_mlops.steps.retraining.decide import decide_retrain
 from airflow_mlops.steps.runner import run_step
 from airflow_mlops.steps.splitting.leakage import check_leakage
 from airflow_mlops.steps.splitting.split import split_dataset

@@ -12,7 +12,7 @@ from airflow_mlops.steps.monitoring.drift import check_drift
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promotion.promote import promote_model, register_model, rollback_model
 from airflow_mlops.steps.registry.ledger import read_decisions
-from airflow_mlops.steps.retrain import decide_retrain
+from airflow_mlops.steps.retraining.decide import decide_retrain
 from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.training.train import train_model
 from airflow_mlops.steps.validation.validate import validate_dataset

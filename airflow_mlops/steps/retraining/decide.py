@@ -20,10 +20,10 @@ from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps.alarm import evidence_of
 from airflow_mlops.steps.promotion.promote import current_champion
 from airflow_mlops.steps.registry.journal import read_journal
 from airflow_mlops.steps.registry.ledger import append_decision, of_kind, read_ledger
+from airflow_mlops.steps.retraining.alarm import evidence_of
 from airflow_mlops.steps.training.train import recipe_of, training_fingerprint
 
 __all__ = ["decide_retrain"]

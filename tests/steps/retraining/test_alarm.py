@@ -12,10 +12,10 @@ import pytest
 from airflow_mlops.core.retraining.alarm import MonitoringDecision
 from airflow_mlops.errors import UnavailableError
 from airflow_mlops.specs import MonitoringSpec, RetrainPolicy
-from airflow_mlops.steps.alarm import raise_alarm
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promotion.promote import mark_unhealthy, rollback_model
 from airflow_mlops.steps.registry.ledger import read_alarms
+from airflow_mlops.steps.retraining.alarm import raise_alarm
 from tests.steps.cases import Bench, elsewhere, run_named, small_frame
 from tests.steps.drift_cases import END, Log, asked
 
