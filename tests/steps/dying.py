@@ -17,7 +17,7 @@ from airflow_mlops.adapters.mlflow import Mlflow
 from airflow_mlops.adapters.mlflow_trials import TrialRuns
 from airflow_mlops.adapters.optuna import Study
 from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.steps.backtest import backtest
+from airflow_mlops.steps.backtesting.backtest import backtest
 from airflow_mlops.steps.training.tune import tune_model
 
 _forks = multiprocessing.get_context("forkserver")

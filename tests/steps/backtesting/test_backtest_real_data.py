@@ -12,7 +12,7 @@ import yaml
 
 from airflow_mlops.core.backtesting.backtest import TRACKS
 from airflow_mlops.specs.pipeline import PipelineSpec
-from airflow_mlops.steps.backtest import backtest
+from airflow_mlops.steps.backtesting.backtest import backtest
 from tests.steps.cases import INCLUDE
 
 pytestmark = pytest.mark.skipif(

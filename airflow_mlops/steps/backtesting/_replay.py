@@ -18,7 +18,7 @@ from airflow_mlops.specs.data import DatasetSpec, in_utc
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
 from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps._replay_scores import NO_SCORE, MomentScore, log_predictions, score_moment
+from airflow_mlops.steps.backtesting._replay_scores import NO_SCORE, MomentScore, log_predictions, score_moment
 from airflow_mlops.steps.data.connections import Connections
 from airflow_mlops.steps.data.features import feature_rows, feature_source
 from airflow_mlops.steps.data.snapshot import snapshot_dataset

@@ -23,8 +23,8 @@ from airflow_mlops.core.backtesting.backtest import TRACKS, BacktestPoint, Backt
 from airflow_mlops.errors import EvaluationError, SpecError
 from airflow_mlops.specs import RetrainPolicy
 from airflow_mlops.specs.pipeline import PipelineSpec
-from airflow_mlops.steps import backtest as module
-from airflow_mlops.steps.backtest import backtest
+from airflow_mlops.steps.backtesting import backtest as module
+from airflow_mlops.steps.backtesting.backtest import backtest
 from tests.conftest import REPOSITORY
 from tests.processes import wait_until
 from tests.steps import dying

@@ -38,7 +38,7 @@ from airflow_mlops.specs.data import DatasetSpec, in_utc
 from airflow_mlops.specs.metrics import Direction
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps._replay import Replay, spec_of_track
+from airflow_mlops.steps.backtesting._replay import Replay, spec_of_track
 from airflow_mlops.steps.data.connections import Connections
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 
