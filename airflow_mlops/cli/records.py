@@ -111,7 +111,7 @@ def _with_reasons(head: str, reasons: Sequence[str]) -> Iterator[str]:
 
 
 def _verify(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps.verify import verify_model
+    from airflow_mlops.steps.maintenance.verify import verify_model
 
     report = verify_model(arguments.model, platform=platform_of(arguments))
     yield from report.lines()
@@ -138,7 +138,7 @@ def _card(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _reproduce(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps.reproduce import reproduce_version
+    from airflow_mlops.steps.maintenance.reproduce import reproduce_version
 
     report = reproduce_version(arguments.model_uri, platform=platform_of(arguments), tolerance=arguments.tolerance)
     yield str(report)
@@ -163,7 +163,7 @@ def _mark(arguments: argparse.Namespace) -> Iterator[str]:
 
 def _prune(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.errors import counted
-    from airflow_mlops.steps.prune import needed_snapshots, prune_snapshots
+    from airflow_mlops.steps.maintenance.prune import needed_snapshots, prune_snapshots
 
     platform = platform_of(arguments)
     pruned = prune_snapshots(

@@ -51,7 +51,7 @@ class SnapshotDatasetOperator(StepOperator):
 class PruneSnapshotsOperator(StepOperator):
     """Remove old snapshots of a dataset that no run and no version in MLflow refers to.
 
-    See :func:`~airflow_mlops.steps.prune.prune_snapshots`. What was removed is in the task's log.
+    See :func:`~airflow_mlops.steps.maintenance.prune.prune_snapshots`. What was removed is in the task's log.
 
     :param dataset: the name that the snapshots are kept under. (templated)
     :param older_than: how long ago a snapshot has to have been made.
@@ -70,7 +70,7 @@ class PruneSnapshotsOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> None:  # every step is told of its run
         """Remove what nothing needs."""
-        from airflow_mlops.steps.prune import needed_snapshots, prune_snapshots
+        from airflow_mlops.steps.maintenance.prune import needed_snapshots, prune_snapshots
 
         platform = self.platform()
         pruned = prune_snapshots(

@@ -20,10 +20,10 @@ from airflow_mlops.core.values import Value
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.evaluation.evaluate import evaluate_model
 from airflow_mlops.steps.gate.bless import bless_model
+from airflow_mlops.steps.maintenance.verify import verify_model
 from airflow_mlops.steps.promotion.promote import current_champion, promote_model, register_model, rollback_model
 from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.training.train import train_model
-from airflow_mlops.steps.verify import verify_model
 from tests.conftest import REPOSITORY
 from tests.steps import trainers
 from tests.steps.cases import Bench, Left, left_by, run_named, runs_by_status

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.errors import PromotionConflictError
+from airflow_mlops.steps.maintenance.verify import verify_model
 from airflow_mlops.steps.promotion.promote import promote_model
 from airflow_mlops.steps.registry.journal import read_journal
-from airflow_mlops.steps.verify import verify_model
 from tests.steps.cases import Bench, run_named
 
 N_PROMOTERS, N_STEPS = 20, 3

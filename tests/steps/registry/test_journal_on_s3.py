@@ -13,8 +13,8 @@ from airflow_mlops.adapters.s3 import S3Access
 from airflow_mlops.adapters.s3_place import S3Place
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.cli import main
+from airflow_mlops.steps.maintenance.verify import verify_model
 from airflow_mlops.steps.promotion.promote import rollback_model
-from airflow_mlops.steps.verify import verify_model
 from tests.moto_server import Environ, S3Server, s3_server
 from tests.stage import Stage
 from tests.steps.cases import Bench, deliver, left_by, run_named

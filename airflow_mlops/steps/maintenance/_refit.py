@@ -1,4 +1,4 @@
-"""A training made again, in a process of its own: ``python -m airflow_mlops.steps._refit FOLDER``.
+"""A training made again, in a process of its own: ``python -m airflow_mlops.steps.maintenance._refit FOLDER``.
 
 The folder holds ``request.json``; the process leaves ``answer.json`` there, and ``outputs.npy`` if it could train.
 It knows neither the storage nor MLflow, so it can leave nothing in them.

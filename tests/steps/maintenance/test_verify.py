@@ -15,10 +15,10 @@ from mlflow import MlflowClient
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.errors import IntegrityError, PromotionConflictError, SpecError
 from airflow_mlops.steps import Platform
+from airflow_mlops.steps.maintenance.verify import verify_model
 from airflow_mlops.steps.promotion.champion import describe_change
 from airflow_mlops.steps.promotion.promote import current_champion, mark_unhealthy, rollback_model
 from airflow_mlops.steps.registry.journal import read_journal
-from airflow_mlops.steps.verify import verify_model
 from tests.steps.cases import Bench, left_by, run_named, small_frame
 from tests.steps.conftest import make_bench
 

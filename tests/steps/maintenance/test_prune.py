@@ -15,10 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_mlops.adapters.mlflow import Mlflow
 from airflow_mlops.errors import IntegrityError, MlopsError, SpecError
-from airflow_mlops.steps import Platform, prune
-from airflow_mlops.steps._leftovers import hide
+from airflow_mlops.steps import Platform
 from airflow_mlops.steps.data.snapshot import list_snapshots, load_snapshot, note_verdict, snapshot_dataset, store_rows
-from airflow_mlops.steps.prune import needed_snapshots, prune_snapshots
+from airflow_mlops.steps.maintenance import prune
+from airflow_mlops.steps.maintenance._orphans import hide
+from airflow_mlops.steps.maintenance.prune import needed_snapshots, prune_snapshots
 from airflow_mlops.steps.splitting.split import split_dataset
 from tests.steps.cases import Bench, run_named, small_frame
 

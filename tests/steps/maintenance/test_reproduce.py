@@ -18,7 +18,7 @@ from airflow_mlops.core.maintenance.reproduction import DifferenceKind, Reproduc
 from airflow_mlops.core.registry.training_record import RECORD_TAG, packages_digest
 from airflow_mlops.core.values import digest_of
 from airflow_mlops.errors import IntegrityError, SpecError
-from airflow_mlops.steps.reproduce import reproduce_version
+from airflow_mlops.steps.maintenance.reproduce import reproduce_version
 from tests.stage import Stage
 from tests.steps import trainers
 from tests.steps.cases import Bench, deliver, left_by, promote_first, runs_by_status, small_frame
