@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters import arrow, slice_codes
+from airflow_mlops.adapters import arrow
+from airflow_mlops.adapters.arrow import slice_codes
 from airflow_mlops.adapters.inference_log import InferenceLog, log_table
 from airflow_mlops.core.backtesting.backtest import MonthError
 from airflow_mlops.core.scoring.inference_log import Role, logged_scores

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow_mlops.adapters import slice_codes
+from airflow_mlops.adapters.arrow import slice_codes
 from airflow_mlops.adapters.duckdb_engine import LoggedOutcomes
 from airflow_mlops.core.monitoring.degradation import judge_counts, judge_scores
 from airflow_mlops.core.monitoring.performance_report import (

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.adapters import arrow
+from airflow_mlops.adapters.arrow.row_hashes import row_hashes
 from airflow_mlops.adapters.duckdb_engine import splits
-from airflow_mlops.adapters.row_hashes import row_hashes
 from airflow_mlops.core.splitting.split import (
     N_BINS,
     TEST,

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from airflow_mlops.adapters.slice_codes import common_slices, moments_of, slice_columns
+from airflow_mlops.adapters.arrow.slice_codes import common_slices, moments_of, slice_columns
 from airflow_mlops.errors import SpecError
 
 NOON = np.datetime64("2026-01-01T12:00", "us")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.adapters.row_hashes import row_hashes
+from airflow_mlops.adapters.arrow.row_hashes import row_hashes
 from airflow_mlops.core.splitting.split import draw_sides
 
 ROWS = pa.table(
