@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow_mlops.adapters import plots
-from airflow_mlops.adapters.html import report_page, shown_moment
+from airflow_mlops.adapters.documents.html import report_page, shown_moment
 from airflow_mlops.core.backtesting.backtest import TRACKS, BacktestReport, errors_by_month
 from airflow_mlops.specs._base import shown_duration
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow_mlops.adapters.html import Rows, report_page
+from airflow_mlops.adapters.documents.html import Rows, report_page
 from airflow_mlops.core.evaluation.fairness import FairnessReport
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing

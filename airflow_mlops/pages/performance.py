@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from airflow_mlops.adapters import plots
-from airflow_mlops.adapters.html import Listed, report_page
+from airflow_mlops.adapters.documents.html import Listed, report_page
 from airflow_mlops.core.monitoring.performance_report import (
     Cohort,
     PerformanceReport,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_mlops.adapters.html import report_page
+from airflow_mlops.adapters.documents.html import report_page
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutSide, latency_interval
 
 __all__ = ["rollout_page"]

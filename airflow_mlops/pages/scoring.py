@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_mlops.adapters.html import report_page
+from airflow_mlops.adapters.documents.html import report_page
 from airflow_mlops.core.scoring.batch import PredictionBatch
 from airflow_mlops.specs.predict import PredictionSpec
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from airflow_mlops.adapters.html import report_page
+from airflow_mlops.adapters.documents.html import report_page
 from airflow_mlops.core.packaging.serving_check import ServingCheck, ServingReport
 
 __all__ = ["serving_page"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow_mlops.adapters.html import report_page
+from airflow_mlops.adapters.documents.html import report_page
 from airflow_mlops.core.training.tuning import Trial, TuningResult
 
 __all__ = ["tuning_page"]

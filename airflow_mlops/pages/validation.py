@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_mlops.adapters.html import Link, report_page
+from airflow_mlops.adapters.documents.html import Link, report_page
 from airflow_mlops.core.data.profile import DatasetProfile
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftReport

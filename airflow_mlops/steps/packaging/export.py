@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.adapters import arrow
-from airflow_mlops.adapters.html import report_page
+from airflow_mlops.adapters.documents.html import report_page
 from airflow_mlops.core.packaging.export import (
     ExportReport,
     ExportStatus,

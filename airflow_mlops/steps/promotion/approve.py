@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from airflow_mlops.adapters import markdown
+from airflow_mlops.adapters.documents import markdown
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing
 from airflow_mlops.core.promotion.approval import Approval, ApprovalRequest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TypeVar
 
-from airflow_mlops.adapters import markdown
+from airflow_mlops.adapters.documents import markdown
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from airflow_mlops.adapters.html import Link, Listed, report_page
+from airflow_mlops.adapters.documents.html import Link, Listed, report_page
 
 EVIL = "<script>alert('x')</script>"
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from airflow_mlops.adapters.markdown import as_html, escape_markdown
+from airflow_mlops.adapters.documents.markdown import as_html, escape_markdown
 
 EVIL = "<script>alert(1)</script>|\n\n# `*x*` [y](javascript:z) ![i](http://e.org/i.png) &lt; __b__ ~~s~~ \\"
 texts = st.text(st.characters(codec="utf-8")) | st.text("\\`*_[]()<>|~&$!#:;\n\r\t ab1-+.=/", max_size=40)
