@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_mlops.adapters import arrow, duckdb_engine
-from airflow_mlops.adapters.duckdb_engine.point_in_time import FeatureFile, rows_with_features
+from airflow_mlops.adapters.duckdb_engine.joins.point_in_time import FeatureFile, rows_with_features
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.errors import SpecError

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops.adapters import arrow
-from airflow_mlops.adapters.duckdb_engine.keys import count_repeated
+from airflow_mlops.adapters.duckdb_engine.joins.keys import count_repeated
 from airflow_mlops.adapters.inference_log import InferenceLog
 from airflow_mlops.adapters.storage import Storage, write_document
 from airflow_mlops.core.data.snapshot import DatasetSnapshot

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.arrow.row_hashes import row_hashes
-from airflow_mlops.adapters.duckdb_engine import splits
+from airflow_mlops.adapters.duckdb_engine.joins import splits
 from airflow_mlops.core.splitting.split import (
     N_BINS,
     TEST,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.documents.html import report_page
-from airflow_mlops.adapters.duckdb_engine import splits
+from airflow_mlops.adapters.duckdb_engine.joins import splits
 from airflow_mlops.core.splitting.leakage import LeakageFinding, LeakageReport
 from airflow_mlops.core.splitting.split import DatasetPart, DatasetSplit
 from airflow_mlops.core.values import PipelineRun

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from airflow_mlops.adapters import arrow, duckdb_engine
-from airflow_mlops.adapters.duckdb_engine import splits
+from airflow_mlops.adapters.duckdb_engine.joins import splits
 from airflow_mlops.adapters.storage import Storage, write_document
 from airflow_mlops.core.data.profile import DatasetProfile
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot

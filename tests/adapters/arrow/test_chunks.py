@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_mlops.adapters.arrow import is_ascending, read_chunks, row_ids
-from airflow_mlops.adapters.duckdb_engine.keys import count_repeated
+from airflow_mlops.adapters.duckdb_engine.joins.keys import count_repeated
 from airflow_mlops.errors import IntegrityError
 
 

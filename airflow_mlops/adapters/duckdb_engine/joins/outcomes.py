@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, name, stored
-from airflow_mlops.adapters.duckdb_engine.point_in_time import family
+from airflow_mlops.adapters.duckdb_engine.joins.point_in_time import family
 from airflow_mlops.core.monitoring.performance_report import LabelCounts
 from airflow_mlops.core.scoring.inference_log import OWN_PREFIX, InferenceColumn, Role
 from airflow_mlops.errors import DataError, bounded, did_you_mean

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_mlops.adapters.duckdb_engine.point_in_time import FeatureFile, rows_with_features
+from airflow_mlops.adapters.duckdb_engine.joins.point_in_time import FeatureFile, rows_with_features
 from airflow_mlops.errors import DataError
 from airflow_mlops.specs.features import FeatureTable
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_mlops.adapters.duckdb_engine.moments import latest_moment
+from airflow_mlops.adapters.duckdb_engine.joins.moments import latest_moment
 
 NEW_YEAR, NOON = datetime.fromisoformat("2020-01-01"), datetime.fromisoformat("2020-01-01 12:00")
 

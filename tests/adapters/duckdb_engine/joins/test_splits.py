@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_mlops.adapters.duckdb_engine.splits import (
+from airflow_mlops.adapters.duckdb_engine.joins.splits import (
     count_groups,
     distinct_fraction,
     late_rows,
