@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, name, one_row, paths, stored
-from airflow_mlops.adapters.duckdb_engine._numbers import NumberCounter
-from airflow_mlops.adapters.duckdb_engine._scan import Groups, Question, Scan
-from airflow_mlops.adapters.duckdb_engine.counts import MAX_KEY_LENGTH
+from airflow_mlops.adapters.duckdb_engine.profiles._numbers import NumberCounter
+from airflow_mlops.adapters.duckdb_engine.profiles._scan import Groups, Question, Scan
+from airflow_mlops.adapters.duckdb_engine.profiles.counts import MAX_KEY_LENGTH
 from airflow_mlops.core.data.profile import (
     MAX_CATEGORIES,
     N_TOP_VALUES,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from airflow_mlops.adapters.duckdb_engine._bins import BinCounter
 from airflow_mlops.adapters.duckdb_engine._engine import condition, connect, literal, name, stored, stored_without_nan
-from airflow_mlops.adapters.duckdb_engine._scan import Groups, Question, Scan
+from airflow_mlops.adapters.duckdb_engine.profiles._bins import BinCounter
+from airflow_mlops.adapters.duckdb_engine.profiles._scan import Groups, Question, Scan
 from airflow_mlops.core.data.profile import MAX_CATEGORIES, N_TOP_VALUES, OTHER, ColumnProfile, fold_rare
 from airflow_mlops.core.data.snapshot import RowFilter
 
