@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_mlops.adapters.duckdb_engine.csv_heads import bad_byte
+from airflow_mlops.adapters.duckdb_engine.sources.csv_heads import bad_byte
 from airflow_mlops.errors import DataError, MlopsError, UnavailableError
 from airflow_mlops.specs.data import DatasetSpec
 

@@ -15,9 +15,9 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from airflow_mlops.adapters.duckdb_engine._engine import literal, name, paths
-from airflow_mlops.adapters.duckdb_engine.csv_heads import CsvHead, as_utf8, delimiter_of, read_head
-from airflow_mlops.adapters.duckdb_engine.partitions import partition_types, require_apart, require_one_case
-from airflow_mlops.adapters.duckdb_engine.text_types import (
+from airflow_mlops.adapters.duckdb_engine.sources.csv_heads import CsvHead, as_utf8, delimiter_of, read_head
+from airflow_mlops.adapters.duckdb_engine.sources.partitions import partition_types, require_apart, require_one_case
+from airflow_mlops.adapters.duckdb_engine.sources.text_types import (
     Reading,
     check_format,
     counts_of,

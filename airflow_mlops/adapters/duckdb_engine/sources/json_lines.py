@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import duckdb
 
 from airflow_mlops.adapters.duckdb_engine._engine import literal, name, paths
-from airflow_mlops.adapters.duckdb_engine.partitions import require_apart, require_one_case
-from airflow_mlops.adapters.duckdb_engine.text_types import Reading, counts_of, mixed_zones, one_row, reading_of
+from airflow_mlops.adapters.duckdb_engine.sources.partitions import require_apart, require_one_case
+from airflow_mlops.adapters.duckdb_engine.sources.text_types import Reading, counts_of, mixed_zones, one_row, reading_of
 from airflow_mlops.specs.data import CsvSpec, DatasetSpec
 
 __all__ = ["json_lines_sql"]

@@ -14,12 +14,12 @@ import fsspec
 import pyarrow as pa
 
 from airflow_mlops.adapters.duckdb_engine._engine import literal, name, open_engine, paths
-from airflow_mlops.adapters.duckdb_engine.csv import CsvSource
-from airflow_mlops.adapters.duckdb_engine.faults import engine_fault
-from airflow_mlops.adapters.duckdb_engine.json_lines import json_lines_sql
-from airflow_mlops.adapters.duckdb_engine.parquet_kinds import require_same_kinds, unnamed_index
-from airflow_mlops.adapters.duckdb_engine.partitions import partition_types, require_apart
-from airflow_mlops.adapters.duckdb_engine.text_types import misfit_column
+from airflow_mlops.adapters.duckdb_engine.sources.csv import CsvSource
+from airflow_mlops.adapters.duckdb_engine.sources.faults import engine_fault
+from airflow_mlops.adapters.duckdb_engine.sources.json_lines import json_lines_sql
+from airflow_mlops.adapters.duckdb_engine.sources.parquet_kinds import require_same_kinds, unnamed_index
+from airflow_mlops.adapters.duckdb_engine.sources.partitions import partition_types, require_apart
+from airflow_mlops.adapters.duckdb_engine.sources.text_types import misfit_column
 from airflow_mlops.core.data.snapshot import Window, resolve_window
 from airflow_mlops.errors import DataError, bounded, did_you_mean
 from airflow_mlops.specs.data import DatasetSpec

@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from airflow_mlops.adapters.duckdb_engine._engine import name, paths
-from airflow_mlops.adapters.duckdb_engine.partitions import require_one_case
+from airflow_mlops.adapters.duckdb_engine.sources.partitions import require_one_case
 from airflow_mlops.errors import DataError, bounded
 
 __all__ = ["require_same_kinds", "unnamed_index"]
