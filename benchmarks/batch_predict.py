@@ -99,7 +99,7 @@ def _prepare(folder: Path, n_rows: int) -> None:
     """Train on a few rows, register the model, and copy the rows that are to be scored."""
     from mlflow import MlflowClient
 
-    from airflow_mlops.adapters.mlflow import Mlflow
+    from airflow_mlops.adapters.mlflow.client import Mlflow
     from airflow_mlops.adapters.storage import Storage
     from airflow_mlops.core.values import PipelineRun
     from airflow_mlops.specs import DatasetSpec, SplitSpec, TrainingSpec

@@ -51,7 +51,7 @@ def _medians() -> tuple[float, float, float]:
     """Return the seconds of a promotion, of reading the files back, and of the two bare calls."""
     import mlflow
 
-    from airflow_mlops.adapters.mlflow import Mlflow
+    from airflow_mlops.adapters.mlflow.client import Mlflow
     from airflow_mlops.adapters.storage import Storage
     from airflow_mlops.core.values import PipelineRun
     from airflow_mlops.steps import Platform

@@ -81,7 +81,7 @@ def measure() -> Entry:
 def _prepare(folder: Path) -> None:
     from mlflow import MlflowClient
 
-    from airflow_mlops.adapters.mlflow import Mlflow
+    from airflow_mlops.adapters.mlflow.client import Mlflow
     from airflow_mlops.adapters.storage import Storage
     from airflow_mlops.specs import DatasetSpec, SplitSpec, TrainingSpec
     from airflow_mlops.steps import Platform

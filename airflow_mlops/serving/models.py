@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters.mlflow_scoring import Scorer, invoke
+from airflow_mlops.adapters.mlflow.scoring import Scorer, invoke
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.rollout.deployment import Deployment
 from airflow_mlops.errors import ServingError

@@ -11,7 +11,7 @@ from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.values import PipelineRun, Value
 
 if TYPE_CHECKING:  # steps that do not talk to MLflow need not wait for its import
-    from airflow_mlops.adapters.mlflow import Mlflow
+    from airflow_mlops.adapters.mlflow.client import Mlflow
 
 __all__ = ["Platform", "folder_name", "inference_folder", "short"]
 

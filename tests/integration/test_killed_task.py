@@ -65,7 +65,7 @@ def kill_after(method, step):
 
 
 def arm(context):
-    from airflow_mlops.adapters.mlflow import Mlflow
+    from airflow_mlops.adapters.mlflow.client import Mlflow
     from airflow_mlops.adapters.storage import AppendOnlyLog
 
     if context["ti"].task_id == "register":

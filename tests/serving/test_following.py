@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from airflow_mlops.adapters.mlflow import Mlflow
+from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.serving.watcher import Watcher
 from airflow_mlops.steps import Platform

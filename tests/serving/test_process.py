@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from airflow_mlops.adapters.mlflow import Mlflow
+from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.steps import Platform
 from include.demo.services import free_port

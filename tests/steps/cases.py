@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 
-from airflow_mlops.adapters.mlflow import Mlflow
+from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs import PipelineSpec
 from airflow_mlops.steps import Platform

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_mlops.adapters.inference_log import InferenceLog
-from airflow_mlops.adapters.mlflow import Mlflow
-from airflow_mlops.adapters.mlflow_trials import TrialRuns
+from airflow_mlops.adapters.mlflow.client import Mlflow
+from airflow_mlops.adapters.mlflow.trials import TrialRuns
 from airflow_mlops.adapters.optuna import Study
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.steps.backtesting.backtest import backtest

@@ -31,7 +31,7 @@ from tests.steps.cases import Bench, Left, left_by, run_named, runs_by_status
 CHILD = """
 import json, os, signal, sys
 
-from airflow_mlops.adapters.mlflow import Mlflow
+from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.gate.rules import Blessing

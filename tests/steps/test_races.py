@@ -7,7 +7,7 @@ import shutil
 import pytest
 from mlflow import MlflowClient
 
-from airflow_mlops.adapters.mlflow import Mlflow
+from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.errors import IntegrityError, PromotionConflictError
 from airflow_mlops.steps.promotion.promote import current_champion, read_journal, rollback_model
 from tests.stage import Stage

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_mlops.adapters.mlflow_trials import TrialRuns
+from airflow_mlops.adapters.mlflow.trials import TrialRuns
 from airflow_mlops.adapters.optuna import Study
 from airflow_mlops.adapters.scoring import make_scorer
 from airflow_mlops.adapters.user_code import make_estimator

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_mlops.adapters.mlflow import Mlflow
+from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.errors import IntegrityError, MlopsError, SpecError
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.data.snapshot import list_snapshots, load_snapshot, note_verdict, snapshot_dataset, store_rows

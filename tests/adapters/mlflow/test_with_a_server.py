@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_mlops.adapters.mlflow import Mlflow
-from airflow_mlops.adapters.mlflow_auth import ConnectionHeaderProvider, sending
+from airflow_mlops.adapters.mlflow.auth import ConnectionHeaderProvider, sending
+from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.errors import UnavailableError
 
 NOBODY = "http://127.0.0.1:9"

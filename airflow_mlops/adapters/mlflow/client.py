@@ -31,8 +31,8 @@ from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 
-from airflow_mlops.adapters.mlflow_auth import sending
-from airflow_mlops.adapters.mlflow_source import FileSource
+from airflow_mlops.adapters.mlflow.auth import sending
+from airflow_mlops.adapters.mlflow.source import FileSource
 from airflow_mlops.core.registry.journal import CARD_TAG, CHAMPION, JOURNAL_TAG, ModelVersion
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import IntegrityError, MlopsError, UnavailableError
