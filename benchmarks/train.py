@@ -37,7 +37,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
-from airflow_mlops.adapters.skops import TRUSTED_TYPES
+from airflow_mlops.adapters.model_files.skops import TRUSTED_TYPES
 os.chdir(sys.argv[1])
 with open("known", "rb") as file:
     split, training, platform = pickle.load(file)

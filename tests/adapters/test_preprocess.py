@@ -34,6 +34,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier
 
+from airflow_mlops.adapters.model_files.skops import load_model, types_to_trust
 from airflow_mlops.adapters.preprocess import (
     default_preprocessor,
     describe_infinite,
@@ -41,7 +42,6 @@ from airflow_mlops.adapters.preprocess import (
     prepares_its_columns,
     prepend,
 )
-from airflow_mlops.adapters.skops import load_model, types_to_trust
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.errors import SpecError
 
@@ -79,7 +79,7 @@ LOAD_AND_PREDICT = """
 import json, sys
 from pathlib import Path
 import numpy as np, pandas as pd
-from airflow_mlops.adapters.skops import load_model
+from airflow_mlops.adapters.model_files.skops import load_model
 
 rows = pd.read_json(sys.argv[2], orient="records", dtype=False)
 print(json.dumps(np.asarray(load_model(Path(sys.argv[1])).predict(rows)).tolist()))

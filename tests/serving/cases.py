@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow.dataset as ds
 from sklearn.dummy import DummyRegressor
 
-from airflow_mlops.adapters.skops import types_to_trust
+from airflow_mlops.adapters.model_files.skops import types_to_trust
 from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode

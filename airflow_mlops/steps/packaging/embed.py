@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from airflow_mlops.adapters import skops as skops_store
+from airflow_mlops.adapters.model_files import skops as skops_store
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.errors import ExportError, SpecError
 from airflow_mlops.steps._platform import Platform

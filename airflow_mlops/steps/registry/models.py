@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters import pickled
-from airflow_mlops.adapters import skops as skops_store
+from airflow_mlops.adapters.model_files import cloudpickle
+from airflow_mlops.adapters.model_files import skops as skops_store
 from airflow_mlops.core.evaluation.report import check_predictions, check_scores
 from airflow_mlops.errors import EvaluationError, MlopsError, UntrustedModelError, bounded
 from airflow_mlops.steps._platform import Platform
@@ -84,9 +84,9 @@ def read_model(who: str, folder: Path, digest: str, *, platform: Platform) -> Lo
     """Load a model from files that :func:`load_model` would download and check; it raises the same."""
     types = platform.mlflow.input_types(folder)
     try:
-        if (folder / pickled.FILE).exists():
+        if (folder / cloudpickle.FILE).exists():
             _check_may_unpickle(who, digest, platform)
-            model = pickled.load_model(folder)
+            model = cloudpickle.load_model(folder)
         else:
             model = skops_store.load_model(folder, platform.trusted_types)
     except MlopsError:
@@ -102,7 +102,7 @@ def check_loadable(who: str, folder: Path, digest: str, platform: Platform) -> N
     :raises UntrustedModelError: when it holds a type that the platform does not trust, or is a pickle and the platform
         loads none.
     """
-    if (folder / pickled.FILE).exists():
+    if (folder / cloudpickle.FILE).exists():
         _check_may_unpickle(who, digest, platform)
     else:
         skops_store.check_types(folder, platform.trusted_types)

@@ -14,7 +14,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from airflow_mlops.adapters.mlflow.client import Mlflow, model_digest
-from airflow_mlops.adapters.skops import load_model
+from airflow_mlops.adapters.model_files.skops import load_model
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import IntegrityError, MlopsError
 

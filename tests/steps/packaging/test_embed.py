@@ -82,7 +82,7 @@ def test_a_folder_with_something_in_it_is_left_alone(exported, tmp_path):
 
 
 def test_a_type_that_is_not_trusted_is_not_handed_out(exported, tmp_path, monkeypatch):
-    monkeypatch.setattr("airflow_mlops.adapters.skops.TRUSTED_TYPES", frozenset())
+    monkeypatch.setattr("airflow_mlops.adapters.model_files.skops.TRUSTED_TYPES", frozenset())
     with pytest.raises(UntrustedModelError, match=r"numpy\.dtype"):
         embed_model(CHAMPION, "skops", tmp_path / "out", platform=replace(exported.platform, trusted_types=()))
     assert os.listdir(tmp_path) == []

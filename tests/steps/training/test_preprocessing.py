@@ -12,7 +12,7 @@ from mlflow.models import Model
 from sklearn.compose import make_column_transformer
 from sklearn.preprocessing import OneHotEncoder
 
-from airflow_mlops.adapters.skops import load_model
+from airflow_mlops.adapters.model_files.skops import load_model
 from airflow_mlops.errors import SpecError, TrainingError
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.splitting.split import split_dataset

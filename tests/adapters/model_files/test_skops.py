@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier
 
-from airflow_mlops.adapters.skops import TRUSTED_TYPES, load_model, types_to_trust
+from airflow_mlops.adapters.model_files.skops import TRUSTED_TYPES, load_model, types_to_trust
 from airflow_mlops.errors import IntegrityError, UntrustedModelError
 
 X = np.random.default_rng(0).normal(size=(60, 3))
