@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.adapters.child_process import run_child
+from airflow_mlops.adapters.process.child_process import run_child
 from airflow_mlops.core.step_request import StepError, StepRequest
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.runner import main

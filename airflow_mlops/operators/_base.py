@@ -150,7 +150,7 @@ class StepOperator(_Connected, BaseOperator, SkipMixin):
 
     def on_kill(self) -> None:
         """End the process that the step runs in, where that is another than the task's."""
-        from airflow_mlops.adapters.child_process import end_children
+        from airflow_mlops.adapters.process.child_process import end_children
 
         end_children()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from airflow_mlops.adapters.http_server import HttpServer
+from airflow_mlops.adapters.process.http_server import HttpServer
 from airflow_mlops.adapters.server_metrics import ServerMetrics
 from airflow_mlops.core.rollout.deployment import Deployment
 from airflow_mlops.errors import SpecError

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from airflow_mlops.adapters.domain_classifier import domain_score
-from airflow_mlops.adapters.threads import limited_threads
+from airflow_mlops.adapters.process.threads import limited_threads
 
 
 @pytest.fixture(autouse=True)

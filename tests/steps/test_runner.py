@@ -24,7 +24,7 @@ from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.runner import STEPS, answer_request, open_platform, run_step
 from airflow_mlops.steps.splitting.split import split_dataset
-from tests.adapters.test_child_process import assert_all_end, wait_until
+from tests.adapters.process.test_child_process import assert_all_end, wait_until
 from tests.conftest import REPOSITORY
 from tests.steps import trainers
 from tests.steps.cases import Bench, run_named, runs_by_status

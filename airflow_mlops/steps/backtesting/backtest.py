@@ -17,8 +17,8 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
-from airflow_mlops.adapters import threads
 from airflow_mlops.adapters.mlflow.client import Mlflow
+from airflow_mlops.adapters.process import threads
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.backtesting.backtest import (
     TRACKS,

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters import arrow, threads
+from airflow_mlops.adapters import arrow
+from airflow_mlops.adapters.process import threads
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import feature_columns
 from airflow_mlops.errors import EvaluationError, MlopsError, TrainingError

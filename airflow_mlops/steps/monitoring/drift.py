@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from airflow_mlops.adapters import duckdb_engine, threads
+from airflow_mlops.adapters import duckdb_engine
+from airflow_mlops.adapters.process import threads
 from airflow_mlops.core.data.profile import DatasetProfile
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.monitoring.drift import DriftVerdict, admit_gaps, judge_domains, judge_drift, judge_shares

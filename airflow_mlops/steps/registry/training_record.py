@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from airflow_mlops._version import __version__
-from airflow_mlops.adapters import code_version, threads, user_code
+from airflow_mlops.adapters import code_version, user_code
 from airflow_mlops.adapters.environment import describe_environment
+from airflow_mlops.adapters.process import threads
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.registry.journal import ModelVersion, champion_of
 from airflow_mlops.core.registry.training_record import RECORD_TAG, CodeModule, TrainingRecord, packages_digest

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
-from airflow_mlops.adapters.threads import limited_threads
+from airflow_mlops.adapters.process.threads import limited_threads
 from airflow_mlops.core.maintenance.reproduction import DifferenceKind, ReproductionReport
 from airflow_mlops.core.registry.training_record import RECORD_TAG, packages_digest
 from airflow_mlops.core.values import digest_of

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_mlops.adapters.child_process import Ended, end_children, run_child
+from airflow_mlops.adapters.process.child_process import Ended, end_children, run_child
 from airflow_mlops.errors import SpecError
 from tests.conftest import REPOSITORY
 
@@ -148,7 +148,7 @@ def test_a_handler_of_a_signal_can_end_it_and_the_caller_sees_by_what(note: Path
 def test_its_input_ends_when_the_one_who_asked_is_killed(note: Path):
     code = """
 import os, sys
-from airflow_mlops.adapters.child_process import run_child
+from airflow_mlops.adapters.process.child_process import run_child
 run_child([sys.executable, "-c", sys.argv[1], sys.argv[2]], "a line", env=dict(os.environ))
 """
     child = LINGERS.format(before="", after="sys.stdin.read(); other.kill()")

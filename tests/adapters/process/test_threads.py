@@ -10,12 +10,12 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 
-from airflow_mlops.adapters.threads import blas_kernels, count_threads, limited_threads, thread_variables
+from airflow_mlops.adapters.process.threads import blas_kernels, count_threads, limited_threads, thread_variables
 
 CHILD = """
 import json
 from sklearn.linear_model import Ridge
-from airflow_mlops.adapters.threads import count_threads
+from airflow_mlops.adapters.process.threads import count_threads
 
 print(json.dumps(count_threads(Ridge())))
 """
