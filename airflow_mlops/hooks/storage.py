@@ -21,7 +21,7 @@ def open_storage(root: str, journal_root: str = "", journal_conn_id: str = "") -
 
     if not journal_root.startswith("s3://"):
         return Storage(root, Storage(journal_root) if journal_root else None)
-    from airflow_mlops.adapters.s3_place import S3Place
+    from airflow_mlops.adapters.s3.store import S3Place
     from airflow_mlops.hooks.sources import AirflowConnections
     from airflow_mlops.steps.data._settings import settings_at
 

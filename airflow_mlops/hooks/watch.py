@@ -123,13 +123,13 @@ class S3Objects:
         return _told(now, arrived_files(now=now, before=now, handled=handled))
 
     def _stamps(self, connection: _Connection) -> dict[str, str]:
-        from airflow_mlops.adapters.s3 import object_stamps
+        from airflow_mlops.adapters.s3.objects import object_stamps
 
         client = connection.see("client", self._client, fresh_s=_OPEN_S)
         return object_stamps(client, self._path, recursive=self._recursive)
 
     def _client(self) -> Any:
-        from airflow_mlops.adapters.s3 import open_client
+        from airflow_mlops.adapters.s3.objects import open_client
         from airflow_mlops.hooks.sources import AirflowConnections
 
         # Others wait meanwhile, and the next look comes anyway.

@@ -134,8 +134,8 @@ def _open_journals(settings: Mapping[str, Any]) -> Place | None:
     try:
         if "access" not in settings:
             return Storage(**settings) if settings else None
-        from airflow_mlops.adapters.s3 import S3Access
-        from airflow_mlops.adapters.s3_place import S3Place
+        from airflow_mlops.adapters.s3.objects import S3Access
+        from airflow_mlops.adapters.s3.store import S3Place
 
         return S3Place(**{**settings, "access": S3Access(**settings["access"])})
     except TypeError:  # whose text may quote a secret

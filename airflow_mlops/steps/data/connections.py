@@ -9,7 +9,7 @@ from airflow_mlops.errors import SpecError
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from airflow_mlops.adapters.s3 import S3Access
+    from airflow_mlops.adapters.s3.objects import S3Access
     from airflow_mlops.specs.data import DatasetSpec
 
 __all__ = ["Connections", "NoConnections"]

@@ -180,7 +180,7 @@ class _Place:
             from airflow_mlops.adapters.files import list_files
 
             return list_files(self._path, recursive=self._recursive)
-        from airflow_mlops.adapters.s3 import list_objects
+        from airflow_mlops.adapters.s3.objects import list_objects
 
         return list_objects(self._access, self._path, recursive=self._recursive)
 
@@ -188,7 +188,7 @@ class _Place:
         """Return an fsspec file system for them; ``None``: the local one."""
         if self._access is None:
             return None
-        from airflow_mlops.adapters.s3_files import open_filesystem
+        from airflow_mlops.adapters.s3.files import open_filesystem
 
         return open_filesystem(self._access, self._path)
 

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from moto.server import ThreadedMotoServer
 
-from airflow_mlops.adapters.s3 import S3Access
+from airflow_mlops.adapters.s3.objects import S3Access
 from airflow_mlops.adapters.user_code import code_digest
 from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.errors import DataError, SpecError

@@ -9,8 +9,8 @@ from dataclasses import replace
 import boto3
 import pytest
 
-from airflow_mlops.adapters.s3 import S3Access
-from airflow_mlops.adapters.s3_place import S3Place
+from airflow_mlops.adapters.s3.objects import S3Access
+from airflow_mlops.adapters.s3.store import S3Place
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.cli import main
 from airflow_mlops.steps.maintenance.verify import verify_model

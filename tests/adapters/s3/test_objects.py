@@ -16,8 +16,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from airflow_mlops.adapters.duckdb_engine import files_in_window, scan_source
-from airflow_mlops.adapters.s3 import S3Access, list_objects
-from airflow_mlops.adapters.s3_files import open_filesystem
+from airflow_mlops.adapters.s3.files import open_filesystem
+from airflow_mlops.adapters.s3.objects import S3Access, list_objects
 from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.errors import DataError, SpecError, UnavailableError
 from airflow_mlops.specs import DatasetSpec

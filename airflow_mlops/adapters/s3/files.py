@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.fs
 from fsspec.implementations.arrow import ArrowFSWrapper
 
-from airflow_mlops.adapters.s3 import S3Access
+from airflow_mlops.adapters.s3.objects import S3Access
 from airflow_mlops.errors import DataError, UnavailableError
 
 __all__ = ["open_filesystem"]

@@ -10,8 +10,8 @@ from dataclasses import replace
 import boto3
 import pytest
 
-from airflow_mlops.adapters.s3 import S3Access
-from airflow_mlops.adapters.s3_place import S3Place
+from airflow_mlops.adapters.s3.objects import S3Access
+from airflow_mlops.adapters.s3.store import S3Place
 from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
 from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError
 from tests.moto_server import Faults, S3Server, s3_server

@@ -12,7 +12,7 @@ from typing import Any
 
 import botocore.exceptions
 
-from airflow_mlops.adapters.s3 import REFUSALS, S3Access, open_client
+from airflow_mlops.adapters.s3.objects import REFUSALS, S3Access, open_client
 from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError
 
 __all__ = ["S3Place"]
