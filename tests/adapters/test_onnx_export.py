@@ -27,7 +27,7 @@ from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBRegressor
 
 from airflow_mlops.adapters import onnx_export
-from airflow_mlops.adapters.preprocess import default_preprocessor, prepend
+from airflow_mlops.adapters.sklearn.preprocess import default_preprocessor, prepend
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.packaging.export import ExportStatus, Parity, compare_answers, input_kinds, judge_parity
 from airflow_mlops.errors import EvaluationError, ExportError

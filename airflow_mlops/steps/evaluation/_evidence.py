@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters import fairness as fair
-from airflow_mlops.adapters import importance
 from airflow_mlops.adapters.arrow import slice_codes
+from airflow_mlops.adapters.sklearn import fairlearn as fair
+from airflow_mlops.adapters.sklearn import importance
 from airflow_mlops.core.evaluation.fairness import FairnessReport, regression_fairness
 from airflow_mlops.core.evaluation.importance import FeatureImportance, importance_changes
 from airflow_mlops.core.evaluation.score import SliceRows

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters import arrow, labels
+from airflow_mlops.adapters import arrow
+from airflow_mlops.adapters.sklearn import labels
 from airflow_mlops.core.data.bins import profile_values
 from airflow_mlops.core.data.profile import ColumnProfile
 from airflow_mlops.core.evaluation.report import check_predictions, naive_prediction

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from airflow_mlops.adapters import arrow, labels, user_code
+from airflow_mlops.adapters import arrow, user_code
+from airflow_mlops.adapters.sklearn import labels
 from airflow_mlops.core.evaluation.report import EvaluationReport, digest_of_question, signature_breaks
 from airflow_mlops.core.evaluation.score import class_scores, metric_of, score_models
 from airflow_mlops.core.registry.journal import ModelVersion

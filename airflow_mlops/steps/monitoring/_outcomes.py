@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters import arrow, labels
+from airflow_mlops.adapters import arrow
+from airflow_mlops.adapters.sklearn import labels
 from airflow_mlops.core.monitoring.performance_report import PredictionCounts
 from airflow_mlops.core.monitoring.two_samples import Outcomes
 from airflow_mlops.core.stats.metrics import Predicted, value_of

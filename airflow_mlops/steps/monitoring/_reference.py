@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters import arrow, labels
+from airflow_mlops.adapters import arrow
+from airflow_mlops.adapters.sklearn import labels
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.monitoring.estimate import Calibrator, expected_metrics
 from airflow_mlops.core.registry.journal import ModelVersion
@@ -207,7 +208,7 @@ def _check_same(reference: Reference, version: ModelVersion) -> None:
 
 def _calibrate(predictions: Predictions, frame: Any) -> tuple[int | None, Calibrator | None]:
     """Return which class a logged score is of, and what it is worth; nothing where the log has no score."""
-    from airflow_mlops.adapters.isotonic import fit_calibrator
+    from airflow_mlops.adapters.sklearn.isotonic import fit_calibrator
 
     model = predictions.challenger
     scores = None if predictions.classes is None else model.scores(frame)

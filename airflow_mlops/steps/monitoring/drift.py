@@ -192,7 +192,7 @@ class _Samples:
 
     def domain_score(self) -> float:
         """Return how well the features of both can be told apart."""
-        from airflow_mlops.adapters.domain_classifier import domain_score
+        from airflow_mlops.adapters.sklearn.domain_classifier import domain_score
 
         frames = self.frames(self.columns(ColumnKind.FEATURE))
         with threads.limited_threads(1):  # they are small: many threads only wait for each other

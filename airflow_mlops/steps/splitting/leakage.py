@@ -185,7 +185,7 @@ def _columns_to_compare(split: DatasetSplit, target: str) -> tuple[list[str], li
 
 def _repeat_too_often(split: DatasetSplit, part: DatasetPart, columns: Sequence[str], fraction: float) -> bool:
     """Tell whether so many rows are equal by chance that one which was delivered twice can't be told from them."""
-    from airflow_mlops.adapters.leakage import equal_by_chance  # pandas: only this needs it
+    from airflow_mlops.adapters.sklearn.leakage import equal_by_chance  # pandas: only this needs it
 
     if splits.distinct_fraction([split.train.uri, part.uri], columns) < _MIN_DISTINCT_FRACTION:
         return True
@@ -216,7 +216,7 @@ def _compare_groups(split: DatasetSplit, leakage: LeakageSpec) -> Found:
 
 
 def _judge_features(split: DatasetSplit, target: str, features: Sequence[str]) -> tuple[int, Found]:
-    from airflow_mlops.adapters import leakage as reproductions  # pandas: only this needs it
+    from airflow_mlops.adapters.sklearn import leakage as reproductions  # pandas: only this needs it
 
     timestamp = [split.timestamp] if split.timestamp else []
     sample = arrow.sample_frame(split.train.uri, list(dict.fromkeys([*features, target, *timestamp])), _SAMPLE_ROWS)

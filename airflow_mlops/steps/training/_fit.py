@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters import fitting, hist_gradient_boosting, preprocess, user_code
+from airflow_mlops.adapters import user_code
+from airflow_mlops.adapters.sklearn import fitting, hist_gradient_boosting, preprocess
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.fit import Progress, Rows, check_sample_weight, class_weights, hold_out, reason_of
@@ -102,11 +103,11 @@ def _boosting_of(estimator: Any) -> Boosting | None:
     if any(module.startswith("sklearn.ensemble._hist_gradient_boosting.") for module in modules):
         return hist_gradient_boosting
     if any(module.startswith("xgboost.") for module in modules):
-        from airflow_mlops.adapters import xgboost
+        from airflow_mlops.adapters.sklearn import xgboost
 
         return xgboost
     if any(module.startswith("lightgbm.") for module in modules):
-        from airflow_mlops.adapters import lightgbm
+        from airflow_mlops.adapters.sklearn import lightgbm
 
         return lightgbm
     return None

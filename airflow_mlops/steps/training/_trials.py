@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.arrow.row_hashes import row_hashes
-from airflow_mlops.adapters.scoring import Scorer, make_scorer
+from airflow_mlops.adapters.sklearn.scorers import Scorer, make_scorer
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.splitting.folds import Fold, hashed_folds, time_folds
 from airflow_mlops.core.splitting.split import DatasetSplit

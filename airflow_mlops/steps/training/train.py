@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from airflow_mlops.adapters import arrow, fitting, user_code
+from airflow_mlops.adapters import arrow, user_code
 from airflow_mlops.adapters.model_files import skops as skops_store
+from airflow_mlops.adapters.sklearn import fitting
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.evaluation.report import check_predictions
 from airflow_mlops.core.registry.training_record import RECORD_TAG

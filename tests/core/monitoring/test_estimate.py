@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.adapters.isotonic import fit_calibrator
+from airflow_mlops.adapters.sklearn.isotonic import fit_calibrator
 from airflow_mlops.core.monitoring.estimate import Calibrator, expected_metrics, expected_roc_auc
 from airflow_mlops.core.stats.metrics import METRICS, Predicted, value_of
 

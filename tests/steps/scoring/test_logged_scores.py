@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from airflow_mlops.adapters.inference_window import files_of_window
-from airflow_mlops.adapters.isotonic import fit_calibrator
+from airflow_mlops.adapters.sklearn.isotonic import fit_calibrator
 from airflow_mlops.adapters.storage import Storage
 from airflow_mlops.core.data.bins import profile_values
 from airflow_mlops.core.registry.journal import ModelVersion

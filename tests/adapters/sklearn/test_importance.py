@@ -8,7 +8,7 @@ from sklearn.inspection import permutation_importance as of_scikit_learn
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import log_loss, r2_score
 
-from airflow_mlops.adapters.importance import permutation_importance
+from airflow_mlops.adapters.sklearn.importance import permutation_importance
 from airflow_mlops.core.evaluation.importance import FeatureImportance
 from airflow_mlops.errors import EvaluationError
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from airflow_mlops.adapters.labels import classes_of, codes_by_appearance, codes_of, shares_of
+from airflow_mlops.adapters.sklearn.labels import classes_of, codes_by_appearance, codes_of, shares_of
 
 
 def test_the_classes_of_several_columns_are_all_their_values_sorted():

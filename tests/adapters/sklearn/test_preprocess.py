@@ -35,7 +35,7 @@ from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier
 
 from airflow_mlops.adapters.model_files.skops import load_model, types_to_trust
-from airflow_mlops.adapters.preprocess import (
+from airflow_mlops.adapters.sklearn.preprocess import (
     default_preprocessor,
     describe_infinite,
     estimator_kind,

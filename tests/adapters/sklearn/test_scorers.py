@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import mean_absolute_error, roc_auc_score
 
-from airflow_mlops.adapters.scoring import make_scorer
+from airflow_mlops.adapters.sklearn.scorers import make_scorer
 from airflow_mlops.errors import EvaluationError, SpecError
 
 ROWS = np.random.default_rng(0).normal(size=(60, 2))

@@ -50,7 +50,7 @@ def test_it_stops_when_the_held_out_rows_get_no_better(library: tuple[ModuleType
 
 def test_what_watches_xgboost_is_not_stored_with_the_model():
     xgboost = importlib.import_module("xgboost")
-    adapter = importlib.import_module("airflow_mlops.adapters.xgboost")
+    adapter = importlib.import_module("airflow_mlops.adapters.sklearn.xgboost")
     own = [xgboost.callback.EvaluationMonitor(period=1000)]
     for callbacks in (None, own):
         model = xgboost.XGBRegressor(n_estimators=2, callbacks=callbacks)
@@ -62,6 +62,6 @@ def test_what_watches_xgboost_is_not_stored_with_the_model():
 def test_a_forest_of_xgboost_is_fitted_without_being_watched():
     model = importlib.import_module("xgboost").XGBRFRegressor(n_estimators=3)
     progress = Progress()
-    with importlib.import_module("airflow_mlops.adapters.xgboost").watching(model, progress) as arguments:
+    with importlib.import_module("airflow_mlops.adapters.sklearn.xgboost").watching(model, progress) as arguments:
         model.fit(X, Y, **arguments)
     assert progress.seen() is None

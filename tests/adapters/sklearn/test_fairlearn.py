@@ -11,7 +11,7 @@ from fairlearn.metrics import demographic_parity_difference, demographic_parity_
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_mlops.adapters.fairness import classification_fairness
+from airflow_mlops.adapters.sklearn.fairlearn import classification_fairness
 from airflow_mlops.core.evaluation.fairness import FairnessReport
 from airflow_mlops.core.evaluation.slices import code_categories
 from airflow_mlops.errors import EvaluationError

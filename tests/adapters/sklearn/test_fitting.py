@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
-from airflow_mlops.adapters.fitting import (
+from airflow_mlops.adapters.sklearn.fitting import (
     end_worker_processes,
     final_estimator,
     fit_model,

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import datasets
 
-from airflow_mlops.adapters.leakage import equal_by_chance, find_reproductions
+from airflow_mlops.adapters.sklearn.leakage import equal_by_chance, find_reproductions
 
 INCLUDE = Path(__file__).parents[2] / "include"
 RNG = np.random.default_rng(5)

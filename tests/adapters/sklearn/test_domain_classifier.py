@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_mlops.adapters.domain_classifier import domain_score
 from airflow_mlops.adapters.process.threads import limited_threads
+from airflow_mlops.adapters.sklearn.domain_classifier import domain_score
 
 
 @pytest.fixture(autouse=True)
