@@ -100,7 +100,7 @@ def _prepare(folder: Path, n_rows: int) -> None:
     from mlflow import MlflowClient
 
     from airflow_mlops.adapters.mlflow.client import Mlflow
-    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.adapters.storage.store import Storage
     from airflow_mlops.core.values import PipelineRun
     from airflow_mlops.specs import DatasetSpec, SplitSpec, TrainingSpec
     from airflow_mlops.steps import Platform

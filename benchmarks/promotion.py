@@ -52,7 +52,7 @@ def _medians() -> tuple[float, float, float]:
     import mlflow
 
     from airflow_mlops.adapters.mlflow.client import Mlflow
-    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.adapters.storage.store import Storage
     from airflow_mlops.core.values import PipelineRun
     from airflow_mlops.steps import Platform
     from airflow_mlops.steps.promotion.promote import promote_model

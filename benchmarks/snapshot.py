@@ -13,7 +13,7 @@ from benchmarks.entry import Entry
 REPETITIONS = 3
 
 _OURS = """
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.specs import DatasetSpec
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 import duckdb, pyarrow.parquet

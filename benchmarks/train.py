@@ -82,7 +82,7 @@ def _prepare(folder: Path) -> None:
     from mlflow import MlflowClient
 
     from airflow_mlops.adapters.mlflow.client import Mlflow
-    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.adapters.storage.store import Storage
     from airflow_mlops.specs import DatasetSpec, SplitSpec, TrainingSpec
     from airflow_mlops.steps import Platform
     from airflow_mlops.steps.data.snapshot import snapshot_dataset

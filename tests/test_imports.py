@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 import airflow_mlops
-from airflow_mlops.adapters.inference_log import InferenceLog
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.inference_log import InferenceLog
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.registry.journal import PromotionRecord
 from tests.conftest import REPOSITORY
 

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.adapters.storage.store import Storage
     from airflow_mlops.steps import Platform
 
 __all__ = [

@@ -96,7 +96,7 @@ class LocalFiles:
 
     def news(self, handled: Mapping[str, str]) -> News:
         """Return the stamps of the files that have arrived."""
-        from airflow_mlops.adapters.files import file_stamps
+        from airflow_mlops.adapters.storage.local_files import file_stamps
         from airflow_mlops.core.data.snapshot import arrived_files
 
         before, self._before = self._before, file_stamps(self._path, recursive=self._recursive)

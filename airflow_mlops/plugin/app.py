@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse
 
 from airflow_mlops.adapters.documents.html import Link, Listed, Rows, report_page, shown_moment
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.registry.journal import PromotionRecord, champion_of, unhealthy_versions
 from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.hooks.platform import get_storage

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.values import PipelineRun, Value
 
 if TYPE_CHECKING:  # steps that do not talk to MLflow need not wait for its import

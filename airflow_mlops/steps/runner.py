@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.adapters.process.child_process import Ended, run_child
-from airflow_mlops.adapters.storage import Place, Storage
+from airflow_mlops.adapters.storage.store import Place, Storage
 from airflow_mlops.core.step_request import StepError, StepRequest
 from airflow_mlops.core.values import PipelineRun, Value
 from airflow_mlops.errors import RunnerError, SpecError, UnavailableError, bounded, did_you_mean

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.core.retraining.alarm import MonitoringDecision
 from airflow_mlops.plugin.app import create_app

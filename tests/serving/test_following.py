@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_mlops.adapters.mlflow.client import Mlflow
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.serving.watcher import Watcher
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.promotion.promote import rollback_model

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from airflow_mlops.adapters.inference_log import InferenceLog, log_table
+from airflow_mlops.adapters.storage.inference_log import InferenceLog, log_table
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport
 from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.specs import PerformanceSpec, PipelineSpec

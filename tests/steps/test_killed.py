@@ -32,7 +32,7 @@ CHILD = """
 import json, os, signal, sys
 
 from airflow_mlops.adapters.mlflow.client import Mlflow
-from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
+from airflow_mlops.adapters.storage.store import AppendOnlyLog, Storage
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.gate.rules import Blessing
 from airflow_mlops.core.registry.journal import ModelVersion

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.arrow import slice_codes
-from airflow_mlops.adapters.inference_log import InferenceLog, log_table
+from airflow_mlops.adapters.storage.inference_log import InferenceLog, log_table
 from airflow_mlops.core.backtesting.backtest import MonthError
 from airflow_mlops.core.scoring.inference_log import Role, logged_scores
 from airflow_mlops.core.splitting.split import DatasetSplit

@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.adapters.process import threads
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.backtesting.backtest import (
     TRACKS,
     BacktestPoint,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from airflow_mlops.adapters.duckdb_engine.joins.moments import latest_moment
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.specs.data import in_utc
 from airflow_mlops.steps._platform import folder_name, short

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.data.snapshot import Window, resolve_window
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.specs.data import DatasetSpec

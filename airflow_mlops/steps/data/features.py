@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_mlops.adapters import arrow, duckdb_engine
 from airflow_mlops.adapters.duckdb_engine.joins.point_in_time import FeatureFile, rows_with_features
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs.data import DatasetSpec

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops._version import __version__
 from airflow_mlops.adapters import arrow, duckdb_engine
-from airflow_mlops.adapters.storage import Storage, write_document
+from airflow_mlops.adapters.storage.store import Storage, write_document
 from airflow_mlops.core.data.profile import DatasetProfile
 from airflow_mlops.core.data.snapshot import DatasetSnapshot, Window
 from airflow_mlops.core.values import PipelineRun

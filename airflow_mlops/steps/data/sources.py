@@ -177,7 +177,7 @@ class _Place:
     def files(self) -> list[SourceFile]:
         """Return the files that are there now."""
         if self._access is None:
-            from airflow_mlops.adapters.files import list_files
+            from airflow_mlops.adapters.storage.local_files import list_files
 
             return list_files(self._path, recursive=self._recursive)
         from airflow_mlops.adapters.s3.objects import list_objects

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from airflow_mlops.adapters.storage import Watermark
+from airflow_mlops.adapters.storage.store import Watermark
 from airflow_mlops.errors import IntegrityError, MlopsError, UnavailableError
 
 __all__ = ["DataWatch", "News", "WatchedSource"]

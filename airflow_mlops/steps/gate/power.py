@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.power import detectable_difference, rows_needed, spread_of
 from airflow_mlops.errors import SpecError

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.registry.journal import champion_of
 from airflow_mlops.errors import IntegrityError, SpecError, bounded

@@ -9,7 +9,7 @@ from pathlib import Path
 from airflow_mlops.adapters import arrow, code_version, user_code
 from airflow_mlops.adapters.environment import describe_environment
 from airflow_mlops.adapters.process import threads
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.maintenance.reproduction import (
     Agreement,
     Difference,

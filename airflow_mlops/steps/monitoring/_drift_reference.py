@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from airflow_mlops.adapters import duckdb_engine
-from airflow_mlops.adapters.inference_window import files_of_window
+from airflow_mlops.adapters.storage.inference_window import files_of_window
 from airflow_mlops.core.data.profile import ColumnProfile, DatasetProfile, is_numeric, may_be_key
 from airflow_mlops.core.data.snapshot import DatasetSnapshot, RowFilter
 from airflow_mlops.core.evaluation.report import EvaluationReport

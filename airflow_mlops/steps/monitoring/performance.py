@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_mlops.adapters.duckdb_engine import open_outcomes
-from airflow_mlops.adapters.inference_window import files_of_window
+from airflow_mlops.adapters.storage.inference_window import files_of_window
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.monitoring.degradation import decide_degradation, judge_clocks, tell_younger
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus

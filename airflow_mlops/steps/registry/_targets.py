@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.core.rollout.online_validation import RolloutSide
 from airflow_mlops.core.scoring.inference_log import Role
@@ -52,7 +52,7 @@ class ServerTarget:
     def count(self, deployment: Deployment, *, until: datetime) -> tuple[RolloutSide, RolloutSide]:
         """Count in the inference log."""
         from airflow_mlops.adapters import duckdb_engine  # which promotions, and steps run elsewhere, do without
-        from airflow_mlops.adapters.inference_window import files_of_window
+        from airflow_mlops.adapters.storage.inference_window import files_of_window
 
         if deployment.champion_version is None or deployment.challenger_version is None:
             raise IntegrityError(f"{deployment.model_name}: the deployment tries no version against a champion.")

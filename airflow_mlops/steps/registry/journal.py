@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
-from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
+from airflow_mlops.adapters.storage.store import AppendOnlyLog, Storage
 from airflow_mlops.core.registry.journal import (
     PromotionRecord,
     champion_of,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias, TypeVar
 
-from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
+from airflow_mlops.adapters.storage.store import AppendOnlyLog, Storage
 from airflow_mlops.core.gate.rules import GateDecision
 from airflow_mlops.core.promotion.approval import Approval
 from airflow_mlops.core.retraining.alarm import MonitoringDecision

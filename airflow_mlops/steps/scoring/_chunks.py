@@ -14,7 +14,7 @@ import numpy as np
 
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.arrow.row_hashes import row_hashes
-from airflow_mlops.adapters.inference_log import InferenceLog, log_table
+from airflow_mlops.adapters.storage.inference_log import InferenceLog, log_table
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.scoring.inference_log import Role, logged_scores

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.duckdb_engine.joins.keys import count_repeated
-from airflow_mlops.adapters.inference_log import InferenceLog
-from airflow_mlops.adapters.storage import Storage, write_document
+from airflow_mlops.adapters.storage.inference_log import InferenceLog
+from airflow_mlops.adapters.storage.store import Storage, write_document
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.scoring.batch import PredictionBatch, check_columns

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from airflow_mlops.adapters import arrow, duckdb_engine
 from airflow_mlops.adapters.duckdb_engine.joins import splits
-from airflow_mlops.adapters.storage import Storage, write_document
+from airflow_mlops.adapters.storage.store import Storage, write_document
 from airflow_mlops.core.data.profile import DatasetProfile
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.splitting.split import LEFT_OUT, TEST, TRAIN, VALIDATION, DatasetPart, DatasetSplit, SplitRecipe

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_mlops.adapters import arrow, ibis_rules
-from airflow_mlops.adapters.storage import Storage, write_document
+from airflow_mlops.adapters.storage.store import Storage, write_document
 from airflow_mlops.core.data.profile import OTHER, DatasetProfile
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.validation.column_values import known_values, near_range

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from airflow_mlops.adapters import ibis_rules
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.validation.findings import Outcome
 from airflow_mlops.core.validation.suite import Tolerances, propose_suite

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_mlops.adapters.s3.objects import S3Access
 from airflow_mlops.adapters.s3.store import S3Place
-from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
+from airflow_mlops.adapters.storage.store import AppendOnlyLog, Storage
 from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError
 from tests.moto_server import Faults, S3Server, s3_server
 

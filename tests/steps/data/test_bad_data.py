@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from airflow_mlops import ContinuousTraining
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.errors import DataError, DataHaltedError, NoRowsError, SpecError, UnavailableError
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.registry.ledger import read_decisions

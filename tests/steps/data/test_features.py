@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.errors import DataError, IntegrityError, SpecError
 from airflow_mlops.specs import DatasetSpec
 from airflow_mlops.steps.data.features import FeatureSource, feature_rows, feature_source

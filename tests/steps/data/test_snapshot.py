@@ -9,7 +9,7 @@ import pytest
 
 from airflow_mlops._version import __version__
 from airflow_mlops.adapters.arrow import check_rows
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.errors import DataError, IntegrityError
 from airflow_mlops.specs import DatasetSpec, SplitSpec

@@ -254,7 +254,7 @@ def test_notes_of_old_windows_go_and_young_ones_stay(bench: Bench):
 
 KILLED = """
 import os, signal, sys
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 
 with Storage(sys.argv[1]).staging(sys.argv[2], "small") as staged:
     (staged / "data.parquet").write_text("half of it")

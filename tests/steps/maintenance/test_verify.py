@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 import pytest
 from mlflow import MlflowClient
 
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.errors import IntegrityError, PromotionConflictError, SpecError
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.maintenance.verify import verify_model

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.steps.registry.deployment import read_deployment, write_deployment

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_mlops.adapters.s3.objects import S3Access
 from airflow_mlops.adapters.s3.store import S3Place
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.cli import main
 from airflow_mlops.steps.maintenance.verify import verify_model
 from airflow_mlops.steps.promotion.promote import rollback_model

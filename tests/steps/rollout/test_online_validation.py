@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from airflow_mlops.adapters.inference_log import InferenceLog, log_table
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.inference_log import InferenceLog, log_table
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.rollout.deployment import Deployment
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict
 from airflow_mlops.core.scoring.inference_log import Role

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_mlops.adapters.inference_window import files_of_window
 from airflow_mlops.adapters.sklearn.isotonic import fit_calibrator
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.inference_window import files_of_window
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.data.bins import profile_values
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.scoring.inference_log import InferenceColumn, Role

@@ -23,7 +23,7 @@ from mlflow import MlflowClient
 from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.arrow import ParquetDigestWriter, blocks
 from airflow_mlops.adapters.mlflow.client import Mlflow
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.scoring.batch import PredictionBatch
 from airflow_mlops.errors import (
     DataError,

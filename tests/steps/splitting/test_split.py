@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_mlops.adapters.arrow import ParquetDigestWriter
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.errors import DataError, IntegrityError, SpecError

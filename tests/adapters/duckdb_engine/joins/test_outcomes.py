@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_mlops.adapters.duckdb_engine import open_outcomes
-from airflow_mlops.adapters.inference_log import InferenceLog, log_table
+from airflow_mlops.adapters.storage.inference_log import InferenceLog, log_table
 from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.errors import DataError
 from airflow_mlops.specs import PerformanceSpec

@@ -10,8 +10,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_mlops.adapters.inference_log import InferenceLog, log_table
-from airflow_mlops.adapters.inference_window import count_new_rows, files_of_window
+from airflow_mlops.adapters.storage.inference_log import InferenceLog, log_table
+from airflow_mlops.adapters.storage.inference_window import count_new_rows, files_of_window
 from airflow_mlops.core.scoring.inference_log import InferenceColumn, Role
 from airflow_mlops.errors import UnavailableError
 

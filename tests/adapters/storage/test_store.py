@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_mlops.adapters.storage import Storage, Watermark
+from airflow_mlops.adapters.storage.store import Storage, Watermark
 from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from airflow_mlops.adapters.files import file_stamps, list_files
+from airflow_mlops.adapters.storage.local_files import file_stamps, list_files
 from airflow_mlops.errors import SpecError
 
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_mlops.adapters.inference_log import InferenceLog
-from airflow_mlops.adapters.inference_window import count_new_rows, files_of_window
+from airflow_mlops.adapters.storage.inference_log import InferenceLog
+from airflow_mlops.adapters.storage.inference_window import count_new_rows, files_of_window
 from airflow_mlops.errors import UnavailableError
 
 AT = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
