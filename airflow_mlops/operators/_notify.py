@@ -34,7 +34,7 @@ class Notifying:
                 self._call(spec, message, context)
 
     def _call(self, spec: NotificationSpec, message: Notification, context: Context) -> None:
-        from airflow_mlops.adapters.user_code import load_object
+        from airflow_mlops.adapters.user_code.load import load_object
 
         log: Any = getattr(self, "log")  # noqa: B009  # the operator's
         try:

@@ -139,8 +139,8 @@ def _open_query(data: DatasetSpec, window: Window, connections: Connections) -> 
 
 @contextlib.contextmanager
 def _open_function(data: DatasetSpec, window: Window) -> Iterator[OpenSource]:
-    from airflow_mlops.adapters.user_code import code_digest
-    from airflow_mlops.adapters.user_source import call_source
+    from airflow_mlops.adapters.user_code.load import code_digest
+    from airflow_mlops.adapters.user_code.source import call_source
 
     function = data.function or ""
     lineage = {

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from airflow_mlops.adapters import arrow, user_code
+from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.sklearn import labels
+from airflow_mlops.adapters.user_code import load
 from airflow_mlops.core.evaluation.report import EvaluationReport, digest_of_question, signature_breaks
 from airflow_mlops.core.evaluation.score import class_scores, metric_of, score_models
 from airflow_mlops.core.registry.journal import ModelVersion
@@ -150,7 +151,7 @@ def metrics_of(gate: GateSpec, predictions: Predictions) -> dict[str, Metric]:
     known: dict[str, Metric] = {str(name): metric for name, metric in METRICS.items()}
     return {
         name: known.get(name)
-        or metric_of(user_code.load_object(name), name, thresholds.direction or "lower_is_better", predictions.classes)
+        or metric_of(load.load_object(name), name, thresholds.direction or "lower_is_better", predictions.classes)
         for name, thresholds in gate.metrics.items()
     }
 

@@ -6,10 +6,11 @@ import logging
 import tempfile
 from pathlib import Path
 
-from airflow_mlops.adapters import arrow, code_version, user_code
-from airflow_mlops.adapters.environment import describe_environment
+from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.process import threads
 from airflow_mlops.adapters.storage.store import Storage
+from airflow_mlops.adapters.user_code import git, load
+from airflow_mlops.adapters.user_code.environment import describe_environment
 from airflow_mlops.core.maintenance.reproduction import (
     Agreement,
     Difference,
@@ -96,7 +97,7 @@ def _compare_code(record: TrainingRecord) -> list[Difference]:
         except SpecError as error:
             differences.append(_difference(DifferenceKind.CODE, module.import_path, module.digest, str(error)))
             continue
-        knows_commit = code_version.has_commit(user_code.module_file(module.import_path), module.commit)
+        knows_commit = git.has_commit(load.module_file(module.import_path), module.commit)
         differences += compare_code(recorded=module, found=found, knows_commit=knows_commit)
     return differences
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from airflow_mlops._version import __version__
-from airflow_mlops.adapters import code_version, user_code
-from airflow_mlops.adapters.environment import describe_environment
 from airflow_mlops.adapters.process import threads
+from airflow_mlops.adapters.user_code import git, load
+from airflow_mlops.adapters.user_code.environment import describe_environment
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.registry.journal import ModelVersion, champion_of
 from airflow_mlops.core.registry.training_record import RECORD_TAG, CodeModule, TrainingRecord, packages_digest
@@ -115,8 +115,8 @@ def describe_code(import_path: str) -> CodeModule:
 
     :raises SpecError: when there is no such module.
     """
-    file = user_code.module_file(import_path)
-    return code_version.describe_module(import_path, file, user_code.code_digest(import_path))
+    file = load.module_file(import_path)
+    return git.describe_module(import_path, file, load.code_digest(import_path))
 
 
 def _read_document(subject: str, text: str) -> Any:

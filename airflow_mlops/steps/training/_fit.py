@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters import user_code
 from airflow_mlops.adapters.sklearn import fitting, hist_gradient_boosting, preprocess
+from airflow_mlops.adapters.user_code import load
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.fit import Progress, Rows, check_sample_weight, class_weights, hold_out, reason_of
@@ -47,7 +47,7 @@ def fit(training: TrainingSpec, split: DatasetSplit, frame: Any, features: list[
         with shown(progress, f"estimator={training.estimator or training.function} n_rows={len(frame)}"):
             if training.function:
                 more = [training.sample_weight] if training.sample_weight else []
-                return user_code.call_trainer(training, frame[[*names, *more, training.target]], progress)
+                return load.call_trainer(training, frame[[*names, *more, training.target]], progress)
             model = _make_model(training, features, frame)
             rows = Rows(features=frame[names], target=frame[training.target].to_numpy(), weights=weights)
             return _fit_model(model, rows, training, _held_out(training, split, frame), progress)
@@ -57,9 +57,9 @@ def fit(training: TrainingSpec, split: DatasetSplit, frame: Any, features: list[
 
 def _make_model(training: TrainingSpec, features: list[Column], frame: Any) -> Any:
     """Put the transformation before the estimator, so that one object is stored, evaluated and served."""
-    estimator = user_code.make_estimator(training)
+    estimator = load.make_estimator(training)
     if training.preprocessor:
-        return preprocess.prepend(user_code.make_preprocessor(training.preprocessor), estimator)
+        return preprocess.prepend(load.make_preprocessor(training.preprocessor), estimator)
     if training.preprocessing == "none" or preprocess.prepares_its_columns(estimator):
         return estimator
     return preprocess.prepend(preprocess.default_preprocessor(estimator, features, frame), estimator)

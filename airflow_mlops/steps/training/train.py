@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from airflow_mlops.adapters import arrow, user_code
+from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.model_files import skops as skops_store
 from airflow_mlops.adapters.sklearn import fitting
+from airflow_mlops.adapters.user_code import load
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.evaluation.report import check_predictions
 from airflow_mlops.core.registry.training_record import RECORD_TAG
@@ -58,9 +59,9 @@ def recipe_of(training: TrainingSpec, tuning: TuningSpec | None) -> str:
 
 
 def _code_digest(training: TrainingSpec) -> str:
-    code = user_code.code_digest(str(training.estimator or training.function))
+    code = load.code_digest(str(training.estimator or training.function))
     if training.preprocessor:
-        code = digest_of([code, user_code.code_digest(training.preprocessor)])
+        code = digest_of([code, load.code_digest(training.preprocessor)])
     return code
 
 

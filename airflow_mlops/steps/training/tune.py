@@ -10,7 +10,7 @@ from typing import Any
 from airflow_mlops.adapters.mlflow.trials import TrialRuns
 from airflow_mlops.adapters.optuna import Study
 from airflow_mlops.adapters.sklearn.scorers import make_scorer
-from airflow_mlops.adapters.user_code import make_estimator
+from airflow_mlops.adapters.user_code.load import make_estimator
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.tuning import (
     Trial,

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_mlops.adapters import arrow, duckdb_engine, great_expectations, ibis_rules, user_code
+from airflow_mlops.adapters import arrow, duckdb_engine, great_expectations, ibis_rules
+from airflow_mlops.adapters.user_code import load
 from airflow_mlops.core.data.profile import DatasetProfile
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.validation.against_champion import (
@@ -182,7 +183,7 @@ def _suite(validation: ValidationSpec, reference: _Reference | None, platform: P
 
 
 def _call(function: str) -> Any:
-    make = user_code.load_object(function)
+    make = load.load_object(function)
     try:
         return make()
     except Exception as error:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from moto.server import ThreadedMotoServer
 
 from airflow_mlops.adapters.s3.objects import S3Access
-from airflow_mlops.adapters.user_code import code_digest
+from airflow_mlops.adapters.user_code.load import code_digest
 from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.errors import DataError, SpecError
 from airflow_mlops.specs import DatasetSpec

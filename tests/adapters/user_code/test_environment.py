@@ -7,7 +7,7 @@ from importlib import metadata
 import numpy as np
 import pytest
 
-from airflow_mlops.adapters.environment import describe_environment
+from airflow_mlops.adapters.user_code.environment import describe_environment
 from airflow_mlops.core.registry.training_record import packages_digest, read_packages
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
-from airflow_mlops.adapters.user_code import call_trainer, code_digest, load_object, make_estimator
+from airflow_mlops.adapters.user_code.load import call_trainer, code_digest, load_object, make_estimator
 from airflow_mlops.core.training.fit import Progress
 from airflow_mlops.errors import SpecError, TrainingError
 from airflow_mlops.specs import TrainingSpec

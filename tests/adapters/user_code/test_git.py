@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_mlops.adapters.code_version import describe_module, has_commit, without_credentials
+from airflow_mlops.adapters.user_code.git import describe_module, has_commit, without_credentials
 from airflow_mlops.core.registry.training_record import UNKNOWN, CodeModule
 
 

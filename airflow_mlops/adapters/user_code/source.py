@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_mlops.adapters.user_code import load_object
+from airflow_mlops.adapters.user_code.load import load_object
 from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.errors import DataError, MlopsError, SpecError, UnavailableError, bounded, did_you_mean
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from airflow_mlops.adapters.user_source import call_source
+from airflow_mlops.adapters.user_code.source import call_source
 from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.errors import DataError, SpecError, UnavailableError
 
