@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.adapters.mlflow.scoring import SCORING_ERRORS, ModelFailure, Reply, Scored, invoke
-from airflow_mlops.adapters.server_metrics import ServerMetrics
+from airflow_mlops.adapters.prometheus import ServerMetrics
 from airflow_mlops.core.rollout.deployment import DeploymentMode, challenger_rows
 from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.serving.background import Background
