@@ -77,8 +77,8 @@ def add_commands(commands: Commands) -> None:
 
 
 def _history(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps.registry._known_models import no_records
     from airflow_mlops.steps.registry.journal import read_journal
+    from airflow_mlops.steps.registry.known_models import no_records
 
     storage = storage_of(arguments)
     journal = read_journal(arguments.model, storage=storage)
@@ -91,7 +91,7 @@ def _history(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps.registry._known_models import no_records
+    from airflow_mlops.steps.registry.known_models import no_records
     from airflow_mlops.steps.registry.ledger import read_ledger, tell_decision
 
     storage = storage_of(arguments)

@@ -23,7 +23,7 @@ def open_storage(root: str, journal_root: str = "", journal_conn_id: str = "") -
         return Storage(root, Storage(journal_root) if journal_root else None)
     from airflow_mlops.adapters.s3.store import S3Place
     from airflow_mlops.hooks.sources import AirflowConnections
-    from airflow_mlops.steps.data._settings import settings_at
+    from airflow_mlops.steps.data.settings import settings_at
 
     with settings_at("[mlops] journal_", "conn_id"):
         access = AirflowConnections().s3(journal_conn_id or None)

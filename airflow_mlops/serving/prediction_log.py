@@ -19,7 +19,7 @@ from airflow_mlops.core.scoring.inference_log import Role, logged_scores
 from airflow_mlops.serving.background import Background
 from airflow_mlops.serving.models import ServedModel
 from airflow_mlops.specs.inference import InferenceLogSpec
-from airflow_mlops.steps._platform import inference_folder
+from airflow_mlops.steps.platform import inference_folder
 
 __all__ = ["LoggedRows", "PredictionLog"]
 

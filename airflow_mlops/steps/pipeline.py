@@ -24,7 +24,6 @@ from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.train import TrainingSpec
-from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.data.connections import Connections
 from airflow_mlops.steps.data.features import feature_source
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
@@ -33,6 +32,7 @@ from airflow_mlops.steps.monitoring.drift import check_drift
 from airflow_mlops.steps.monitoring.performance import check_performance
 from airflow_mlops.steps.packaging.export import export_model
 from airflow_mlops.steps.packaging.serving_check import validate_serving
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.promotion.promote import promote_model, register_model
 from airflow_mlops.steps.retraining.decide import decide_retrain
 from airflow_mlops.steps.runner import run_step

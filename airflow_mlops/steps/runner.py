@@ -20,7 +20,7 @@ from airflow_mlops.core.values import PipelineRun, Value
 from airflow_mlops.errors import RunnerError, SpecError, UnavailableError, bounded, did_you_mean
 from airflow_mlops.specs._base import Spec
 from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
-from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.platform import Platform
 
 __all__ = ["STEPS", "answer_request", "open_platform", "run_step"]
 

@@ -17,12 +17,12 @@ from airflow_mlops.errors import DataError, DataHaltedError, LeakageError, NoRow
 from airflow_mlops.specs.data import DatasetSpec, in_utc
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.promote import PromotionSpec
-from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.backtesting._replay_scores import NO_SCORE, MomentScore, log_predictions, score_moment
 from airflow_mlops.steps.data.connections import Connections
 from airflow_mlops.steps.data.features import feature_rows, feature_source
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.pipeline import prepare_data, run_pipeline
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.runner import run_step
 from airflow_mlops.steps.training.train import recipe_of
 from airflow_mlops.steps.training.tune import tune_model

@@ -22,9 +22,9 @@ from airflow_mlops.errors import EvaluationError, SpecError, did_you_mean
 from airflow_mlops.specs.data import in_utc
 from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.performance import PerformanceSpec
-from airflow_mlops.steps._platform import Platform, inference_folder
-from airflow_mlops.steps.evaluation._predictions import predict_all
 from airflow_mlops.steps.evaluation.evaluate import metrics_of
+from airflow_mlops.steps.evaluation.predictions import predict_all
+from airflow_mlops.steps.platform import Platform, inference_folder
 from airflow_mlops.steps.registry.models import LoadedModel
 
 if TYPE_CHECKING:

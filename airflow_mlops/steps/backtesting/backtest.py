@@ -37,10 +37,10 @@ from airflow_mlops.specs._base import shown_duration
 from airflow_mlops.specs.data import DatasetSpec, in_utc
 from airflow_mlops.specs.metrics import Direction
 from airflow_mlops.specs.pipeline import PipelineSpec
-from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.backtesting._replay import Replay, spec_of_track
 from airflow_mlops.steps.data.connections import Connections
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
+from airflow_mlops.steps.platform import Platform
 
 __all__ = ["backtest"]
 

@@ -10,7 +10,7 @@ from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.data.snapshot import Window, resolve_window
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.specs.data import DatasetSpec
-from airflow_mlops.steps._platform import folder_name, short
+from airflow_mlops.steps.platform import folder_name, short
 
 __all__ = ["ResolvedWindow", "resolve_for_run"]
 

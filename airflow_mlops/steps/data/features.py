@@ -16,9 +16,9 @@ from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.features import FeatureTable
-from airflow_mlops.steps._platform import folder_name
-from airflow_mlops.steps.data._settings import settings_at
+from airflow_mlops.steps.data.settings import settings_at
 from airflow_mlops.steps.data.snapshot import check_snapshot, snapshot_dataset
+from airflow_mlops.steps.platform import folder_name
 
 if TYPE_CHECKING:
     import pyarrow as pa

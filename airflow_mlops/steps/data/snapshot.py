@@ -18,17 +18,17 @@ from airflow_mlops.core.data.snapshot import DatasetSnapshot, Window
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError, NoRowsError, NothingNewError
 from airflow_mlops.specs.data import DatasetSpec
-from airflow_mlops.steps._platform import folder_name
-from airflow_mlops.steps.data._snapshot_notes import (
+from airflow_mlops.steps.data._windows import resolve_for_run
+from airflow_mlops.steps.data.connections import Connections, NoConnections
+from airflow_mlops.steps.data.snapshot_notes import (
     accepted_marks,
     note_use,
     note_verdict,
     snapshot_folder,
     snapshot_names,
 )
-from airflow_mlops.steps.data._windows import resolve_for_run
-from airflow_mlops.steps.data.connections import Connections, NoConnections
 from airflow_mlops.steps.data.sources import OpenSource, copy_source
+from airflow_mlops.steps.platform import folder_name
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -22,7 +22,7 @@ from airflow_mlops.core.stats.calibration import Calibration, measure_calibratio
 from airflow_mlops.core.stats.metrics import Losses, losses_of
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.evaluate import FairnessRules, GateSpec, SliceRules
-from airflow_mlops.steps.evaluation._predictions import Predictions
+from airflow_mlops.steps.evaluation.predictions import Predictions
 from airflow_mlops.steps.registry.models import LoadedModel
 
 __all__ = ["Evidence", "gather_evidence", "slice_rows"]

@@ -9,7 +9,7 @@ from airflow_mlops.adapters.plots import Who
 from airflow_mlops.core.evaluation.slices import Slice, SliceScore, score_slice
 from airflow_mlops.core.stats.curves import score_curves
 from airflow_mlops.steps.evaluation._evidence import Evidence
-from airflow_mlops.steps.evaluation._predictions import Predictions
+from airflow_mlops.steps.evaluation.predictions import Predictions
 
 __all__ = ["draw"]
 

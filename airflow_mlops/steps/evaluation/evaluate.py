@@ -21,10 +21,10 @@ from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import EvaluationError, IntegrityError, SpecError, did_you_mean
 from airflow_mlops.pages.evaluation import evaluation_page
 from airflow_mlops.specs.evaluate import GateSpec
-from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.evaluation._evidence import Evidence, gather_evidence
 from airflow_mlops.steps.evaluation._pictures import draw
-from airflow_mlops.steps.evaluation._predictions import Predictions, predict_all
+from airflow_mlops.steps.evaluation.predictions import Predictions, predict_all
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.promotion.promote import current_champion
 
 __all__ = ["evaluate_model", "metrics_of"]

@@ -14,7 +14,7 @@ from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.pages.evaluation import blessing_page
 from airflow_mlops.specs.evaluate import GateSpec
-from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps.platform import Platform, folder_name, short
 from airflow_mlops.steps.registry.ledger import append_decision, read_ledger
 
 __all__ = ["bless_model"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.errors import UnavailableError
-from airflow_mlops.steps._platform import folder_name, short
+from airflow_mlops.steps.platform import folder_name, short
 
 __all__ = ["DerivedFolder", "derived_folders", "find_leftovers", "hide", "last_touched", "remove", "unhide"]
 

@@ -23,7 +23,7 @@ from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import feature_columns
 from airflow_mlops.errors import EvaluationError, MlopsError, TrainingError
 from airflow_mlops.specs.train import TrainingSpec
-from airflow_mlops.steps.training._fit import fit
+from airflow_mlops.steps.training.fit import fit
 
 __all__ = ["outputs_of", "params_of", "refit"]
 

@@ -11,10 +11,10 @@ from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.registry.journal import champion_of
 from airflow_mlops.errors import IntegrityError, SpecError, bounded
 from airflow_mlops.specs.data import in_utc
-from airflow_mlops.steps._platform import Platform, short
-from airflow_mlops.steps.data._snapshot_notes import accepted_marks, last_used, snapshot_folder
 from airflow_mlops.steps.data.snapshot import list_snapshots
+from airflow_mlops.steps.data.snapshot_notes import accepted_marks, last_used, snapshot_folder
 from airflow_mlops.steps.maintenance._orphans import derived_folders, find_leftovers, hide, last_touched, remove, unhide
+from airflow_mlops.steps.platform import Platform, short
 from airflow_mlops.steps.promotion.promote import read_journal
 
 __all__ = ["needed_snapshots", "prune_snapshots"]

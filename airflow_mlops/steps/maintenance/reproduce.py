@@ -33,13 +33,13 @@ from airflow_mlops.errors import (
     UnavailableError,
 )
 from airflow_mlops.specs.data import DatasetSpec
-from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.data.features import SnapshotFeatures
 from airflow_mlops.steps.data.snapshot import check_snapshot, load_snapshot
 from airflow_mlops.steps.maintenance._refit import outputs_of, params_of, refit
-from airflow_mlops.steps.registry._versions import find_version
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.registry.models import LoadedModel, load_model
 from airflow_mlops.steps.registry.training_record import describe_code, load_record
+from airflow_mlops.steps.registry.versions import find_version
 from airflow_mlops.steps.splitting.split import split_dataset
 
 __all__ = ["reproduce_version"]

@@ -15,10 +15,10 @@ from airflow_mlops.core.registry.journal import (
     needs_alias,
 )
 from airflow_mlops.errors import IntegrityError, MlopsError
-from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.promotion.card import read_card
-from airflow_mlops.steps.registry._known_models import no_records
 from airflow_mlops.steps.registry.journal import is_settled, read_entries, read_evidence
+from airflow_mlops.steps.registry.known_models import no_records
 from airflow_mlops.steps.registry.training_record import load_record
 
 __all__ = ["verify_model"]

@@ -14,7 +14,7 @@ from airflow_mlops.core.monitoring.performance_report import PredictionCounts
 from airflow_mlops.core.monitoring.two_samples import Outcomes
 from airflow_mlops.core.stats.metrics import Predicted, value_of
 from airflow_mlops.errors import bounded
-from airflow_mlops.steps.monitoring._reference import Reference
+from airflow_mlops.steps.monitoring._champion_baseline import Reference
 
 __all__ = ["WindowRows", "read_rows"]
 

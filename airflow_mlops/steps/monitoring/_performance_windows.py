@@ -19,8 +19,8 @@ from airflow_mlops.core.monitoring.performance_report import (
 from airflow_mlops.core.monitoring.two_samples import Outcomes, compare_metrics, compare_slices, draw
 from airflow_mlops.specs.data import in_utc
 from airflow_mlops.specs.performance import PerformanceSpec
+from airflow_mlops.steps.monitoring._champion_baseline import Reference
 from airflow_mlops.steps.monitoring._outcomes import WindowRows, read_rows
-from airflow_mlops.steps.monitoring._reference import Reference
 
 __all__ = ["Seen", "Spans", "look_at", "spans_before", "wanted_columns"]
 

@@ -18,9 +18,9 @@ from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataError
 from airflow_mlops.pages import validation
 from airflow_mlops.specs.monitor import MonitoringSpec
-from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.data.snapshot import check_snapshot
-from airflow_mlops.steps.monitoring._drift_reference import Compared, of_log, of_snapshot, season_before
+from airflow_mlops.steps.monitoring._reference_profile import Compared, of_log, of_snapshot, season_before
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.promotion.promote import current_champion
 
 __all__ = ["check_drift", "check_log_drift"]

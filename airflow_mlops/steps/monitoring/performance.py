@@ -20,12 +20,12 @@ from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import NoRowsError
 from airflow_mlops.pages.performance import performance_page
 from airflow_mlops.specs.performance import PerformanceSpec
-from airflow_mlops.steps._platform import Platform, inference_folder
-from airflow_mlops.steps.data._settings import settings_at
 from airflow_mlops.steps.data.connections import Connections
+from airflow_mlops.steps.data.settings import settings_at
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
+from airflow_mlops.steps.monitoring._champion_baseline import Reference, score_reference
 from airflow_mlops.steps.monitoring._performance_windows import Spans, look_at, spans_before, wanted_columns
-from airflow_mlops.steps.monitoring._reference import Reference, score_reference
+from airflow_mlops.steps.platform import Platform, inference_folder
 from airflow_mlops.steps.promotion.promote import current_champion
 
 __all__ = ["check_performance"]

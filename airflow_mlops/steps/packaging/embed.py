@@ -16,8 +16,8 @@ from typing import Literal
 from airflow_mlops.adapters.model_files import skops as skops_store
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.errors import ExportError, SpecError
-from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps.registry._versions import find_version
+from airflow_mlops.steps.platform import Platform
+from airflow_mlops.steps.registry.versions import find_version
 
 __all__ = ["embed_model"]
 

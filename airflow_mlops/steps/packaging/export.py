@@ -24,7 +24,7 @@ from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import ExportError, IntegrityError, SpecError
 from airflow_mlops.specs.export import ExportSpec
-from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.registry.models import load_model
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import IntegrityError, ServingError
 from airflow_mlops.pages.serving_check import serving_page
 from airflow_mlops.specs.serving import ServingCheckSpec
-from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.packaging._serving_trial import choose_golden_rows, try_out
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.registry.models import LoadedModel, load_model
 
 __all__ = ["validate_serving"]

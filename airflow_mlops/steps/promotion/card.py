@@ -20,10 +20,10 @@ from airflow_mlops.core.training.tuning import TuningResult
 from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.core.values import PipelineRun, Value
 from airflow_mlops.errors import IntegrityError
-from airflow_mlops.steps._platform import Platform, folder_name, short
 from airflow_mlops.steps.data.snapshot import load_snapshot
-from airflow_mlops.steps.registry._versions import find_version
+from airflow_mlops.steps.platform import Platform, folder_name, short
 from airflow_mlops.steps.registry.training_record import load_record
+from airflow_mlops.steps.registry.versions import find_version
 
 __all__ = ["read_card", "write_card"]
 

@@ -7,7 +7,7 @@ import logging
 from airflow_mlops.core.registry.descriptions import ChampionChange
 from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.errors import IntegrityError
-from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.registry.journal import read_evidence
 
 __all__ = ["describe_change"]

@@ -21,9 +21,9 @@ from airflow_mlops.core.rollout.online_validation import RolloutReport, require_
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError, NotBlessedError, SpecError
-from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps.registry._targets import end_rollout
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.registry.journal import append_entry, read_journal, settled_journal
+from airflow_mlops.steps.registry.targets import end_rollout
 
 __all__ = [
     "current_champion",

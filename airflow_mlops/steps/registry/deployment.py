@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.rollout.deployment import Deployment
 from airflow_mlops.errors import IntegrityError
-from airflow_mlops.steps._platform import folder_name
+from airflow_mlops.steps.platform import folder_name
 
 __all__ = ["read_deployment", "write_deployment"]
 

@@ -19,7 +19,7 @@ from airflow_mlops.core.registry.journal import (
 )
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import IntegrityError, bounded
-from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps.platform import Platform, folder_name, short
 
 if TYPE_CHECKING:  # it brings numpy, and the triggerer reads who serves without that
     from airflow_mlops.core.evaluation.report import EvaluationReport

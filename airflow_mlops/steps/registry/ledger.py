@@ -10,7 +10,7 @@ from airflow_mlops.core.gate.rules import GateDecision
 from airflow_mlops.core.promotion.approval import Approval
 from airflow_mlops.core.retraining.alarm import MonitoringDecision
 from airflow_mlops.core.retraining.decision import RetrainDecision
-from airflow_mlops.steps._platform import folder_name
+from airflow_mlops.steps.platform import folder_name
 
 __all__ = ["Decision", "append_decision", "of_kind", "read_alarms", "read_decisions", "read_ledger", "tell_decision"]
 

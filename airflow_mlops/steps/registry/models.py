@@ -14,7 +14,7 @@ from airflow_mlops.adapters.model_files import cloudpickle
 from airflow_mlops.adapters.model_files import skops as skops_store
 from airflow_mlops.core.evaluation.report import check_predictions, check_scores
 from airflow_mlops.errors import EvaluationError, MlopsError, UntrustedModelError, bounded
-from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.platform import Platform
 
 __all__ = ["LoadedModel", "check_loadable", "load_model", "read_model"]
 

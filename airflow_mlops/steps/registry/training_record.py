@@ -19,7 +19,7 @@ from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs.train import TrainingSpec
-from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.promotion.promote import read_journal
 from airflow_mlops.steps.registry.ledger import read_decisions
 
@@ -97,8 +97,8 @@ def find_snapshot(version: ModelVersion, *, platform: Platform) -> DatasetSnapsh
 
     :raises IntegrityError: when the version's record is damaged.
     """
-    from airflow_mlops.steps.data._snapshot_notes import snapshot_folder  # which need the engine, and training does not
     from airflow_mlops.steps.data.snapshot import load_snapshot
+    from airflow_mlops.steps.data.snapshot_notes import snapshot_folder  # which need the engine, and training does not
 
     if RECORD_TAG not in version.tags:
         return None

@@ -19,7 +19,7 @@ from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
-from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.promotion.promote import current_champion
 from airflow_mlops.steps.registry.journal import read_journal
 from airflow_mlops.steps.registry.ledger import append_decision, of_kind, read_ledger

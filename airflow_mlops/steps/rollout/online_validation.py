@@ -16,11 +16,11 @@ from airflow_mlops.errors import PromotionConflictError
 from airflow_mlops.pages.rollout import rollout_page
 from airflow_mlops.specs.performance import PerformanceSpec
 from airflow_mlops.specs.rollout import RolloutSpec
-from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.data.connections import Connections
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.promotion.promote import mark_unhealthy
-from airflow_mlops.steps.registry._targets import RolloutTarget, ServerTarget, end_rollout
 from airflow_mlops.steps.registry.journal import settled_journal
+from airflow_mlops.steps.registry.targets import RolloutTarget, ServerTarget, end_rollout
 
 __all__ = ["RolloutTarget", "ServerTarget", "end_rollout", "look_at_rollout", "start_rollout", "take_back"]
 

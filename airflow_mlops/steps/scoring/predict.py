@@ -21,11 +21,11 @@ from airflow_mlops.errors import DataError, SpecError
 from airflow_mlops.pages.scoring import prediction_page
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec, TableOutput
-from airflow_mlops.steps._platform import Platform, folder_name, inference_folder, short
-from airflow_mlops.steps.data._settings import settings_at
 from airflow_mlops.steps.data.connections import Connections, NoConnections
 from airflow_mlops.steps.data.features import feature_rows, feature_source
+from airflow_mlops.steps.data.settings import settings_at
 from airflow_mlops.steps.data.snapshot import check_snapshot, snapshot_dataset, store_rows
+from airflow_mlops.steps.platform import Platform, folder_name, inference_folder, short
 from airflow_mlops.steps.promotion.promote import current_champion
 from airflow_mlops.steps.registry.models import load_model
 from airflow_mlops.steps.scoring._chunks import Scoring

@@ -13,7 +13,7 @@ from airflow_mlops.core.splitting.split import DatasetPart, DatasetSplit
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import SpecError, bounded, did_you_mean
 from airflow_mlops.specs.split import LeakageSpec
-from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.platform import Platform
 
 __all__ = ["check_leakage", "leakage_page"]
 

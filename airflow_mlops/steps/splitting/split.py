@@ -19,9 +19,9 @@ from airflow_mlops.errors import DataError, IntegrityError
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.split import SplitSpec
-from airflow_mlops.steps._platform import folder_name, short
 from airflow_mlops.steps.data.features import FeatureSource, feature_dataset, feature_rows
 from airflow_mlops.steps.data.snapshot import check_snapshot
+from airflow_mlops.steps.platform import folder_name, short
 from airflow_mlops.steps.splitting._sides import SidesOf, choose_sides
 
 __all__ = ["load_training_profile", "split_dataset"]

@@ -21,7 +21,7 @@ from airflow_mlops.core.training.model import feature_columns, merge_params
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
-from airflow_mlops.steps.training._fit import fit
+from airflow_mlops.steps.training.fit import fit
 
 __all__ = ["Examiner", "read_examiner"]
 

@@ -29,9 +29,9 @@ from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import SpecError, TrainingError, UntrustedModelError
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
-from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps.platform import Platform, folder_name, short
 from airflow_mlops.steps.registry.training_record import record_training
-from airflow_mlops.steps.training._fit import fit
+from airflow_mlops.steps.training.fit import fit
 
 __all__ = ["recipe_of", "train_model", "training_fingerprint"]
 

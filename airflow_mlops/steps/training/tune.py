@@ -28,7 +28,7 @@ from airflow_mlops.errors import EvaluationError, MlopsError, SpecError, Trainin
 from airflow_mlops.pages.tuning import tuning_page
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
-from airflow_mlops.steps._platform import Platform, folder_name, short
+from airflow_mlops.steps.platform import Platform, folder_name, short
 from airflow_mlops.steps.training._trials import Examiner, read_examiner
 from airflow_mlops.steps.training.train import training_fingerprint
 

@@ -15,8 +15,8 @@ from airflow_mlops.core.validation.findings import Check, Finding, Outcome, Quar
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import DataError
 from airflow_mlops.specs.validate import PolicySpec
-from airflow_mlops.steps._platform import folder_name, short
 from airflow_mlops.steps.data.snapshot import store_rows
+from airflow_mlops.steps.platform import folder_name, short
 from airflow_mlops.steps.validation._policy import ROW_RULES
 
 __all__ = ["halt_without_rows", "impossible_quarantine", "rules_to_part_by", "set_aside", "useless_quarantine"]

@@ -11,8 +11,8 @@ from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.validation.findings import Outcome
 from airflow_mlops.core.validation.suite import Tolerances, propose_suite
 from airflow_mlops.core.values import digest_of
-from airflow_mlops.steps._platform import folder_name, short
 from airflow_mlops.steps.data.snapshot import load_profile
+from airflow_mlops.steps.platform import folder_name, short
 
 __all__ = ["infer_suite"]
 

@@ -37,7 +37,6 @@ from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataError, NoRowsError, SpecError
 from airflow_mlops.pages import validation as pages
 from airflow_mlops.specs.validate import ValidationSpec
-from airflow_mlops.steps._platform import Platform
 from airflow_mlops.steps.data.connections import Connections
 from airflow_mlops.steps.data.snapshot import (
     check_snapshot,
@@ -46,6 +45,7 @@ from airflow_mlops.steps.data.snapshot import (
     note_verdict,
     snapshot_dataset,
 )
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.promotion.promote import current_champion
 from airflow_mlops.steps.validation._policy import check_policy
 from airflow_mlops.steps.validation.quarantine import (

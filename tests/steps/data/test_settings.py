@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_mlops.errors import DataError, UnavailableError
-from airflow_mlops.steps.data._settings import settings_at
+from airflow_mlops.steps.data.settings import settings_at
 
 
 def test_settings_are_named_by_where_they_stand_and_the_rest_of_the_message_stays():

@@ -13,7 +13,6 @@ from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.errors import DataError, IntegrityError
 from airflow_mlops.specs import DatasetSpec, SplitSpec
-from airflow_mlops.steps.data._snapshot_notes import accepted_marks
 from airflow_mlops.steps.data.snapshot import (
     check_snapshot,
     list_snapshots,
@@ -23,6 +22,7 @@ from airflow_mlops.steps.data.snapshot import (
     snapshot_dataset,
     store_rows,
 )
+from airflow_mlops.steps.data.snapshot_notes import accepted_marks
 from airflow_mlops.steps.splitting.split import split_dataset
 from tests.steps.cases import run_named, small_frame
 

@@ -11,8 +11,8 @@ from mlflow import MlflowClient
 from airflow_mlops.core.values import digest_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs import MonitoringSpec, PerformanceSpec
-from airflow_mlops.steps.monitoring._drift_reference import of_log
-from airflow_mlops.steps.monitoring._reference import score_reference
+from airflow_mlops.steps.monitoring._champion_baseline import score_reference
+from airflow_mlops.steps.monitoring._reference_profile import of_log
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promotion.approve import request_approval
 from tests.steps.cases import Bench

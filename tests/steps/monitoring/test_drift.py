@@ -311,9 +311,9 @@ def test_a_file_of_the_log_that_is_damaged_is_an_error_and_one_that_is_gone_an_o
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(IntegrityError, match="a file is damaged"):
         log.check()
-    from airflow_mlops.steps.monitoring import _drift_reference
+    from airflow_mlops.steps.monitoring import _reference_profile
 
-    monkeypatch.setattr(_drift_reference, "files_of_window", lambda *_: (f"{path}.gone",))
+    monkeypatch.setattr(_reference_profile, "files_of_window", lambda *_: (f"{path}.gone",))
     with pytest.raises(UnavailableError, match="That says nothing about the data"):
         log.check()
 

@@ -21,9 +21,9 @@ from airflow_mlops.serving.models import ServedModel
 from airflow_mlops.serving.prediction_log import LoggedRows, PredictionLog
 from airflow_mlops.specs.inference import InferenceLogSpec
 from airflow_mlops.specs.predict import PredictionSpec
-from airflow_mlops.steps._platform import inference_folder
-from airflow_mlops.steps.evaluation._predictions import Predictions, _profiles, _Raw
-from airflow_mlops.steps.monitoring._reference import _calibrate
+from airflow_mlops.steps.evaluation.predictions import Predictions, _profiles, _Raw
+from airflow_mlops.steps.monitoring._champion_baseline import _calibrate
+from airflow_mlops.steps.platform import inference_folder
 from airflow_mlops.steps.registry.models import LoadedModel
 from airflow_mlops.steps.scoring._chunks import Scoring
 

@@ -16,8 +16,8 @@ from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.tuning import Trial, TuningResult
 from airflow_mlops.errors import DataError, SpecError, TrainingError, UnavailableError
 from airflow_mlops.specs import TrainingSpec, TuningSpec
-from airflow_mlops.steps._platform import short
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
+from airflow_mlops.steps.platform import short
 from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.training._trials import read_examiner
 from airflow_mlops.steps.training.train import train_model

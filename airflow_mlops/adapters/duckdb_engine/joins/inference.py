@@ -9,7 +9,7 @@ from datetime import datetime
 import duckdb
 
 from airflow_mlops.adapters.duckdb_engine._engine import connect, literal, stored
-from airflow_mlops.adapters.duckdb_engine.profiles._cells import number_literal
+from airflow_mlops.adapters.duckdb_engine.profiles.cells import number_literal
 from airflow_mlops.core.rollout.online_validation import LATENCY_EDGES_MS, RolloutSide
 from airflow_mlops.core.scoring.inference_log import Role
 

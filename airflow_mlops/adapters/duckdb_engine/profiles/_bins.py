@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from airflow_mlops.adapters.duckdb_engine._engine import name
-from airflow_mlops.adapters.duckdb_engine.profiles._cells import Cells, number_literal
 from airflow_mlops.adapters.duckdb_engine.profiles._scan import Groups, Question
+from airflow_mlops.adapters.duckdb_engine.profiles.cells import Cells, number_literal
 from airflow_mlops.core.data.bins import SPECIAL_BINS, common_exponent
 from airflow_mlops.core.data.profile import ColumnProfile, bin_labels
 

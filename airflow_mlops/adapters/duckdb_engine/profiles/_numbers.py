@@ -12,8 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from airflow_mlops.adapters.duckdb_engine._engine import name
-from airflow_mlops.adapters.duckdb_engine.profiles._cells import Cells, number_literal
 from airflow_mlops.adapters.duckdb_engine.profiles._scan import Groups, Question, Scan
+from airflow_mlops.adapters.duckdb_engine.profiles.cells import Cells, number_literal
 from airflow_mlops.core.data.bins import BinPlan, bin_counts, outer_edges, plan_bins
 from airflow_mlops.core.data.profile import N_TOP_VALUES, ColumnProfile, quantiles_of
 from airflow_mlops.core.data.snapshot import Column

@@ -6,7 +6,7 @@ import re
 
 from airflow_mlops.core.registry.journal import CHAMPION, ModelVersion
 from airflow_mlops.errors import SpecError
-from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.platform import Platform
 
 __all__ = ["find_version"]
 

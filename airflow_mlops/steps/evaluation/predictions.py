@@ -21,7 +21,7 @@ from airflow_mlops.core.stats.metrics import METRICS, Predicted
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import EvaluationError, MlopsError, SpecError, UnavailableError, did_you_mean
 from airflow_mlops.specs.evaluate import GateSpec
-from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.registry.models import LoadedModel, load_model
 
 __all__ = ["Predictions", "predict_all"]

@@ -20,8 +20,8 @@ from airflow_mlops.core.scoring.inference_log import InferenceColumn, Role
 from airflow_mlops.core.training.model import choose_features
 from airflow_mlops.errors import DataError, IntegrityError, SpecError, bounded
 from airflow_mlops.specs.monitor import MonitoringSpec
-from airflow_mlops.steps._platform import Platform, inference_folder
 from airflow_mlops.steps.data.snapshot import load_profile, load_snapshot
+from airflow_mlops.steps.platform import Platform, inference_folder
 from airflow_mlops.steps.registry.journal import read_evidence
 from airflow_mlops.steps.registry.training_record import load_record
 from airflow_mlops.steps.splitting.split import load_training_profile

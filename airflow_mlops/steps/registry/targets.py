@@ -12,7 +12,7 @@ from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.core.rollout.online_validation import RolloutSide
 from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.errors import IntegrityError
-from airflow_mlops.steps._platform import inference_folder
+from airflow_mlops.steps.platform import inference_folder
 from airflow_mlops.steps.registry.deployment import read_deployment, write_deployment
 
 __all__ = ["RolloutTarget", "ServerTarget", "end_rollout"]

@@ -8,7 +8,7 @@ from airflow_mlops.adapters.duckdb_engine.joins.moments import latest_moment
 from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.specs.data import in_utc
-from airflow_mlops.steps._platform import folder_name, short
+from airflow_mlops.steps.platform import folder_name, short
 
 __all__ = ["accepted_marks", "last_used", "note_use", "note_verdict", "snapshot_folder", "snapshot_names"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.errors import SpecError, bounded, did_you_mean
-from airflow_mlops.steps._platform import folder_name
+from airflow_mlops.steps.platform import folder_name
 
 __all__ = ["no_records"]
 
