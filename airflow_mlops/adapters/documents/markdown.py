@@ -65,7 +65,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _loader() -> jinja2.PackageLoader:
-    return jinja2.PackageLoader("airflow_mlops.adapters")
+    return jinja2.PackageLoader("airflow_mlops.adapters.documents")
 
 
 def _finalize(value: object) -> Markup:
