@@ -14,8 +14,8 @@ from airflow_mlops.errors import MlopsError, UnavailableError
 from airflow_mlops.serving.models import Lineup, ServedModel, load_served
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.platform import folder_name
-from airflow_mlops.steps.promotion.promote import read_journal
 from airflow_mlops.steps.registry.deployment import read_deployment
+from airflow_mlops.steps.registry.journal import read_journal
 
 __all__ = ["Watcher"]
 

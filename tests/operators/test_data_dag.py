@@ -18,7 +18,7 @@ from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.errors import DataHaltedError, SpecError
 from airflow_mlops.operators import SnapshotDatasetOperator, ValidateDataOperator
 from airflow_mlops.steps.data.snapshot import load_snapshot
-from airflow_mlops.steps.promotion.promote import current_champion
+from airflow_mlops.steps.registry.journal import current_champion
 from airflow_mlops.steps.registry.ledger import read_decisions
 from tests.operators.conftest import Ended, House
 from tests.stage import Stage

@@ -15,7 +15,7 @@ from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs import PipelineSpec
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
-from airflow_mlops.steps.promotion.promote import read_journal
+from airflow_mlops.steps.registry.journal import read_journal
 
 INCLUDE = Path(__file__).parents[2] / "include"
 

@@ -21,7 +21,7 @@ from airflow_mlops.specs import PerformanceSpec, PipelineSpec
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.monitoring.performance import check_performance
 from airflow_mlops.steps.pipeline import run_pipeline
-from airflow_mlops.steps.promotion.promote import current_champion
+from airflow_mlops.steps.registry.journal import current_champion
 from airflow_mlops.steps.registry.models import LoadedModel, load_model
 from tests.steps.cases import run_named
 

@@ -21,7 +21,8 @@ from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.evaluation.evaluate import evaluate_model
 from airflow_mlops.steps.gate.bless import bless_model
 from airflow_mlops.steps.maintenance.verify import verify_model
-from airflow_mlops.steps.promotion.promote import current_champion, promote_model, register_model, rollback_model
+from airflow_mlops.steps.promotion.promote import promote_model, register_model, rollback_model
+from airflow_mlops.steps.registry.journal import current_champion
 from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.training.train import train_model
 from tests.conftest import REPOSITORY

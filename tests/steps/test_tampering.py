@@ -17,13 +17,8 @@ from airflow_mlops.errors import IntegrityError, NotBlessedError, PromotionConfl
 from airflow_mlops.steps.evaluation.evaluate import evaluate_model
 from airflow_mlops.steps.gate.bless import bless_model
 from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promotion.promote import (
-    current_champion,
-    promote_model,
-    read_journal,
-    register_model,
-    rollback_model,
-)
+from airflow_mlops.steps.promotion.promote import promote_model, register_model, rollback_model
+from airflow_mlops.steps.registry.journal import current_champion, read_journal
 from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.training.train import train_model
 from airflow_mlops.steps.validation.validate import validate_dataset

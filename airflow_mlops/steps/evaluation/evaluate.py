@@ -25,7 +25,7 @@ from airflow_mlops.steps.evaluation._evidence import Evidence, gather_evidence
 from airflow_mlops.steps.evaluation._pictures import draw
 from airflow_mlops.steps.evaluation.predictions import Predictions, predict_all
 from airflow_mlops.steps.platform import Platform
-from airflow_mlops.steps.promotion.promote import current_champion
+from airflow_mlops.steps.registry.journal import current_champion
 
 __all__ = ["evaluate_model", "metrics_of"]
 

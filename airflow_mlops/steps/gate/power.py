@@ -9,7 +9,7 @@ from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.power import detectable_difference, rows_needed, spread_of
 from airflow_mlops.errors import SpecError
 from airflow_mlops.steps.platform import folder_name, short
-from airflow_mlops.steps.promotion.promote import read_journal
+from airflow_mlops.steps.registry.journal import read_journal
 
 __all__ = ["Power", "last_evaluation", "power_of"]
 

@@ -15,7 +15,7 @@ from airflow_mlops.steps.data.snapshot import list_snapshots
 from airflow_mlops.steps.data.snapshot_notes import accepted_marks, last_used, snapshot_folder
 from airflow_mlops.steps.maintenance._orphans import derived_folders, find_leftovers, hide, last_touched, remove, unhide
 from airflow_mlops.steps.platform import Platform, short
-from airflow_mlops.steps.promotion.promote import read_journal
+from airflow_mlops.steps.registry.journal import read_journal
 
 __all__ = ["needed_snapshots", "prune_snapshots"]
 

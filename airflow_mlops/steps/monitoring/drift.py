@@ -21,7 +21,7 @@ from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.steps.data.snapshot import check_snapshot
 from airflow_mlops.steps.monitoring._reference_profile import Compared, of_log, of_snapshot, season_before
 from airflow_mlops.steps.platform import Platform
-from airflow_mlops.steps.promotion.promote import current_champion
+from airflow_mlops.steps.registry.journal import current_champion
 
 __all__ = ["check_drift", "check_log_drift"]
 

@@ -26,7 +26,7 @@ from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.monitoring._champion_baseline import Reference, score_reference
 from airflow_mlops.steps.monitoring._performance_windows import Spans, look_at, spans_before, wanted_columns
 from airflow_mlops.steps.platform import Platform, inference_folder
-from airflow_mlops.steps.promotion.promote import current_champion
+from airflow_mlops.steps.registry.journal import current_champion
 
 __all__ = ["check_performance"]
 

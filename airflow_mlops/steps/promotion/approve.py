@@ -14,8 +14,7 @@ from airflow_mlops.core.registry.journal import ModelVersion, name_version
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError, PromotionConflictError
 from airflow_mlops.steps.platform import Platform
-from airflow_mlops.steps.promotion.promote import current_champion
-from airflow_mlops.steps.registry.journal import read_evidence
+from airflow_mlops.steps.registry.journal import current_champion, read_evidence
 from airflow_mlops.steps.registry.ledger import append_decision, read_ledger
 
 __all__ = ["conclude_approval", "find_approval", "record_answer", "request_approval"]

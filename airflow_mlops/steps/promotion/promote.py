@@ -11,7 +11,6 @@ from airflow_mlops.core.registry.descriptions import describe_version
 from airflow_mlops.core.registry.journal import (
     ModelVersion,
     PromotionRecord,
-    champion_of,
     plan_mark,
     plan_promotion,
     plan_rollback,
@@ -22,14 +21,13 @@ from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import IntegrityError, NotBlessedError, SpecError
 from airflow_mlops.steps.platform import Platform
-from airflow_mlops.steps.registry.journal import append_entry, read_journal, settled_journal
+from airflow_mlops.steps.promotion.card import write_card
+from airflow_mlops.steps.registry.journal import append_entry
 from airflow_mlops.steps.registry.targets import end_rollout
 
 __all__ = [
-    "current_champion",
     "mark_unhealthy",
     "promote_model",
-    "read_journal",
     "register_model",
     "rollback_model",
 ]
@@ -56,10 +54,6 @@ def register_model(
         raise IntegrityError(f"The blessing is not of {model.model_uri}. Nothing was registered.")
     if blessing.is_over:
         raise NotBlessedError(f"{blessing} Nothing was registered and the champion stays.")
-    from airflow_mlops.steps.promotion.card import (
-        write_card,  # which reads the training's record, and that the journal, here
-    )
-
     version = platform.mlflow.find_version(model.model_name, model.model_digest)
     if version:
         log.info("version found from an earlier try: model_version=%d", version.model_version)
@@ -84,17 +78,6 @@ def _create_version(model: TrainedModel, blessing: Blessing, platform: Platform)
     version = platform.mlflow.create_version(model, tags, description)
     log.info("registered: model_name=%s model_version=%d", version.model_name, version.model_version)
     return version
-
-
-def current_champion(model_name: str, *, platform: Platform) -> ModelVersion | None:
-    """Return the version that serves, ``None`` before the first promotion.
-
-    A promotion that was interrupted between its journal entry and the alias is completed on the way.
-
-    :raises IntegrityError: when the alias was moved outside this pipeline, or the version is gone.
-    """
-    champion = champion_of(settled_journal(model_name, platform))
-    return None if champion is None else platform.mlflow.get_version(model_name, champion)
 
 
 def promote_model(

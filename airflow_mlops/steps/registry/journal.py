@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from airflow_mlops.adapters.storage.store import AppendOnlyLog, Storage
 from airflow_mlops.core.registry.journal import (
+    ModelVersion,
     PromotionRecord,
     champion_of,
     check_known_entries,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # it brings numpy, and the triggerer reads who serves without
 
 __all__ = [
     "append_entry",
+    "current_champion",
     "is_settled",
     "journal_state",
     "read_entries",
@@ -71,6 +73,17 @@ def read_entries(model_name: str, *, storage: Storage) -> tuple[list[PromotionRe
                 f"promoted. Restore it from a backup."
             )
     return entries, digests
+
+
+def current_champion(model_name: str, *, platform: Platform) -> ModelVersion | None:
+    """Return the version that serves, ``None`` before the first promotion.
+
+    A promotion that was interrupted between its journal entry and the alias is completed on the way.
+
+    :raises IntegrityError: when the alias was moved outside this pipeline, or the version is gone.
+    """
+    champion = champion_of(settled_journal(model_name, platform))
+    return None if champion is None else platform.mlflow.get_version(model_name, champion)
 
 
 def serving_version(model_name: str, *, storage: Storage) -> int | None:

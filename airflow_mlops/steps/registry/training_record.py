@@ -20,7 +20,7 @@ from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps.platform import Platform
-from airflow_mlops.steps.promotion.promote import read_journal
+from airflow_mlops.steps.registry.journal import read_journal
 from airflow_mlops.steps.registry.ledger import read_decisions
 
 __all__ = ["describe_code", "find_snapshot", "load_record", "record_training"]

@@ -15,7 +15,7 @@ from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.steps.platform import Platform
-from airflow_mlops.steps.promotion.promote import current_champion
+from airflow_mlops.steps.registry.journal import current_champion
 from airflow_mlops.steps.registry.ledger import append_decision, of_kind, read_ledger
 
 __all__ = ["evidence_of", "raise_alarm"]

@@ -20,8 +20,7 @@ from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps.platform import Platform
-from airflow_mlops.steps.promotion.promote import current_champion
-from airflow_mlops.steps.registry.journal import read_journal
+from airflow_mlops.steps.registry.journal import current_champion, read_journal
 from airflow_mlops.steps.registry.ledger import append_decision, of_kind, read_ledger
 from airflow_mlops.steps.retraining.alarm import evidence_of
 from airflow_mlops.steps.training.train import recipe_of, training_fingerprint

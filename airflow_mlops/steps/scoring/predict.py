@@ -26,7 +26,7 @@ from airflow_mlops.steps.data.features import feature_rows, feature_source
 from airflow_mlops.steps.data.settings import settings_at
 from airflow_mlops.steps.data.snapshot import check_snapshot, snapshot_dataset, store_rows
 from airflow_mlops.steps.platform import Platform, folder_name, inference_folder, short
-from airflow_mlops.steps.promotion.promote import current_champion
+from airflow_mlops.steps.registry.journal import current_champion
 from airflow_mlops.steps.registry.models import load_model
 from airflow_mlops.steps.scoring._chunks import Scoring
 

@@ -46,7 +46,7 @@ from airflow_mlops.steps.data.snapshot import (
     snapshot_dataset,
 )
 from airflow_mlops.steps.platform import Platform
-from airflow_mlops.steps.promotion.promote import current_champion
+from airflow_mlops.steps.registry.journal import current_champion
 from airflow_mlops.steps.validation._policy import check_policy
 from airflow_mlops.steps.validation.quarantine import (
     halt_without_rows,

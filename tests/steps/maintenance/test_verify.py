@@ -17,8 +17,8 @@ from airflow_mlops.errors import IntegrityError, PromotionConflictError, SpecErr
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.maintenance.verify import verify_model
 from airflow_mlops.steps.promotion.champion import describe_change
-from airflow_mlops.steps.promotion.promote import current_champion, mark_unhealthy, rollback_model
-from airflow_mlops.steps.registry.journal import read_journal
+from airflow_mlops.steps.promotion.promote import mark_unhealthy, rollback_model
+from airflow_mlops.steps.registry.journal import current_champion, read_journal
 from tests.steps.cases import Bench, left_by, run_named, small_frame
 from tests.steps.conftest import make_bench
 

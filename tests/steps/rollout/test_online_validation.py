@@ -19,8 +19,9 @@ from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.errors import NotBlessedError, PromotionConflictError, UnavailableError
 from airflow_mlops.specs import PerformanceSpec, RolloutSpec
 from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promotion.promote import promote_model, read_journal
+from airflow_mlops.steps.promotion.promote import promote_model
 from airflow_mlops.steps.registry.deployment import read_deployment
+from airflow_mlops.steps.registry.journal import read_journal
 from airflow_mlops.steps.rollout.online_validation import (
     ServerTarget,
     end_rollout,
