@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.values import Value
-from airflow_mlops.specs.features import FeatureTable
+from airflow_mlops.specs.data import FeatureTable
 from airflow_mlops.specs.split import SplitSpec
 
 __all__ = [

@@ -14,8 +14,7 @@ from airflow_mlops.adapters.duckdb_engine.joins.point_in_time import FeatureFile
 from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.errors import SpecError
-from airflow_mlops.specs.data import DatasetSpec
-from airflow_mlops.specs.features import FeatureTable
+from airflow_mlops.specs.data import DatasetSpec, FeatureTable
 from airflow_mlops.steps.data.settings import settings_at
 from airflow_mlops.steps.data.snapshot import check_snapshot, snapshot_dataset
 from airflow_mlops.steps.platform import folder_name

@@ -16,7 +16,7 @@ from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftReport, 
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataError
-from airflow_mlops.pages import validation
+from airflow_mlops.pages.drift import drift_page
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.steps.data.snapshot import check_snapshot
 from airflow_mlops.steps.monitoring._reference_profile import Compared, of_log, of_snapshot, season_before
@@ -214,6 +214,6 @@ def _by_evidently(samples: _Samples, ours: DriftVerdict, monitoring: MonitoringS
 def _record(report: DriftReport, page: str, platform: Platform, run: PipelineRun) -> DriftReport:
     if page:
         platform.storage.write_text(page, *platform.report_path(run, _PICTURE))
-    platform.record(run, "drift", report, validation.drift_page(report, _PICTURE if page else ""))
+    platform.record(run, "drift", report, drift_page(report, _PICTURE if page else ""))
     log.info("drift: status=%s n_current=%d %s", report.status, report.n_current, " ".join(report.reasons))
     return report

@@ -16,8 +16,7 @@ from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.splitting.split import LEFT_OUT, TEST, TRAIN, VALIDATION, DatasetPart, DatasetSplit, SplitRecipe
 from airflow_mlops.core.values import digest_of
 from airflow_mlops.errors import DataError, IntegrityError
-from airflow_mlops.specs.data import DatasetSpec
-from airflow_mlops.specs.features import FeatureTable
+from airflow_mlops.specs.data import DatasetSpec, FeatureTable
 from airflow_mlops.specs.split import SplitSpec
 from airflow_mlops.steps.data.features import FeatureSource, feature_dataset, feature_rows
 from airflow_mlops.steps.data.snapshot import check_snapshot

@@ -35,7 +35,7 @@ from airflow_mlops.core.validation.findings import (
 from airflow_mlops.core.validation.suite import Tolerances
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataError, NoRowsError, SpecError
-from airflow_mlops.pages import validation as pages
+from airflow_mlops.pages.validation import validation_page
 from airflow_mlops.specs.validate import ValidationSpec
 from airflow_mlops.steps.data.connections import Connections
 from airflow_mlops.steps.data.snapshot import (
@@ -117,7 +117,7 @@ def validate_dataset(
         report_uri=platform.report_uri(run, "validation"),
     )
     profile = load_profile(platform.storage, snapshot.dataset, snapshot.digest)
-    platform.record(run, "validation", report, pages.validation_page(report, snapshot, profile))
+    platform.record(run, "validation", report, validation_page(report, snapshot, profile))
     for each in {snapshot.digest: snapshot, rest.digest: rest}.values():
         note_verdict(platform.storage, each, is_accepted=is_accepted, report_uri=report.report_uri)
     log.info("validation: verdict=%s n_checks=%d n_findings=%d", verdict, len(checks), len(findings))

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from airflow_mlops.adapters.duckdb_engine._engine import connect, name, stored
 from airflow_mlops.errors import DataError, bounded, did_you_mean
-from airflow_mlops.specs.features import FeatureTable
+from airflow_mlops.specs.data import FeatureTable
 
 __all__ = ["FeatureFile", "family", "rows_with_features"]
 

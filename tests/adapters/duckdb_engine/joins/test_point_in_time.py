@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from airflow_mlops.adapters.duckdb_engine.joins.point_in_time import FeatureFile, rows_with_features
 from airflow_mlops.errors import DataError
-from airflow_mlops.specs.features import FeatureTable
+from airflow_mlops.specs.data import FeatureTable
 
 NOON = datetime.fromisoformat("2026-01-01T12:00")
 HOUR = timedelta(hours=1)
