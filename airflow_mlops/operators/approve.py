@@ -27,9 +27,10 @@ class ApprovePromotionOperator(Notifying, StepOperator, ApprovalOperator):
     """Ask a person whether a version may become champion, where one is to be asked.
 
     The task waits as Airflow's *required action* and takes no worker. It gives an
-    :class:`~airflow_mlops.core.promotion.approval.Approval`, bound to the evidence that was shown, or nothing where nobody had to
-    be asked. What is declined is a normal end of the run: what comes after is skipped, and the champion stays. An
-    answer to something that has changed in the meantime fails the task. See :mod:`airflow_mlops.steps.promotion.approve`.
+    :class:`~airflow_mlops.core.promotion.approval.Approval`, bound to the evidence that was shown, or nothing where
+    nobody had to be asked. What is declined is a normal end of the run: what comes after is skipped, and the
+    champion stays. An answer to something that has changed in the meantime fails the task. See
+    :mod:`airflow_mlops.steps.promotion.approve`.
 
     Takes what :class:`~airflow.providers.standard.operators.hitl.ApprovalOperator` takes, such as ``response_timeout``
     (then nobody has answered, and the version is declined).

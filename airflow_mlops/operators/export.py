@@ -18,8 +18,8 @@ __all__ = ["ExportModelOperator"]
 class ExportModelOperator(StepOperator):
     """Convert a model to ONNX, and keep the result if it answers as the model does.
 
-    Gives an :class:`~airflow_mlops.core.packaging.export.ExportReport`. A model that can't be converted, or answers otherwise,
-    does not fail the task. See :func:`~airflow_mlops.steps.packaging.export.export_model`.
+    Gives an :class:`~airflow_mlops.core.packaging.export.ExportReport`. A model that can't be converted, or answers
+    otherwise, does not fail the task. See :func:`~airflow_mlops.steps.packaging.export.export_model`.
 
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)

@@ -27,8 +27,8 @@ class DriftCheckOperator(StepOperator):
     """Compare rows that the champion did not learn from with what it learnt from.
 
     With a snapshot: its rows that are new since the champion's data. Without one: what the champion was asked and said
-    lately, from the inference log. Gives a :class:`~airflow_mlops.core.monitoring.drift_report.DriftReport`; drift is reported and
-    fails nothing. See :func:`~airflow_mlops.steps.monitoring.drift.check_drift` and
+    lately, from the inference log. Gives a :class:`~airflow_mlops.core.monitoring.drift_report.DriftReport`; drift is
+    reported and fails nothing. See :func:`~airflow_mlops.steps.monitoring.drift.check_drift` and
     :func:`~airflow_mlops.steps.monitoring.drift.check_log_drift`.
 
     :param model_name: whose champion's data is the reference. (templated)
@@ -72,8 +72,9 @@ class DriftCheckOperator(StepOperator):
 class RaiseAlarmOperator(Notifying, StepOperator):
     """Decide whether what the checks of production found starts the training; if not, the task is skipped.
 
-    Gives a :class:`~airflow_mlops.core.retraining.alarm.MonitoringDecision`, which is also in the ledger. With the model's alarm
-    asset among its ``outlets`` an alarm is an event. See :func:`~airflow_mlops.steps.retraining.alarm.raise_alarm` and
+    Gives a :class:`~airflow_mlops.core.retraining.alarm.MonitoringDecision`, which is also in the ledger. With the
+    model's alarm asset among its ``outlets`` an alarm is an event. See
+    :func:`~airflow_mlops.steps.retraining.alarm.raise_alarm` and
     :func:`~airflow_mlops.assets.alarm_asset`.
 
     :param model_name: the model whose production is watched. (templated)

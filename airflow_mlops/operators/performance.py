@@ -20,7 +20,8 @@ __all__ = ["PerformanceCheckOperator"]
 class PerformanceCheckOperator(StepOperator):
     """Join late labels to the logged predictions of the champion, and compare with its evaluation at the blessing.
 
-    Gives a :class:`~airflow_mlops.core.monitoring.performance_report.PerformanceReport`; what it finds is reported and fails nothing. See
+    Gives a :class:`~airflow_mlops.core.monitoring.performance_report.PerformanceReport`; what it finds is reported and
+    fails nothing. See
     :func:`~airflow_mlops.steps.monitoring.performance.check_performance`.
 
     :param model_name: the model whose champion is looked at. (templated)

@@ -19,8 +19,8 @@ __all__ = ["BatchPredictOperator"]
 class BatchPredictOperator(StepOperator):
     """Score the rows of a snapshot by the champion, or by a version that is named.
 
-    Gives a :class:`~airflow_mlops.core.scoring.batch.PredictionBatch`. A retry writes nothing twice, and a batch is of one
-    version. See :func:`~airflow_mlops.steps.scoring.predict.predict_batch`.
+    Gives a :class:`~airflow_mlops.core.scoring.batch.PredictionBatch`. A retry writes nothing twice, and a batch is of
+    one version. See :func:`~airflow_mlops.steps.scoring.predict.predict_batch`.
 
     :param snapshot: what :class:`~airflow_mlops.operators.SnapshotDatasetOperator` gave. (templated)
     :param prediction: a :class:`~airflow_mlops.specs.PredictionSpec`, or its settings. (templated)

@@ -62,9 +62,10 @@ class RegisterModelOperator(StepOperator):
 class PromoteModelOperator(Notifying, StepOperator):
     """Make a version champion, if the champion is still the one that it was compared with.
 
-    Gives a :class:`~airflow_mlops.core.registry.journal.PromotionRecord`, the entry in the journal; when the policy is to hold,
-    the task is skipped. With the model's asset among its ``outlets`` it gives an event when the champion has changed.
-    See :func:`~airflow_mlops.steps.promotion.promote.promote_model` and :func:`~airflow_mlops.assets.model_asset`.
+    Gives a :class:`~airflow_mlops.core.registry.journal.PromotionRecord`, the entry in the journal; when the policy is
+    to hold, the task is skipped. With the model's asset among its ``outlets`` it gives an event when the champion has
+    changed. See :func:`~airflow_mlops.steps.promotion.promote.promote_model` and
+    :func:`~airflow_mlops.assets.model_asset`.
 
     :param version: what :class:`RegisterModelOperator` gave. (templated)
     :param blessing: what :class:`~airflow_mlops.operators.BlessModelOperator` gave. (templated)
@@ -148,8 +149,8 @@ class PromoteModelOperator(Notifying, StepOperator):
 class RollbackModelOperator(Notifying, StepOperator):
     """Make the last healthy champion champion again, or an earlier one by name.
 
-    Gives a :class:`~airflow_mlops.core.registry.journal.PromotionRecord`, the entry in the journal. With the model's asset among
-    its ``outlets`` it gives an event. See :func:`~airflow_mlops.steps.promotion.promote.rollback_model` and
+    Gives a :class:`~airflow_mlops.core.registry.journal.PromotionRecord`, the entry in the journal. With the model's
+    asset among its ``outlets`` it gives an event. See :func:`~airflow_mlops.steps.promotion.promote.rollback_model` and
     :func:`~airflow_mlops.assets.model_asset`.
 
     :param model_name: the registered model. (templated)

@@ -26,8 +26,9 @@ __all__ = ["CanaryAnalysisOperator", "DeployModelOperator"]
 class DeployModelOperator(StepOperator):
     """Give a version its share of the live requests, beside the champion.
 
-    Gives a :class:`~airflow_mlops.core.rollout.deployment.Deployment`, which model servers follow, or nothing where there is no
-    champion yet, or the policy is to hold. See :func:`~airflow_mlops.steps.rollout.online_validation.start_rollout`.
+    Gives a :class:`~airflow_mlops.core.rollout.deployment.Deployment`, which model servers follow, or nothing where
+    there is no champion yet, or the policy is to hold. See
+    :func:`~airflow_mlops.steps.rollout.online_validation.start_rollout`.
 
     :param version: what :class:`~airflow_mlops.operators.RegisterModelOperator` gave. (templated)
     :param blessing: what :class:`~airflow_mlops.operators.BlessModelOperator` gave. (templated)
@@ -81,9 +82,10 @@ class DeployModelOperator(StepOperator):
 class CanaryAnalysisOperator(Notifying, StepOperator):
     """Watch a version that is tried, and let it go on only if it does no harm.
 
-    The task sleeps in the triggerer between its looks. Gives a :class:`~airflow_mlops.core.rollout.online_validation.RolloutReport`. A
-    version that is shown to do harm, or of which nothing can be told until the end, is taken back: the champion serves
-    alone, what comes after is skipped, and the run is green. See
+    The task sleeps in the triggerer between its looks. Gives a
+    :class:`~airflow_mlops.core.rollout.online_validation.RolloutReport`. A version that is shown to do harm, or of
+    which nothing can be told until the end, is taken back: the champion serves alone, what comes after is skipped, and
+    the run is green. See
     :func:`~airflow_mlops.steps.rollout.online_validation.look_at_rollout`.
 
     :param deployment: what :class:`DeployModelOperator` gave; nothing is watched where it gave nothing. (templated)

@@ -18,7 +18,8 @@ __all__ = ["TrainModelOperator"]
 class TrainModelOperator(StepOperator):
     """Fit an estimator, or call a training function, and log the model in MLflow.
 
-    Gives a :class:`~airflow_mlops.core.training.model.TrainedModel`. See :func:`~airflow_mlops.steps.training.train.train_model`.
+    Gives a :class:`~airflow_mlops.core.training.model.TrainedModel`. See
+    :func:`~airflow_mlops.steps.training.train.train_model`.
 
     :param model_name: the MLflow experiment, and the name that the model is registered under. (templated)
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)

@@ -19,10 +19,9 @@ __all__ = ["TuneModelOperator"]
 class TuneModelOperator(StepOperator):
     """Search for hyperparameters; the test part of the split is not looked at.
 
-    Gives a :class:`~airflow_mlops.core.training.tuning.TuningResult`, for ``TrainModelOperator(tuning=tune.output)``. A retry goes
-    on from the trials that have ended. With ``partial(...).expand(worker=[0, 1, 2])`` three tasks share one search
-    and one budget of trials.
-    See :func:`~airflow_mlops.steps.training.tune.tune_model`.
+    Gives a :class:`~airflow_mlops.core.training.tuning.TuningResult`, for ``TrainModelOperator(tuning=tune.output)``. A
+    retry goes on from the trials that have ended. With ``partial(...).expand(worker=[0, 1, 2])`` three tasks share one
+    search and one budget of trials. See :func:`~airflow_mlops.steps.training.tune.tune_model`.
 
     :param model_name: the MLflow experiment. (templated)
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)

@@ -31,8 +31,9 @@ class DriftSensor(BaseSensorOperator):
 
     The triggerer waits until ``monitoring.min_rows`` rows have come into the inference log, the task then checks the
     last ``monitoring.trailing`` of it, and goes on waiting for as many new rows if all of it was compared and nothing
-    moved, or there is nothing to tell yet. Gives the :class:`~airflow_mlops.core.monitoring.drift_report.DriftReport`, whose status is
-    ``DRIFTED``, or ``INCOMPLETE`` where columns are gone. See :func:`~airflow_mlops.steps.monitoring.drift.check_log_drift`.
+    moved, or there is nothing to tell yet. Gives the :class:`~airflow_mlops.core.monitoring.drift_report.DriftReport`,
+    whose status is ``DRIFTED``, or ``INCOMPLETE`` where columns are gone. See
+    :func:`~airflow_mlops.steps.monitoring.drift.check_log_drift`.
 
     :param model_name: whose champion's data is the reference. (templated)
     :param monitoring: a :class:`~airflow_mlops.specs.MonitoringSpec`, or its settings. (templated)

@@ -53,7 +53,9 @@ _SHORT, _LONG_WORD = 24, 30
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("airflow_mlops.adapters.documents"), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("airflow_mlops.adapters.documents"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
     environment.filters["width"] = _width
     return environment

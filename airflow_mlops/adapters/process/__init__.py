@@ -1,1 +1,1 @@
-"""This process and its children: threads, a child that does not outlive us, a port."""
+"""Processes: the threads of this one, a child that does not outlive it, an application on a port."""

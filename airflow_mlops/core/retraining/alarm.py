@@ -104,7 +104,8 @@ def decide_alarm(
     begins the count of alarms anew, another champion too.
 
     :param kinds: the evidence that may start a training.
-    :param evidence: the state of each check of this run, by kind, see :data:`~airflow_mlops.core.retraining.decision.ALARMS`.
+    :param evidence: the state of each check of this run, by kind, see
+        :data:`~airflow_mlops.core.retraining.decision.ALARMS`.
     :param shifts: what the checks found, in words, for the reasons.
     :param history: earlier decisions of the monitoring, oldest first.
     :param decisions: earlier decisions of the training, oldest first.

@@ -1,10 +1,10 @@
 """Metrics, each as a function of sums, which is what lets all of them be resampled at once.
 
 A metric is computed from sums over rows: of errors, of right answers by class. Resampling rows is then to weigh what
-each resampling unit adds to the sums (:mod:`airflow_mlops.core.stats.resample`), however many rows there are. The metrics of
-ranks are no such sums; of them the first-order expansion is summed, the influence of each row (the infinitesimal
-jackknife: Jaeckel, 1972; for the area under the ROC curve these are the placement values of DeLong, DeLong and
-Clarke-Pearson, 1988). Their values are exact, their replicates are those of the expansion.
+each resampling unit adds to the sums (:mod:`airflow_mlops.core.stats.resample`), however many rows there are. The
+metrics of ranks are no such sums; of them the first-order expansion is summed, the influence of each row (the
+infinitesimal jackknife: Jaeckel, 1972; for the area under the ROC curve these are the placement values of DeLong,
+DeLong and Clarke-Pearson, 1988). Their values are exact, their replicates are those of the expansion.
 """
 
 from __future__ import annotations

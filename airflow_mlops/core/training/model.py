@@ -23,8 +23,8 @@ class TrainedModel(Value):
     :param model_digest: of the stored files, as they were read back.
     :param fingerprint: data, split, code and parameters: what would make the same model again.
     :param metrics: on the training part; what counts is the evaluation.
-    :param record_digest: of the :class:`~airflow_mlops.core.registry.training_record.TrainingRecord` in the MLflow run; empty where
-        none was kept yet.
+    :param record_digest: of the :class:`~airflow_mlops.core.registry.training_record.TrainingRecord` in the MLflow run;
+        empty where none was kept yet.
     """
 
     model_name: str

@@ -33,6 +33,7 @@ class Cells:
 
     @property
     def is_small(self) -> bool:
+        """Whether the number of a cell fits into two bytes."""
         return self.n_cells <= _SMALL
 
     def key(self, value: str) -> str:
