@@ -9,26 +9,11 @@ import airflow_mlops
 PACKAGE = Path(airflow_mlops.__file__).parent
 TESTS = Path(__file__).parent
 
-STAGES = set(
-    [
-        "data",
-        "validation",
-        "splitting",
-        "training",
-        "evaluation",
-        "gate",
-        "packaging",
-        "registry",
-        "promotion",
-        "rollout",
-        "scoring",
-        "monitoring",
-        "retraining",
-        "backtesting",
-        "maintenance",
-    ]
-)
-SHARED = {"stats", "observability"}
+STAGES = {
+    *("data", "validation", "splitting", "training", "evaluation", "gate", "packaging", "registry", "promotion"),
+    *("rollout", "scoring", "monitoring", "retraining", "backtesting", "maintenance"),
+}
+SHARED = {"stats", "wording", "observability"}
 """Rooms of the core that serve several stages."""
 
 FLAT = {"specs", "operators"}

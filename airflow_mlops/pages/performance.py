@@ -12,7 +12,7 @@ from airflow_mlops.core.monitoring.performance_report import (
     PredictionCounts,
     WindowPerformance,
 )
-from airflow_mlops.core.stats.resample import Interval
+from airflow_mlops.core.stats.interval import Interval
 
 __all__ = ["performance_page"]
 

@@ -21,7 +21,7 @@ from airflow_mlops.core.retraining.alarm import MonitoringDecision
 from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutSide, RolloutVerdict
 from airflow_mlops.core.scoring.batch import PredictionBatch
-from airflow_mlops.core.stats.resample import Interval
+from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.validation.findings import Quarantine, ValidationReport, Verdict
 from airflow_mlops.core.values import Value

@@ -13,7 +13,7 @@ from airflow_mlops.core.data.profile import ColumnProfile
 from airflow_mlops.core.evaluation.fairness import FairnessReport
 from airflow_mlops.core.evaluation.importance import FeatureImportance, ImportanceChange
 from airflow_mlops.core.evaluation.timeline import ErrorTimeline
-from airflow_mlops.core.stats.resample import Interval
+from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.values import Value, digest_of
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.evaluate import GateSpec

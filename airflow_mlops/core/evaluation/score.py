@@ -10,15 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.core.evaluation.report import ClassScores, MetricComparison, SliceComparison
+from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.stats.metrics import Metric, Predicted
-from airflow_mlops.core.stats.resample import (
-    Interval,
-    Units,
-    interval_of,
-    replicate,
-    simultaneous_intervals,
-    sums_by_unit,
-)
+from airflow_mlops.core.stats.resample import Units, interval_of, replicate, simultaneous_intervals, sums_by_unit
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.metrics import Direction
 

@@ -6,7 +6,7 @@ import math
 from statistics import NormalDist
 
 from airflow_mlops.core.evaluation.report import EvaluationReport
-from airflow_mlops.core.stats.resample import Interval
+from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.errors import EvaluationError
 
 __all__ = ["detectable_difference", "rows_needed", "spread_of"]

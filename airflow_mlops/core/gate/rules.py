@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from airflow_mlops.core.evaluation.report import EvaluationReport, MetricComparison, SliceComparison
 from airflow_mlops.core.packaging.serving_check import ServingReport
+from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.stats.metrics import worsening
-from airflow_mlops.core.stats.resample import Interval
 from airflow_mlops.core.values import Value, digest_of
 from airflow_mlops.errors import bounded
 from airflow_mlops.specs.evaluate import FairnessRules, GateSpec, SliceRules, Thresholds

@@ -14,8 +14,8 @@ from airflow_mlops.core.monitoring.performance_report import (
     SlicePerformance,
     WindowPerformance,
 )
+from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.stats.metrics import worsening
-from airflow_mlops.core.stats.resample import Interval
 from airflow_mlops.errors import bounded, counted
 from airflow_mlops.specs._base import shown_duration
 from airflow_mlops.specs.evaluate import Thresholds

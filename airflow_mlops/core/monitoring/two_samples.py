@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from airflow_mlops.core.evaluation.score import SumCell, SumColumns
 from airflow_mlops.core.monitoring.performance_report import MetricPerformance, SlicePerformance
+from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.stats.metrics import Metric, Predicted
-from airflow_mlops.core.stats.resample import Interval, Units, interval_of, replicate, simultaneous_intervals
+from airflow_mlops.core.stats.resample import Units, interval_of, replicate, simultaneous_intervals
 
 __all__ = ["Drawn", "Draws", "Outcomes", "compare_metrics", "compare_slices", "draw"]
 

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.errors import EvaluationError
 
-__all__ = ["MAX_UNITS", "Interval", "Units", "interval_of", "replicate", "simultaneous_intervals", "sums_by_unit"]
+__all__ = ["MAX_UNITS", "Units", "interval_of", "replicate", "simultaneous_intervals", "sums_by_unit"]
 
 Floats = NDArray[np.float64]
 
@@ -32,18 +33,6 @@ MAX_UNITS = 4096
 
 _CHUNK = 4_000_000
 _MAX_NAN = 0.05
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A difference ``challenger - other`` in the metric's unit, and its confidence interval."""
-
-    difference: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.difference:+.4g} [{self.low:+.4g}, {self.high:+.4g}]"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from airflow_mlops.core.evaluation.timeline import ErrorTimeline, errors_by_time
 from airflow_mlops.core.monitoring.performance_report import MetricPerformance, PerformanceStatus, WindowPerformance
 from airflow_mlops.core.stats.calibration import measure_calibration
 from airflow_mlops.core.stats.curves import score_curves
-from airflow_mlops.core.stats.resample import Interval
+from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.errors import EvaluationError
 from tests.core.cases import score_slices
 

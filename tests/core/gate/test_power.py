@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.power import detectable_difference, rows_needed, spread_of
-from airflow_mlops.core.stats.resample import Interval
+from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.errors import EvaluationError
 
 REPORT = EvaluationReport(

@@ -13,8 +13,9 @@ from airflow_mlops.core.evaluation.report import EvaluationReport, MetricCompari
 from airflow_mlops.core.evaluation.score import score_models
 from airflow_mlops.core.gate.rules import BlessingVerdict, bless
 from airflow_mlops.core.packaging.serving_check import ServingCheck, ServingFootprint, ServingReport
+from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.stats.metrics import METRICS, Predicted
-from airflow_mlops.core.stats.resample import Interval, Units
+from airflow_mlops.core.stats.resample import Units
 from airflow_mlops.specs import GateSpec
 
 BLESSED, REJECTED, INCONCLUSIVE = BlessingVerdict.BLESSED, BlessingVerdict.REJECTED, BlessingVerdict.INCONCLUSIVE

@@ -21,7 +21,7 @@ from airflow_mlops.core.monitoring.performance_report import (
     WindowPerformance,
 )
 from airflow_mlops.core.monitoring.performance_report import PerformanceStatus as Status
-from airflow_mlops.core.stats.resample import Interval
+from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.specs import DatasetSpec, PerformanceSpec
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from airflow_mlops.core.promotion.card import ModelCard
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.registry.training_record import TrainingRecord
 from airflow_mlops.core.splitting.split import DatasetPart
-from airflow_mlops.core.stats.resample import Interval
+from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.validation.findings import Check, Finding, Outcome, ValidationReport, Verdict
 from airflow_mlops.core.values import Value
 from airflow_mlops.specs.train import TrainingSpec
