@@ -18,7 +18,7 @@ def model_asset(model_name: str) -> Asset:
     """Return the asset ``mlmodel://name`` of a model.
 
     Promotions and rollbacks that have it among their ``outlets`` give an event when the champion has changed, with a
-    :class:`~airflow_mlops.core.registry.ChampionChange` as its ``extra``.
+    :class:`~airflow_mlops.core.registry.descriptions.ChampionChange` as its ``extra``.
 
     :raises SpecError: when the name is empty.
     """
@@ -29,7 +29,7 @@ def alarm_asset(model_name: str) -> Asset:
     """Return the asset ``mlmodel://name/alarm`` of a model.
 
     :class:`~airflow_mlops.operators.RaiseAlarmOperator` with it among its ``outlets`` gives an event when production
-    is a reason to train, with a :class:`~airflow_mlops.core.alarm.MonitoringDecision` as its ``extra``.
+    is a reason to train, with a :class:`~airflow_mlops.core.retraining.alarm.MonitoringDecision` as its ``extra``.
 
     :raises SpecError: when the name is empty.
     """

@@ -3,7 +3,7 @@
 By itself it reads one line of JSON from standard input, ``{"request": …, "platform": …}``, writes the result to
 standard output and logs to standard error. It ends when standard input is closed, because then whoever asked is gone.
 In a container of its own it is given both as files. The exit status is 0 with a result and 1 with an error; the
-document that is written then is a :class:`~airflow_mlops.core.runner.StepError`.
+document that is written then is a :class:`~airflow_mlops.core.step_request.StepError`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from airflow_mlops.core.runner import StepError, StepRequest, check_version
+from airflow_mlops.core.step_request import StepError, StepRequest, check_version
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import MlopsError, SpecError
 

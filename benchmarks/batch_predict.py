@@ -32,8 +32,8 @@ for name in HEAVY_MODULES:
 import airflow_mlops.adapters.sql, pyarrow, pyarrow.parquet
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs import PredictionSpec
-from airflow_mlops.steps._models import load_model
-from airflow_mlops.steps.predict import predict_batch
+from airflow_mlops.steps.registry.models import load_model
+from airflow_mlops.steps.scoring.predict import predict_batch
 os.chdir(sys.argv[1])
 with open("known", "rb") as file:
     snapshot, platform = pickle.load(file)
@@ -99,14 +99,14 @@ def _prepare(folder: Path, n_rows: int) -> None:
     """Train on a few rows, register the model, and copy the rows that are to be scored."""
     from mlflow import MlflowClient
 
-    from airflow_mlops.adapters.mlflow import Mlflow
-    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.adapters.mlflow.client import Mlflow
+    from airflow_mlops.adapters.storage.store import Storage
     from airflow_mlops.core.values import PipelineRun
     from airflow_mlops.specs import DatasetSpec, SplitSpec, TrainingSpec
     from airflow_mlops.steps import Platform
-    from airflow_mlops.steps.data import snapshot_dataset
-    from airflow_mlops.steps.split import split_dataset
-    from airflow_mlops.steps.train import train_model
+    from airflow_mlops.steps.data.snapshot import snapshot_dataset
+    from airflow_mlops.steps.splitting.split import split_dataset
+    from airflow_mlops.steps.training.train import train_model
 
     platform = Platform(Storage(str(folder / "storage")), Mlflow(f"sqlite:///{folder}/mlflow.db"))
     MlflowClient(platform.mlflow.tracking_uri).search_experiments()  # migrates its database

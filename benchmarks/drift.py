@@ -21,8 +21,8 @@ _OURS = """
 import pickle
 import pyarrow
 from airflow_mlops.adapters.duckdb_engine import count_columns
-from airflow_mlops.core.drift import ColumnFacts, judge_drift
-from airflow_mlops.core.profile import DatasetProfile
+from airflow_mlops.core.monitoring.drift import ColumnFacts, judge_drift
+from airflow_mlops.core.data.profile import DatasetProfile
 from airflow_mlops.specs.monitor import MonitoringSpec
 with open(sys.argv[2], "rb") as file:
     reference = pickle.load(file)
@@ -105,7 +105,7 @@ def _write(folder: Path, n_rows: int, n_reference: int = 1_000_000) -> tuple[Pat
 
     from airflow_mlops.adapters.arrow import ParquetDigestWriter
     from airflow_mlops.adapters.duckdb_engine import profile_columns
-    from airflow_mlops.core.profile import DatasetProfile
+    from airflow_mlops.core.data.profile import DatasetProfile
 
     for seed, (side, n_side) in enumerate({"reference": n_reference, "current": n_rows}.items()):
         source, kept = folder / "source.parquet", folder / f"{side}.parquet"

@@ -20,9 +20,9 @@ _PREPARE = f"""
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingRegressor
-from airflow_mlops.core.metrics import METRICS, Predicted
-from airflow_mlops.core.resample import Units
-from airflow_mlops.core.score import SliceRows, score_models
+from airflow_mlops.core.stats.metrics import METRICS, Predicted
+from airflow_mlops.core.stats.resample import Units
+from airflow_mlops.core.evaluation.score import SliceRows, score_models
 rng = np.random.default_rng(0)
 frame = pd.DataFrame(rng.normal(size=({N_ROWS}, 15)), columns=[f"n{{i}}" for i in range(15)])
 y_true = (frame["n0"] * 2 + np.sin(frame["n1"]) + rng.normal(size=len(frame))).to_numpy()

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from airflow_mlops.core.evaluate import EvaluationReport
-from airflow_mlops.core.gate import BlessingVerdict, bless
-from airflow_mlops.core.metrics import METRICS, Predicted
-from airflow_mlops.core.power import rows_needed
-from airflow_mlops.core.resample import Units
-from airflow_mlops.core.score import score_models
+from airflow_mlops.core.evaluation.report import EvaluationReport
+from airflow_mlops.core.evaluation.score import score_models
+from airflow_mlops.core.gate.power import rows_needed
+from airflow_mlops.core.gate.rules import BlessingVerdict, bless
+from airflow_mlops.core.stats.metrics import METRICS, Predicted
+from airflow_mlops.core.stats.resample import Units
 from airflow_mlops.specs.evaluate import GateSpec
 from benchmarks.entry import Entry
 

@@ -18,7 +18,7 @@ _PREPARE = """
 import duckdb, pickle
 import pyarrow.compute
 from airflow_mlops.adapters.duckdb_engine import profile_columns
-from airflow_mlops.core.compare import compare_schemas
+from airflow_mlops.core.validation.against_champion import compare_schemas
 from airflow_mlops.specs.validate import PolicySpec
 with open(sys.argv[2], "rb") as file:
     columns, sample, spreads = pickle.load(file)

@@ -26,8 +26,8 @@ from include.demo.services import free_port
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from airflow_mlops.core.promote import ModelVersion
-    from airflow_mlops.core.train import TrainedModel
+    from airflow_mlops.core.registry.journal import ModelVersion
+    from airflow_mlops.core.training.model import TrainedModel
     from airflow_mlops.steps import Platform
     from airflow_mlops.steps.pipeline import PipelineResult
 
@@ -51,11 +51,11 @@ def _medians() -> tuple[float, float, float]:
     """Return the seconds of a promotion, of reading the files back, and of the two bare calls."""
     import mlflow
 
-    from airflow_mlops.adapters.mlflow import Mlflow
-    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.adapters.mlflow.client import Mlflow
+    from airflow_mlops.adapters.storage.store import Storage
     from airflow_mlops.core.values import PipelineRun
     from airflow_mlops.steps import Platform
-    from airflow_mlops.steps.promote import promote_model
+    from airflow_mlops.steps.promotion.promote import promote_model
 
     with tempfile.TemporaryDirectory() as folder, _mlflow_server(Path(folder)) as url:
         platform, client = Platform(Storage(f"{folder}/storage"), Mlflow(url)), mlflow.MlflowClient(url)

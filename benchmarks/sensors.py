@@ -84,7 +84,7 @@ class Watched:
     """A storage and an inbox with a place for each sensor."""
 
     def __init__(self, folder: Path) -> None:
-        from airflow_mlops.adapters.storage import Storage
+        from airflow_mlops.adapters.storage.store import Storage
 
         self._folder = folder
         self._storage = Storage(str(folder / "storage"))
@@ -111,7 +111,7 @@ class Watched:
     def _log(self, number: int, n_rows: int = 150) -> None:
         import pyarrow as pa
 
-        from airflow_mlops.adapters.inference_log import InferenceLog
+        from airflow_mlops.adapters.storage.inference_log import InferenceLog
 
         log = InferenceLog(self._folder / "storage" / "inference" / f"m{number}")
         log.write(pa.table({"x": [1.0] * n_rows}), at=datetime.now(UTC))
@@ -122,7 +122,7 @@ class Watched:
         return "model.ModelVersionTrigger", {"model_name": f"m{number}", "other_than": 3}
 
     def _promote(self, number: int) -> None:
-        from airflow_mlops.core.promote import PromotionRecord
+        from airflow_mlops.core.registry.journal import PromotionRecord
 
         log = self._storage.log("journals", f"m{number}")
         entries = log.entries()
@@ -144,8 +144,8 @@ class Watched:
         log.settle(version)
 
     def _files(self, number: int) -> tuple[str, dict[str, Any]]:
-        from airflow_mlops.adapters.files import file_stamps
-        from airflow_mlops.adapters.storage import Watermark
+        from airflow_mlops.adapters.storage.local_files import file_stamps
+        from airflow_mlops.adapters.storage.store import Watermark
 
         for name in range(10):
             self._deliver(number, f"{name}.csv")

@@ -13,9 +13,9 @@ from benchmarks.entry import Entry
 REPETITIONS = 3
 
 _OURS = """
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.specs import DatasetSpec
-from airflow_mlops.steps.data import snapshot_dataset
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
 import duckdb, pyarrow.parquet
 """
 _SNAPSHOT = "snapshot_dataset(DatasetSpec(path=sys.argv[1]), dataset='bench', storage=Storage(sys.argv[2]))"

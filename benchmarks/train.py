@@ -18,7 +18,7 @@ REPETITIONS = 3
 
 _OURS = """
 import os, pickle
-from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.training.train import train_model
 import sklearn.ensemble, mlflow.types.responses
 os.chdir(sys.argv[1])
 with open("known", "rb") as file:
@@ -37,7 +37,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
-from airflow_mlops.adapters.skops import TRUSTED_TYPES
+from airflow_mlops.adapters.model_files.skops import TRUSTED_TYPES
 os.chdir(sys.argv[1])
 with open("known", "rb") as file:
     split, training, platform = pickle.load(file)
@@ -81,12 +81,12 @@ def measure() -> Entry:
 def _prepare(folder: Path) -> None:
     from mlflow import MlflowClient
 
-    from airflow_mlops.adapters.mlflow import Mlflow
-    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.adapters.mlflow.client import Mlflow
+    from airflow_mlops.adapters.storage.store import Storage
     from airflow_mlops.specs import DatasetSpec, SplitSpec, TrainingSpec
     from airflow_mlops.steps import Platform
-    from airflow_mlops.steps.data import snapshot_dataset
-    from airflow_mlops.steps.split import split_dataset
+    from airflow_mlops.steps.data.snapshot import snapshot_dataset
+    from airflow_mlops.steps.splitting.split import split_dataset
 
     source = made_data.write_parquet(folder / "source.parquet", made_data.N_ROWS // 10)
     platform = Platform(Storage(str(folder / "storage")), Mlflow(f"sqlite:///{folder}/mlflow.db"))

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from airflow.sdk._shared.observability.metrics.validators import PatternAllowListValidator
 
-from airflow_mlops.core.telemetry import METRICS, Measurement, Metric, MetricKind
+from airflow_mlops.core.observability.telemetry import METRICS, Measurement, Metric, MetricKind
 from tests.conftest import REPOSITORY
 
 GRAFANA = REPOSITORY / "include" / "grafana"

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 
 import airflow_mlops
-from airflow_mlops.adapters.inference_log import InferenceLog
-from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.promote import PromotionRecord
+from airflow_mlops.adapters.storage.inference_log import InferenceLog
+from airflow_mlops.adapters.storage.store import Storage
+from airflow_mlops.core.registry.journal import PromotionRecord
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.airflow
@@ -83,7 +83,7 @@ def test_dag_files_and_what_they_import_load_no_heavy_library(tmp_path: Path):
 
 def test_promotions_and_rollouts_are_begun_and_ended_without_a_heavy_library(tmp_path: Path):
     """They are small tasks, and a command that is wanted in a hurry."""
-    steps = ["airflow_mlops.steps.promote", "airflow_mlops.steps.rollout"]
+    steps = ["airflow_mlops.steps.promotion.promote", "airflow_mlops.steps.rollout.online_validation"]
     assert _loaded_by(steps, tmp_path) == {name: [] for name in steps}
 
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.adapters.child_process import run_child
-from airflow_mlops.core.runner import StepError, StepRequest
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.adapters.process.child_process import run_child
+from airflow_mlops.core.step_request import StepError, StepRequest
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.runner import main
-from airflow_mlops.steps.data import snapshot_dataset
-from airflow_mlops.steps.split import split_dataset
-from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
+from airflow_mlops.steps.splitting.split import split_dataset
+from airflow_mlops.steps.training.train import train_model
 from tests.conftest import REPOSITORY
 from tests.steps.cases import run_named, small_frame
 from tests.steps.conftest import make_bench

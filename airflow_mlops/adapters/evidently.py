@@ -13,7 +13,7 @@ os.environ.setdefault("DO_NOT_TRACK", "true")
 from evidently import DataDefinition, Dataset, Report
 from evidently.presets import DataDriftPreset
 
-from airflow_mlops.core.monitor import ColumnDrift
+from airflow_mlops.core.monitoring.drift_report import ColumnDrift
 from airflow_mlops.errors import DataError
 
 __all__ = ["Comparison", "compare_frames"]

@@ -24,10 +24,11 @@ _CHUNK_ROWS = 500_000
 
 @dataclass(frozen=True, kw_only=True)
 class FeastFeatures:
-    """A :class:`~airflow_mlops.steps.features.FeatureSource` over a Feast store, whose offline store does the join.
+    """A :class:`~airflow_mlops.steps.data.features.FeatureSource` over a Feast store.
 
-    The rows go to Feast in chunks, so that they are never held whole. Feast's ``duckdb`` offline store and those
-    of databases are meant for that; its default for files holds all of a view's rows in memory.
+    Its offline store does the join. The rows go to Feast in chunks, so that they are never held whole. Feast's
+    ``duckdb`` offline store and those of databases are meant for that; its default for files holds all of a view's
+    rows in memory.
 
     :param repository: the folder with ``feature_store.yaml``.
     :param features: such as ``weather:temperature``; the columns are named ``weather__temperature``. How long a

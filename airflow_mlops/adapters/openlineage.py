@@ -15,8 +15,8 @@ from openlineage.client.facet_v2 import (
     schema_dataset,
 )
 
-from airflow_mlops.core.dataset_lineage import LineageDataset
-from airflow_mlops.core.validate import Check, Outcome, Severity
+from airflow_mlops.core.observability.dataset_lineage import LineageDataset
+from airflow_mlops.core.validation.findings import Check, Outcome, Severity
 
 __all__ = ["as_input", "as_output"]
 

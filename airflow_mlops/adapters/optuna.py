@@ -19,7 +19,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from airflow_mlops.core.tune import Trial, has_budget, next_place, trial_seed
+from airflow_mlops.core.training.tuning import Trial, has_budget, next_place, trial_seed
 from airflow_mlops.errors import IntegrityError, UnavailableError
 from airflow_mlops.specs.tune import Choices, FloatRange, SpaceSpec, TuningSpec
 

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.adapters.storage.store import Storage
     from airflow_mlops.steps import Platform
 
 __all__ = [
@@ -81,7 +81,7 @@ def platform_of(arguments: argparse.Namespace, *, must_answer: bool = True) -> P
     :param must_answer: whether it is an error if MLflow does not answer now.
     :raises UnavailableError: when it must, and does not.
     """
-    from airflow_mlops.adapters.mlflow import Mlflow
+    from airflow_mlops.adapters.mlflow.client import Mlflow
     from airflow_mlops.steps import Platform
 
     trusted = tuple(os.environ.get("AIRFLOW__MLOPS__TRUSTED_TYPES", "").replace(",", " ").split())

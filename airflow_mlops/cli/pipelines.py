@@ -98,7 +98,7 @@ def _backtest(arguments: argparse.Namespace) -> Iterator[str]:
 
     from airflow_mlops.hooks.sources import AirflowConnections
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
-    from airflow_mlops.steps.backtest import backtest
+    from airflow_mlops.steps.backtesting.backtest import backtest
 
     with _only_progress():
         report = backtest(
@@ -117,7 +117,7 @@ def _backtest(arguments: argparse.Namespace) -> Iterator[str]:
 @contextlib.contextmanager
 def _only_progress() -> Iterator[None]:
     """Let a backtest tell how far it has come, and not what each of its hundreds of steps has to say."""
-    levels = {"airflow_mlops": logging.WARNING, "airflow_mlops.steps.backtest": logging.INFO}
+    levels = {"airflow_mlops": logging.WARNING, "airflow_mlops.steps.backtesting.backtest": logging.INFO}
     before = {name: logging.getLogger(name).level for name in levels}
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
@@ -155,11 +155,11 @@ def _suite(arguments: argparse.Namespace) -> Iterator[str]:
 
     import yaml
 
-    from airflow_mlops.core.suite import Tolerances
+    from airflow_mlops.core.validation.suite import Tolerances
     from airflow_mlops.hooks.sources import AirflowConnections
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
-    from airflow_mlops.steps.data import snapshot_dataset
-    from airflow_mlops.steps.suite import infer_suite
+    from airflow_mlops.steps.data.snapshot import snapshot_dataset
+    from airflow_mlops.steps.validation.suite import infer_suite
 
     tolerances = Tolerances(range_fraction=arguments.range_fraction, size_factor=arguments.size_factor)
     spec = ContinuousTraining.from_yaml(arguments.spec)

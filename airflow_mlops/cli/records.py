@@ -77,8 +77,8 @@ def add_commands(commands: Commands) -> None:
 
 
 def _history(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps._known_models import no_records
-    from airflow_mlops.steps.journal import read_journal
+    from airflow_mlops.steps.registry.journal import read_journal
+    from airflow_mlops.steps.registry.known_models import no_records
 
     storage = storage_of(arguments)
     journal = read_journal(arguments.model, storage=storage)
@@ -91,8 +91,8 @@ def _history(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _decisions(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps._known_models import no_records
-    from airflow_mlops.steps.ledger import read_ledger, tell_decision
+    from airflow_mlops.steps.registry.known_models import no_records
+    from airflow_mlops.steps.registry.ledger import read_ledger, tell_decision
 
     storage = storage_of(arguments)
     ledger = read_ledger(arguments.model, storage=storage)
@@ -111,7 +111,7 @@ def _with_reasons(head: str, reasons: Sequence[str]) -> Iterator[str]:
 
 
 def _verify(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps.verify import verify_model
+    from airflow_mlops.steps.maintenance.verify import verify_model
 
     report = verify_model(arguments.model, platform=platform_of(arguments))
     yield from report.lines()
@@ -119,7 +119,7 @@ def _verify(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _power(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps.power import last_evaluation, power_of
+    from airflow_mlops.steps.gate.power import last_evaluation, power_of
 
     report = last_evaluation(arguments.model, storage=storage_of(arguments))
     for found in power_of(report, difference=arguments.difference, power=arguments.power):
@@ -132,13 +132,13 @@ def _power(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _card(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps.card import read_card
+    from airflow_mlops.steps.promotion.card import read_card
 
     yield read_card(arguments.model_uri, platform=platform_of(arguments)).rstrip("\n")
 
 
 def _reproduce(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps.reproduce import reproduce_version
+    from airflow_mlops.steps.maintenance.reproduce import reproduce_version
 
     report = reproduce_version(arguments.model_uri, platform=platform_of(arguments), tolerance=arguments.tolerance)
     yield str(report)
@@ -151,7 +151,7 @@ def _mark(arguments: argparse.Namespace) -> Iterator[str]:
     import uuid
 
     from airflow_mlops.core.values import PipelineRun
-    from airflow_mlops.steps.promote import mark_unhealthy
+    from airflow_mlops.steps.promotion.promote import mark_unhealthy
 
     run = PipelineRun(pipeline="airflow-mlops mark", run_id=f"cli__{uuid.uuid4().hex[:12]}", actor=getpass.getuser())
     platform = platform_of(arguments)
@@ -163,7 +163,7 @@ def _mark(arguments: argparse.Namespace) -> Iterator[str]:
 
 def _prune(arguments: argparse.Namespace) -> Iterator[str]:
     from airflow_mlops.errors import counted
-    from airflow_mlops.steps.prune import needed_snapshots, prune_snapshots
+    from airflow_mlops.steps.maintenance.prune import needed_snapshots, prune_snapshots
 
     platform = platform_of(arguments)
     pruned = prune_snapshots(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_mlops.cli._arguments import Commands, platform_of, storage_of, storage_options, tracking_options
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.deploy import Deployment
+    from airflow_mlops.core.rollout.deployment import Deployment
     from airflow_mlops.specs import ServerSpec
 
 __all__ = ["add_commands", "server_spec"]
@@ -80,7 +80,7 @@ def server_spec(arguments: argparse.Namespace) -> ServerSpec:
 def _initial_deployment(arguments: argparse.Namespace) -> Deployment:
     from datetime import UTC, datetime
 
-    from airflow_mlops.core.deploy import Deployment, DeploymentMode
+    from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 
     return Deployment(
         model_name=arguments.model,
@@ -94,7 +94,7 @@ def _initial_deployment(arguments: argparse.Namespace) -> Deployment:
 
 
 def _end_rollout(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.steps.rollout import end_rollout
+    from airflow_mlops.steps.rollout.online_validation import end_rollout
 
     if end_rollout(arguments.model, storage=storage_of(arguments)):
         yield f"The champion of {arguments.model} serves alone again."
@@ -105,8 +105,8 @@ def _end_rollout(arguments: argparse.Namespace) -> Iterator[str]:
 def _export(arguments: argparse.Namespace) -> Iterator[str]:
     from pathlib import Path
 
-    from airflow_mlops.core.promote import CHAMPION
-    from airflow_mlops.steps.embed import embed_model
+    from airflow_mlops.core.registry.journal import CHAMPION
+    from airflow_mlops.steps.packaging.embed import embed_model
 
     is_uri = arguments.model.startswith("models:/")
     model_uri = arguments.model if is_uri else f"models:/{arguments.model}@{CHAMPION}"

@@ -75,11 +75,18 @@ class Value:
                 f"{cls.__name__}: the document has schema version {version!r}, this package reads up to "
                 f"{cls.schema_version}. Upgrade airflow-mlops."
             )
+        if version < cls.schema_version:
+            fields = cls._upgrade(fields)
         try:
             value: Self = _adapter(cls).validate_python(fields)
         except ValidationError as error:
             raise IntegrityError(f"{cls.__name__}: the document is damaged: {error}") from error
         return value
+
+    @classmethod
+    def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of a document of an older schema version as the present one has them."""
+        return fields
 
     @property
     def content_digest(self) -> str:

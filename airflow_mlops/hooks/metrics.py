@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import conf
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.telemetry import Measurement
+    from airflow_mlops.core.observability.telemetry import Measurement
 
 __all__ = ["send_metrics"]
 
@@ -33,7 +33,7 @@ def send_metrics(take: Callable[[], Iterable[Measurement]]) -> None:
 def _send(each: Measurement) -> None:
     from airflow.sdk.observability.stats import Stats
 
-    from airflow_mlops.core.telemetry import MetricKind
+    from airflow_mlops.core.observability.telemetry import MetricKind
 
     # Airflow hands tags to all backends, and StatsD without InfluxDB's style drops them: two models would be one.
     has_tags = _is_on("statsd_datadog_enabled") or _is_on("statsd_influxdb_enabled") or not _is_on("statsd_on")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from airflow.sdk import BaseHook
 
 if TYPE_CHECKING:
-    from airflow_mlops.adapters.mlflow import Mlflow
+    from airflow_mlops.adapters.mlflow.client import Mlflow
 
 __all__ = ["MlflowHook"]
 
@@ -35,7 +35,7 @@ class MlflowHook(BaseHook):
 
     def get_conn(self) -> Mlflow:
         """Return the tracking server, without having asked it anything."""
-        from airflow_mlops.adapters.mlflow import Mlflow
+        from airflow_mlops.adapters.mlflow.client import Mlflow
 
         connection = self.get_connection(self.mlflow_conn_id)
         uri = connection.host or ""

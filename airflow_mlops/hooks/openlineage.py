@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Asset
     from openlineage.client.event_v2 import Dataset
 
-    from airflow_mlops.core.dataset_lineage import StepLineage
+    from airflow_mlops.core.observability.dataset_lineage import StepLineage
     from airflow_mlops.core.values import Value
 
 __all__ = ["convert_asset", "operator_lineage"]
@@ -24,7 +24,7 @@ def convert_asset(asset: Asset, lineage_context: Any) -> Dataset | None:  # noqa
     """Return a model's asset, or that of its alarms, as a dataset, for Airflow; ``None`` where it names no model."""
     from openlineage.client.event_v2 import Dataset
 
-    from airflow_mlops.core.dataset_lineage import MODELS
+    from airflow_mlops.core.observability.dataset_lineage import MODELS
 
     uri = urlsplit(asset.uri)
     return Dataset(namespace=MODELS, name=f"{uri.netloc}{uri.path}".rstrip("/")) if uri.netloc else None
@@ -42,7 +42,7 @@ def operator_lineage(
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_mlops.adapters.openlineage import as_input, as_output
-    from airflow_mlops.core.dataset_lineage import StepLineage, lineage_of
+    from airflow_mlops.core.observability.dataset_lineage import StepLineage, lineage_of
 
     found = lineage_of(value, given=given) if value is not None else StepLineage()
     inputs = [*map(as_input, found.inputs), *_tables(found)]

@@ -10,7 +10,7 @@ from airflow.sdk import conf
 from airflow_mlops.hooks.mlflow import MlflowHook
 
 if TYPE_CHECKING:
-    from airflow_mlops.adapters.storage import Storage, Watermark
+    from airflow_mlops.adapters.storage.store import Storage, Watermark
     from airflow_mlops.steps import Platform
 
 __all__ = ["get_platform", "get_storage", "get_watermark", "report_url"]
@@ -48,7 +48,7 @@ def get_platform(mlflow_conn_id: str) -> Platform:
 
 def get_watermark(name: str) -> Watermark:
     """Return the note of how far somebody has come with files that arrive."""
-    from airflow_mlops.adapters.storage import Watermark
+    from airflow_mlops.adapters.storage.store import Watermark
 
     return Watermark(get_storage(), name)
 

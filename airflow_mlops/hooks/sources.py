@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from sqlalchemy import Engine
 
-    from airflow_mlops.adapters.s3 import S3Access
+    from airflow_mlops.adapters.s3.objects import S3Access
     from airflow_mlops.specs.data import DatasetSpec
 
 __all__ = ["AirflowConnections"]
@@ -34,7 +34,7 @@ _OUTAGES = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "S
 class AirflowConnections:
     """Opens the connections that a spec names, as Airflow has them.
 
-    It is a :class:`~airflow_mlops.steps.connections.Connections`.
+    It is a :class:`~airflow_mlops.steps.data.connections.Connections`.
     Works in a task, and in any other process whose environment defines them (``AIRFLOW_CONN_…``).
     """
 
@@ -77,7 +77,7 @@ class AirflowConnections:
         """
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
-        from airflow_mlops.adapters.s3 import S3Access
+        from airflow_mlops.adapters.s3.objects import S3Access
 
         hook: Any = AwsBaseHook(aws_conn_id=_aws_conn_id(conn_id), client_type="s3")
         with _translated_aws(conn_id or _DEFAULT_AWS):

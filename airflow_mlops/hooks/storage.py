@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.adapters.storage.store import Storage
 
 __all__ = ["open_storage"]
 
@@ -17,13 +17,13 @@ def open_storage(root: str, journal_root: str = "", journal_conn_id: str = "") -
     :param journal_conn_id: the Airflow connection of type ``aws`` to reach it with; empty: ``aws_default``, or what
         the machine has.
     """
-    from airflow_mlops.adapters.storage import Storage
+    from airflow_mlops.adapters.storage.store import Storage
 
     if not journal_root.startswith("s3://"):
         return Storage(root, Storage(journal_root) if journal_root else None)
-    from airflow_mlops.adapters.s3_place import S3Place
+    from airflow_mlops.adapters.s3.store import S3Place
     from airflow_mlops.hooks.sources import AirflowConnections
-    from airflow_mlops.steps._settings import settings_at
+    from airflow_mlops.steps.data.settings import settings_at
 
     with settings_at("[mlops] journal_", "conn_id"):
         access = AirflowConnections().s3(journal_conn_id or None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_mlops.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from airflow_mlops.steps.watch import News
+    from airflow_mlops.steps.data.watch import News
 
 __all__ = ["LocalFiles", "S3Objects", "SqlRows"]
 
@@ -96,8 +96,8 @@ class LocalFiles:
 
     def news(self, handled: Mapping[str, str]) -> News:
         """Return the stamps of the files that have arrived."""
-        from airflow_mlops.adapters.files import file_stamps
-        from airflow_mlops.core.data import arrived_files
+        from airflow_mlops.adapters.storage.local_files import file_stamps
+        from airflow_mlops.core.data.snapshot import arrived_files
 
         before, self._before = self._before, file_stamps(self._path, recursive=self._recursive)
         return _told(self._before, arrived_files(now=self._before, before=before, handled=handled))
@@ -116,20 +116,20 @@ class S3Objects:
 
     def news(self, handled: Mapping[str, str]) -> News:
         """Return ETag and size of the objects that have arrived or changed."""
-        from airflow_mlops.core.data import arrived_files
+        from airflow_mlops.core.data.snapshot import arrived_files
 
         connection = _connection("s3", self._conn_id)
         now = connection.see((self._path, self._recursive), lambda: self._stamps(connection), fresh_s=self._fresh_s)
         return _told(now, arrived_files(now=now, before=now, handled=handled))
 
     def _stamps(self, connection: _Connection) -> dict[str, str]:
-        from airflow_mlops.adapters.s3 import object_stamps
+        from airflow_mlops.adapters.s3.objects import object_stamps
 
         client = connection.see("client", self._client, fresh_s=_OPEN_S)
         return object_stamps(client, self._path, recursive=self._recursive)
 
     def _client(self) -> Any:
-        from airflow_mlops.adapters.s3 import open_client
+        from airflow_mlops.adapters.s3.objects import open_client
         from airflow_mlops.hooks.sources import AirflowConnections
 
         # Others wait meanwhile, and the next look comes anyway.

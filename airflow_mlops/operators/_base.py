@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, XComArg
 
-    from airflow_mlops.core.telemetry import Measurement
+    from airflow_mlops.core.observability.telemetry import Measurement
     from airflow_mlops.core.values import PipelineRun, Value
     from airflow_mlops.specs.runner import RunnerSpec
     from airflow_mlops.steps import Platform
@@ -116,13 +116,13 @@ class StepOperator(_Connected, BaseOperator, SkipMixin):
 
     def measure(self, value: Any) -> Sequence[Measurement]:
         """Return what the result is in numbers; called only where Airflow sends metrics."""
-        from airflow_mlops.core.measure import measure
+        from airflow_mlops.core.observability.measurements import measure
 
         return measure(value, given=self.given(), now=datetime.now(UTC))
 
     def given(self) -> list[Value]:
         """Return the data and the models that the task was given."""
-        from airflow_mlops.core.given import read_given
+        from airflow_mlops.core.observability.given import read_given
 
         return read_given(getattr(self, name) for name in self.template_fields)
 
@@ -150,7 +150,7 @@ class StepOperator(_Connected, BaseOperator, SkipMixin):
 
     def on_kill(self) -> None:
         """End the process that the step runs in, where that is another than the task's."""
-        from airflow_mlops.adapters.child_process import end_children
+        from airflow_mlops.adapters.process.child_process import end_children
 
         end_children()
 

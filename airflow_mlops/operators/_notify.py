@@ -11,7 +11,7 @@ from airflow_mlops.specs.notify import NotificationSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.notify import Notification
+    from airflow_mlops.core.observability.notifications import Notification
 
 __all__ = ["Notifying"]
 
@@ -34,7 +34,7 @@ class Notifying:
                 self._call(spec, message, context)
 
     def _call(self, spec: NotificationSpec, message: Notification, context: Context) -> None:
-        from airflow_mlops.adapters.user_code import load_object
+        from airflow_mlops.adapters.user_code.load import load_object
 
         log: Any = getattr(self, "log")  # noqa: B009  # the operator's
         try:

@@ -16,9 +16,9 @@ from airflow_mlops.operators._notify import Notifying
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.approve import Approval
-    from airflow_mlops.core.gate import Blessing
-    from airflow_mlops.core.promote import ModelVersion
+    from airflow_mlops.core.gate.rules import Blessing
+    from airflow_mlops.core.promotion.approval import Approval
+    from airflow_mlops.core.registry.journal import ModelVersion
 
 __all__ = ["ApprovePromotionOperator"]
 
@@ -27,9 +27,10 @@ class ApprovePromotionOperator(Notifying, StepOperator, ApprovalOperator):
     """Ask a person whether a version may become champion, where one is to be asked.
 
     The task waits as Airflow's *required action* and takes no worker. It gives an
-    :class:`~airflow_mlops.core.approve.Approval`, bound to the evidence that was shown, or nothing where nobody had to
-    be asked. What is declined is a normal end of the run: what comes after is skipped, and the champion stays. An
-    answer to something that has changed in the meantime fails the task. See :mod:`airflow_mlops.steps.approve`.
+    :class:`~airflow_mlops.core.promotion.approval.Approval`, bound to the evidence that was shown, or nothing where
+    nobody had to be asked. What is declined is a normal end of the run: what comes after is skipped, and the
+    champion stays. An answer to something that has changed in the meantime fails the task. See
+    :mod:`airflow_mlops.steps.promotion.approve`.
 
     Takes what :class:`~airflow.providers.standard.operators.hitl.ApprovalOperator` takes, such as ``response_timeout``
     (then nobody has answered, and the version is declined).
@@ -70,8 +71,8 @@ class ApprovePromotionOperator(Notifying, StepOperator, ApprovalOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Ask, and wait; unless nobody has to be asked, or an earlier try was answered."""
-        from airflow_mlops.core.notify import tell_request
-        from airflow_mlops.steps.approve import find_approval, request_approval
+        from airflow_mlops.core.observability.notifications import tell_request
+        from airflow_mlops.steps.promotion.approve import find_approval, request_approval
 
         with failures_for_airflow():
             version, blessing = self._documents()
@@ -97,7 +98,7 @@ class ApprovePromotionOperator(Notifying, StepOperator, ApprovalOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Take the answer."""
-        from airflow_mlops.steps.approve import record_answer
+        from airflow_mlops.steps.promotion.approve import record_answer
 
         answer = HITLOperator.execute_complete(self, context, event)
         user = answer["responded_by_user"] or {"name": "" if event.get("timedout") else "an unknown user"}
@@ -116,21 +117,21 @@ class ApprovePromotionOperator(Notifying, StepOperator, ApprovalOperator):
 
     def conclude(self, value: Approval, context: Context) -> None:
         """Skip the rest when it was declined."""
-        from airflow_mlops.core.notify import tell_answer
+        from airflow_mlops.core.observability.notifications import tell_answer
 
         if not value.is_approved:
             self.notify(tell_answer(value), context)
             self.skip_the_rest(context, str(value))
 
     def _conclude(self, approval: Approval, context: Context) -> dict[str, Any]:
-        from airflow_mlops.steps.approve import conclude_approval
+        from airflow_mlops.steps.promotion.approve import conclude_approval
 
         version, blessing = self._documents()
         conclude_approval(approval, version, blessing, platform=self.platform())
         return self.leave(approval, context)
 
     def _documents(self) -> tuple[ModelVersion, Blessing]:
-        from airflow_mlops.core.gate import Blessing
-        from airflow_mlops.core.promote import ModelVersion
+        from airflow_mlops.core.gate.rules import Blessing
+        from airflow_mlops.core.registry.journal import ModelVersion
 
         return ModelVersion.from_dict(self.version), Blessing.from_dict(self.blessing)

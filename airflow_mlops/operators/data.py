@@ -11,7 +11,7 @@ from airflow_mlops.operators._base import StepOperator
 from airflow_mlops.specs.data import DatasetSpec
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.data import DatasetSnapshot
+    from airflow_mlops.core.data.snapshot import DatasetSnapshot
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["PruneSnapshotsOperator", "SnapshotDatasetOperator"]
@@ -20,8 +20,8 @@ __all__ = ["PruneSnapshotsOperator", "SnapshotDatasetOperator"]
 class SnapshotDatasetOperator(StepOperator):
     """Copy a dataset's rows into the storage, named by the digest of their content.
 
-    Gives a :class:`~airflow_mlops.core.data.DatasetSnapshot`. See
-    :func:`~airflow_mlops.steps.data.snapshot_dataset`.
+    Gives a :class:`~airflow_mlops.core.data.snapshot.DatasetSnapshot`. See
+    :func:`~airflow_mlops.steps.data.snapshot.snapshot_dataset`.
 
     :param dataset: the name that snapshots of this source are kept under. (templated)
     :param data: a :class:`~airflow_mlops.specs.DatasetSpec`, or its settings. (templated)
@@ -37,7 +37,7 @@ class SnapshotDatasetOperator(StepOperator):
     def call_step(self, run: PipelineRun) -> DatasetSnapshot:
         """Make the snapshot."""
         from airflow_mlops.hooks.sources import AirflowConnections
-        from airflow_mlops.steps.data import snapshot_dataset
+        from airflow_mlops.steps.data.snapshot import snapshot_dataset
 
         return snapshot_dataset(
             DatasetSpec.parse(self.data),
@@ -51,7 +51,7 @@ class SnapshotDatasetOperator(StepOperator):
 class PruneSnapshotsOperator(StepOperator):
     """Remove old snapshots of a dataset that no run and no version in MLflow refers to.
 
-    See :func:`~airflow_mlops.steps.prune.prune_snapshots`. What was removed is in the task's log.
+    See :func:`~airflow_mlops.steps.maintenance.prune.prune_snapshots`. What was removed is in the task's log.
 
     :param dataset: the name that the snapshots are kept under. (templated)
     :param older_than: how long ago a snapshot has to have been made.
@@ -70,7 +70,7 @@ class PruneSnapshotsOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> None:  # every step is told of its run
         """Remove what nothing needs."""
-        from airflow_mlops.steps.prune import needed_snapshots, prune_snapshots
+        from airflow_mlops.steps.maintenance.prune import needed_snapshots, prune_snapshots
 
         platform = self.platform()
         pruned = prune_snapshots(

@@ -13,8 +13,8 @@ from airflow_mlops.specs.evaluate import GateSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.evaluate import EvaluationReport
-    from airflow_mlops.core.gate import Blessing
+    from airflow_mlops.core.evaluation.report import EvaluationReport
+    from airflow_mlops.core.gate.rules import Blessing
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["BlessModelOperator", "EvaluateModelOperator"]
@@ -23,8 +23,8 @@ __all__ = ["BlessModelOperator", "EvaluateModelOperator"]
 class EvaluateModelOperator(StepOperator):
     """Score challenger, champion and a naive baseline on the same held-back rows.
 
-    Gives an :class:`~airflow_mlops.core.evaluate.EvaluationReport`. See
-    :func:`~airflow_mlops.steps.evaluate.evaluate_model`.
+    Gives an :class:`~airflow_mlops.core.evaluation.report.EvaluationReport`. See
+    :func:`~airflow_mlops.steps.evaluation.evaluate.evaluate_model`.
 
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
@@ -54,9 +54,9 @@ class EvaluateModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> EvaluationReport:
         """Evaluate."""
-        from airflow_mlops.core.evaluate import EvaluationReport
-        from airflow_mlops.core.split import DatasetSplit
-        from airflow_mlops.core.train import TrainedModel
+        from airflow_mlops.core.evaluation.report import EvaluationReport
+        from airflow_mlops.core.splitting.split import DatasetSplit
+        from airflow_mlops.core.training.model import TrainedModel
 
         return self.run_step(
             "evaluate",
@@ -72,9 +72,9 @@ class EvaluateModelOperator(StepOperator):
 class BlessModelOperator(Notifying, StepOperator):
     """Let the gate judge an evaluation.
 
-    Gives a :class:`~airflow_mlops.core.gate.Blessing`. A challenger that is not blessed is a normal end
+    Gives a :class:`~airflow_mlops.core.gate.rules.Blessing`. A challenger that is not blessed is a normal end
     of the run: what comes after is skipped, and the champion stays; unless a person is to be asked. See
-    :func:`~airflow_mlops.steps.gate.bless_model`.
+    :func:`~airflow_mlops.steps.gate.bless.bless_model`.
 
     :param evaluation: what :class:`EvaluateModelOperator` gave. (templated)
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
@@ -105,10 +105,10 @@ class BlessModelOperator(Notifying, StepOperator):
 
     def call_step(self, run: PipelineRun) -> Blessing:
         """Judge."""
-        from airflow_mlops.core.evaluate import EvaluationReport
-        from airflow_mlops.core.serving import ServingReport
-        from airflow_mlops.core.train import TrainedModel
-        from airflow_mlops.steps.gate import bless_model
+        from airflow_mlops.core.evaluation.report import EvaluationReport
+        from airflow_mlops.core.packaging.serving_check import ServingReport
+        from airflow_mlops.core.training.model import TrainedModel
+        from airflow_mlops.steps.gate.bless import bless_model
 
         return bless_model(
             EvaluationReport.from_dict(self.evaluation),
@@ -121,7 +121,7 @@ class BlessModelOperator(Notifying, StepOperator):
 
     def conclude(self, value: Blessing, context: Context) -> None:
         """Skip the rest, or fail, when the challenger is not blessed and nobody is to be asked."""
-        from airflow_mlops.core.notify import tell_blessing
+        from airflow_mlops.core.observability.notifications import tell_blessing
 
         if not value.is_over:
             return

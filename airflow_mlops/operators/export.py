@@ -9,7 +9,7 @@ from airflow_mlops.operators._base import Document, MlflowLink, ReportLink, Step
 from airflow_mlops.specs.export import ExportSpec
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.export import ExportReport
+    from airflow_mlops.core.packaging.export import ExportReport
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["ExportModelOperator"]
@@ -18,8 +18,8 @@ __all__ = ["ExportModelOperator"]
 class ExportModelOperator(StepOperator):
     """Convert a model to ONNX, and keep the result if it answers as the model does.
 
-    Gives an :class:`~airflow_mlops.core.export.ExportReport`. A model that can't be converted, or answers otherwise,
-    does not fail the task. See :func:`~airflow_mlops.steps.export.export_model`.
+    Gives an :class:`~airflow_mlops.core.packaging.export.ExportReport`. A model that can't be converted, or answers
+    otherwise, does not fail the task. See :func:`~airflow_mlops.steps.packaging.export.export_model`.
 
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
@@ -44,9 +44,9 @@ class ExportModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> ExportReport:
         """Export."""
-        from airflow_mlops.core.split import DatasetSplit
-        from airflow_mlops.core.train import TrainedModel
-        from airflow_mlops.steps.export import export_model
+        from airflow_mlops.core.splitting.split import DatasetSplit
+        from airflow_mlops.core.training.model import TrainedModel
+        from airflow_mlops.steps.packaging.export import export_model
 
         return export_model(
             TrainedModel.from_dict(self.model),

@@ -16,8 +16,8 @@ from airflow_mlops.specs.retrain import RetrainPolicy
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.alarm import MonitoringDecision
-    from airflow_mlops.core.monitor import DriftReport
+    from airflow_mlops.core.monitoring.drift_report import DriftReport
+    from airflow_mlops.core.retraining.alarm import MonitoringDecision
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["DriftCheckOperator", "RaiseAlarmOperator"]
@@ -27,9 +27,9 @@ class DriftCheckOperator(StepOperator):
     """Compare rows that the champion did not learn from with what it learnt from.
 
     With a snapshot: its rows that are new since the champion's data. Without one: what the champion was asked and said
-    lately, from the inference log. Gives a :class:`~airflow_mlops.core.monitor.DriftReport`; drift is reported and
-    fails nothing. See :func:`~airflow_mlops.steps.drift.check_drift` and
-    :func:`~airflow_mlops.steps.drift.check_log_drift`.
+    lately, from the inference log. Gives a :class:`~airflow_mlops.core.monitoring.drift_report.DriftReport`; drift is
+    reported and fails nothing. See :func:`~airflow_mlops.steps.monitoring.drift.check_drift` and
+    :func:`~airflow_mlops.steps.monitoring.drift.check_log_drift`.
 
     :param model_name: whose champion's data is the reference. (templated)
     :param snapshot: what :class:`~airflow_mlops.operators.SnapshotDatasetOperator` gave; ``None``: the inference log.
@@ -59,8 +59,8 @@ class DriftCheckOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> DriftReport:
         """Check for drift."""
-        from airflow_mlops.core.data import DatasetSnapshot
-        from airflow_mlops.steps.drift import check_drift, check_log_drift
+        from airflow_mlops.core.data.snapshot import DatasetSnapshot
+        from airflow_mlops.steps.monitoring.drift import check_drift, check_log_drift
 
         monitoring = MonitoringSpec.parse(self.monitoring or {})
         common: dict[str, Any] = {"model_name": self.model_name, "platform": self.platform(), "run": run}
@@ -72,8 +72,9 @@ class DriftCheckOperator(StepOperator):
 class RaiseAlarmOperator(Notifying, StepOperator):
     """Decide whether what the checks of production found starts the training; if not, the task is skipped.
 
-    Gives a :class:`~airflow_mlops.core.alarm.MonitoringDecision`, which is also in the ledger. With the model's alarm
-    asset among its ``outlets`` an alarm is an event. See :func:`~airflow_mlops.steps.alarm.raise_alarm` and
+    Gives a :class:`~airflow_mlops.core.retraining.alarm.MonitoringDecision`, which is also in the ledger. With the
+    model's alarm asset among its ``outlets`` an alarm is an event. See
+    :func:`~airflow_mlops.steps.retraining.alarm.raise_alarm` and
     :func:`~airflow_mlops.assets.alarm_asset`.
 
     :param model_name: the model whose production is watched. (templated)
@@ -113,9 +114,9 @@ class RaiseAlarmOperator(Notifying, StepOperator):
 
     def call_step(self, run: PipelineRun) -> MonitoringDecision:
         """Decide."""
-        from airflow_mlops.core.monitor import DriftReport
-        from airflow_mlops.core.performance import PerformanceReport
-        from airflow_mlops.steps.alarm import raise_alarm
+        from airflow_mlops.core.monitoring.drift_report import DriftReport
+        from airflow_mlops.core.monitoring.performance_report import PerformanceReport
+        from airflow_mlops.steps.retraining.alarm import raise_alarm
 
         return raise_alarm(
             model_name=self.model_name,
@@ -131,7 +132,7 @@ class RaiseAlarmOperator(Notifying, StepOperator):
 
     def conclude(self, value: MonitoringDecision, context: Context) -> None:
         """Say in the event what the alarm is about, or skip: a task that succeeds would give an event."""
-        from airflow_mlops.core.notify import tell_alarm
+        from airflow_mlops.core.observability.notifications import tell_alarm
 
         if not value.is_alarm:
             raise AirflowSkipException(str(value))

@@ -10,8 +10,8 @@ from airflow_mlops.specs.performance import PerformanceSpec
 from airflow_mlops.specs.promote import version_number
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.performance import PerformanceReport
-    from airflow_mlops.core.telemetry import Measurement
+    from airflow_mlops.core.monitoring.performance_report import PerformanceReport
+    from airflow_mlops.core.observability.telemetry import Measurement
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["PerformanceCheckOperator"]
@@ -20,8 +20,9 @@ __all__ = ["PerformanceCheckOperator"]
 class PerformanceCheckOperator(StepOperator):
     """Join late labels to the logged predictions of the champion, and compare with its evaluation at the blessing.
 
-    Gives a :class:`~airflow_mlops.core.performance.PerformanceReport`; what it finds is reported and fails nothing. See
-    :func:`~airflow_mlops.steps.performance.check_performance`.
+    Gives a :class:`~airflow_mlops.core.monitoring.performance_report.PerformanceReport`; what it finds is reported and
+    fails nothing. See
+    :func:`~airflow_mlops.steps.monitoring.performance.check_performance`.
 
     :param model_name: the model whose champion is looked at. (templated)
     :param performance: a :class:`~airflow_mlops.specs.PerformanceSpec`, or its settings. (templated)
@@ -47,7 +48,7 @@ class PerformanceCheckOperator(StepOperator):
     def call_step(self, run: PipelineRun) -> PerformanceReport:
         """Check the performance."""
         from airflow_mlops.hooks.sources import AirflowConnections
-        from airflow_mlops.steps.performance import check_performance
+        from airflow_mlops.steps.monitoring.performance import check_performance
 
         return check_performance(
             PerformanceSpec.parse(self.performance),

@@ -10,7 +10,7 @@ from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.predict import PredictionSpec
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.predict import PredictionBatch
+    from airflow_mlops.core.scoring.batch import PredictionBatch
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["BatchPredictOperator"]
@@ -19,8 +19,8 @@ __all__ = ["BatchPredictOperator"]
 class BatchPredictOperator(StepOperator):
     """Score the rows of a snapshot by the champion, or by a version that is named.
 
-    Gives a :class:`~airflow_mlops.core.predict.PredictionBatch`. A retry writes nothing twice, and a batch is of one
-    version. See :func:`~airflow_mlops.steps.predict.predict_batch`.
+    Gives a :class:`~airflow_mlops.core.scoring.batch.PredictionBatch`. A retry writes nothing twice, and a batch is of
+    one version. See :func:`~airflow_mlops.steps.scoring.predict.predict_batch`.
 
     :param snapshot: what :class:`~airflow_mlops.operators.SnapshotDatasetOperator` gave. (templated)
     :param prediction: a :class:`~airflow_mlops.specs.PredictionSpec`, or its settings. (templated)
@@ -46,9 +46,9 @@ class BatchPredictOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> PredictionBatch:
         """Score the rows."""
-        from airflow_mlops.core.data import DatasetSnapshot
+        from airflow_mlops.core.data.snapshot import DatasetSnapshot
         from airflow_mlops.hooks.sources import AirflowConnections
-        from airflow_mlops.steps.predict import predict_batch
+        from airflow_mlops.steps.scoring.predict import predict_batch
 
         return predict_batch(
             DatasetSnapshot.from_dict(self.snapshot),

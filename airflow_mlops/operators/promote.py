@@ -17,9 +17,9 @@ from airflow_mlops.specs.promote import PromotionSpec, version_number
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.data import DatasetSnapshot
-    from airflow_mlops.core.promote import ModelVersion, PromotionRecord
-    from airflow_mlops.core.telemetry import Measurement
+    from airflow_mlops.core.data.snapshot import DatasetSnapshot
+    from airflow_mlops.core.observability.telemetry import Measurement
+    from airflow_mlops.core.registry.journal import ModelVersion, PromotionRecord
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["PromoteModelOperator", "RegisterModelOperator", "RollbackModelOperator"]
@@ -28,8 +28,8 @@ __all__ = ["PromoteModelOperator", "RegisterModelOperator", "RollbackModelOperat
 class RegisterModelOperator(StepOperator):
     """Register a blessed model as a version, and write its card; the same model is the same version.
 
-    Gives a :class:`~airflow_mlops.core.promote.ModelVersion`; *Report* leads to the card. See
-    :func:`~airflow_mlops.steps.promote.register_model`.
+    Gives a :class:`~airflow_mlops.core.registry.journal.ModelVersion`; *Report* leads to the card. See
+    :func:`~airflow_mlops.steps.promotion.promote.register_model`.
 
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
     :param blessing: what :class:`~airflow_mlops.operators.BlessModelOperator` gave. (templated)
@@ -47,9 +47,9 @@ class RegisterModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> ModelVersion:
         """Register."""
-        from airflow_mlops.core.gate import Blessing
-        from airflow_mlops.core.train import TrainedModel
-        from airflow_mlops.steps.promote import register_model
+        from airflow_mlops.core.gate.rules import Blessing
+        from airflow_mlops.core.training.model import TrainedModel
+        from airflow_mlops.steps.promotion.promote import register_model
 
         return register_model(
             TrainedModel.from_dict(self.model),
@@ -62,9 +62,10 @@ class RegisterModelOperator(StepOperator):
 class PromoteModelOperator(Notifying, StepOperator):
     """Make a version champion, if the champion is still the one that it was compared with.
 
-    Gives a :class:`~airflow_mlops.core.promote.PromotionRecord`, the entry in the journal; when the policy is to hold,
-    the task is skipped. With the model's asset among its ``outlets`` it gives an event when the champion has changed.
-    See :func:`~airflow_mlops.steps.promote.promote_model` and :func:`~airflow_mlops.assets.model_asset`.
+    Gives a :class:`~airflow_mlops.core.registry.journal.PromotionRecord`, the entry in the journal; when the policy is
+    to hold, the task is skipped. With the model's asset among its ``outlets`` it gives an event when the champion has
+    changed. See :func:`~airflow_mlops.steps.promotion.promote.promote_model` and
+    :func:`~airflow_mlops.assets.model_asset`.
 
     :param version: what :class:`RegisterModelOperator` gave. (templated)
     :param blessing: what :class:`~airflow_mlops.operators.BlessModelOperator` gave. (templated)
@@ -99,11 +100,11 @@ class PromoteModelOperator(Notifying, StepOperator):
 
     def call_step(self, run: PipelineRun) -> PromotionRecord:
         """Promote, or skip."""
-        from airflow_mlops.core.approve import Approval
-        from airflow_mlops.core.gate import Blessing
-        from airflow_mlops.core.promote import ModelVersion
-        from airflow_mlops.core.rollout import RolloutReport
-        from airflow_mlops.steps.promote import promote_model
+        from airflow_mlops.core.gate.rules import Blessing
+        from airflow_mlops.core.promotion.approval import Approval
+        from airflow_mlops.core.registry.journal import ModelVersion
+        from airflow_mlops.core.rollout.online_validation import RolloutReport
+        from airflow_mlops.steps.promotion.promote import promote_model
 
         version = ModelVersion.from_dict(self.version)
         record = promote_model(
@@ -122,20 +123,20 @@ class PromoteModelOperator(Notifying, StepOperator):
 
     def conclude(self, value: PromotionRecord, context: Context) -> None:
         """Tell that there is a new champion."""
-        from airflow_mlops.core.notify import tell_journal
+        from airflow_mlops.core.observability.notifications import tell_journal
 
         _tell_asset(self, value, context)
         self.notify(tell_journal(value), context)
 
     def measure(self, value: PromotionRecord) -> Sequence[Measurement]:
         """Return what is sent, how long it took from the data to the champion among it."""
-        from airflow_mlops.core.measure import measure
+        from airflow_mlops.core.observability.measurements import measure
 
         return measure(value, given=self._learnt_from(), now=datetime.now(UTC))
 
     def _learnt_from(self) -> list[DatasetSnapshot]:
-        from airflow_mlops.core.promote import ModelVersion
-        from airflow_mlops.steps.lineage import find_snapshot
+        from airflow_mlops.core.registry.journal import ModelVersion
+        from airflow_mlops.steps.registry.training_record import find_snapshot
 
         try:
             snapshot = find_snapshot(ModelVersion.from_dict(self.version), platform=self.platform())
@@ -148,8 +149,8 @@ class PromoteModelOperator(Notifying, StepOperator):
 class RollbackModelOperator(Notifying, StepOperator):
     """Make the last healthy champion champion again, or an earlier one by name.
 
-    Gives a :class:`~airflow_mlops.core.promote.PromotionRecord`, the entry in the journal. With the model's asset among
-    its ``outlets`` it gives an event. See :func:`~airflow_mlops.steps.promote.rollback_model` and
+    Gives a :class:`~airflow_mlops.core.registry.journal.PromotionRecord`, the entry in the journal. With the model's
+    asset among its ``outlets`` it gives an event. See :func:`~airflow_mlops.steps.promotion.promote.rollback_model` and
     :func:`~airflow_mlops.assets.model_asset`.
 
     :param model_name: the registered model. (templated)
@@ -180,7 +181,7 @@ class RollbackModelOperator(Notifying, StepOperator):
 
     def call_step(self, run: PipelineRun) -> PromotionRecord:
         """Roll back."""
-        from airflow_mlops.steps.promote import rollback_model
+        from airflow_mlops.steps.promotion.promote import rollback_model
 
         return rollback_model(
             self.model_name,
@@ -193,7 +194,7 @@ class RollbackModelOperator(Notifying, StepOperator):
 
     def conclude(self, value: PromotionRecord, context: Context) -> None:
         """Tell that another version serves."""
-        from airflow_mlops.core.notify import tell_journal
+        from airflow_mlops.core.observability.notifications import tell_journal
 
         _tell_asset(self, value, context)
         self.notify(tell_journal(value), context)
@@ -201,7 +202,7 @@ class RollbackModelOperator(Notifying, StepOperator):
 
 def _tell_asset(operator: StepOperator, record: PromotionRecord, context: Context) -> None:
     """Say in the event of the model's asset what has changed, where the asset is an outlet."""
-    from airflow_mlops.steps.champion import describe_change
+    from airflow_mlops.steps.promotion.champion import describe_change
 
     uri = model_asset(record.model_name).uri
     for outlet in operator.outlets:

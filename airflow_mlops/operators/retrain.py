@@ -14,7 +14,7 @@ from airflow_mlops.specs.tune import TuningSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.retrain import RetrainDecision
+    from airflow_mlops.core.retraining.decision import RetrainDecision
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["DecideRetrainOperator"]
@@ -23,8 +23,8 @@ __all__ = ["DecideRetrainOperator"]
 class DecideRetrainOperator(StepOperator):
     """Decide whether the run trains; if not, skip the rest of it.
 
-    Gives a :class:`~airflow_mlops.core.retrain.RetrainDecision`, which is also in the ledger. See
-    :func:`~airflow_mlops.steps.retrain.decide_retrain`.
+    Gives a :class:`~airflow_mlops.core.retraining.decision.RetrainDecision`, which is also in the ledger. See
+    :func:`~airflow_mlops.steps.retraining.decide.decide_retrain`.
 
     :param model_name: the model that the decision is about. (templated)
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
@@ -89,13 +89,13 @@ class DecideRetrainOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> RetrainDecision:
         """Decide."""
-        from airflow_mlops.core.monitor import DriftReport
-        from airflow_mlops.core.performance import PerformanceReport
-        from airflow_mlops.core.split import DatasetSplit
-        from airflow_mlops.core.train import merge_params
-        from airflow_mlops.core.tune import keep_chosen
-        from airflow_mlops.core.validate import ValidationReport
-        from airflow_mlops.steps.retrain import decide_retrain
+        from airflow_mlops.core.monitoring.drift_report import DriftReport
+        from airflow_mlops.core.monitoring.performance_report import PerformanceReport
+        from airflow_mlops.core.splitting.split import DatasetSplit
+        from airflow_mlops.core.training.model import merge_params
+        from airflow_mlops.core.training.tuning import keep_chosen
+        from airflow_mlops.core.validation.findings import ValidationReport
+        from airflow_mlops.steps.retraining.decide import decide_retrain
 
         chosen = parse_json(self.hyperparameters, "hyperparameters")
         training, tuning = TrainingSpec.parse(self.training), TuningSpec.parse(self.tuning) if self.tuning else None

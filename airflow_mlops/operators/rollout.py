@@ -16,8 +16,8 @@ from airflow_mlops.specs.rollout import RolloutSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.deploy import Deployment
-    from airflow_mlops.core.rollout import RolloutReport
+    from airflow_mlops.core.rollout.deployment import Deployment
+    from airflow_mlops.core.rollout.online_validation import RolloutReport
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["CanaryAnalysisOperator", "DeployModelOperator"]
@@ -26,8 +26,9 @@ __all__ = ["CanaryAnalysisOperator", "DeployModelOperator"]
 class DeployModelOperator(StepOperator):
     """Give a version its share of the live requests, beside the champion.
 
-    Gives a :class:`~airflow_mlops.core.deploy.Deployment`, which model servers follow, or nothing where there is no
-    champion yet, or the policy is to hold. See :func:`~airflow_mlops.steps.rollout.start_rollout`.
+    Gives a :class:`~airflow_mlops.core.rollout.deployment.Deployment`, which model servers follow, or nothing where
+    there is no champion yet, or the policy is to hold. See
+    :func:`~airflow_mlops.steps.rollout.online_validation.start_rollout`.
 
     :param version: what :class:`~airflow_mlops.operators.RegisterModelOperator` gave. (templated)
     :param blessing: what :class:`~airflow_mlops.operators.BlessModelOperator` gave. (templated)
@@ -60,10 +61,10 @@ class DeployModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> Deployment | None:
         """Deploy."""
-        from airflow_mlops.core.approve import Approval
-        from airflow_mlops.core.gate import Blessing
-        from airflow_mlops.core.promote import ModelVersion
-        from airflow_mlops.steps.rollout import start_rollout
+        from airflow_mlops.core.gate.rules import Blessing
+        from airflow_mlops.core.promotion.approval import Approval
+        from airflow_mlops.core.registry.journal import ModelVersion
+        from airflow_mlops.steps.rollout.online_validation import start_rollout
 
         if self.policy == "hold":
             return None
@@ -81,10 +82,11 @@ class DeployModelOperator(StepOperator):
 class CanaryAnalysisOperator(Notifying, StepOperator):
     """Watch a version that is tried, and let it go on only if it does no harm.
 
-    The task sleeps in the triggerer between its looks. Gives a :class:`~airflow_mlops.core.rollout.RolloutReport`. A
-    version that is shown to do harm, or of which nothing can be told until the end, is taken back: the champion serves
-    alone, what comes after is skipped, and the run is green. See
-    :func:`~airflow_mlops.steps.rollout.look_at_rollout`.
+    The task sleeps in the triggerer between its looks. Gives a
+    :class:`~airflow_mlops.core.rollout.online_validation.RolloutReport`. A version that is shown to do harm, or of
+    which nothing can be told until the end, is taken back: the champion serves alone, what comes after is skipped, and
+    the run is green. See
+    :func:`~airflow_mlops.steps.rollout.online_validation.look_at_rollout`.
 
     :param deployment: what :class:`DeployModelOperator` gave; nothing is watched where it gave nothing. (templated)
     :param version: what :class:`~airflow_mlops.operators.RegisterModelOperator` gave. (templated)
@@ -126,7 +128,7 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
     def call_step(self, run: PipelineRun) -> RolloutReport:
         """Look at what was served until now."""
         from airflow_mlops.hooks.sources import AirflowConnections
-        from airflow_mlops.steps.rollout import look_at_rollout
+        from airflow_mlops.steps.rollout.online_validation import look_at_rollout
 
         return look_at_rollout(
             self._deployed(),
@@ -141,10 +143,10 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
 
     def conclude(self, value: RolloutReport, context: Context) -> None:
         """Go on if it is healthy, sleep until the next look if that is still to be told, or take the version back."""
-        from airflow_mlops.core.notify import tell_rollout
-        from airflow_mlops.core.promote import ModelVersion
-        from airflow_mlops.core.rollout import RolloutVerdict
-        from airflow_mlops.steps.rollout import take_back
+        from airflow_mlops.core.observability.notifications import tell_rollout
+        from airflow_mlops.core.registry.journal import ModelVersion
+        from airflow_mlops.core.rollout.online_validation import RolloutVerdict
+        from airflow_mlops.steps.rollout.online_validation import take_back
 
         if value.verdict is RolloutVerdict.HEALTHY:
             return
@@ -164,6 +166,6 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
         return rollout.window / rollout.looks
 
     def _deployed(self) -> Deployment:
-        from airflow_mlops.core.deploy import Deployment
+        from airflow_mlops.core.rollout.deployment import Deployment
 
         return Deployment.from_dict(self.deployment)

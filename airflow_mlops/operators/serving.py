@@ -11,7 +11,7 @@ from airflow_mlops.specs.serving import ServingCheckSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.serving import ServingReport
+    from airflow_mlops.core.packaging.serving_check import ServingReport
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["ValidateServingOperator"]
@@ -20,8 +20,8 @@ __all__ = ["ValidateServingOperator"]
 class ValidateServingOperator(StepOperator):
     """Serve a model in MLflow's scoring server, and see that it answers rightly, withstands odd requests and is fast.
 
-    Gives a :class:`~airflow_mlops.core.serving.ServingReport`, also when it fails. See
-    :func:`~airflow_mlops.steps.serving.validate_serving`.
+    Gives a :class:`~airflow_mlops.core.packaging.serving_check.ServingReport`, also when it fails. See
+    :func:`~airflow_mlops.steps.packaging.serving_check.validate_serving`.
 
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
@@ -49,9 +49,9 @@ class ValidateServingOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> ServingReport:
         """Serve the model and ask it."""
-        from airflow_mlops.core.split import DatasetSplit
-        from airflow_mlops.core.train import TrainedModel
-        from airflow_mlops.steps.serving import validate_serving
+        from airflow_mlops.core.splitting.split import DatasetSplit
+        from airflow_mlops.core.training.model import TrainedModel
+        from airflow_mlops.steps.packaging.serving_check import validate_serving
 
         return validate_serving(
             TrainedModel.from_dict(self.model),

@@ -14,8 +14,8 @@ from airflow_mlops.specs.train import TrainingSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.leakage import LeakageReport
-    from airflow_mlops.core.split import DatasetSplit
+    from airflow_mlops.core.splitting.leakage import LeakageReport
+    from airflow_mlops.core.splitting.split import DatasetSplit
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["CheckLeakageOperator", "SplitDatasetOperator"]
@@ -24,8 +24,8 @@ __all__ = ["CheckLeakageOperator", "SplitDatasetOperator"]
 class SplitDatasetOperator(StepOperator):
     """Make the rows to train on from a snapshot, and hold some of them back.
 
-    Gives a :class:`~airflow_mlops.core.split.DatasetSplit`. See
-    :func:`~airflow_mlops.steps.split.split_dataset`.
+    Gives a :class:`~airflow_mlops.core.splitting.split.DatasetSplit`. See
+    :func:`~airflow_mlops.steps.splitting.split.split_dataset`.
 
     :param snapshot: what :class:`SnapshotDatasetOperator` gave. (templated)
     :param data: a :class:`~airflow_mlops.specs.DatasetSpec`, or its settings: the features and the
@@ -50,10 +50,10 @@ class SplitDatasetOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> DatasetSplit:
         """Make the split."""
-        from airflow_mlops.core.data import DatasetSnapshot
+        from airflow_mlops.core.data.snapshot import DatasetSnapshot
         from airflow_mlops.hooks.sources import AirflowConnections
-        from airflow_mlops.steps.features import feature_source
-        from airflow_mlops.steps.split import split_dataset
+        from airflow_mlops.steps.data.features import feature_source
+        from airflow_mlops.steps.splitting.split import split_dataset
 
         snapshot, data = DatasetSnapshot.from_dict(self.snapshot), DatasetSpec.parse(self.data)
         storage, connections = get_storage(), AirflowConnections()
@@ -64,8 +64,8 @@ class SplitDatasetOperator(StepOperator):
 class CheckLeakageOperator(StepOperator):
     """Look for leakage in a split, and fail the task for good when there is some.
 
-    Gives a :class:`~airflow_mlops.core.leakage.LeakageReport`, also when it fails. See
-    :func:`~airflow_mlops.steps.leakage.check_leakage`.
+    Gives a :class:`~airflow_mlops.core.splitting.leakage.LeakageReport`, also when it fails. See
+    :func:`~airflow_mlops.steps.splitting.leakage.check_leakage`.
 
     :param split: what :class:`SplitDatasetOperator` gave. (templated)
     :param training: a :class:`~airflow_mlops.specs.TrainingSpec`, or its settings: the target and the features.
@@ -91,9 +91,9 @@ class CheckLeakageOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> LeakageReport:
         """Check for leakage."""
-        from airflow_mlops.core.split import DatasetSplit
-        from airflow_mlops.core.train import choose_features
-        from airflow_mlops.steps.leakage import check_leakage
+        from airflow_mlops.core.splitting.split import DatasetSplit
+        from airflow_mlops.core.training.model import choose_features
+        from airflow_mlops.steps.splitting.leakage import check_leakage
 
         split, training = DatasetSplit.from_dict(self.split), TrainingSpec.parse(self.training)
         return check_leakage(

@@ -9,7 +9,7 @@ from airflow_mlops.operators._base import Document, MlflowLink, Runner, StepOper
 from airflow_mlops.specs.train import TrainingSpec
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.train import TrainedModel
+    from airflow_mlops.core.training.model import TrainedModel
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["TrainModelOperator"]
@@ -18,7 +18,8 @@ __all__ = ["TrainModelOperator"]
 class TrainModelOperator(StepOperator):
     """Fit an estimator, or call a training function, and log the model in MLflow.
 
-    Gives a :class:`~airflow_mlops.core.train.TrainedModel`. See :func:`~airflow_mlops.steps.train.train_model`.
+    Gives a :class:`~airflow_mlops.core.training.model.TrainedModel`. See
+    :func:`~airflow_mlops.steps.training.train.train_model`.
 
     :param model_name: the MLflow experiment, and the name that the model is registered under. (templated)
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
@@ -62,9 +63,9 @@ class TrainModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> TrainedModel:
         """Train."""
-        from airflow_mlops.core.split import DatasetSplit
-        from airflow_mlops.core.train import TrainedModel, merge_params
-        from airflow_mlops.core.tune import TuningResult
+        from airflow_mlops.core.splitting.split import DatasetSplit
+        from airflow_mlops.core.training.model import TrainedModel, merge_params
+        from airflow_mlops.core.training.tuning import TuningResult
 
         overrides = parse_json(self.hyperparameters, "hyperparameters")
         return self.run_step(

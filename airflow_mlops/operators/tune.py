@@ -10,7 +10,7 @@ from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
 
 if TYPE_CHECKING:
-    from airflow_mlops.core.tune import TuningResult
+    from airflow_mlops.core.training.tuning import TuningResult
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["TuneModelOperator"]
@@ -19,10 +19,9 @@ __all__ = ["TuneModelOperator"]
 class TuneModelOperator(StepOperator):
     """Search for hyperparameters; the test part of the split is not looked at.
 
-    Gives a :class:`~airflow_mlops.core.tune.TuningResult`, for ``TrainModelOperator(tuning=tune.output)``. A retry goes
-    on from the trials that have ended. With ``partial(...).expand(worker=[0, 1, 2])`` three tasks share one search
-    and one budget of trials.
-    See :func:`~airflow_mlops.steps.tune.tune_model`.
+    Gives a :class:`~airflow_mlops.core.training.tuning.TuningResult`, for ``TrainModelOperator(tuning=tune.output)``. A
+    retry goes on from the trials that have ended. With ``partial(...).expand(worker=[0, 1, 2])`` three tasks share one
+    search and one budget of trials. See :func:`~airflow_mlops.steps.training.tune.tune_model`.
 
     :param model_name: the MLflow experiment. (templated)
     :param split: what :class:`~airflow_mlops.operators.SplitDatasetOperator` gave. (templated)
@@ -65,9 +64,9 @@ class TuneModelOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> TuningResult:
         """Search, or find what was searched for already."""
-        from airflow_mlops.core.split import DatasetSplit
-        from airflow_mlops.core.tune import keep_chosen
-        from airflow_mlops.steps.tune import tune_model
+        from airflow_mlops.core.splitting.split import DatasetSplit
+        from airflow_mlops.core.training.tuning import keep_chosen
+        from airflow_mlops.steps.training.tune import tune_model
 
         chosen = parse_json(self.hyperparameters, "hyperparameters")
         training, tuning = keep_chosen(TrainingSpec.parse(self.training), TuningSpec.parse(self.tuning), chosen)

@@ -11,7 +11,7 @@ from airflow_mlops.specs.validate import ValidationSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.validate import ValidationReport
+    from airflow_mlops.core.validation.findings import ValidationReport
     from airflow_mlops.core.values import PipelineRun
 
 __all__ = ["ValidateDataOperator"]
@@ -20,9 +20,9 @@ __all__ = ["ValidateDataOperator"]
 class ValidateDataOperator(StepOperator):
     """Check a snapshot by a Great Expectations suite and against what the champion learnt from.
 
-    Gives a :class:`~airflow_mlops.core.validate.ValidationReport`, also when it halts, and under the key
+    Gives a :class:`~airflow_mlops.core.validation.findings.ValidationReport`, also when it halts, and under the key
     ``snapshot`` the snapshot that may be learnt from: the one that was checked, or what is left of it when bad
-    rows went to quarantine. See :func:`~airflow_mlops.steps.validate.validate_dataset`.
+    rows went to quarantine. See :func:`~airflow_mlops.steps.validation.validate.validate_dataset`.
 
     The verdict HALT fails the task for good, unless ``branches`` leads it elsewhere.
 
@@ -53,10 +53,10 @@ class ValidateDataOperator(StepOperator):
 
     def call_step(self, run: PipelineRun) -> ValidationReport:
         """Validate the snapshot."""
-        from airflow_mlops.core.data import DatasetSnapshot
-        from airflow_mlops.core.validate import check_verdicts
+        from airflow_mlops.core.data.snapshot import DatasetSnapshot
+        from airflow_mlops.core.validation.findings import check_verdicts
         from airflow_mlops.hooks.sources import AirflowConnections
-        from airflow_mlops.steps.validate import validate_dataset
+        from airflow_mlops.steps.validation.validate import validate_dataset
 
         check_verdicts(self.branches or {})
         return validate_dataset(

@@ -12,7 +12,7 @@ from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
-    from airflow_mlops.core.predict import PredictionBatch
+    from airflow_mlops.core.scoring.batch import PredictionBatch
 
 __all__ = ["BatchScoring"]
 
@@ -89,12 +89,12 @@ class BatchScoring(BatchScoringSpec):
         :param trusted_types: types that models may hold beside scikit-learn's own.
         :raises DataHaltedError: when the validation halts.
         """
-        from airflow_mlops.adapters.mlflow import Mlflow
+        from airflow_mlops.adapters.mlflow.client import Mlflow
         from airflow_mlops.core.values import PipelineRun
         from airflow_mlops.hooks.sources import AirflowConnections
         from airflow_mlops.hooks.storage import open_storage
         from airflow_mlops.steps import Platform
-        from airflow_mlops.steps.predict import score_dataset
+        from airflow_mlops.steps.scoring.predict import score_dataset
 
         run = PipelineRun(pipeline=f"{self.model_name}_batch", run_id=run_id or f"local__{uuid.uuid4().hex[:12]}")
         storage = open_storage(os.fspath(storage_root), journal_root, journal_conn_id)

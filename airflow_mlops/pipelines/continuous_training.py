@@ -100,7 +100,7 @@ class ContinuousTraining(PipelineSpec):
         :param trusted_types: types that models may hold beside scikit-learn's own.
         :raises DataHaltedError: when the validation halts.
         """
-        from airflow_mlops.adapters.mlflow import Mlflow
+        from airflow_mlops.adapters.mlflow.client import Mlflow
         from airflow_mlops.core.values import PipelineRun
         from airflow_mlops.hooks.sources import AirflowConnections
         from airflow_mlops.hooks.storage import open_storage

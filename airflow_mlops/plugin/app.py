@@ -8,13 +8,13 @@ from airflow.api_fastapi.core_api.security import get_user, requires_access_asse
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse
 
-from airflow_mlops.adapters.html import Link, Listed, Rows, report_page, shown_moment
-from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.promote import PromotionRecord, champion_of, unhealthy_versions
+from airflow_mlops.adapters.documents.html import Link, Listed, Rows, report_page, shown_moment
+from airflow_mlops.adapters.storage.store import Storage
+from airflow_mlops.core.registry.journal import PromotionRecord, champion_of, unhealthy_versions
 from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.hooks.platform import get_storage
-from airflow_mlops.steps.journal import read_journal
-from airflow_mlops.steps.ledger import read_ledger, tell_decision
+from airflow_mlops.steps.registry.journal import read_journal
+from airflow_mlops.steps.registry.ledger import read_ledger, tell_decision
 
 __all__ = ["create_app"]
 

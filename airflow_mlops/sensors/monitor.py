@@ -20,8 +20,8 @@ from airflow_mlops.triggers.monitor import LoggedRowsTrigger
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_mlops.core.monitor import DriftReport
-    from airflow_mlops.core.telemetry import Measurement
+    from airflow_mlops.core.monitoring.drift_report import DriftReport
+    from airflow_mlops.core.observability.telemetry import Measurement
 
 __all__ = ["DriftSensor"]
 
@@ -31,8 +31,9 @@ class DriftSensor(BaseSensorOperator):
 
     The triggerer waits until ``monitoring.min_rows`` rows have come into the inference log, the task then checks the
     last ``monitoring.trailing`` of it, and goes on waiting for as many new rows if all of it was compared and nothing
-    moved, or there is nothing to tell yet. Gives the :class:`~airflow_mlops.core.monitor.DriftReport`, whose status is
-    ``DRIFTED``, or ``INCOMPLETE`` where columns are gone. See :func:`~airflow_mlops.steps.drift.check_log_drift`.
+    moved, or there is nothing to tell yet. Gives the :class:`~airflow_mlops.core.monitoring.drift_report.DriftReport`,
+    whose status is ``DRIFTED``, or ``INCOMPLETE`` where columns are gone. See
+    :func:`~airflow_mlops.steps.monitoring.drift.check_log_drift`.
 
     :param model_name: whose champion's data is the reference. (templated)
     :param monitoring: a :class:`~airflow_mlops.specs.MonitoringSpec`, or its settings. (templated)
@@ -63,8 +64,8 @@ class DriftSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Check what has come, and return what was found, or wait for more."""
-        from airflow_mlops.core.monitor import DriftStatus
-        from airflow_mlops.steps.drift import check_log_drift
+        from airflow_mlops.core.monitoring.drift_report import DriftStatus
+        from airflow_mlops.steps.monitoring.drift import check_log_drift
 
         with failures_for_airflow():
             report = check_log_drift(
@@ -100,6 +101,6 @@ class DriftSensor(BaseSensorOperator):
 
 
 def _measure(report: DriftReport) -> list[Measurement]:
-    from airflow_mlops.core.measure import measure
+    from airflow_mlops.core.observability.measurements import measure
 
     return measure(report, now=datetime.now(UTC))

@@ -15,9 +15,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from airflow_mlops._version import __version__
-from airflow_mlops.adapters.mlflow_scoring import MLFLOW_VERSION, Reply, refusal
-from airflow_mlops.adapters.server_metrics import ServerMetrics
-from airflow_mlops.adapters.threads import limited_threads
+from airflow_mlops.adapters.mlflow.scoring import MLFLOW_VERSION, Reply, refusal
+from airflow_mlops.adapters.process.threads import limited_threads
+from airflow_mlops.adapters.prometheus import ServerMetrics
 from airflow_mlops.serving.models import ServedModel
 from airflow_mlops.serving.scoring import Request, Scoring
 from airflow_mlops.serving.watcher import Watcher

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters.mlflow_scoring import Scorer, invoke
-from airflow_mlops.core.deploy import Deployment
-from airflow_mlops.core.promote import ModelVersion
+from airflow_mlops.adapters.mlflow.scoring import Scorer, invoke
+from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.rollout.deployment import Deployment
 from airflow_mlops.errors import ServingError
 from airflow_mlops.steps import Platform
-from airflow_mlops.steps._models import LoadedModel, read_model
+from airflow_mlops.steps.registry.models import LoadedModel, read_model
 
 __all__ = ["Lineup", "ServedModel", "load_served"]
 

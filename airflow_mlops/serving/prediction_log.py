@@ -12,14 +12,14 @@ import pandas as pd  # noqa: TID253  # a server has its model's libraries loaded
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters.inference_log import InferenceLog, log_table
-from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.deploy import share_of
-from airflow_mlops.core.inference import Role, logged_scores
+from airflow_mlops.adapters.storage.inference_log import InferenceLog, log_table
+from airflow_mlops.adapters.storage.store import Storage
+from airflow_mlops.core.rollout.deployment import share_of
+from airflow_mlops.core.scoring.inference_log import Role, logged_scores
 from airflow_mlops.serving.background import Background
 from airflow_mlops.serving.models import ServedModel
 from airflow_mlops.specs.inference import InferenceLogSpec
-from airflow_mlops.steps._platform import inference_folder
+from airflow_mlops.steps.platform import inference_folder
 
 __all__ = ["LoggedRows", "PredictionLog"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters.mlflow_scoring import count_rows
+from airflow_mlops.adapters.mlflow.scoring import count_rows
 
 __all__ = ["Rows", "read_rows"]
 

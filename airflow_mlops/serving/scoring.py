@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.adapters.mlflow_scoring import SCORING_ERRORS, ModelFailure, Reply, Scored, invoke
-from airflow_mlops.adapters.server_metrics import ServerMetrics
-from airflow_mlops.core.deploy import DeploymentMode, challenger_rows
-from airflow_mlops.core.inference import Role
+from airflow_mlops.adapters.mlflow.scoring import SCORING_ERRORS, ModelFailure, Reply, Scored, invoke
+from airflow_mlops.adapters.prometheus import ServerMetrics
+from airflow_mlops.core.rollout.deployment import DeploymentMode, challenger_rows
+from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.serving.background import Background
 from airflow_mlops.serving.models import Lineup, ServedModel
 from airflow_mlops.serving.prediction_log import LoggedRows, PredictionLog

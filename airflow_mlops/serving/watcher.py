@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from airflow_mlops.core.deploy import Deployment
-from airflow_mlops.core.promote import CHAMPION, champion_of
+from airflow_mlops.core.registry.journal import CHAMPION, champion_of
+from airflow_mlops.core.rollout.deployment import Deployment
 from airflow_mlops.errors import MlopsError, UnavailableError
 from airflow_mlops.serving.models import Lineup, ServedModel, load_served
 from airflow_mlops.steps import Platform
-from airflow_mlops.steps._platform import folder_name
-from airflow_mlops.steps.deploy import read_deployment
-from airflow_mlops.steps.promote import read_journal
+from airflow_mlops.steps.platform import folder_name
+from airflow_mlops.steps.registry.deployment import read_deployment
+from airflow_mlops.steps.registry.journal import read_journal
 
 __all__ = ["Watcher"]
 

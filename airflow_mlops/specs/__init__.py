@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from airflow_mlops.specs.data import AthenaSpec, CsvSpec, DatasetSpec
+from airflow_mlops.specs.data import AthenaSpec, CsvSpec, DatasetSpec, FeatureTable
 from airflow_mlops.specs.evaluate import FairnessRules, GateSpec, SliceRules, Thresholds
 from airflow_mlops.specs.export import ExportSpec
-from airflow_mlops.specs.features import FeatureTable
 from airflow_mlops.specs.inference import InferenceLogSpec
 from airflow_mlops.specs.monitor import (
     AssetTrigger,

@@ -37,7 +37,7 @@ class MonitoringSpec(Spec):
 
     A limit of ``psi``, ``jensen_shannon`` or ``wasserstein`` is a distance from which on a column has drifted, unless
     chance explains it. A limit of ``kolmogorov_smirnov`` or ``chi_square`` is a probability: below it, chance does not
-    explain the difference, however small it is. See :mod:`airflow_mlops.core.drift_statistics`.
+    explain the difference, however small it is. See :mod:`airflow_mlops.core.stats.drift_statistics`.
 
     :param numeric: limits for columns of numbers, by statistic; the first that is reached decides.
     :param categorical: limits for all other columns.

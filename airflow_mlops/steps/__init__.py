@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.platform import Platform
 
 __all__ = ["Platform"]

@@ -7,39 +7,39 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from airflow_mlops.core.data import DatasetSnapshot
-from airflow_mlops.core.evaluate import EvaluationReport
-from airflow_mlops.core.export import ExportReport
-from airflow_mlops.core.gate import Blessing
-from airflow_mlops.core.leakage import LeakageReport
-from airflow_mlops.core.monitor import DriftReport
-from airflow_mlops.core.performance import PerformanceReport
-from airflow_mlops.core.promote import ModelVersion, PromotionRecord
-from airflow_mlops.core.retrain import RetrainDecision
-from airflow_mlops.core.serving import ServingReport
-from airflow_mlops.core.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel, choose_features, merge_params
-from airflow_mlops.core.tune import TuningResult, keep_chosen
-from airflow_mlops.core.validate import ValidationReport
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
+from airflow_mlops.core.evaluation.report import EvaluationReport
+from airflow_mlops.core.gate.rules import Blessing
+from airflow_mlops.core.monitoring.drift_report import DriftReport
+from airflow_mlops.core.monitoring.performance_report import PerformanceReport
+from airflow_mlops.core.packaging.export import ExportReport
+from airflow_mlops.core.packaging.serving_check import ServingReport
+from airflow_mlops.core.registry.journal import ModelVersion, PromotionRecord
+from airflow_mlops.core.retraining.decision import RetrainDecision
+from airflow_mlops.core.splitting.leakage import LeakageReport
+from airflow_mlops.core.splitting.split import DatasetSplit
+from airflow_mlops.core.training.model import TrainedModel, choose_features, merge_params
+from airflow_mlops.core.training.tuning import TuningResult, keep_chosen
+from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.train import TrainingSpec
-from airflow_mlops.steps._platform import Platform
-from airflow_mlops.steps.connections import Connections
-from airflow_mlops.steps.data import snapshot_dataset
-from airflow_mlops.steps.drift import check_drift
-from airflow_mlops.steps.export import export_model
-from airflow_mlops.steps.features import feature_source
-from airflow_mlops.steps.gate import bless_model
-from airflow_mlops.steps.leakage import check_leakage
-from airflow_mlops.steps.performance import check_performance
-from airflow_mlops.steps.promote import promote_model, register_model
-from airflow_mlops.steps.retrain import decide_retrain
+from airflow_mlops.steps.data.connections import Connections
+from airflow_mlops.steps.data.features import feature_source
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
+from airflow_mlops.steps.gate.bless import bless_model
+from airflow_mlops.steps.monitoring.drift import check_drift
+from airflow_mlops.steps.monitoring.performance import check_performance
+from airflow_mlops.steps.packaging.export import export_model
+from airflow_mlops.steps.packaging.serving_check import validate_serving
+from airflow_mlops.steps.platform import Platform
+from airflow_mlops.steps.promotion.promote import promote_model, register_model
+from airflow_mlops.steps.retraining.decide import decide_retrain
 from airflow_mlops.steps.runner import run_step
-from airflow_mlops.steps.serving import validate_serving
-from airflow_mlops.steps.split import split_dataset
-from airflow_mlops.steps.tune import tune_model
-from airflow_mlops.steps.validate import validate_dataset
+from airflow_mlops.steps.splitting.leakage import check_leakage
+from airflow_mlops.steps.splitting.split import split_dataset
+from airflow_mlops.steps.training.tune import tune_model
+from airflow_mlops.steps.validation.validate import validate_dataset
 
 __all__ = ["PipelineResult", "PreparedData", "prepare_data", "run_pipeline"]
 

@@ -12,23 +12,23 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from airflow_mlops.adapters.child_process import Ended, run_child
-from airflow_mlops.adapters.mlflow import Mlflow
-from airflow_mlops.adapters.storage import Place, Storage
-from airflow_mlops.core.runner import StepError, StepRequest
+from airflow_mlops.adapters.mlflow.client import Mlflow
+from airflow_mlops.adapters.process.child_process import Ended, run_child
+from airflow_mlops.adapters.storage.store import Place, Storage
+from airflow_mlops.core.step_request import StepError, StepRequest
 from airflow_mlops.core.values import PipelineRun, Value
 from airflow_mlops.errors import RunnerError, SpecError, UnavailableError, bounded, did_you_mean
 from airflow_mlops.specs._base import Spec
 from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
-from airflow_mlops.steps._platform import Platform
+from airflow_mlops.steps.platform import Platform
 
 __all__ = ["STEPS", "answer_request", "open_platform", "run_step"]
 
 log = logging.getLogger(__name__)
 
 STEPS = {
-    "train": "airflow_mlops.steps.train:train_model",
-    "evaluate": "airflow_mlops.steps.evaluate:evaluate_model",
+    "train": "airflow_mlops.steps.training.train:train_model",
+    "evaluate": "airflow_mlops.steps.evaluation.evaluate:evaluate_model",
 }
 """The steps that may run elsewhere, and their functions."""
 
@@ -134,8 +134,8 @@ def _open_journals(settings: Mapping[str, Any]) -> Place | None:
     try:
         if "access" not in settings:
             return Storage(**settings) if settings else None
-        from airflow_mlops.adapters.s3 import S3Access
-        from airflow_mlops.adapters.s3_place import S3Place
+        from airflow_mlops.adapters.s3.objects import S3Access
+        from airflow_mlops.adapters.s3.store import S3Place
 
         return S3Place(**{**settings, "access": S3Access(**settings["access"])})
     except TypeError:  # whose text may quote a secret

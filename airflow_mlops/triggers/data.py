@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 if TYPE_CHECKING:
-    from airflow_mlops.steps.watch import DataWatch, WatchedSource
+    from airflow_mlops.steps.data.watch import DataWatch, WatchedSource
 
 __all__ = ["NewFilesTrigger", "NewRowsTrigger"]
 
@@ -33,7 +33,7 @@ class _NewDataTrigger(BaseEventTrigger):
 
     def _look(self) -> dict[str, Any] | None:
         from airflow_mlops.hooks.platform import get_watermark
-        from airflow_mlops.steps.watch import DataWatch
+        from airflow_mlops.steps.data.watch import DataWatch
 
         if self._watch is None:  # in a thread, because the storage may need a connection
             self._watch = DataWatch(self._source(), get_watermark(self.watermark))

@@ -52,7 +52,7 @@ class ModelVersionTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look again and again, and give one event."""
-        from airflow_mlops.core.registry import is_awaited
+        from airflow_mlops.core.registry.descriptions import is_awaited
         from airflow_mlops.triggers._looks import looks
 
         async for champion in looks(self._look, every_s=self.poll_interval_s, subject=f"model_name={self.model_name}"):
@@ -62,7 +62,7 @@ class ModelVersionTrigger(BaseTrigger):
 
     def _look(self) -> int | None:
         from airflow_mlops.hooks.platform import get_storage
-        from airflow_mlops.steps.journal import journal_state, serving_version
+        from airflow_mlops.steps.registry.journal import journal_state, serving_version
 
         storage = get_storage()
         state = journal_state(self.model_name, storage=storage)

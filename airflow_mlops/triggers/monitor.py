@@ -69,9 +69,9 @@ class LoggedRowsTrigger(BaseTrigger):
                 return
 
     def _look(self) -> tuple[float, int]:
-        from airflow_mlops.adapters.inference_window import count_new_rows, files_of_window
+        from airflow_mlops.adapters.storage.inference_window import count_new_rows, files_of_window
         from airflow_mlops.hooks.platform import get_storage
-        from airflow_mlops.steps._platform import inference_folder
+        from airflow_mlops.steps.platform import inference_folder
 
         now = time.time()
         folder = inference_folder(self.model_name, storage=get_storage())

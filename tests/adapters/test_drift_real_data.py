@@ -12,9 +12,9 @@ import pytest
 
 from airflow_mlops.adapters.arrow import ParquetDigestWriter
 from airflow_mlops.adapters.duckdb_engine import count_columns, profile_columns
-from airflow_mlops.core.drift import ColumnFacts, judge_drift
-from airflow_mlops.core.monitor import DriftStatus
-from airflow_mlops.core.profile import DatasetProfile
+from airflow_mlops.core.data.profile import DatasetProfile
+from airflow_mlops.core.monitoring.drift import ColumnFacts, judge_drift
+from airflow_mlops.core.monitoring.drift_report import DriftStatus
 from airflow_mlops.specs import MonitoringSpec
 
 pytestmark = pytest.mark.skipif(

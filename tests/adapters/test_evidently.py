@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_mlops.core.drift_statistics import population_stability_index
+from airflow_mlops.core.stats.drift_statistics import population_stability_index
 from airflow_mlops.errors import DataError
 
 

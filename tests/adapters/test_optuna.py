@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_mlops.adapters.optuna import Study
-from airflow_mlops.core.tune import Trial, counted
+from airflow_mlops.core.training.tuning import Trial, counted
 from airflow_mlops.errors import IntegrityError, UnavailableError
 from airflow_mlops.specs import TuningSpec
 from tests.conftest import REPOSITORY

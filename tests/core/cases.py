@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from airflow_mlops.core.slices import SlicedColumn, SliceScore, score_slice
+from airflow_mlops.core.evaluation.slices import SlicedColumn, SliceScore, score_slice
 
 
 def score_slices(column: SlicedColumn, *, challenger: Any, champion: Any = None) -> tuple[SliceScore, ...]:

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_mlops.core.bins import profile_values
-from airflow_mlops.core.profile import ColumnProfile, bin_labels, fold_rare
+from airflow_mlops.core.data.bins import profile_values
+from airflow_mlops.core.data.profile import ColumnProfile, bin_labels, fold_rare
 
 
 def numbers(values: NDArray[np.float64], name: str = "x") -> ColumnProfile:

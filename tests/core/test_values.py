@@ -9,40 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core import (
-    alarm,
-    approve,
-    backtest,
-    data,
-    deploy,
-    evaluate,
-    export,
-    gate,
-    leakage,
-    lineage,
-    monitor,
-    performance,
-    predict,
-    profile,
-    promote,
-    registry,
-    reproduce,
-    retrain,
-    rollout,
-    runner,
-    serving,
-    split,
-    train,
-    tune,
-    validate,
-    verify,
-)
+from airflow_mlops.core import step_request
+from airflow_mlops.core.backtesting import backtest
+from airflow_mlops.core.data import profile, snapshot
+from airflow_mlops.core.evaluation import report as evaluate
+from airflow_mlops.core.gate import rules
+from airflow_mlops.core.maintenance import reproduction, verification
+from airflow_mlops.core.monitoring import drift_report, performance_report
+from airflow_mlops.core.packaging import export, serving_check
+from airflow_mlops.core.promotion import approval
+from airflow_mlops.core.registry import descriptions, journal, training_record
+from airflow_mlops.core.retraining import alarm, decision
+from airflow_mlops.core.rollout import deployment, online_validation
+from airflow_mlops.core.scoring import batch
+from airflow_mlops.core.splitting import leakage, split
+from airflow_mlops.core.training import model, tuning
+from airflow_mlops.core.validation import findings
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs import DatasetSpec, FeatureTable, SplitSpec, TrainingSpec
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
-COLUMNS = (data.Column(name="a", type="int64", n_null=2), data.Column(name="at", type="timestamp[us]"))
+COLUMNS = (snapshot.Column(name="a", type="int64", n_null=2), snapshot.Column(name="at", type="timestamp[us]"))
 PART = split.DatasetPart(uri="/x.parquet", digest="sha256:1", n_rows=3)
 INTERVAL = evaluate.Interval(difference=0.1 + 0.2, low=-1e-300, high=1.5)
 COMPARISON = evaluate.MetricComparison(
@@ -85,7 +73,7 @@ SPLIT = split.DatasetSplit(
 )
 
 EXAMPLES: list[Value] = [
-    predict.PredictionBatch(
+    batch.PredictionBatch(
         model_name="m",
         model_version=3,
         model_digest="sha256:2",
@@ -101,17 +89,17 @@ EXAMPLES: list[Value] = [
         report_uri="reports/p/r/predictions_m.html",
     ),
     PipelineRun(pipeline="p", run_id="r", trigger="scheduled", actor="ada"),
-    deploy.Deployment(
+    deployment.Deployment(
         model_name="m",
         champion_version=3,
         challenger_version=4,
-        mode=deploy.DeploymentMode.CANARY,
+        mode=deployment.DeploymentMode.CANARY,
         share=0.1,
         salt="autumn",
         since=AT,
         key="sha256:1",
     ),
-    data.DatasetSnapshot(
+    snapshot.DatasetSnapshot(
         dataset="d",
         uri="/snapshots/1",
         digest="sha256:1",
@@ -124,26 +112,26 @@ EXAMPLES: list[Value] = [
         created_at=AT,
         created_by="ada",
     ),
-    validate.ValidationReport(
+    findings.ValidationReport(
         snapshot_digest="sha256:1",
         n_rows=3,
         checks=(
-            validate.Check(
+            findings.Check(
                 rule="r",
-                severity=validate.Severity.INFO,
+                severity=findings.Severity.INFO,
                 expected="1",
-                outcome=validate.Outcome.MET,
+                outcome=findings.Outcome.MET,
                 observed="1",
                 engine="DuckDB",
             ),
         ),
         findings=(
-            validate.Finding(
-                rule="r", severity=validate.Severity.WARNING, column="a", observed="1", expected="2", examples=("x",)
+            findings.Finding(
+                rule="r", severity=findings.Severity.WARNING, column="a", observed="1", expected="2", examples=("x",)
             ),
         ),
-        verdict=validate.Verdict.PROCEED,
-        quarantine=validate.Quarantine(uri="/q", n_rows=1),
+        verdict=findings.Verdict.PROCEED,
+        quarantine=findings.Quarantine(uri="/q", n_rows=1),
     ),
     leakage.LeakageReport(
         snapshot_digest="sha256:1",
@@ -156,15 +144,15 @@ EXAMPLES: list[Value] = [
         findings=(leakage.LeakageFinding(rule="r", columns=("a",), observed="1", expected="2", advice="x"),),
     ),
     SPLIT,
-    lineage.TrainingRecord(
+    training_record.TrainingRecord(
         model_name="m",
         run=PipelineRun(pipeline="p", run_id="r", try_number=2),
         training=TrainingSpec(target="y", function="a.b:train", params={"alpha": 0.5, "layers": [3, 4]}),
         split=SPLIT,
         fingerprint="sha256:6",
         model_digest="sha256:2",
-        code=(lineage.CodeModule(import_path="a.b:train", digest="sha256:8", commit="c0ffee", is_dirty=True),),
-        environment=lineage.Environment(python="3.11", platform="Linux", blas="", packages_digest="sha256:7"),
+        code=(training_record.CodeModule(import_path="a.b:train", digest="sha256:8", commit="c0ffee", is_dirty=True),),
+        environment=training_record.Environment(python="3.11", platform="Linux", blas="", packages_digest="sha256:7"),
         n_threads=4,
         reasons=("new data",),
         champion_version=3,
@@ -172,43 +160,43 @@ EXAMPLES: list[Value] = [
         durations_s={"fit": 0.1 + 0.2},
         package_version="1.0",
     ),
-    reproduce.ReproductionReport(
+    reproduction.ReproductionReport(
         model_name="m",
         model_version=3,
         is_reproduced=False,
-        agreement=reproduce.Agreement(is_exact=False, is_within=False, n_rows=3, n_differing=1, max_absolute=0.5),
+        agreement=reproduction.Agreement(is_exact=False, is_within=False, n_rows=3, n_differing=1, max_absolute=0.5),
         tolerance=0.0,
         n_threads=1,
         differences=(
-            reproduce.Difference(
-                kind=reproduce.DifferenceKind.CODE, subject="a.b", recorded="sha256:8", found="sha256:9"
+            reproduction.Difference(
+                kind=reproduction.DifferenceKind.CODE, subject="a.b", recorded="sha256:8", found="sha256:9"
             ),
         ),
         record_digest="sha256:7",
     ),
     EVALUATION,
-    gate.GateDecision(
+    rules.GateDecision(
         model_name="m",
-        verdict=gate.BlessingVerdict.REJECTED,
+        verdict=rules.BlessingVerdict.REJECTED,
         reasons=("too bad",),
         champion_version=3,
         evidence_digest="sha256:4",
         run_id="r",
         at=AT,
     ),
-    gate.Blessing(
+    rules.Blessing(
         model_name="m",
-        verdict=gate.BlessingVerdict.REJECTED,
+        verdict=rules.BlessingVerdict.REJECTED,
         reasons=("too bad",),
         model_digest="sha256:2",
         champion_version=None,
         evidence_digest="sha256:4",
     ),
-    runner.StepRequest(
+    step_request.StepRequest(
         version="1.0", step="train", arguments={"model_name": "m"}, run=PipelineRun(pipeline="p", run_id="r")
     ),
-    runner.StepError(type="TrainingError", message="it failed"),
-    serving.ServingReport(
+    step_request.StepError(type="TrainingError", message="it failed"),
+    serving_check.ServingReport(
         model_name="m",
         model_uri="models:/m-1",
         model_digest="sha256:2",
@@ -216,8 +204,8 @@ EXAMPLES: list[Value] = [
         settings_digest="sha256:8",
         env_manager="local",
         n_golden_rows=3,
-        checks=(serving.ServingCheck(name="golden_rows", passed=True, observed="alike", expected="alike"),),
-        footprint=serving.ServingFootprint(latency_p95_ms=12.5),
+        checks=(serving_check.ServingCheck(name="golden_rows", passed=True, observed="alike", expected="alike"),),
+        footprint=serving_check.ServingFootprint(latency_p95_ms=12.5),
     ),
     export.ExportReport(
         model_name="m",
@@ -231,7 +219,7 @@ EXAMPLES: list[Value] = [
         reasons=("other labels",),
         parity=export.Parity(n_rows=3, n_label_mismatches=1, n_beyond=0, max_difference=0.5),
     ),
-    tune.TuningResult(
+    tuning.TuningResult(
         model_name="m",
         fingerprint="sha256:6",
         split_digest="sha256:3",
@@ -253,15 +241,15 @@ EXAMPLES: list[Value] = [
         n_rows=3,
         columns=(profile.ColumnProfile(name="a", edges=(0.1, 0.30000000000000004), counts={"null": 3}),),
     ),
-    monitor.DriftReport(
+    drift_report.DriftReport(
         model_name="m",
-        status=monitor.DriftStatus.DRIFTED,
+        status=drift_report.DriftStatus.DRIFTED,
         reasons=("moved",),
         current_digest="sha256:5",
         columns=(
-            monitor.ColumnDrift(
+            drift_report.ColumnDrift(
                 name="a",
-                kind=monitor.ColumnKind.TARGET,
+                kind=drift_report.ColumnKind.TARGET,
                 statistics={"psi": 0.3, "wasserstein": float("inf")},
                 p_values={"chi_square": 1e-300},
                 importance=0.5,
@@ -272,21 +260,21 @@ EXAMPLES: list[Value] = [
         domain_score=0.75,
         window_end=AT,
     ),
-    performance.PerformanceReport(
+    performance_report.PerformanceReport(
         model_name="m",
         model_version=3,
-        status=performance.PerformanceStatus.SUSPECT,
+        status=performance_report.PerformanceStatus.SUSPECT,
         reasons=("worse",),
         checked_at=AT,
         windows=(
-            performance.WindowPerformance(
+            performance_report.WindowPerformance(
                 start=AT,
                 end=AT,
-                status=performance.PerformanceStatus.DEGRADED,
+                status=performance_report.PerformanceStatus.DEGRADED,
                 reasons=("worse",),
-                counts=performance.PredictionCounts(n_predictions=9, n_labelled=3),
+                counts=performance_report.PredictionCounts(n_predictions=9, n_labelled=3),
                 metrics=(
-                    performance.MetricPerformance(
+                    performance_report.MetricPerformance(
                         metric="accuracy",
                         direction="higher_is_better",
                         value=INTERVAL,
@@ -295,7 +283,7 @@ EXAMPLES: list[Value] = [
                     ),
                 ),
                 slices=(
-                    performance.SlicePerformance(
+                    performance_report.SlicePerformance(
                         name="a=1", n_rows=3, value=0.1 + 0.2, at_blessing=0.9, against_blessing=INTERVAL
                     ),
                 ),
@@ -303,11 +291,15 @@ EXAMPLES: list[Value] = [
             ),
         ),
         cohorts=(
-            performance.Cohort(
-                start=AT, end=AT, is_mature=False, counts=performance.PredictionCounts(), values={"accuracy": 0.5}
+            performance_report.Cohort(
+                start=AT,
+                end=AT,
+                is_mature=False,
+                counts=performance_report.PredictionCounts(),
+                values={"accuracy": 0.5},
             ),
         ),
-        labels=performance.LabelCounts(n_rows=3, n_unknown=1),
+        labels=performance_report.LabelCounts(n_rows=3, n_unknown=1),
     ),
     alarm.MonitoringDecision(
         model_name="m",
@@ -318,7 +310,7 @@ EXAMPLES: list[Value] = [
         run_id="r",
         at=AT,
     ),
-    retrain.RetrainDecision(
+    decision.RetrainDecision(
         model_name="m",
         should_retrain=True,
         reasons=("new data",),
@@ -329,7 +321,7 @@ EXAMPLES: list[Value] = [
         trigger="manual",
         at=AT,
     ),
-    promote.ModelVersion(
+    journal.ModelVersion(
         model_name="m",
         model_version=3,
         model_digest="sha256:2",
@@ -338,7 +330,7 @@ EXAMPLES: list[Value] = [
         evidence_digest="sha256:4",
         tags={"a": "b"},
     ),
-    promote.PromotionRecord(
+    journal.PromotionRecord(
         sequence=1,
         action="promote",
         model_name="m",
@@ -373,21 +365,21 @@ EXAMPLES: list[Value] = [
         summaries=(backtest.summarise("never", ()),),
         points=(),
     ),
-    rollout.RolloutReport(
+    online_validation.RolloutReport(
         model_name="m",
-        verdict=rollout.RolloutVerdict.WATCHED,
+        verdict=online_validation.RolloutVerdict.WATCHED,
         reasons=("too few",),
         mode="canary",
         share=0.1,
-        champion=rollout.RolloutSide(model_version=2, n_requests=3, latencies={7: 3}),
-        challenger=rollout.RolloutSide(model_version=3, n_failed=1, predictions={"yes": 2}),
+        champion=online_validation.RolloutSide(model_version=2, n_requests=3, latencies={7: 3}),
+        challenger=online_validation.RolloutSide(model_version=3, n_failed=1, predictions={"yes": 2}),
         since=AT,
         until=AT,
         look=1,
         n_looks=4,
         key="sha256:7",
     ),
-    promote.PromotionRecord(
+    journal.PromotionRecord(
         sequence=2,
         action="mark_unhealthy",
         model_name="m",
@@ -399,7 +391,7 @@ EXAMPLES: list[Value] = [
         at=AT,
         key="sha256:8",
     ),
-    registry.ChampionChange(
+    descriptions.ChampionChange(
         model_name="m",
         model_version=3,
         from_version=None,
@@ -410,10 +402,10 @@ EXAMPLES: list[Value] = [
         evidence_digest="sha256:4",
         metrics={"accuracy": 0.9, "r2": float("-inf")},
     ),
-    verify.VerificationReport(
-        model_name="m", checks=(verify.Check(subject="alias", is_good=False, found="points to nothing"),)
+    verification.VerificationReport(
+        model_name="m", checks=(verification.Check(subject="alias", is_good=False, found="points to nothing"),)
     ),
-    approve.Approval(
+    approval.Approval(
         model_name="m",
         model_version=3,
         blessing_digest="sha256:8",
@@ -425,7 +417,7 @@ EXAMPLES: list[Value] = [
         at=AT,
         key="sha256:7",
     ),
-    train.TrainedModel(
+    model.TrainedModel(
         model_name="m",
         run_id="r",
         model_uri="models:/m-1",

@@ -5,25 +5,25 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
-from airflow_mlops.core.alarm import MonitoringDecision
-from airflow_mlops.core.data import DatasetSnapshot
-from airflow_mlops.core.evaluate import EvaluationReport, MetricComparison
-from airflow_mlops.core.gate import Blessing, BlessingVerdict
-from airflow_mlops.core.monitor import ColumnDrift, DriftReport, DriftStatus
-from airflow_mlops.core.performance import (
+from airflow_mlops.core.data.snapshot import DatasetSnapshot
+from airflow_mlops.core.evaluation.report import EvaluationReport, MetricComparison
+from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
+from airflow_mlops.core.monitoring.drift_report import ColumnDrift, DriftReport, DriftStatus
+from airflow_mlops.core.monitoring.performance_report import (
     MetricPerformance,
     PerformanceReport,
     PerformanceStatus,
     PredictionCounts,
     WindowPerformance,
 )
-from airflow_mlops.core.predict import PredictionBatch
-from airflow_mlops.core.promote import PromotionRecord
-from airflow_mlops.core.resample import Interval
-from airflow_mlops.core.retrain import RetrainDecision
-from airflow_mlops.core.rollout import RolloutReport, RolloutSide, RolloutVerdict
-from airflow_mlops.core.train import TrainedModel
-from airflow_mlops.core.validate import Quarantine, ValidationReport, Verdict
+from airflow_mlops.core.registry.journal import PromotionRecord
+from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.core.retraining.decision import RetrainDecision
+from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutSide, RolloutVerdict
+from airflow_mlops.core.scoring.batch import PredictionBatch
+from airflow_mlops.core.stats.interval import Interval
+from airflow_mlops.core.training.model import TrainedModel
+from airflow_mlops.core.validation.findings import Quarantine, ValidationReport, Verdict
 from airflow_mlops.core.values import Value
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ import logging
 import pytest
 import statsd as statsd_client
 
-from airflow_mlops.core.telemetry import METRICS, Measurement
+from airflow_mlops.core.observability.telemetry import METRICS, Measurement
 from airflow_mlops.hooks.metrics import send_metrics
 from tests.hooks.metrics_cases import OtlpReceiver, StatsdListener, Switch
 

@@ -17,13 +17,13 @@ import sqlalchemy as sa
 from moto.server import ThreadedMotoServer
 
 from airflow_mlops.adapters.sql import stream_query
-from airflow_mlops.core.data import Window
+from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.errors import DataError, MlopsError, SpecError, UnavailableError
 from airflow_mlops.hooks import sources
 from airflow_mlops.hooks.sources import AirflowConnections
 from airflow_mlops.hooks.storage import open_storage
 from airflow_mlops.specs.data import DatasetSpec
-from airflow_mlops.steps.sources import open_source
+from airflow_mlops.steps.data.sources import open_source
 
 pytestmark = pytest.mark.airflow
 

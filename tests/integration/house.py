@@ -16,11 +16,11 @@ import pandas as pd
 import psutil
 import pyarrow as pa
 
-from airflow_mlops.adapters.inference_log import InferenceLog, log_table
-from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.inference import Role
-from airflow_mlops.core.retrain import RetrainDecision
-from airflow_mlops.steps.ledger import read_decisions
+from airflow_mlops.adapters.storage.inference_log import InferenceLog, log_table
+from airflow_mlops.adapters.storage.store import Storage
+from airflow_mlops.core.retraining.decision import RetrainDecision
+from airflow_mlops.core.scoring.inference_log import Role
+from airflow_mlops.steps.registry.ledger import read_decisions
 from include.demo.api import AirflowApi
 from include.demo.services import Demo
 

@@ -65,8 +65,8 @@ def kill_after(method, step):
 
 
 def arm(context):
-    from airflow_mlops.adapters.mlflow import Mlflow
-    from airflow_mlops.adapters.storage import AppendOnlyLog
+    from airflow_mlops.adapters.mlflow.client import Mlflow
+    from airflow_mlops.adapters.storage.store import AppendOnlyLog
 
     if context["ti"].task_id == "register":
         Mlflow.create_version = kill_after(Mlflow.create_version, "register")

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_mlops.core.alarm import MonitoringDecision
-from airflow_mlops.steps.journal import serving_version
-from airflow_mlops.steps.ledger import read_alarms, read_decisions
+from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.steps.registry.journal import serving_version
+from airflow_mlops.steps.registry.ledger import read_alarms, read_decisions
 from tests.integration.house import House
 from tests.steps.cases import small_frame
 

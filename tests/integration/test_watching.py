@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from moto.server import ThreadedMotoServer
 
-from airflow_mlops.steps.journal import serving_version
+from airflow_mlops.steps.registry.journal import serving_version
 from tests.integration.house import House
 from tests.steps.cases import small_frame
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_mlops.core.approve import Approval
-from airflow_mlops.core.promote import PromotionRecord
+from airflow_mlops.core.promotion.approval import Approval
+from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.operators import ApprovePromotionOperator, PromoteModelOperator
-from airflow_mlops.steps.ledger import read_ledger
-from airflow_mlops.steps.promote import read_journal
+from airflow_mlops.steps.registry.journal import read_journal
+from airflow_mlops.steps.registry.ledger import read_ledger
 from tests.operators.conftest import Ended, House, Person
 from tests.steps.cases import Bench, small_frame
 

@@ -9,7 +9,7 @@ from airflow.sdk import DAG
 from airflow.sdk.definitions.decorators import task
 
 from airflow_mlops import ContinuousTraining, model_asset
-from airflow_mlops.core.registry import ChampionChange
+from airflow_mlops.core.registry.descriptions import ChampionChange
 from tests.operators.conftest import House
 from tests.steps.cases import small_frame, small_settings
 

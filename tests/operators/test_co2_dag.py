@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_mlops import ContinuousTraining
-from airflow_mlops.core.evaluate import EvaluationReport
+from airflow_mlops.core.evaluation.report import EvaluationReport
 from include.demo import co2_data
 from tests.operators.conftest import Ended, House, load_dag_file
 from tests.stage import Stage

@@ -10,27 +10,19 @@ import pytest
 from airflow.sdk import BaseOperator
 
 from airflow_mlops import operators, sensors
-from airflow_mlops.core import (
-    alarm,
-    approve,
-    data,
-    deploy,
-    evaluate,
-    export,
-    gate,
-    leakage,
-    monitor,
-    performance,
-    predict,
-    promote,
-    retrain,
-    rollout,
-    serving,
-    split,
-    train,
-    tune,
-    validate,
-)
+from airflow_mlops.core.data import snapshot
+from airflow_mlops.core.evaluation import report
+from airflow_mlops.core.gate import rules
+from airflow_mlops.core.monitoring import drift_report, performance_report
+from airflow_mlops.core.packaging import export, serving_check
+from airflow_mlops.core.promotion import approval
+from airflow_mlops.core.registry import journal
+from airflow_mlops.core.retraining import alarm, decision
+from airflow_mlops.core.rollout import deployment, online_validation
+from airflow_mlops.core.scoring import batch
+from airflow_mlops.core.splitting import leakage, split
+from airflow_mlops.core.training import model, tuning
+from airflow_mlops.core.validation import findings
 from airflow_mlops.operators._base import StepOperator
 from airflow_mlops.operators._notify import Notifying
 
@@ -42,24 +34,24 @@ CLASSES = [
 ]
 STAGES = (
     alarm,
-    data,
-    validate,
+    snapshot,
+    findings,
     split,
     leakage,
-    tune,
-    train,
-    evaluate,
+    tuning,
+    model,
+    report,
     export,
-    serving,
-    gate,
-    approve,
-    deploy,
-    rollout,
-    promote,
-    monitor,
-    retrain,
-    predict,
-    performance,
+    serving_check,
+    rules,
+    approval,
+    deployment,
+    online_validation,
+    journal,
+    drift_report,
+    decision,
+    batch,
+    performance_report,
 )
 TYPED = {"poke_interval": 7.0}
 

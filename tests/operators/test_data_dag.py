@@ -14,12 +14,12 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_mlops import ContinuousTraining
-from airflow_mlops.core.validate import ValidationReport
+from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.errors import DataHaltedError, SpecError
 from airflow_mlops.operators import SnapshotDatasetOperator, ValidateDataOperator
-from airflow_mlops.steps.data import load_snapshot
-from airflow_mlops.steps.ledger import read_decisions
-from airflow_mlops.steps.promote import current_champion
+from airflow_mlops.steps.data.snapshot import load_snapshot
+from airflow_mlops.steps.registry.journal import current_champion
+from airflow_mlops.steps.registry.ledger import read_decisions
 from tests.operators.conftest import Ended, House
 from tests.stage import Stage
 from tests.steps.cases import Left, left_by, small_frame, small_settings

@@ -9,8 +9,8 @@ import pytest
 
 from airflow_mlops import ContinuousTraining
 from airflow_mlops.operators._base import pipeline_run
-from airflow_mlops.steps.lineage import load_record
-from airflow_mlops.steps.promote import current_champion
+from airflow_mlops.steps.registry.journal import current_champion
+from airflow_mlops.steps.registry.training_record import load_record
 from tests.operators.conftest import House
 from tests.steps.cases import small_frame, small_settings
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_mlops import ContinuousTraining
-from airflow_mlops.core.alarm import MonitoringDecision
-from airflow_mlops.steps.ledger import read_alarms, read_decisions
+from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.steps.registry.ledger import read_alarms, read_decisions
 from tests.operators.conftest import House, load_dag_file
 from tests.operators.test_asset_events import asset_events, queued_dags
 from tests.steps.cases import Bench, small_frame, small_settings

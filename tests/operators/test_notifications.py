@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk import DAG, BaseNotifier
 from moto.server import ThreadedMotoServer
 
-from airflow_mlops.core.monitor import DriftReport, DriftStatus
+from airflow_mlops.core.monitoring.drift_report import DriftReport, DriftStatus
 from airflow_mlops.operators import (
     ApprovePromotionOperator,
     BlessModelOperator,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_mlops.core.performance import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
 from airflow_mlops.operators import PerformanceCheckOperator
 from tests.operators.conftest import House
 from tests.steps.performance_cases import Shop

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from airflow.sdk import DAG
 
 from airflow_mlops import BatchScoring
-from airflow_mlops.core.predict import PredictionBatch
+from airflow_mlops.core.scoring.batch import PredictionBatch
 from airflow_mlops.operators import BatchPredictOperator
 from airflow_mlops.specs import DatasetSpec
-from airflow_mlops.steps.data import snapshot_dataset
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from tests.operators.conftest import House
 from tests.steps.cases import Bench, small_frame
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_mlops import ContinuousTraining
-from airflow_mlops.core.leakage import LeakageReport
-from airflow_mlops.core.validate import ValidationReport
+from airflow_mlops.core.splitting.leakage import LeakageReport
+from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.errors import DataHaltedError, LeakageError
 from tests.operators.conftest import House
 from tests.steps.cases import NOTHING_LEFT, Left, left_by

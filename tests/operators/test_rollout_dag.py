@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_mlops.core.rollout import RolloutReport
+from airflow_mlops.core.rollout.online_validation import RolloutReport
 from airflow_mlops.operators import CanaryAnalysisOperator, DeployModelOperator, PromoteModelOperator
-from airflow_mlops.steps.deploy import read_deployment
+from airflow_mlops.steps.registry.deployment import read_deployment
 from tests.operators.conftest import House
 from tests.steps.cases import Bench
-from tests.steps.test_rollout import LENIENT, traffic
+from tests.steps.rollout.test_online_validation import LENIENT, traffic
 
 pytestmark = pytest.mark.airflow
 

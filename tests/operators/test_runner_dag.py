@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_mlops import operators
-from tests.adapters.test_child_process import assert_all_end, wait_until, when_there
+from tests.adapters.process.test_child_process import assert_all_end, wait_until, when_there
 from tests.operators.conftest import House
 from tests.steps import trainers
 from tests.steps.cases import runs_by_status, small_frame

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_mlops.core.serving import ServingCheck, ServingFootprint, ServingReport
+from airflow_mlops.core.packaging.serving_check import ServingCheck, ServingFootprint, ServingReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import ServingError
 from airflow_mlops.operators import ValidateServingOperator
-from airflow_mlops.steps.data import snapshot_dataset
-from airflow_mlops.steps.split import split_dataset
-from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
+from airflow_mlops.steps.splitting.split import split_dataset
+from airflow_mlops.steps.training.train import train_model
 from tests.operators.conftest import House
 from tests.steps.cases import Bench, small_frame
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.alarm import MonitoringDecision
-from airflow_mlops.core.promote import PromotionRecord
+from airflow_mlops.adapters.storage.store import Storage
+from airflow_mlops.core.registry.journal import PromotionRecord
+from airflow_mlops.core.retraining.alarm import MonitoringDecision
 from airflow_mlops.plugin.app import create_app
-from airflow_mlops.steps.ledger import append_decision
+from airflow_mlops.steps.registry.ledger import append_decision
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient

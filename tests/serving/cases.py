@@ -16,16 +16,16 @@ import pandas as pd
 import pyarrow.dataset as ds
 from sklearn.dummy import DummyRegressor
 
-from airflow_mlops.adapters.skops import types_to_trust
-from airflow_mlops.core.deploy import Deployment, DeploymentMode
-from airflow_mlops.core.gate import Blessing, BlessingVerdict
-from airflow_mlops.core.promote import ModelVersion
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.adapters.model_files.skops import types_to_trust
+from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
+from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.serving.server import ModelServer
 from airflow_mlops.specs import ServerSpec
 from airflow_mlops.steps import Platform
-from airflow_mlops.steps.deploy import write_deployment
-from airflow_mlops.steps.promote import promote_model
+from airflow_mlops.steps.promotion.promote import promote_model
+from airflow_mlops.steps.registry.deployment import write_deployment
 from tests.processes import wait_until
 from tests.serving.models import TRUSTED
 from tests.steps.cases import run_named

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from airflow_mlops.adapters.mlflow import Mlflow
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.mlflow.client import Mlflow
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.serving.watcher import Watcher
 from airflow_mlops.steps import Platform
-from airflow_mlops.steps.promote import rollback_model
+from airflow_mlops.steps.promotion.promote import rollback_model
 from tests.processes import wait_until
 from tests.serving.cases import FRAME, Stage, add_version, body_of, promote, request, request_on
 from tests.serving.models import STRANGER

@@ -18,8 +18,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from airflow_mlops.adapters.mlflow import Mlflow
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.mlflow.client import Mlflow
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.steps import Platform
 from include.demo.services import free_port
 from tests.conftest import REPOSITORY

@@ -19,8 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from airflow_mlops.adapters import scoring_server
-from airflow_mlops.adapters.mlflow import Mlflow
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.mlflow.client import Mlflow
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.specs import ServingCheckSpec
 from airflow_mlops.steps import Platform
 from tests.serving.cases import Stage, add_version, request

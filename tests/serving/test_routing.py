@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_mlops.core.deploy import Deployment, DeploymentMode, challenger_rows
+from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode, challenger_rows
 from airflow_mlops.specs import InferenceLogSpec
 from tests.serving.cases import Stage, body_of, request
 from tests.serving.models import TOUCHY

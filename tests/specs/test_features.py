@@ -8,7 +8,7 @@ import pytest
 
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs import DatasetSpec
-from airflow_mlops.specs.features import FeatureTable
+from airflow_mlops.specs.data import FeatureTable
 
 WEATHER = {"name": "weather", "source": {"path": "weather.csv", "timestamp": "measured_at"}, "key": ["place"]}
 

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 
-from airflow_mlops.adapters.mlflow import Mlflow
+from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs import PipelineSpec
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
-from airflow_mlops.steps.promote import read_journal
+from airflow_mlops.steps.registry.journal import read_journal
 
 INCLUDE = Path(__file__).parents[2] / "include"
 

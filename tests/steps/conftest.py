@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_mlops.adapters.mlflow import Mlflow
-from airflow_mlops.adapters.storage import Storage
+from airflow_mlops.adapters.mlflow.client import Mlflow
+from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.pipeline import PipelineResult
 from tests.stage import Stage

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from airflow_mlops.adapters.inference_log import InferenceLog, log_table
-from airflow_mlops.core.inference import Role
-from airflow_mlops.core.monitor import DriftReport
+from airflow_mlops.adapters.storage.inference_log import InferenceLog, log_table
+from airflow_mlops.core.monitoring.drift_report import DriftReport
+from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.specs import MonitoringSpec
-from airflow_mlops.steps.drift import check_log_drift
+from airflow_mlops.steps.monitoring.drift import check_log_drift
 from tests.steps.cases import Bench, run_named
 
 END = datetime(2026, 1, 31, 12, tzinfo=UTC)

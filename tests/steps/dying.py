@@ -12,13 +12,13 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from airflow_mlops.adapters.inference_log import InferenceLog
-from airflow_mlops.adapters.mlflow import Mlflow
-from airflow_mlops.adapters.mlflow_trials import TrialRuns
+from airflow_mlops.adapters.mlflow.client import Mlflow
+from airflow_mlops.adapters.mlflow.trials import TrialRuns
 from airflow_mlops.adapters.optuna import Study
-from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.steps.backtest import backtest
-from airflow_mlops.steps.tune import tune_model
+from airflow_mlops.adapters.storage.inference_log import InferenceLog
+from airflow_mlops.adapters.storage.store import Storage
+from airflow_mlops.steps.backtesting.backtest import backtest
+from airflow_mlops.steps.training.tune import tune_model
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload([__name__])

@@ -8,15 +8,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from airflow_mlops.core.deploy import Deployment, DeploymentMode
-from airflow_mlops.core.promote import PromotionRecord, champion_of
+from airflow_mlops.core.registry.journal import PromotionRecord, champion_of
+from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import UnavailableError
 from airflow_mlops.serving.watcher import Watcher
-from airflow_mlops.steps.deploy import read_deployment, write_deployment
-from airflow_mlops.steps.journal import is_settled, read_journal
 from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promote import promote_model, rollback_model
+from airflow_mlops.steps.promotion.promote import promote_model, rollback_model
+from airflow_mlops.steps.registry.deployment import read_deployment, write_deployment
+from airflow_mlops.steps.registry.journal import is_settled, read_journal
 from tests.steps.cases import Bench, left_by, run_named
 
 LENIENT = {"metrics": {"mean_absolute_error": {"change_threshold": 1.0}}, "cold_start": True}

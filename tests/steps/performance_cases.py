@@ -14,15 +14,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from airflow_mlops.adapters.inference_log import InferenceLog, log_table
-from airflow_mlops.core.inference import Role
-from airflow_mlops.core.performance import PerformanceReport
+from airflow_mlops.adapters.storage.inference_log import InferenceLog, log_table
+from airflow_mlops.core.monitoring.performance_report import PerformanceReport
+from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.specs import PerformanceSpec, PipelineSpec
 from airflow_mlops.steps import Platform
-from airflow_mlops.steps._models import LoadedModel, load_model
-from airflow_mlops.steps.performance import check_performance
+from airflow_mlops.steps.monitoring.performance import check_performance
 from airflow_mlops.steps.pipeline import run_pipeline
-from airflow_mlops.steps.promote import current_champion
+from airflow_mlops.steps.registry.journal import current_champion
+from airflow_mlops.steps.registry.models import LoadedModel, load_model
 from tests.steps.cases import run_named
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.deploy import Deployment, DeploymentMode
-from airflow_mlops.core.promote import PromotionRecord
+from airflow_mlops.core.registry.journal import PromotionRecord
+from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.errors import UnavailableError
 from airflow_mlops.serving.watcher import Watcher
-from airflow_mlops.steps.deploy import read_deployment, write_deployment
+from airflow_mlops.steps.maintenance.verify import verify_model
 from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promote import promote_model, rollback_model
-from airflow_mlops.steps.verify import verify_model
+from airflow_mlops.steps.promotion.promote import promote_model, rollback_model
+from airflow_mlops.steps.registry.deployment import read_deployment, write_deployment
 from tests.stage import Stage
 from tests.steps.cases import Bench, Left, deliver, left_by, promote_first, promote_second, run_named
 

@@ -5,17 +5,17 @@ from typing import Any
 import pytest
 
 from airflow_mlops.errors import SpecError
-from airflow_mlops.steps.data import snapshot_dataset
-from airflow_mlops.steps.drift import check_drift
-from airflow_mlops.steps.evaluate import evaluate_model
-from airflow_mlops.steps.gate import bless_model
-from airflow_mlops.steps.ledger import read_decisions
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
+from airflow_mlops.steps.evaluation.evaluate import evaluate_model
+from airflow_mlops.steps.gate.bless import bless_model
+from airflow_mlops.steps.monitoring.drift import check_drift
 from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
-from airflow_mlops.steps.retrain import decide_retrain
-from airflow_mlops.steps.split import split_dataset
-from airflow_mlops.steps.train import train_model
-from airflow_mlops.steps.validate import validate_dataset
+from airflow_mlops.steps.promotion.promote import promote_model, register_model, rollback_model
+from airflow_mlops.steps.registry.ledger import read_decisions
+from airflow_mlops.steps.retraining.decide import decide_retrain
+from airflow_mlops.steps.splitting.split import split_dataset
+from airflow_mlops.steps.training.train import train_model
+from airflow_mlops.steps.validation.validate import validate_dataset
 from tests.stage import Stage
 from tests.steps.cases import Bench, deliver, left_by, run_first, run_named, runs_by_status, small_frame
 

@@ -17,13 +17,14 @@ import pytest
 from mlflow import MlflowClient
 
 from airflow_mlops.core.values import Value
-from airflow_mlops.steps.data import snapshot_dataset
-from airflow_mlops.steps.evaluate import evaluate_model
-from airflow_mlops.steps.gate import bless_model
-from airflow_mlops.steps.promote import current_champion, promote_model, register_model, rollback_model
-from airflow_mlops.steps.split import split_dataset
-from airflow_mlops.steps.train import train_model
-from airflow_mlops.steps.verify import verify_model
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
+from airflow_mlops.steps.evaluation.evaluate import evaluate_model
+from airflow_mlops.steps.gate.bless import bless_model
+from airflow_mlops.steps.maintenance.verify import verify_model
+from airflow_mlops.steps.promotion.promote import promote_model, register_model, rollback_model
+from airflow_mlops.steps.registry.journal import current_champion
+from airflow_mlops.steps.splitting.split import split_dataset
+from airflow_mlops.steps.training.train import train_model
 from tests.conftest import REPOSITORY
 from tests.steps import trainers
 from tests.steps.cases import Bench, Left, left_by, run_named, runs_by_status
@@ -31,17 +32,17 @@ from tests.steps.cases import Bench, Left, left_by, run_named, runs_by_status
 CHILD = """
 import json, os, signal, sys
 
-from airflow_mlops.adapters.mlflow import Mlflow
-from airflow_mlops.adapters.storage import AppendOnlyLog, Storage
-from airflow_mlops.core.split import DatasetSplit
-from airflow_mlops.core.gate import Blessing
-from airflow_mlops.core.promote import ModelVersion
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.adapters.mlflow.client import Mlflow
+from airflow_mlops.adapters.storage.store import AppendOnlyLog, Storage
+from airflow_mlops.core.splitting.split import DatasetSplit
+from airflow_mlops.core.gate.rules import Blessing
+from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs import TrainingSpec
 from airflow_mlops.steps import Platform, _models, card
-from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
-from airflow_mlops.steps.train import train_model
+from airflow_mlops.steps.promotion.promote import promote_model, register_model, rollback_model
+from airflow_mlops.steps.training.train import train_model
 
 
 def kill(*_, **__):

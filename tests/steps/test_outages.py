@@ -4,7 +4,7 @@ import pytest
 
 from airflow_mlops.errors import UnavailableError
 from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
-from airflow_mlops.steps.promote import promote_model, register_model, rollback_model
+from airflow_mlops.steps.promotion.promote import promote_model, register_model, rollback_model
 from tests.steps.cases import NOTHING_LEFT, Bench, elsewhere, left_by, run_named, runs_by_status
 
 

@@ -7,9 +7,10 @@ import shutil
 import pytest
 from mlflow import MlflowClient
 
-from airflow_mlops.adapters.mlflow import Mlflow
+from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.errors import IntegrityError, PromotionConflictError
-from airflow_mlops.steps.promote import current_champion, read_journal, rollback_model
+from airflow_mlops.steps.promotion.promote import rollback_model
+from airflow_mlops.steps.registry.journal import current_champion, read_journal
 from tests.stage import Stage
 from tests.steps.cases import Bench, deliver, left_by, run_named, small_frame
 

@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.evaluate import EvaluationReport
-from airflow_mlops.core.runner import StepRequest
-from airflow_mlops.core.split import DatasetSplit
-from airflow_mlops.core.train import TrainedModel
+from airflow_mlops.core.evaluation.report import EvaluationReport
+from airflow_mlops.core.splitting.split import DatasetSplit
+from airflow_mlops.core.step_request import StepRequest
+from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import RunnerError, SpecError, TrainingError, UnavailableError
 from airflow_mlops.specs import CommandRunner, InProcessRunner, PythonRunner
 from airflow_mlops.specs.train import TrainingSpec
-from airflow_mlops.steps.data import snapshot_dataset
+from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.runner import STEPS, answer_request, open_platform, run_step
-from airflow_mlops.steps.split import split_dataset
-from tests.adapters.test_child_process import assert_all_end, wait_until
+from airflow_mlops.steps.splitting.split import split_dataset
+from tests.adapters.process.test_child_process import assert_all_end, wait_until
 from tests.conftest import REPOSITORY
 from tests.steps import trainers
 from tests.steps.cases import Bench, run_named, runs_by_status
@@ -241,7 +241,7 @@ def test_arguments_become_what_the_step_declares(ask: Asking, monkeypatch: pytes
     def train_model(split: DatasetSplit, training: TrainingSpec, *, model_name: str, platform: Any, run: Any) -> Any:
         seen.update(split=split, training=training, model_name=model_name)
 
-    from airflow_mlops.steps import train
+    from airflow_mlops.steps.training import train
 
     training = ask.bench.spec().training
     monkeypatch.setattr(train, "train_model", train_model)

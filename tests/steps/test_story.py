@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from airflow_mlops.core.gate import BlessingVerdict
-from airflow_mlops.core.monitor import DriftStatus
-from airflow_mlops.core.validate import Severity, ValidationReport, Verdict
+from airflow_mlops.core.gate.rules import BlessingVerdict
+from airflow_mlops.core.monitoring.drift_report import DriftStatus
+from airflow_mlops.core.validation.findings import Severity, ValidationReport, Verdict
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import DataHaltedError
 from airflow_mlops.specs import PipelineSpec
-from airflow_mlops.steps.ledger import read_decisions
 from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
-from airflow_mlops.steps.promote import current_champion, read_journal, rollback_model
+from airflow_mlops.steps.promotion.promote import rollback_model
+from airflow_mlops.steps.registry.journal import current_champion, read_journal
+from airflow_mlops.steps.registry.ledger import read_decisions
 from include.demo import co2_data
 from tests.steps.cases import Bench, Left, co2_settings, left_by, runs_by_status
 from tests.steps.conftest import make_bench

@@ -12,15 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
-from airflow_mlops.core.gate import BlessingVerdict
+from airflow_mlops.core.gate.rules import BlessingVerdict
 from airflow_mlops.errors import IntegrityError, NotBlessedError, PromotionConflictError
-from airflow_mlops.steps.evaluate import evaluate_model
-from airflow_mlops.steps.gate import bless_model
+from airflow_mlops.steps.evaluation.evaluate import evaluate_model
+from airflow_mlops.steps.gate.bless import bless_model
 from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promote import current_champion, promote_model, read_journal, register_model, rollback_model
-from airflow_mlops.steps.split import split_dataset
-from airflow_mlops.steps.train import train_model
-from airflow_mlops.steps.validate import validate_dataset
+from airflow_mlops.steps.promotion.promote import promote_model, register_model, rollback_model
+from airflow_mlops.steps.registry.journal import current_champion, read_journal
+from airflow_mlops.steps.splitting.split import split_dataset
+from airflow_mlops.steps.training.train import train_model
+from airflow_mlops.steps.validation.validate import validate_dataset
 from tests.steps.cases import NOTHING_LEFT, Bench, left_by, run_named
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from airflow_mlops.hooks import watch
-from airflow_mlops.steps import watch as steps_watch
+from airflow_mlops.steps.data import watch as steps_watch
 from tests.operators.conftest import warehouse
 
 __all__ = ["warehouse"]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from airflow.sdk.module_loading import import_string
 
-from airflow_mlops.adapters.inference_log import InferenceLog
+from airflow_mlops.adapters.storage.inference_log import InferenceLog
 from airflow_mlops.triggers.monitor import LoggedRowsTrigger
 
 pytestmark = pytest.mark.airflow

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from airflow.sdk.module_loading import import_string
 
-from airflow_mlops.adapters.storage import Storage
-from airflow_mlops.core.promote import PromotionRecord
+from airflow_mlops.adapters.storage.store import Storage
+from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.triggers.model import ModelVersionTrigger
 

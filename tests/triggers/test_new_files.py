@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from airflow.sdk.module_loading import import_string
 
-from airflow_mlops.adapters import files
+from airflow_mlops.adapters.storage import local_files as files
 from airflow_mlops.errors import SpecError, UnavailableError
 from airflow_mlops.hooks.platform import get_watermark
-from airflow_mlops.steps import watch
-from airflow_mlops.steps.watch import News
+from airflow_mlops.steps.data import watch
+from airflow_mlops.steps.data.watch import News
 from airflow_mlops.triggers.data import NewFilesTrigger
 
 pytestmark = pytest.mark.airflow

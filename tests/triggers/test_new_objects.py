@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from airflow_mlops.adapters import s3
+from airflow_mlops.adapters.s3 import objects
 from airflow_mlops.hooks.platform import get_watermark
 from airflow_mlops.hooks.watch import S3Objects
 from airflow_mlops.triggers.data import NewFilesTrigger
@@ -147,9 +147,9 @@ def test_many_that_look_at_the_same_share_one_look_and_one_client(bucket: Any, m
     bucket.put_object(Key="in/a.csv", Body=b"x\n")
     clients: list[object] = []
     looks: list[object] = []
-    open_client, object_stamps = s3.open_client, s3.object_stamps
-    monkeypatch.setattr(s3, "open_client", lambda access: clients.append(access) or open_client(access))
-    monkeypatch.setattr(s3, "object_stamps", lambda *a, **k: looks.append(a) or object_stamps(*a, **k))
+    open_client, object_stamps = objects.open_client, objects.object_stamps
+    monkeypatch.setattr(objects, "open_client", lambda access: clients.append(access) or open_client(access))
+    monkeypatch.setattr(objects, "object_stamps", lambda *a, **k: looks.append(a) or object_stamps(*a, **k))
     sources = [S3Objects("s3://lake-of-tests/in/", "lake", fresh_s=600.0) for _ in range(20)]
     assert {len(source.news({})[0]) for source in sources} == {1}
     assert (len(clients), len(looks)) == (1, 1)

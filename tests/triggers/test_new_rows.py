@@ -115,7 +115,7 @@ def test_postgresql_s_moments_are_in_utc_whatever_zone_the_server_is_in(
 
 def test_postgresql_finds_what_is_new_by_the_index_in_spite_of_the_query_s_order(warehouse: tuple[sa.Engine, str]):
     from airflow_mlops.adapters.sql.window import newest_within
-    from airflow_mlops.core.data import Window
+    from airflow_mlops.core.data.snapshot import Window
 
     engine, schema = warehouse
     with engine.begin() as connection:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from airflow_mlops.core.profile import Spread
+from airflow_mlops.core.data.profile import Spread
 
 __all__ = ["NumberSpreads"]
 

@@ -17,8 +17,8 @@ from airflow_mlops.adapters.arrow._sample import SpreadSample
 from airflow_mlops.adapters.arrow._spread import NumberSpreads
 from airflow_mlops.adapters.arrow._types import kept_batch, kept_schema
 from airflow_mlops.adapters.arrow.digest import BLOCK_ROWS, RowDigest, file_digest
-from airflow_mlops.core.data import Column
-from airflow_mlops.core.profile import Spread
+from airflow_mlops.core.data.profile import Spread
+from airflow_mlops.core.data.snapshot import Column
 
 __all__ = ["ParquetDigestWriter"]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from airflow_mlops.adapters.duckdb_engine.counts import count_columns
-from airflow_mlops.adapters.duckdb_engine.features import feature_rows
-from airflow_mlops.adapters.duckdb_engine.files import TypesWidenedError, format_of, scan_source
-from airflow_mlops.adapters.duckdb_engine.inference import count_sides
-from airflow_mlops.adapters.duckdb_engine.outcomes import LoggedOutcomes, open_outcomes
-from airflow_mlops.adapters.duckdb_engine.partitions import files_in_window
-from airflow_mlops.adapters.duckdb_engine.profile import examples_that_are_not, profile_columns, time_range
-from airflow_mlops.adapters.duckdb_engine.samples import numeric_columns, sample_rows
+from airflow_mlops.adapters.duckdb_engine.joins.features import feature_rows
+from airflow_mlops.adapters.duckdb_engine.joins.inference import count_sides
+from airflow_mlops.adapters.duckdb_engine.joins.outcomes import LoggedOutcomes, open_outcomes
+from airflow_mlops.adapters.duckdb_engine.profiles.counts import count_columns
+from airflow_mlops.adapters.duckdb_engine.profiles.profile import examples_that_are_not, profile_columns, time_range
+from airflow_mlops.adapters.duckdb_engine.profiles.samples import numeric_columns, sample_rows
+from airflow_mlops.adapters.duckdb_engine.sources.files import TypesWidenedError, format_of, scan_source
+from airflow_mlops.adapters.duckdb_engine.sources.partitions import files_in_window
 
 __all__ = [
     "LoggedOutcomes",

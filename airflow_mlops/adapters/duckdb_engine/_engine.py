@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from airflow_mlops.core.data import RowFilter
+from airflow_mlops.core.data.snapshot import RowFilter
 from airflow_mlops.errors import DataError, IntegrityError, MlopsError, UnavailableError
 
 __all__ = [

@@ -17,7 +17,7 @@ from great_expectations.compatibility.pydantic import ValidationError
 from great_expectations.exceptions import GreatExpectationsError
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-from airflow_mlops.core.validate import Check, Outcome, Severity
+from airflow_mlops.core.validation.findings import Check, Outcome, Severity
 from airflow_mlops.errors import SpecError
 
 __all__ = ["run_suite"]

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from airflow_mlops.adapters.great_expectations._known import COMMON, OPTIONAL, REQUIRED
-from airflow_mlops.core.validate import Severity
+from airflow_mlops.core.validation.findings import Severity
 from airflow_mlops.errors import SpecError, bounded, bounded_lines, did_you_mean
 
 __all__ = ["check_suite", "columns_of", "read_suite", "suite_of"]

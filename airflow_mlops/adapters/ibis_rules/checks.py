@@ -17,7 +17,7 @@ from airflow_mlops.adapters.ibis_rules._question import Answer, Compiler, Facts,
 from airflow_mlops.adapters.ibis_rules._row_rules import ROW_RULES, row_question
 from airflow_mlops.adapters.ibis_rules._table_rules import TABLE_RULES
 from airflow_mlops.adapters.ibis_rules._value_rules import VALUE_RULES
-from airflow_mlops.core.validate import Check, Outcome, Severity
+from airflow_mlops.core.validation.findings import Check, Outcome, Severity
 
 __all__ = ["check_rules"]
 

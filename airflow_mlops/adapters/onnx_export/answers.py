@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
-from airflow_mlops.core.export import MISSING_TEXT, Answers, InputKind
+from airflow_mlops.core.packaging.export import MISSING_TEXT, Answers, InputKind
 from airflow_mlops.errors import EvaluationError, ExportError
 
 __all__ = ["answers_of_graph", "answers_of_model", "rows_to_compare"]

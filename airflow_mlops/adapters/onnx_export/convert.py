@@ -14,7 +14,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 from airflow_mlops.adapters.onnx_export._converters import CONVERTERS, SHAPES
-from airflow_mlops.core.export import InputKind
+from airflow_mlops.core.packaging.export import InputKind
 from airflow_mlops.errors import ExportError
 
 __all__ = ["to_onnx"]
@@ -26,8 +26,8 @@ def to_onnx(model: Any, kinds: Mapping[str, InputKind], *, name: str) -> bytes:
     """Return the model as an ONNX file's bytes, the same ones for the same model.
 
     Each column is an input of shape ``(n_rows, 1)``: numbers and booleans as float32, a missing one as NaN; text as
-    strings, a missing one as :data:`~airflow_mlops.core.export.MISSING_TEXT`. That a model could be converted does not
-    say that the graph answers as it does.
+    strings, a missing one as :data:`~airflow_mlops.core.packaging.export.MISSING_TEXT`. That a model could be converted
+    does not say that the graph answers as it does.
 
     :param kinds: the columns that the model reads, in order.
     :param name: of the graph.

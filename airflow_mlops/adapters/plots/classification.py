@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from airflow_mlops.adapters.plots._canvas import DASHES, GREY, HUES, MARKERS, Who, draw, explain, plain
-from airflow_mlops.core.calibration import Calibration
-from airflow_mlops.core.curves import ScoreCurves
-from airflow_mlops.core.slices import OTHER_VALUES
+from airflow_mlops.core.evaluation.slices import OTHER_VALUES
+from airflow_mlops.core.stats.calibration import Calibration
+from airflow_mlops.core.stats.curves import ScoreCurves
 
 __all__ = ["calibration_plot", "confusion_matrix_plot", "score_curves_plot"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from airflow_mlops.adapters.plots._canvas import GREY, HUES, draw, explain, plain
-from airflow_mlops.core.performance import WindowPerformance
+from airflow_mlops.core.monitoring.performance_report import WindowPerformance
 from airflow_mlops.errors import EvaluationError
 
 __all__ = ["performance_plot"]

@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from airflow_mlops.adapters.plots._canvas import DASHES, GREY, HUES, MARKERS, Who, draw, explain, plain
-from airflow_mlops.core.backtest import BacktestReport
-from airflow_mlops.core.slices import SliceScore
-from airflow_mlops.core.timeline import ErrorTimeline
+from airflow_mlops.core.backtesting.backtest import BacktestReport
+from airflow_mlops.core.evaluation.slices import SliceScore
+from airflow_mlops.core.evaluation.timeline import ErrorTimeline
 from airflow_mlops.errors import EvaluationError
 
 __all__ = ["backtest_plot", "importance_plot", "slices_plot", "timeline_plot"]

@@ -10,7 +10,7 @@ import numpy as np
 import requests
 from mlflow.utils.proto_json_utils import NumpyEncoder
 
-from airflow_mlops.core.serving import Answer
+from airflow_mlops.core.packaging.serving_check import Answer
 
 __all__ = ["read_answer", "request_body"]
 

@@ -19,7 +19,7 @@ from mlflow.pyfunc import scoring_server
 
 from airflow_mlops.adapters.scoring_server.process import owned_process, peak_memory_mb
 from airflow_mlops.adapters.scoring_server.protocol import read_answer
-from airflow_mlops.core.serving import Answer
+from airflow_mlops.core.packaging.serving_check import Answer
 from airflow_mlops.errors import ServingError
 from airflow_mlops.specs.serving import ServingCheckSpec
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from airflow_mlops.adapters.sql.faults import subject_of, translated
 from airflow_mlops.adapters.sql.window import columns_of, newest_within
-from airflow_mlops.core.data import Window
+from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.errors import DataError, bounded, did_you_mean
 
 __all__ = ["NewestRows", "newest_rows"]

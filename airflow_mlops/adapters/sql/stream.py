@@ -22,7 +22,7 @@ from airflow_mlops.adapters.sql.columns import (
 )
 from airflow_mlops.adapters.sql.faults import subject_of, translated
 from airflow_mlops.adapters.sql.window import columns_of, verbatim, within
-from airflow_mlops.core.data import Window
+from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.errors import DataError, bounded, did_you_mean
 
 __all__ = ["BATCH_ROWS", "stream_query"]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from airflow_mlops.core.data import Window
+from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.specs.data import DatasetSpec
 
 __all__ = ["athena_query", "bare", "columns_of", "newest_within", "verbatim", "within"]

@@ -1,0 +1,1 @@
+"""Joins: features as of their time, keys, splits, outcomes of predictions."""

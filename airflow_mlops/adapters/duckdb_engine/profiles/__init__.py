@@ -1,0 +1,1 @@
+"""Profiles: what the columns of a snapshot hold, counted in one scan."""

@@ -1,0 +1,1 @@
+"""Source files: CSV, JSON Lines and Parquet, read without losing a value."""

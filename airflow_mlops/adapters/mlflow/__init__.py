@@ -1,0 +1,1 @@
+"""MLflow: runs, logged models, the registry, its scoring protocol."""

@@ -1,0 +1,1 @@
+"""scikit-learn and what follows its conventions: fitting, preprocessing, scoring, importance."""

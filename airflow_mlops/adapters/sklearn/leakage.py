@@ -1,0 +1,385 @@
+"""numpy and pandas: does a feature, or a combination of features, reproduce the target.
+
+What is looked for is identity, not strength: an honest feature leaves some of the target open. Each judgement is
+made on rows that were not fitted on, and none of them on so few that chance would do. A target that only grows gets
+no easier for that: what yesterday's value leaves open is measured against the steps from row to row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from airflow_mlops.core.splitting.leakage import chance_of_equal_rows
+from airflow_mlops.errors import bounded
+
+__all__ = ["Reproduction", "equal_by_chance", "find_reproductions"]
+
+_TOLERANCE = 1e-6
+"""Of the target's variance, what an identity may leave open: rounding. The lags of a smooth series leave 1e-4."""
+
+_SMOOTH = 0.01
+"""Below this von Neumann ratio, the target's ranks follow the order of the rows, as those of every trend do."""
+
+_MIN_ROWS = 40
+_MAX_CLASSES = 50
+_MIN_PER_CLASS = 20
+"""Rows of a class on average, where there are more of them."""
+
+_MAX_COMBINED = 400
+_MIN_OF_OTHER_CLASSES = 10
+_MIN_PARSED_FRACTION = 0.9
+"""Of a text column's values, how many are numbers where it is taken for one; the rest are marks of missing values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """Features that reproduce the target.
+
+    :param rule: ``reproduces_target`` (one feature orders the rows as the target does), ``determines_class`` (its
+        values, or the rows that have one, stand for the classes) or ``combination_reproduces_target`` (a weighted sum
+        of them is the target).
+    :param observed: how, in words.
+    """
+
+    rule: str
+    columns: tuple[str, ...]
+    observed: str
+
+
+def find_reproductions(
+    sample: Any, *, target: str, features: Sequence[str]
+) -> tuple[list[Reproduction], int, list[str]]:
+    """Look for features that reproduce the target.
+
+    Numbers, booleans, dates, times and text that holds numbers are compared as numbers; a target of few values is a
+    class as well. NaN and infinity count as missing, and constant columns say nothing.
+
+    :param sample: a pandas data frame of training rows, in the order of time where there is one.
+    :returns: what was found, how many comparisons were made, and what could not be judged.
+    """
+    answer = sample[target]
+    known = answer.notna().to_numpy()
+    sample, answer = sample[known], answer[known]
+    if len(sample) < _MIN_ROWS:
+        return [], 0, [f"{len(sample)} rows with a target: too few to tell whether a feature reproduces it"]
+    if answer.nunique() < 2:
+        return [], 0, [f"the target {target!r} has one value only, which every feature would reproduce"]
+    notes: list[str] = []
+    numbers = _as_numbers(answer)
+    classes = _as_classes(answer, notes)
+    columns = {name: _as_numbers(sample[name]) for name in features}
+    ordered = _ranks_to_compare(numbers, target, notes)
+    found: list[Reproduction] = []
+    for name in features:
+        single = _judge_order(name, columns[name], ordered)
+        single = single or _judge_classes(name, sample[name], columns[name], classes)
+        single = single or _judge_gaps(name, sample[name], answer, classes)
+        found += [single] if single else []
+    named = {name for each in found for name in each.columns}
+    rest = {name: values for name, values in columns.items() if values is not None and name not in named}
+    if numbers is not None and rest:
+        found += _judge_combination(rest, numbers, notes)
+    elif classes is not None and rest:
+        found += _judge_indicators(rest, classes, notes)
+    return found, len(features) + bool(rest), notes
+
+
+def _as_numbers(column: Any) -> NDArray[np.float64] | None:
+    """Return the column as floats, missing and infinite values as NaN; ``None`` when it is no number."""
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        ticks = column.astype("int64").to_numpy().astype(np.float64)
+        return np.where(column.isna().to_numpy(), np.nan, ticks)
+    if column.dtype == object or isinstance(column.dtype, pd.CategoricalDtype | pd.StringDtype):
+        column = _numbers_among_objects(column)
+        if column is None:
+            return None
+    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _numbers_among_objects(column: Any) -> Any:
+    """Return booleans with gaps, decimals, dates or text that holds numbers as numbers; ``None`` for all else."""
+    column = column.astype(object)
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind == "string":
+        parsed = pd.to_numeric(column, errors="coerce")
+        return parsed if parsed.notna().sum() >= _MIN_PARSED_FRACTION * column.notna().sum() else None
+    if kind in ("boolean", "integer", "floating", "mixed-integer-float"):
+        return column.astype("float64")
+    if kind == "decimal":
+        return column.map(float, na_action="ignore").astype("float64")
+    if kind in ("date", "datetime"):
+        moments = pd.to_datetime(column)
+        return moments.astype("int64").astype("float64").where(moments.notna())
+    return None
+
+
+def _as_classes(answer: Any, notes: list[str]) -> NDArray[np.int64] | None:
+    """Return the classes as codes; ``None`` when there are too many to be classes."""
+    codes, values = pd.factorize(answer.astype(str) if answer.dtype == object else answer)
+    n_other = len(codes) - int(np.bincount(codes).max())
+    if n_other < _MIN_OF_OTHER_CLASSES:
+        notes.append(
+            f"{n_other} of {len(codes)} rows have another value of the target than the most frequent one: too few to "
+            f"tell whether a feature reproduces it"
+        )
+    if len(values) <= max(_MAX_CLASSES, len(codes) // _MIN_PER_CLASS):
+        return np.asarray(codes, dtype=np.int64)
+    if _as_numbers(answer) is None:
+        notes.append(
+            f"the target has {len(values)} values in {len(codes)} rows: too many to tell whether a feature stands for "
+            f"one of them each"
+        )
+    return None
+
+
+def _ranks_to_compare(answer: NDArray[np.float64] | None, target: str, notes: list[str]) -> NDArray[np.float64] | None:
+    """Return the target where its order among the rows tells something; two trends have the same order by nature."""
+    if answer is None:
+        return None
+    ranks = _ranks(answer[np.isfinite(answer)])
+    if _step_variance(ranks) < _SMOOTH * ranks.var():
+        notes.append(f"{target!r} follows the order of the rows, as a trend does: features were not compared by rank")
+        return None
+    return answer
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    ranks: NDArray[np.float64] = pd.Series(values).rank().to_numpy()
+    return ranks
+
+
+def _step_variance(values: NDArray[np.float64]) -> float:
+    """Return the variance as the steps from row to row show it (von Neumann, 1941); of a trend it is small."""
+    return float(np.diff(values).var() / 2)
+
+
+def _judge_order(
+    name: str, values: NDArray[np.float64] | None, answer: NDArray[np.float64] | None
+) -> Reproduction | None:
+    """Tell whether a feature is a monotone function of the target: Spearman's rank correlation is 1 or -1."""
+    if values is None or answer is None:
+        return None
+    both = np.isfinite(values) & np.isfinite(answer)
+    if both.sum() < _MIN_ROWS or np.ptp(values[both]) == 0 or not _is_varied(answer[both]):
+        return None
+    ranks = _ranks(answer[both])
+    if _step_variance(ranks) < _SMOOTH * ranks.var():  # where the feature is, the target happens to be a trend
+        return None
+    correlation = float(np.corrcoef(_ranks(values[both]), ranks)[0, 1])
+    if 1 - abs(correlation) >= _TOLERANCE:
+        return None
+    order = "in the same order" if correlation > 0 else "in the opposite order"
+    return Reproduction(
+        rule="reproduces_target",
+        columns=(name,),
+        observed=f"{both.sum()} rows {order} as by the target (rank correlation {correlation:.7f})",
+    )
+
+
+def _is_varied(answer: NDArray[np.float64]) -> bool:
+    """Tell whether enough rows differ from the most frequent value, so that no chance makes two columns alike."""
+    _, counts = np.unique(answer, return_counts=True)
+    return bool(len(answer) - counts.max() >= _MIN_OF_OTHER_CLASSES)
+
+
+def _judge_classes(
+    name: str, column: Any, values: NDArray[np.float64] | None, classes: NDArray[np.int64] | None
+) -> Reproduction | None:
+    if classes is None:
+        return None
+    if values is not None:
+        both = np.isfinite(values)
+        if _separates(values[both], classes[both]):
+            return Reproduction(
+                rule="determines_class",
+                columns=(name,),
+                observed=f"ranges of values that part the classes without an error, in {both.sum()} rows",
+            )
+    present = column.notna().to_numpy()
+    codes, _ = pd.factorize(column[present].astype(str))
+    n_judged = _n_told(np.asarray(codes), classes[present])
+    if not n_judged:
+        return None
+    return Reproduction(
+        rule="determines_class",
+        columns=(name,),
+        observed=f"values that stand for one class each, in all of {n_judged} rows that were judged by other rows",
+    )
+
+
+def _judge_gaps(name: str, column: Any, answer: Any, classes: NDArray[np.int64] | None) -> Reproduction | None:
+    """Tell whether a feature has a value in all rows of some classes, and in none of the others."""
+    if classes is None:
+        return None
+    is_missing = column.isna().to_numpy()
+    n_missing, n_set = int(is_missing.sum()), int((~is_missing).sum())
+    if min(n_missing, n_set) < _MIN_OF_OTHER_CLASSES or np.intersect1d(classes[is_missing], classes[~is_missing]).size:
+        return None
+    with_value = bounded(sorted(answer[~is_missing].astype(str).unique()), 5)
+    return Reproduction(
+        rule="determines_class",
+        columns=(name,),
+        observed=f"a value in all {n_set} rows of class {with_value} and in none of the other {n_missing} rows",
+    )
+
+
+def _separates(values: NDArray[np.float64], classes: NDArray[np.int64]) -> bool:
+    """Tell whether every class has a range of its own."""
+    if len(values) < _MIN_ROWS:
+        return False
+    n_other = len(classes) - np.bincount(classes).max()
+    if n_other < _MIN_OF_OTHER_CLASSES:
+        return False
+    order = np.argsort(values, kind="stable")
+    values, classes = values[order], classes[order]
+    changes = np.flatnonzero(np.diff(classes))
+    is_run = len(changes) == len(np.unique(classes)) - 1
+    return bool(is_run and (values[changes] < values[changes + 1]).all())
+
+
+def _n_told(codes: NDArray[np.int64], classes: NDArray[np.int64]) -> int:
+    """Return how many rows were judged by rows with the same value, all of them rightly; 0 when one was wrong.
+
+    Half of the rows say which class a value stands for. The other half is judged where its value was seen; that has
+    to be most of it, with rows enough of other classes than the most frequent one.
+    """
+    first = np.random.default_rng(0).random(len(codes)) < 0.5
+    stands_for = dict(zip(codes[first].tolist(), classes[first].tolist(), strict=True))
+    judged = [
+        (stands_for[c], k)
+        for c, k in zip(codes[~first].tolist(), classes[~first].tolist(), strict=True)
+        if c in stands_for
+    ]
+    if len(judged) < max(_MIN_ROWS // 2, int((~first).sum()) // 2) or any(told != true for told, true in judged):
+        return 0
+    counts = np.bincount([true for _, true in judged])
+    return len(judged) if len(judged) - counts.max() >= _MIN_OF_OTHER_CLASSES else 0
+
+
+def _judge_combination(
+    columns: dict[str, NDArray[np.float64]], answer: NDArray[np.float64], notes: list[str]
+) -> list[Reproduction]:
+    """Look for a weighted sum of numeric features that is the target."""
+    chosen, table = _complete_rows(columns, answer, notes)
+    return _judge_sum(chosen, table) if chosen else []
+
+
+def _judge_indicators(
+    columns: dict[str, NDArray[np.float64]], classes: NDArray[np.int64], notes: list[str]
+) -> list[Reproduction]:
+    """Look for weighted sums of numeric features that tell each class from the others, as flags by class do."""
+    chosen, table = _complete_rows(columns, classes.astype(np.float64), notes)
+    if not chosen:
+        return []
+    codes, counts = np.unique(table[:, -1], return_counts=True)
+    sums: list[Reproduction] = []
+    for code in codes[counts >= _MIN_OF_OTHER_CLASSES].tolist():
+        found = _judge_sum(chosen, np.column_stack([table[:, :-1], table[:, -1] == code]))
+        if not found:
+            return []
+        sums += found
+    named = tuple(dict.fromkeys(name for each in sums for name in each.columns))
+    observed = f"{len(sums)} classes, each of which a weighted sum tells from the others: {sums[0].observed}"
+    return [Reproduction(rule="combination_reproduces_target", columns=named, observed=observed)]
+
+
+def _judge_sum(chosen: list[str], table: NDArray[np.float64]) -> list[Reproduction]:
+    """Fit the last column by a weighted sum of the others on one half of the rows, and judge it on the other."""
+    weights, open_fraction, is_close = _fit(table)
+    if not (open_fraction < _TOLERANCE and is_close):
+        return []
+    features, target = table[:, :-1], table[:, -1]
+    shares = np.abs(weights) * features.std(axis=0) / target.std()
+    carries = np.flatnonzero(shares > 1e-3)
+    if not len(carries):
+        return []
+    weights, open_fraction, is_close = _fit(table[:, [*carries, -1]])
+    if not (open_fraction < _TOLERANCE and is_close):  # the small ones were needed too
+        return []
+    order = carries[np.argsort(-shares[carries], kind="stable")]
+    found = dict(zip(carries.tolist(), weights.tolist(), strict=True))
+    terms = " + ".join(f"{found[index]:.4g}*{chosen[index]}" for index in order[:10].tolist())
+    more = f" + {len(order) - 10} more" if len(order) > 10 else ""
+    return [
+        Reproduction(
+            rule="combination_reproduces_target",
+            columns=tuple(chosen[index] for index in order.tolist()),
+            observed=f"the target = {terms}{more}, which leaves {open_fraction:.1g} of its variance open on rows that "
+            f"it was not fitted on",
+        )
+    ]
+
+
+def _complete_rows(
+    columns: dict[str, NDArray[np.float64]], answer: NDArray[np.float64], notes: list[str]
+) -> tuple[list[str], NDArray[np.float64]]:
+    """Return columns, and the rows in which none of them is missing; those with the most gaps are left out first."""
+    names = [
+        name for name, values in columns.items() if np.isfinite(values).any() and np.nanmax(values) > np.nanmin(values)
+    ]
+    names.sort(key=lambda name: int(np.isnan(columns[name]).sum()))
+    left_out = names[_MAX_COMBINED:]
+    names = names[:_MAX_COMBINED]
+    complete = np.isfinite(answer)
+    enough = max(_MIN_ROWS, int(complete.sum()) // 2)
+    kept: list[str] = []
+    for name in names:
+        still = complete & np.isfinite(columns[name])
+        if still.sum() < max(enough, 3 * (len(kept) + 2)):
+            left_out = [*left_out, name]
+        else:
+            complete, kept = still, [*kept, name]
+    if left_out:
+        notes.append(
+            f"{len(left_out)} numeric feature(s) were judged alone and in no combination, for their gaps or their "
+            f"number: {', '.join(left_out[:5])}"
+        )
+    table = np.column_stack([*(columns[name][complete] for name in kept), answer[complete]])
+    varied = [index for index in range(len(kept)) if table[:, index].std() > 0]
+    if not _is_varied(table[:, -1]):
+        return [], table
+    return [kept[index] for index in varied], table[:, [*varied, len(kept)]]
+
+
+def _fit(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, bool]:
+    """Fit the last column by the others on one half of the rows.
+
+    :returns: the weights; the fraction of the variance that is open on the other half; and whether nine of ten rows
+        there are met, so that not a few huge values make the variance.
+    """
+    mean, scale = table.mean(axis=0), table.std(axis=0)
+    scale[scale == 0] = 1.0
+    scaled = (table - mean) / scale
+    first = np.random.default_rng(0).random(len(table)) < 0.5
+    x = np.column_stack([scaled[:, :-1], np.ones(len(scaled))])
+    weights = np.linalg.lstsq(x[first], scaled[first, -1], rcond=None)[0]
+    rest = scaled[~first, -1]
+    errors = rest - x[~first] @ weights
+    variance = min(float(rest.var()), _step_variance(scaled[:, -1]))
+    open_fraction = float(np.mean(errors**2)) / variance if variance > 1e-12 else math.inf
+    low, high = np.quantile(rest, [0.25, 0.75])
+    is_close = bool(np.quantile(np.abs(errors), 0.9) <= 1e-3 * ((high - low) or 1.0))
+    return weights[:-1] * scale[-1] / scale[:-1], open_fraction, is_close
+
+
+def equal_by_chance(sample: Any, n_rows: int) -> float:
+    """Return which fraction of rows would have an equal one among others by chance.
+
+    :param sample: a pandas data frame of some of the rows.
+    :param n_rows: how many others there are.
+    :returns: in [0, 1]; see :func:`~airflow_mlops.core.splitting.leakage.chance_of_equal_rows`.
+    """
+    codes = [pd.factorize(_hashable(sample[name]), use_na_sentinel=False)[0] for name in sample.columns]
+    return chance_of_equal_rows(np.column_stack(codes).astype(np.int64), n_rows)
+
+
+def _hashable(column: Any) -> Any:
+    return column.astype(str) if column.dtype == object else column

@@ -1,0 +1,1 @@
+"""The storage root: documents and data as files under readable paths."""

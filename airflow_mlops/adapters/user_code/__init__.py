@@ -1,0 +1,1 @@
+"""The user's code: found, called, traced to its commit and environment."""

@@ -1,0 +1,1 @@
+"""Backtesting: what a retrain policy would have done."""

@@ -1,0 +1,1 @@
+"""Maintenance: whether records agree, and whether a version can be made again."""

@@ -1,0 +1,1 @@
+"""Monitoring: drift of the data, and the performance that late labels tell."""

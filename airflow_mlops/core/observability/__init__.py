@@ -1,0 +1,1 @@
+"""Observability: what dashboards, lineage and people are told of a run."""

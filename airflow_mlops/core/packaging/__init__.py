@@ -1,0 +1,1 @@
+"""Packaging: whether a model answers elsewhere as it does here."""

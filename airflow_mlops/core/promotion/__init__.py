@@ -1,0 +1,1 @@
+"""Promotion: what a person is shown and answers."""

@@ -1,0 +1,1 @@
+"""Retraining: whether a run trains, and why."""

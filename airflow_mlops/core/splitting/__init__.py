@@ -1,0 +1,1 @@
+"""The split: which rows are trained on, tuned on and held out."""

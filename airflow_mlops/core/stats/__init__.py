@@ -1,0 +1,1 @@
+"""Statistics that several stages share: metrics, intervals, curves, distances between histograms."""

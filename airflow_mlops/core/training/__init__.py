@@ -1,0 +1,1 @@
+"""Training: what is fitted, what comes of it, and the search for hyperparameters."""

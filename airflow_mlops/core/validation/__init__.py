@@ -1,0 +1,1 @@
+"""Validation: checks, findings, and what follows from them."""

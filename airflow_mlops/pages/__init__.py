@@ -1,0 +1,1 @@
+"""What people read: values become words, tables and pictures."""

@@ -1,0 +1,1 @@
+"""Backtesting: history is replayed through the real pipeline."""

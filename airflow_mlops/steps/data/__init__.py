@@ -1,0 +1,1 @@
+"""Data: sources are opened, and their rows are copied once into snapshots."""

@@ -1,0 +1,1 @@
+"""Evaluation: everybody predicts the same held-out rows, and every difference gets an interval."""

@@ -1,0 +1,1 @@
+"""The gate: it judges what the evaluation found, and records its verdict."""

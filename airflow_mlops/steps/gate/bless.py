@@ -1,0 +1,87 @@
+"""The gate: it judges what the evaluation found, and what it says is recorded."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from airflow_mlops.core.evaluation.report import EvaluationReport
+from airflow_mlops.core.gate.rules import Blessing, GateDecision, bless, digest_of_gate
+from airflow_mlops.core.packaging.serving_check import ServingReport
+from airflow_mlops.core.training.model import TrainedModel
+from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.errors import IntegrityError
+from airflow_mlops.pages.evaluation import blessing_page
+from airflow_mlops.specs.evaluate import GateSpec
+from airflow_mlops.steps.platform import Platform, folder_name, short
+from airflow_mlops.steps.registry.ledger import append_decision, read_ledger
+
+__all__ = ["bless_model"]
+
+log = logging.getLogger(__name__)
+
+_REPORT = "blessing"
+
+
+def bless_model(
+    report: EvaluationReport,
+    gate: GateSpec,
+    model: TrainedModel,
+    *,
+    serving: ServingReport | None = None,
+    platform: Platform,
+    run: PipelineRun,
+) -> Blessing:
+    """Let the gate judge an evaluation, and record what it says.
+
+    :param serving: what the serving check found, where the model was tried.
+    :raises IntegrityError: when a report is about another model.
+    """
+    if serving and serving.model_digest != model.model_digest:
+        raise IntegrityError(f"The serving check is of another model than {model.model_uri}. Nothing was blessed.")
+    if report.challenger_digest != model.model_digest:
+        raise IntegrityError(
+            f"The evaluation is of a model with digest {report.challenger_digest[:19]}…, not of {model.model_uri} "
+            f"({model.model_digest[:19]}…). Nothing was blessed."
+        )
+    blessing = bless(report, gate, serving=serving, report_uri=platform.report_uri(run, _REPORT))
+    for evidence in (report, serving):
+        if evidence:
+            name = f"{short(evidence.content_digest)}.json"
+            platform.storage.create_json(evidence.to_dict(), "evidence", folder_name(model.model_name), name)
+    page = blessing_page(blessing, report)
+    platform.record(run, _REPORT, blessing, page)
+    platform.mlflow.log_texts(model.run_id, {f"evaluation/{_REPORT}.html": page})
+    tags = {
+        "mlops.blessing": blessing.verdict,
+        "mlops.evidence_digest": blessing.evidence_digest,
+        "mlops.gate": digest_of_gate(gate),
+        "mlflow.note.content": "\n".join([f"**{blessing.verdict}**", "", *(f"- {each}" for each in blessing.reasons)]),
+    }
+    if blessing.is_over and not report.champion_error:  # a champion that can be scored again is a new case
+        tags["mlops.outcome"] = blessing.verdict
+    platform.mlflow.set_tags(model.run_id, tags)
+    _note(blessing, platform, run)
+    log.info("gate: verdict=%s", blessing.verdict)
+    for reason in blessing.reasons:
+        log.info("gate: %s", reason)
+    return blessing
+
+
+def _note(blessing: Blessing, platform: Platform, run: PipelineRun) -> None:
+    """Write the verdict to the ledger, once in a run for the same evidence."""
+    decision = GateDecision(
+        model_name=blessing.model_name,
+        verdict=blessing.verdict,
+        reasons=blessing.reasons,
+        champion_version=blessing.champion_version,
+        evidence_digest=blessing.evidence_digest,
+        run_id=run.run_id,
+        at=datetime.now(UTC),
+        report_uri=blessing.report_uri,
+    )
+    for entry in read_ledger(blessing.model_name, storage=platform.storage):
+        if isinstance(entry, GateDecision) and replace(entry, at=decision.at) == decision:
+            return
+    append_decision(decision, storage=platform.storage)

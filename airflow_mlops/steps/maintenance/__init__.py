@@ -1,0 +1,1 @@
+"""Maintenance: records are verified, versions reproduced, and old snapshots pruned."""

@@ -1,0 +1,1 @@
+"""Packaging: the model is served for a trial, converted, and handed to whoever embeds it."""

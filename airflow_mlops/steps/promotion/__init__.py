@@ -1,0 +1,1 @@
+"""Promotion: a blessed model becomes a version, a version becomes champion, and the way back."""

@@ -1,0 +1,1 @@
+"""The registry: versions, their records, the journal and the ledger."""

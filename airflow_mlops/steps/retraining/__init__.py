@@ -1,0 +1,1 @@
+"""Retraining: the decision whether to train, which is recorded, yes or no."""

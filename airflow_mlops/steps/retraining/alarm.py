@@ -1,0 +1,123 @@
+"""Is what is seen in production a reason to train: the decision, which is written down, yes or no."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_mlops.core.monitoring.drift_report import DriftReport
+from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.retraining.alarm import MonitoringDecision, decide_alarm, tell_missing
+from airflow_mlops.core.retraining.decision import RetrainDecision
+from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.specs.monitor import MonitoringSpec
+from airflow_mlops.specs.retrain import RetrainPolicy
+from airflow_mlops.steps.platform import Platform
+from airflow_mlops.steps.registry.journal import current_champion
+from airflow_mlops.steps.registry.ledger import append_decision, of_kind, read_ledger
+
+__all__ = ["evidence_of", "raise_alarm"]
+
+log = logging.getLogger(__name__)
+
+
+def raise_alarm(
+    *,
+    model_name: str,
+    kinds: Collection[str],
+    drift: DriftReport | None = None,
+    performance: PerformanceReport | None = None,
+    checks: Collection[str] = (),
+    monitoring: MonitoringSpec | None = None,
+    policy: RetrainPolicy | None = None,
+    now: datetime | None = None,
+    platform: Platform,
+    run: PipelineRun,
+) -> MonitoringDecision:
+    """Decide whether what the checks found starts the training, and write the decision to the ledger, yes or no.
+
+    A check that failed has no report and is no evidence, neither of an alarm nor of its absence; the reasons say so of
+    each that ``checks`` names. A run that is cleared once it was mended decides again, and this counts in place of what
+    it decided before.
+
+    :param kinds: the evidence that may start a training: ``drift``, ``performance``. The rest is noted.
+    :param drift: what a drift check of the inference log found.
+    :param performance: what late labels say of the champion.
+    :param checks: the checks that there are to be, of ``drift`` and ``performance``.
+    :param monitoring: how long an alarm may go unanswered.
+    :param policy: when the training trains.
+    :param now: with a zone; by default the present moment.
+    """
+    ledger, now = read_ledger(model_name, storage=platform.storage), now or datetime.now(UTC)
+    history = of_kind(MonitoringDecision, ledger)
+    champion = current_champion(model_name, platform=platform)
+    version = champion.model_version if champion else None
+    evidence, shifts = evidence_of(drift=drift, performance=performance, champion_version=version)
+    given = [kind for kind, report in (("drift", drift), ("performance", performance)) if report]
+    mine = [entry for entry in history if entry.run_id == run.run_id]
+    if mine and mine[-1].evidence == evidence:
+        return mine[-1]
+    last = {entry.run_id: entry.content_digest for entry in history} | {run.run_id: ""}
+    history = [entry for entry in history if entry.is_alarm or last[entry.run_id] == entry.content_digest]
+    found, reasons = decide_alarm(
+        policy or RetrainPolicy(),
+        kinds=kinds,
+        champion_version=version,
+        evidence=evidence,
+        shifts=(*tell_missing(checks, given), *shifts),
+        history=history,
+        decisions=of_kind(RetrainDecision, ledger),
+        answer_within=(monitoring or MonitoringSpec()).answer_within,
+        now=now,
+    )
+    decision = MonitoringDecision(
+        model_name=model_name,
+        champion_version=version,
+        kinds=found,
+        reasons=reasons,
+        evidence=evidence,
+        run_id=run.run_id,
+        trigger=run.trigger,
+        at=now,
+    )
+    append_decision(decision, storage=platform.storage)
+    log.info("monitoring: is_alarm=%s %s", decision.is_alarm, " ".join(reasons))
+    return decision
+
+
+def evidence_of(
+    *, drift: DriftReport | None, performance: PerformanceReport | None, champion_version: int | None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return what checks found as a ledger keeps it: states, reports and rows, and what was seen in words.
+
+    What was found of a version that is champion no longer is said, and is no evidence about the present one.
+    """
+    evidence: dict[str, Any] = {}
+    shifts: list[str] = []
+    if drift and drift.champion_version not in (None, champion_version):
+        shifts.append(_of_another("drift", drift.champion_version))
+    elif drift:
+        rows = drift.current_digest or _span(drift.window_start, drift.window_end)
+        evidence |= {"drift": drift.status, "drift_report": drift.report_uri, "drift_rows": rows}
+        subject = "Drift of new data" if drift.current_digest else "Drift in production"
+        shifts += [f"{subject}: {reason}" for reason in drift.reasons]
+    if performance and performance.model_version not in (None, champion_version):
+        shifts.append(_of_another("performance", performance.model_version))
+    elif performance:
+        newest = performance.windows[0] if performance.windows else None
+        rows = _span(newest.start, newest.end) if newest else ""
+        evidence |= {"performance": performance.status, "performance_report": performance.report_uri}
+        evidence |= {"performance_rows": rows}
+        if performance.status is not PerformanceStatus.OK:
+            shifts += [f"Performance: {reason}" for reason in performance.reasons]
+    return {name: value for name, value in evidence.items() if value}, tuple(shifts)
+
+
+def _of_another(kind: str, version: int | None) -> str:
+    return f"The {kind} check looked at v{version}, which is champion no longer."
+
+
+def _span(start: datetime | None, end: datetime | None) -> str:
+    return f"{start.isoformat()}--{end.isoformat()}" if start and end else ""

@@ -1,0 +1,1 @@
+"""Validation: is the data what it should be, and what happens to rows that are not."""

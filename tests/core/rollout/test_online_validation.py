@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.rollout.online_validation import (
+    LATENCY_EDGES_MS,
+    RolloutSide,
+    RolloutVerdict,
+    error_rate_difference,
+    judge_rollout,
+    latency_interval,
+)
+from airflow_mlops.specs import RolloutSpec
+
+WATCHED, HEALTHY, UNHEALTHY, INCONCLUSIVE = RolloutVerdict
+LABELS = {"no": 900, "yes": 100}
+
+
+def _binned(latencies_ms: np.ndarray) -> dict[int, int]:
+    places, counts = np.unique(np.searchsorted(LATENCY_EDGES_MS, latencies_ms), return_counts=True)
+    return dict(zip(places.tolist(), counts.tolist(), strict=True))
+
+
+def _side(version: int, n: int = 5000, *, failed: int = 5, scale: float = 1.0, seed: int = 0) -> RolloutSide:
+    latencies = np.random.default_rng(seed + version).gamma(4, 2 * scale, n)
+    predictions = {label: count * n // 1000 for label, count in LABELS.items()}
+    return RolloutSide(
+        model_version=version, n_requests=n, n_failed=failed, latencies=_binned(latencies), predictions=predictions
+    )
+
+
+CHAMPION = _side(1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [((56, 70), (48, 80), (0.0524, 0.3339)), ((9, 10), (3, 10), (0.1705, 0.8090)), ((6, 7), (2, 7), (0.0582, 0.8062))],
+)
+def test_the_difference_of_error_rates_has_the_interval_of_newcombes_table(first, second, expected):
+    challenger = RolloutSide(model_version=2, n_requests=first[1], n_failed=first[0])
+    champion = RolloutSide(model_version=1, n_requests=second[1], n_failed=second[0])
+    assert error_rate_difference(champion, challenger, 0.95) == pytest.approx(expected, abs=5e-5)
+
+
+def test_the_interval_of_a_latency_holds_the_true_one_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    truth = float(np.quantile(rng.gamma(4, 2, 1_000_000), 0.95))
+    hits = [
+        low <= truth <= high
+        for low, high in (latency_interval(_binned(rng.gamma(4, 2, 1000)), 0.95, 0.95) for _ in range(400))
+    ]
+    assert np.mean(hits) >= 0.94
+
+
+def test_a_latency_beyond_all_bins_is_counted_and_none_is_nan():
+    low, high = latency_interval({len(LATENCY_EDGES_MS): 1000}, 0.95, 0.95)
+    assert (low, high) == (LATENCY_EDGES_MS[-1], math.inf)
+    assert all(math.isnan(end) for end in latency_interval({}, 0.95, 0.95))
+
+
+def test_a_version_that_does_as_the_champion_does_is_watched_and_in_the_end_healthy():
+    challenger = _side(2)
+    for is_last, expected in ((False, WATCHED), (True, HEALTHY)):
+        verdict, reasons = judge_rollout(
+            champion=CHAMPION, challenger=challenger, rollout=RolloutSpec(), is_last=is_last
+        )
+        assert verdict is expected
+        assert len(reasons) == 3
+
+
+@pytest.mark.parametrize(
+    ("challenger", "said"),
+    [
+        (_side(2, failed=400), "400 of the challenger's 5000 requests failed, of the champion's 5 of 5000: difference"),
+        (_side(2, scale=2), "p95 latency"),
+        (replace(_side(2), predictions={"no": 2500, "yes": 2500}), "population stability index is 0.8"),
+        (replace(_side(2), predictions={"no": 4500, "not finite": 500}), "population stability index"),
+    ],
+)
+def test_harm_ends_it_at_once_and_is_said_first(challenger: RolloutSide, said: str):
+    verdict, reasons = judge_rollout(champion=CHAMPION, challenger=challenger, rollout=RolloutSpec(), is_last=False)
+    assert verdict is UNHEALTHY
+    assert said in reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "said"),
+    [
+        (CHAMPION, _side(2, n=999), "the challenger 999; each needs rollout.min_requests 1000"),
+        (_side(1, n=0, failed=0), _side(2), "The champion had 0 requests"),
+        (CHAMPION, _side(2, n=1000, failed=8), "difference"),
+        (CHAMPION, replace(_side(2), latencies={}), "The latencies were not logged"),
+        (CHAMPION, replace(_side(2), predictions={}), "no predictions to compare"),
+    ],
+)
+def test_what_cannot_be_told_is_never_healthy(champion: RolloutSide, challenger: RolloutSide, said: str):
+    verdict, reasons = judge_rollout(champion=champion, challenger=challenger, rollout=RolloutSpec(), is_last=True)
+    assert verdict is INCONCLUSIVE
+    assert said in reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("DEGRADED", UNHEALTHY), ("SUSPECT", INCONCLUSIVE), ("OK", HEALTHY), ("NOT_ENOUGH_LABELS", HEALTHY)],
+)
+def test_labels_that_have_come_count_and_those_that_have_not_decide_nothing(status: str, expected: RolloutVerdict):
+    outcomes = PerformanceReport(
+        model_name="m",
+        model_version=2,
+        status=PerformanceStatus(status),
+        reasons=("as the labels say",),
+        checked_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    verdict, reasons = judge_rollout(
+        champion=CHAMPION, challenger=_side(2), rollout=RolloutSpec(), outcomes=outcomes, is_last=True
+    )
+    assert verdict is expected
+    assert f"Labels say {status}: as the labels say" in reasons
+
+
+def test_looking_often_finds_harm_by_chance_in_at_most_one_case_in_twenty_and_real_harm_nearly_always():
+    rng, rollout = np.random.default_rng(1), RolloutSpec(looks=10, max_error_rate_increase=0)
+
+    def ends_unhealthy(challengers_rate: float) -> bool:
+        champion, challenger = RolloutSide(model_version=1), RolloutSide(model_version=2)
+        for look in range(1, 11):
+            champion, challenger = (
+                replace(
+                    side,
+                    n_requests=side.n_requests + 1000,
+                    n_failed=side.n_failed + int(rng.binomial(1000, rate)),
+                    latencies={100: 1000 * look},
+                    predictions={label: count * look for label, count in LABELS.items()},
+                )
+                for side, rate in ((champion, 0.02), (challenger, challengers_rate))
+            )
+            verdict, _ = judge_rollout(champion=champion, challenger=challenger, rollout=rollout, is_last=look == 10)
+            if verdict is UNHEALTHY:
+                return True
+        return False
+
+    assert np.mean([ends_unhealthy(0.02) for _ in range(400)]) <= 0.05
+    assert np.mean([ends_unhealthy(0.03) for _ in range(100)]) >= 0.8

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile
+from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
+from airflow_mlops.core.validation.against_champion import (
+    BUILT_IN_RULES,
+    check_order,
+    check_timestamp,
+    compare_schemas,
+    compare_with_reference,
+    compare_with_serving,
+    empty_columns,
+    missing_columns,
+    no_requests,
+    nothing_checked,
+)
+from airflow_mlops.core.validation.findings import Severity, Verdict
+from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
+
+CO2 = Column(name="co2_ppm", type="double")
+DATE = Column(name="date", type="date32[day]")
+CITY = Column(name="city", type="string")
+POLICY = PolicySpec()
+SPEC = ValidationSpec(inferred=True)
+SERVING = ServingSpec(data={"path": "/requests.csv"}, min_rows=10)
+
+
+def _snapshot(*columns: Column, n_rows: int = 100, timestamp: str | None = None) -> DatasetSnapshot:
+    return DatasetSnapshot(
+        dataset="d",
+        uri="/d",
+        digest="sha256:1",
+        n_rows=n_rows,
+        columns=columns,
+        timestamp=timestamp,
+        source={},
+        created_at="2026-01-01T00:00:00Z",
+        created_by="ada",
+    )
+
+
+def _profile(n_rows: int = 100, **counts: dict[str, int]) -> DatasetProfile:
+    columns = tuple(ColumnProfile(name=name, counts=found) for name, found in counts.items())
+    return DatasetProfile(snapshot_digest="sha256:1", n_rows=n_rows, columns=columns)
+
+
+def _compare(reference: dict[str, int], current: dict[str, int], **settings: object):
+    n_reference, n_current = sum(reference.values()), sum(current.values())
+    return compare_with_reference(
+        reference=_snapshot(CITY, n_rows=n_reference),
+        reference_profile=_profile(n_reference, city=reference),
+        current=_snapshot(CITY, n_rows=n_current),
+        current_profile=_profile(n_current, city=current),
+        validation=ValidationSpec(inferred=True, **settings),
+    )
+
+
+def test_equal_schemas_have_no_findings_whatever_the_order_and_the_nulls():
+    current = (DATE, Column(name="co2_ppm", type="double", n_null=5))
+    assert compare_schemas(reference=(CO2, DATE), current=current, policy=POLICY) == ()
+
+
+def test_a_renamed_column_is_missing_and_new_and_the_new_name_is_suggested():
+    current = (Column(name="co2_pm", type="double"), DATE)
+    missing, new = compare_schemas(reference=(CO2, DATE), current=current, policy=POLICY)
+    assert (missing.rule, missing.column, missing.action) == ("column_missing", "co2_ppm", Verdict.HALT)
+    assert "Did you mean 'co2_pm'?" in missing.observed
+    assert (new.rule, new.column, new.action) == ("column_new", "co2_pm", Verdict.HALT)
+
+
+def test_a_column_that_is_gone_is_not_taken_for_one_that_both_have():
+    reference = (CO2, Column(name="co2_ppb", type="double"))
+    (missing,) = compare_schemas(reference=reference, current=(CO2,), policy=POLICY)
+    assert missing.column == "co2_ppb"
+    assert "Did you mean" not in missing.observed
+
+
+def test_a_column_of_another_type_says_both_types():
+    current = (Column(name="co2_ppm", type="string"),)
+    (finding,) = compare_schemas(reference=(CO2,), current=current, policy=POLICY)
+    assert str(finding) == "co2_ppm: column_retyped: found type string, expected type double"
+
+
+def test_a_new_column_may_be_let_in_by_the_policy():
+    policy = PolicySpec(rules={"column_new": "PROCEED"})
+    (new,) = compare_schemas(reference=(), current=(CO2,), policy=policy)
+    assert new.action is Verdict.PROCEED
+
+
+def test_a_timestamp_must_be_one_and_be_there_in_every_row():
+    assert check_timestamp(_snapshot(DATE, timestamp="date"), POLICY) == ()
+    (text,) = check_timestamp(_snapshot(Column(name="date", type="string"), timestamp="date"), POLICY)
+    assert str(text) == "date: timestamp_type: found type string, expected a date or a timestamp"
+    (null,) = check_timestamp(_snapshot(Column(name="date", type="date32[day]", n_null=3), timestamp="date"), POLICY)
+    assert str(null) == "date: timestamp_null: found 3 of 100 rows null, expected none"
+
+
+def test_a_column_that_the_suite_is_about_and_that_is_not_there_is_reported_once():
+    snapshot = _snapshot(CO2)
+    (finding,) = missing_columns(["co2_ppm", "co2_pm", "co2_pm"], [], snapshot, POLICY)
+    assert (finding.rule, finding.column) == ("column_missing", "co2_pm")
+    assert "Did you mean 'co2_ppm'?" in finding.observed
+    assert missing_columns(["co2_pm"], [finding], snapshot, POLICY) == ()
+
+
+def test_the_same_categories_in_other_shares_have_no_findings():
+    assert _compare({"=Rome": 90, "=Oslo": 10}, {"=Rome": 5, "=Oslo": 95, "null": 2}) == ()
+
+
+def test_a_few_rows_with_a_new_category_are_a_reason_to_retrain():
+    (finding,) = _compare({"=Rome": 90, "=Oslo": 10}, {"=Rome": 97, "=Bonn": 3})
+    assert (finding.severity, finding.action) == (Severity.WARNING, Verdict.RETRAIN)
+    assert str(finding) == (
+        "city: category_new: found 3 of 100 rows (3.00%) with categories that are new, expected one of 'Rome', 'Oslo' "
+        "(for example 'Bonn')"
+    )
+
+
+def test_many_rows_with_new_categories_halt():
+    (finding,) = _compare({"=Rome": 90, "=Oslo": 10}, {"=Rome.": 50, "=Oslo.": 50})
+    assert (finding.severity, finding.action) == (Severity.CRITICAL, Verdict.HALT)
+    assert finding.examples == ("Rome.", "Oslo.")
+
+
+def test_a_column_whose_categories_are_not_all_known_has_no_new_ones():
+    assert _compare({"=Rome": 90, OTHER: 10}, {"=Rome": 90, "=Bonn": 10}) == ()
+
+
+def test_a_column_that_became_empty_halts_but_one_that_always_was_does_not():
+    (finding,) = _compare({"=Rome": 90, "null": 10}, {"null": 100})
+    assert (finding.rule, finding.action) == ("column_empty", Verdict.HALT)
+    assert "all 100 values missing" in finding.observed
+    assert _compare({"null": 90}, {"null": 100}) == ()
+
+
+@pytest.mark.parametrize("n_rows", [100_000, 1])
+def test_a_batch_a_thousand_times_larger_or_a_hundred_times_smaller_than_usual_halts(n_rows):
+    (finding,) = _compare({"=Rome": 101}, {"=Rome": n_rows})
+    assert (finding.rule, finding.action) == ("row_count", Verdict.HALT)
+    assert finding.observed == f"{n_rows} rows"
+    assert _compare({"=Rome": 101}, {"=Rome": n_rows}, max_size_factor=1000) == ()
+
+
+def _serve(training: dict[str, int], serving: dict[str, int], *columns: Column, spec: ServingSpec = SERVING):
+    n_rows = sum(serving.values())
+    return compare_with_serving(
+        training=_snapshot(CITY, CO2),
+        training_profile=_profile(city=training),
+        serving=_snapshot(*(columns or (CITY,)), n_rows=n_rows),
+        serving_profile=_profile(n_rows, city=serving),
+        serving_counts=_profile(n_rows, city=serving).columns,
+        spec=spec,
+        validation=SPEC,
+    )
+
+
+def test_requests_like_the_training_data_have_no_skew():
+    assert _serve({"=Rome": 50, "=Oslo": 50}, {"=Rome": 52, "=Oslo": 48}) == ()
+
+
+def test_requests_in_other_shares_are_a_skew_that_retrains():
+    (finding,) = _serve({"=Rome": 90, "=Oslo": 10}, {"=Rome": 10, "=Oslo": 90})
+    assert (finding.rule, finding.column, finding.action) == ("serving_skew", "city", Verdict.RETRAIN)
+    assert finding.observed.startswith("PSI 3")
+
+
+def test_a_category_that_is_asked_for_and_was_never_learnt_is_found():
+    (finding,) = _serve({"=Rome": 50, "=Oslo": 50}, {"=Rome": 49, "=Oslo": 50, "=Bonn": 1})
+    assert (finding.rule, finding.action) == ("serving_category_new", Verdict.RETRAIN)
+
+
+def test_a_column_that_is_asked_in_another_type_or_not_at_all_halts():
+    (retyped,) = _serve({"=1": 50}, {"=1": 50}, Column(name="city", type="int64"))
+    assert (retyped.rule, retyped.action) == ("serving_column_retyped", Verdict.HALT)
+    wanted = ServingSpec(data={"path": "/requests.csv"}, columns=("city", "co2_ppm"), min_rows=10)
+    (missing,) = _serve({"=Rome": 50}, {"=Rome": 50}, spec=wanted)
+    assert (missing.rule, missing.column, missing.observed) == (
+        "serving_column_missing",
+        "co2_ppm",
+        "not in the requests",
+    )
+
+
+def test_requests_that_share_no_column_with_the_training_data_are_no_pass():
+    (finding,) = _serve({"=Rome": 50}, {"=x": 50}, Column(name="town", type="string"))
+    assert (finding.rule, finding.action) == ("serving_column_missing", Verdict.HALT)
+
+
+def test_too_few_requests_are_said_to_be_too_few():
+    (finding,) = _serve({"=Rome": 50}, {"=Rome": 9})
+    assert str(finding) == "serving_rows: found 9 requests, expected at least 10"
+
+
+def test_whole_numbers_where_floats_were_are_noted_and_floats_where_integers_were_halt():
+    whole, real = Column(name="x", type="int64"), Column(name="x", type="double")
+    (noted,) = compare_schemas(reference=(real,), current=(whole,), policy=POLICY)
+    assert (noted.severity, noted.action) == (Severity.INFO, Verdict.PROCEED)
+    (halted,) = compare_schemas(reference=(whole,), current=(real,), policy=POLICY)
+    assert halted.action is Verdict.HALT
+
+
+def test_a_column_without_any_value_is_no_pass_for_the_rules_about_it():
+    (finding,) = empty_columns(["city", "city"], [], _profile(city={"null": 100}), POLICY)
+    assert str(finding) == "city: column_empty: found all 100 values missing, expected values for the suite to check"
+    assert empty_columns(["city"], [finding], _profile(city={"null": 100}), POLICY) == ()
+    assert empty_columns(["city"], [], _profile(city={"null": 99, "=Rome": 1}), POLICY) == ()
+
+
+def test_a_policy_can_name_every_built_in_rule():
+    assert list(BUILT_IN_RULES) == sorted(BUILT_IN_RULES)
+    assert nothing_checked(POLICY).rule in BUILT_IN_RULES
+    assert no_requests(SERVING, POLICY).rule in BUILT_IN_RULES
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "severity"),
+    [
+        ("int64", "int32", Severity.INFO),
+        ("double", "float", Severity.INFO),
+        ("timestamp[us]", "timestamp[ns]", Severity.INFO),
+        ("timestamp[us, tz=UTC]", "timestamp[ns, tz=Europe/Rome]", Severity.INFO),
+        ("decimal128(9, 2)", "decimal128(12, 2)", Severity.INFO),
+        ("string", "null", Severity.INFO),
+        ("timestamp[us]", "date32[day]", Severity.WARNING),
+        ("date32[day]", "timestamp[us]", Severity.WARNING),
+        ("timestamp[us]", "timestamp[us, tz=UTC]", Severity.CRITICAL),
+        ("bool", "int64", Severity.CRITICAL),
+        ("int64", "string", Severity.CRITICAL),
+        ("date32[day]", "string", Severity.CRITICAL),
+    ],
+)
+def test_another_type_is_as_grave_as_what_it_means(was, now, severity):
+    reference, current = Column(name="x", type=was), Column(name="x", type=now)
+    (finding,) = compare_schemas(reference=(reference,), current=(current,), policy=POLICY)
+    assert (finding.rule, finding.severity) == ("column_retyped", severity)
+    asked = compare_with_serving(
+        training=_snapshot(reference),
+        training_profile=_profile(),
+        serving=_snapshot(current),
+        serving_profile=_profile(),
+        serving_counts=(),
+        spec=SERVING,
+        validation=SPEC,
+    )
+    assert [(finding.rule, finding.severity) for finding in asked] == [("serving_column_retyped", severity)]
+
+
+def _retyped(reference: Column, current: Column, name: str = "a.parquet", **values: int):
+    snapshot = dataclasses.replace(_snapshot(current), source={"files": [{"name": name}]})
+    return compare_with_reference(
+        reference=_snapshot(reference),
+        reference_profile=_profile(),
+        current=snapshot,
+        current_profile=DatasetProfile(
+            snapshot_digest="sha256:1",
+            n_rows=100,
+            columns=(ColumnProfile(name="x", counts={"all": 100}, top_values=tuple(values.items())),),
+        ),
+        validation=SPEC,
+    )
+
+
+def test_a_column_without_a_value_had_no_type_so_that_another_one_does_not_halt():
+    never, whole = Column(name="x", type="string", n_null=100), Column(name="x", type="int64")
+    (finding,) = _retyped(never, whole)
+    assert (finding.rule, finding.action) == ("column_retyped", Verdict.PROCEED)
+    assert _retyped(Column(name="x", type="int64"), never) == ()
+
+
+def test_a_column_that_is_text_no_more_shows_values_and_for_csv_where_types_are_set():
+    text, whole = Column(name="x", type="string"), Column(name="x", type="int64")
+    (finding,) = _retyped(text, whole, "in/a.csv.gz", **{"1000": 99, "7": 1})
+    assert str(finding) == (
+        "x: column_retyped: found type int64, expected type string; data.csv.types can say so where the values don't "
+        "(for example '1000', '7')"
+    )
+    (finding,) = _retyped(text, whole)
+    assert finding.expected == "type string"
+
+
+def test_without_a_champion_moments_that_go_back_are_no_pass():
+    columns = (ColumnProfile(name="date", is_ordered=False), ColumnProfile(name="born", is_ordered=False))
+    profile = DatasetProfile(snapshot_digest="sha256:1", n_rows=100, columns=columns)
+    (finding,) = check_order(_snapshot(DATE, timestamp="date"), profile, POLICY)
+    assert (finding.rule, finding.column, finding.action) == ("timestamp_order", "date", Verdict.RETRAIN)
+    assert check_order(_snapshot(DATE), profile, POLICY) == ()

@@ -1,0 +1,204 @@
+"""An alarm of the monitoring and the run that answers it, by the ledger that both write."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.errors import UnavailableError
+from airflow_mlops.specs import MonitoringSpec, RetrainPolicy
+from airflow_mlops.steps.pipeline import PipelineResult
+from airflow_mlops.steps.promotion.promote import mark_unhealthy, rollback_model
+from airflow_mlops.steps.registry.ledger import read_alarms
+from airflow_mlops.steps.retraining.alarm import raise_alarm
+from tests.steps.cases import Bench, elsewhere, run_named, small_frame
+from tests.steps.drift_cases import END, Log, asked
+
+EVIDENCE = RetrainPolicy(when="evidence")
+
+
+@pytest.fixture
+def log(bench: Bench) -> Log:
+    """Version 1 is champion; what it is asked now is far from what it learnt from."""
+    bench.deliver(small_frame())
+    assert bench.run("first").promotion is not None
+    log = Log(bench)
+    rows = asked(shift=3.0)
+    log.write(rows, 2 * rows["x"])
+    return log
+
+
+def by_evidence(bench: Bench, run_id: str) -> PipelineResult:
+    return bench.run(run_id, bench.spec(retraining={"when": "evidence"}))
+
+
+def watch(log: Log, run_id: str = "look 1", *, now: datetime | None = None, **changes: Any) -> MonitoringDecision:
+    settings = {"kinds": ("drift",), "drift": log.check(), "policy": EVIDENCE, **changes}
+    return raise_alarm(
+        model_name="small", platform=log.bench.platform, run=run_named(run_id, pipeline="watch"), now=now, **settings
+    )
+
+
+def test_an_alarm_makes_the_next_run_train_whatever_started_it_and_is_answered_once(bench: Bench, log: Log):
+    alarm = watch(log)
+    assert alarm.kinds == ("drift",)
+    assert alarm.champion_version == 1
+    bench.deliver(small_frame(60, start="2021-01-01", seed=1), "part-2.csv")
+    result = by_evidence(bench, "second")
+    decision = result.decision
+    assert decision.should_retrain
+    assert decision.alarms == (alarm.content_digest,)
+    assert decision.reasons[0].startswith("Alarm of the monitoring at ")
+    assert "(drift): DRIFTED in the last look" in decision.reasons[0]
+    assert decision.reasons[1 : len(alarm.reasons)] == alarm.reasons[1:]
+    assert decision.reasons[1].startswith("Drift in production: 1 of 1 feature drifted")
+    assert decision.reasons[-1].startswith("Drift of new data: 60 rows in the window")
+    bench.deliver(small_frame(60, start="2021-04-01", seed=2), "part-3.csv")
+    assert not by_evidence(bench, "third").decision.should_retrain
+
+
+def test_an_alarm_that_no_new_row_can_answer_is_named_in_the_no(bench: Bench, log: Log):
+    alarm = watch(log)
+    decision = by_evidence(bench, "second").decision
+    assert not decision.should_retrain
+    assert decision.alarms == (alarm.content_digest,)
+    assert "So no training can answer the alarm: it needs new rows." in decision.reasons[0]
+    assert decision.reasons[1].endswith(f"(drift): {alarm.reasons[0]}")
+    assert set(alarm.reasons[1:]) <= set(decision.reasons)
+
+
+def test_a_run_whose_version_was_marked_since_does_not_pass_for_a_good_one(bench: Bench, log: Log):
+    mark_unhealthy("small", 1, reason="strange", platform=bench.platform, run=run_named("mark"))
+    reason = bench.run("second").decision.reasons[0]
+    assert "are those of run first (PROMOTED), whose version 1 is marked as unhealthy (entry 2: strange)." in reason
+
+
+def test_a_check_that_gave_no_report_is_said(log: Log):
+    both = ("drift", "performance")
+    decision = watch(log, kinds=("performance",), checks=both)
+    assert decision.reasons[0] == "No alarm (drift DRIFTED), retraining.alarms 1 of 1."
+    assert decision.reasons[1].startswith(
+        "The performance check gave no report: it failed or was skipped, see its task."
+    )
+    assert decision.reasons[2].startswith("Drift in production: ")
+
+
+def test_a_retry_finds_its_own_decision(log: Log):
+    first = watch(log)
+    assert watch(log) == first
+    assert read_alarms("small", storage=log.bench.platform.storage) == [first]
+
+
+def test_a_look_that_is_cleared_once_its_check_was_mended_decides_again_and_counts_once(log: Log):
+    policy = RetrainPolicy(when="evidence", alarms=2, of=2)
+    assert not watch(log, "look 1", policy=policy, drift=None).is_alarm, "the check failed"
+    mended_report = log.check()
+    mended = watch(log, "look 1", policy=policy, drift=mended_report)
+    assert mended.evidence["drift"] == "DRIFTED"
+    assert watch(log, "look 1", policy=policy, drift=mended_report) == mended
+    assert not watch(log, "look 2", policy=policy, drift=None).is_alarm
+    assert len(read_alarms("small", storage=log.bench.platform.storage)) == 3
+    later = replace(mended_report, window_end=END + timedelta(days=1))
+    policy = RetrainPolicy(when="evidence", alarms=2, of=3)
+    assert watch(log, "look 3", policy=policy, drift=later).is_alarm, "the second of three, not of four"
+
+
+def test_rows_that_are_looked_at_twice_are_one_look(bench: Bench, log: Log):
+    policy, report = RetrainPolicy(when="evidence", alarms=2, of=3), log.check()
+    assert not watch(log, "look 1", policy=policy, drift=report).is_alarm
+    assert not watch(log, "look 2", policy=policy, drift=report).is_alarm
+    assert watch(log, "look 3", policy=policy, drift=replace(report, window_end=END + timedelta(days=1))).is_alarm
+
+
+def test_the_same_snapshot_is_no_second_run_with_an_alarm(bench: Bench):
+    bench.deliver(small_frame())
+    spec = bench.spec(retraining={"when": "evidence", "alarms": 2, "of": 2})
+    assert bench.run("first", spec).promotion is not None
+    bench.deliver(small_frame(start="2021-01-01", seed=3).assign(x=lambda rows: rows["x"] + 5), "part-2.csv")
+    for run_id in ("second", "third"):
+        decision = bench.run(run_id, spec).decision
+        assert (decision.should_retrain, decision.evidence["drift"]) == (False, "DRIFTED")
+    bench.deliver(small_frame(start="2022-01-01", seed=4).assign(x=lambda rows: rows["x"] + 5), "part-3.csv")
+    assert bench.run("fourth", spec).decision.should_retrain
+
+
+def test_a_missed_run_is_made_up_at_the_next_look_and_one_that_still_has_time_is_not(log: Log):
+    now = datetime.now(UTC)
+    assert watch(log, now=now).is_alarm
+    spec = MonitoringSpec(answer_within=timedelta(hours=1))
+    soon = watch(log, "look 2", now=now + timedelta(minutes=30), monitoring=spec, drift=None)
+    assert not soon.is_alarm
+    late = watch(log, "look 3", now=now + timedelta(minutes=90), monitoring=spec, drift=None)
+    assert late.kinds == ("drift",)
+    assert "was not answered by a run" in late.reasons[0]
+
+
+def test_an_alarm_about_a_version_that_serves_no_longer_trains_nothing(bench: Bench, log: Log):
+    drifted = log.check()
+    bench.deliver(small_frame(300, slope=4.0, start="2021-01-01", seed=3), "part-2.csv")
+    assert bench.run("forced", force=True).promotion is not None
+    stale = watch(log, drift=drifted)
+    assert (stale.is_alarm, stale.champion_version, "drift" in stale.evidence) == (False, 2, False)
+    assert stale.reasons[-1] == "The drift check looked at v1, which is champion no longer."
+    alarm = watch(log, drift=replace(drifted, champion_version=2))
+    assert (alarm.is_alarm, alarm.champion_version) == (True, 2)
+    rollback_model("small", reason="strange", platform=bench.platform, run=run_named("back"))
+    bench.deliver(small_frame(60, start="2022-01-01", seed=4), "part-3.csv")
+    assert by_evidence(bench, "later").decision.alarms == ()
+
+
+def test_two_looks_at_once_are_both_written_down_and_answered_by_one_run(bench: Bench, log: Log):
+    report, barrier = log.check(), threading.Barrier(2)
+    found: list[MonitoringDecision] = []
+
+    def look(run_id: str) -> None:
+        barrier.wait()
+        found.append(watch(log, run_id, drift=report))
+
+    threads = [threading.Thread(target=look, args=(f"look {n}",)) for n in (1, 2)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    history = read_alarms("small", storage=bench.platform.storage)
+    assert sorted(entry.run_id for entry in history) == ["look 1", "look 2"]
+    alarms = {entry.content_digest for entry in history if entry.is_alarm}
+    assert alarms
+    bench.deliver(small_frame(60, start="2021-01-01", seed=1), "part-2.csv")
+    assert set(by_evidence(bench, "second").decision.alarms) == alarms
+
+
+def test_what_was_looked_at_stands_in_the_ledger_when_the_answer_is_no(log: Log):
+    decision = watch(log, kinds=())
+    assert not decision.is_alarm
+    assert decision.evidence == {
+        "drift": "DRIFTED",
+        "drift_report": "reports/small/watch/drift.html",
+        "drift_rows": "2026-01-30T12:00:00+00:00--2026-01-31T12:00:00+00:00",
+    }
+    assert decision.at <= datetime.now(UTC)
+    assert decision.at > END, "of the present, though it looked at the past"
+
+
+def test_an_outage_writes_no_decision_and_the_retry_writes_one(log: Log, outage: str, monkeypatch: pytest.MonkeyPatch):
+    bench = log.bench
+    drifted = log.check()
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "bench", replace(bench, platform=elsewhere(bench.platform, outage)))
+        with pytest.raises(UnavailableError, match="does not answer"):
+            watch(log, drift=drifted)
+    assert read_alarms("small", storage=bench.platform.storage) == []
+    ledger = bench.platform.storage.path("decisions", "small")
+    moved = ledger.rename(ledger.with_name("elsewhere"))
+    ledger.write_text("no folder")  # root may write to a folder that is read-only
+    with pytest.raises(UnavailableError, match="can't be used"):
+        watch(log, drift=drifted)
+    ledger.unlink()
+    moved.rename(ledger)
+    assert watch(log, drift=drifted).is_alarm
+    assert len(read_alarms("small", storage=bench.platform.storage)) == 1

@@ -1,0 +1,64 @@
+"""The tree tells how the data flows: a stage has one name, and a room of that name on each floor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import airflow_mlops
+
+PACKAGE = Path(airflow_mlops.__file__).parent
+TESTS = Path(__file__).parent
+
+STAGES = {
+    *("data", "validation", "splitting", "training", "evaluation", "gate", "packaging", "registry", "promotion"),
+    *("rollout", "scoring", "monitoring", "retraining", "backtesting", "maintenance"),
+}
+SHARED = {"stats", "wording", "observability"}
+"""Rooms of the core that serve several stages."""
+
+FLAT = {"specs", "operators"}
+"""Folders that users import from, one module for each stage."""
+
+MOST_MODULES = 15
+
+
+def _rooms(floor: str) -> set[str]:
+    return {folder.name for folder in (PACKAGE / floor).iterdir() if (folder / "__init__.py").is_file()}
+
+
+def test_every_room_of_the_steps_is_a_stage():
+    assert _rooms("steps")
+    assert _rooms("steps") <= STAGES
+
+
+def test_every_room_of_the_core_is_a_stage_or_shared_by_stages():
+    assert _rooms("core") == STAGES | SHARED
+
+
+def test_no_folder_is_crowded():
+    folders = [folder for folder in PACKAGE.rglob("*") if (folder / "__init__.py").is_file()]
+    assert len(folders) > 50
+    crowded = {}
+    for folder in folders:
+        n_modules = len([file for file in folder.glob("*.py") if file.name != "__init__.py"])
+        if n_modules > MOST_MODULES and folder.relative_to(PACKAGE).as_posix() not in FLAT:
+            crowded[folder.name] = n_modules
+    assert crowded == {}
+
+
+def test_every_room_says_what_is_in_it():
+    silent = [file for file in PACKAGE.rglob("__init__.py") if not file.read_text().startswith('"""')]
+    assert silent == []
+
+
+def test_tests_stand_in_the_rooms_of_what_they_test():
+    """Whoever changes a room finds its tests under the same path."""
+    floors = ("adapters", "core", "steps")
+    rooms = {
+        folder.relative_to(TESTS).as_posix()
+        for floor in floors
+        for folder in (TESTS / floor).rglob("*")
+        if (folder / "__init__.py").is_file()
+    }
+    assert len(rooms) > 30
+    assert [room for room in sorted(rooms) if not (PACKAGE / room).is_dir()] == []
