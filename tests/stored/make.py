@@ -29,24 +29,24 @@ import pandas as pd
 import pyarrow as pa
 
 from airflow_mlops import BatchScoring, ContinuousTraining
-from airflow_mlops.adapters.inference_log import InferenceLog, log_table
-from airflow_mlops.adapters.mlflow import Mlflow
-from airflow_mlops.adapters.storage import Storage, Watermark
-from airflow_mlops.core.alarm import MonitoringDecision
-from airflow_mlops.core.inference import Role
+from airflow_mlops.adapters.mlflow.client import Mlflow
+from airflow_mlops.adapters.storage.inference_log import InferenceLog, log_table
+from airflow_mlops.adapters.storage.store import Storage, Watermark
+from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.core.values import PipelineRun, Value
 from airflow_mlops.errors import DataHaltedError
 from airflow_mlops.specs import RolloutSpec
 from airflow_mlops.steps import Platform
-from airflow_mlops.steps.alarm import raise_alarm
-from airflow_mlops.steps.approve import record_answer
-from airflow_mlops.steps.backtest import backtest
-from airflow_mlops.steps.champion import describe_change
-from airflow_mlops.steps.drift import check_log_drift
-from airflow_mlops.steps.performance import check_performance
+from airflow_mlops.steps.backtesting.backtest import backtest
+from airflow_mlops.steps.monitoring.drift import check_log_drift
+from airflow_mlops.steps.monitoring.performance import check_performance
 from airflow_mlops.steps.pipeline import PipelineResult
-from airflow_mlops.steps.promote import mark_unhealthy, promote_model, rollback_model
-from airflow_mlops.steps.rollout import look_at_rollout, start_rollout
+from airflow_mlops.steps.promotion.approve import record_answer
+from airflow_mlops.steps.promotion.champion import describe_change
+from airflow_mlops.steps.promotion.promote import mark_unhealthy, promote_model, rollback_model
+from airflow_mlops.steps.retraining.alarm import raise_alarm
+from airflow_mlops.steps.rollout.online_validation import look_at_rollout, start_rollout
 from tests.stored.cases import FIRST_LOOK, NAME, ROOT, SECOND_LOOK, settings, trips
 
 ROLLOUT: dict[str, Any] = {

@@ -27,7 +27,7 @@ def given(stored: Stored) -> dict[str, Any]:
 
 
 def test_the_stored_inference_log_is_compared_with_the_stored_profile_as_before(stored: Stored, given: dict[str, Any]):
-    from airflow_mlops.steps.drift import check_log_drift
+    from airflow_mlops.steps.monitoring.drift import check_log_drift
 
     report = check_log_drift(stored.pipeline().monitoring, window_end=FIRST_LOOK, draw=False, **given)
     assert (report.status, report.champion_version, report.n_reference, report.n_current) == ("DRIFTED", 1, 79, 60)
@@ -40,7 +40,7 @@ def test_the_stored_inference_log_is_compared_with_the_stored_profile_as_before(
 def test_labels_find_the_stored_predictions_and_the_champion_is_scored_as_at_its_blessing(
     stored: Stored, given: dict[str, Any]
 ):
-    from airflow_mlops.steps.performance import check_performance
+    from airflow_mlops.steps.monitoring.performance import check_performance
 
     report = check_performance(stored.pipeline().performance, now=FIRST_LOOK, **given)
     assert (report.status, report.model_version) == ("DEGRADED", 1)
