@@ -34,6 +34,7 @@ class OrderStatistics:
             below = above = ibis.literal(False)
         else:
             below, above = values == float("-inf"), values == float("inf")
+        # Infinities lie in no bucket: they are counted, and known by their rank.
         finite = present & ~below & ~above
         self._values = rows.table.filter(finite).select(value=values)
         self._n_values, self._n_below = rows.table.count(where=present), rows.table.count(where=present & below)
