@@ -17,6 +17,7 @@ from airflow_mlops.core.data.profile import QUANTILES, ColumnProfile, bin_labels
 __all__ = ["SPECIAL_BINS", "BinPlan", "bin_counts", "common_exponent", "outer_edges", "plan_bins", "profile_values"]
 
 SPECIAL_BINS = ("null", "nan", "-inf", "+inf", "below", "above")
+_N_BINS = 20
 _MAX_OWN_BINS = 32
 _CELLS_PER_BIN = 4
 _MAX_CELLS = 30_000
@@ -39,7 +40,7 @@ class BinPlan:
     exponent: int | None = None
 
 
-def plan_bins(sample: NDArray[np.float64], n_bins: int = 20) -> BinPlan:
+def plan_bins(sample: NDArray[np.float64]) -> BinPlan:
     """Choose edges at quantiles of a sample that is spread over the rows, or at its values if they are few.
 
     :param sample: ``(n,) float64``; what is not finite is left out.
@@ -54,7 +55,7 @@ def plan_bins(sample: NDArray[np.float64], n_bins: int = 20) -> BinPlan:
     if len(values) <= _MAX_OWN_BINS:
         return BinPlan(edges=_as_floats(values), is_by_value=True)
     # Quantiles that are values; equal ones are one edge, so that a frequent value makes one bin.
-    edges = np.unique(finite[(np.arange(1, n_bins) * len(finite)) // n_bins])
+    edges = np.unique(finite[(np.arange(1, _N_BINS) * len(finite)) // _N_BINS])
     exponent = _cell_exponent(edges)
     if exponent is not None:
         # Rounded down to multiples of a power of two: exact in a double, and a row's cell tells its bin.

@@ -31,6 +31,7 @@ __all__ = [
     "reading_of",
 ]
 
+_N_MISFITS = 3
 _MARK = "does not fit column "
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _TIME = r"[ T]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?"
@@ -226,13 +227,13 @@ def check_format(connection: duckdb.DuckDBPyConnection, settings: CsvSpec) -> No
 
 
 def find_misfit(
-    connection: duckdb.DuckDBPyConnection, rows: str, reading: Reading, value: str, limit: int = 3
+    connection: duckdb.DuckDBPyConnection, rows: str, reading: Reading, value: str
 ) -> list[tuple[int, str]]:
     """Return the number of the row and the text of values that a reading raises at."""
     # Numbered before the filter, in the order of the file, so that the number leads to the line.
     numbered = f"SELECT row_number() OVER () AS number, {value}::VARCHAR AS text FROM {rows}"
     found = connection.execute(
-        f"SELECT number, text FROM ({numbered}) WHERE {reading.misfits('text')} ORDER BY number LIMIT {limit}"
+        f"SELECT number, text FROM ({numbered}) WHERE {reading.misfits('text')} ORDER BY number LIMIT {_N_MISFITS}"
     ).fetchall()
     return [(int(number), str(text)[:80]) for number, text in found]
 
