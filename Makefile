@@ -5,7 +5,7 @@ UV_VERSION := 0.13.8
 # Also where the machine says otherwise: each process that a test starts would compile the libraries anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test lint unit integration docs bench lock secrets clean
+.PHONY: help demo test lint unit integration docs picture bench lock secrets clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -30,6 +30,9 @@ integration: .venv/installed  ## Run what starts Airflow and MLflow, the demo am
 
 docs: .venv/installed  ## Build the site, warnings being errors
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+
+picture: .venv/installed  ## Draw the flow from its declaration in README and docs
+	PYTHONPATH=. $(BIN)/python -m tools.flow_picture
 
 bench: .venv/installed  ## Run the benchmarks, or one of them: make bench ONLY=parse
 	PYTHONPATH=. $(BIN)/python -m benchmarks $(ONLY)
