@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from airflow_mlops.assets import alarm_asset, model_asset
     from airflow_mlops.pipelines.batch_scoring import BatchScoring
     from airflow_mlops.pipelines.continuous_training import ContinuousTraining
+    from airflow_mlops.pipelines.insertion import insert_task
     from airflow_mlops.specs import (
         AssetTrigger,
         AthenaSpec,
@@ -97,6 +98,7 @@ _LAZY = {
     "TuningSpec": "airflow_mlops.specs",
     "ValidationSpec": "airflow_mlops.specs",
     "alarm_asset": "airflow_mlops.assets",
+    "insert_task": "airflow_mlops.pipelines.insertion",
     "model_asset": "airflow_mlops.assets",
     "WindowRule": "airflow_mlops.specs",
 }
@@ -146,6 +148,7 @@ __all__ = [
     "WindowRule",
     "__version__",
     "alarm_asset",
+    "insert_task",
     "model_asset",
 ]
 
