@@ -5,11 +5,11 @@ UV_VERSION := 0.13.8
 # Also where the machine says otherwise: each process that a test starts would compile the libraries anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test lint unit integration docs bench lock secrets clean
+.PHONY: help demo test lint unit integration docs new-step picture bench lock secrets clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo: .venv/installed  ## Start Airflow and MLflow and tell one model's story (DEMO_EXIT=1: end after it)
 	@PYTHONPATH=. $(BIN)/python -m include.demo
@@ -30,6 +30,12 @@ integration: .venv/installed  ## Run what starts Airflow and MLflow, the demo am
 
 docs: .venv/installed  ## Build the site, warnings being errors
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+
+new-step: .venv/installed  ## Write the files of a new step: make new-step NAME=check_units STAGE=validation
+	@PYTHONPATH=. $(BIN)/python -m tools.new_step "$(NAME)" "$(STAGE)"
+
+picture: .venv/installed  ## Draw the flow from its declaration in README and docs
+	PYTHONPATH=. $(BIN)/python -m tools.flow_picture
 
 bench: .venv/installed  ## Run the benchmarks, or one of them: make bench ONLY=parse
 	PYTHONPATH=. $(BIN)/python -m benchmarks $(ONLY)

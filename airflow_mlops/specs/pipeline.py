@@ -109,6 +109,11 @@ class PipelineSpec(Spec):
         return tuple(trigger.type for trigger in self.triggers if trigger.type in ("drift", "performance"))
 
     @property
+    def production_checks(self) -> tuple[str, ...]:
+        """What the monitoring checks: ``drift``, and ``performance`` where it is declared."""
+        return ("drift", "performance") if self.performance else ("drift",)
+
+    @property
     def asks_a_person(self) -> bool:
         """Whether there are promotions that a person has to approve."""
-        return self.promotion.approval == "required" or self.gate.on_inconclusive == "ask"
+        return self.promotion.needs_approval or self.gate.on_inconclusive == "ask"

@@ -56,7 +56,7 @@ def check_drift(
         return _without_champion(model_name, snapshot.digest, platform, run)
     check_snapshot(snapshot)
     compared = of_snapshot(snapshot, champion, monitoring, platform)
-    return _check(compared, champion, monitoring, platform, run, draw=draw)
+    return _check(compared, champion, monitoring, platform, run, draw=draw and platform.draws)
 
 
 def check_log_drift(
@@ -84,7 +84,7 @@ def check_log_drift(
     if champion is None:
         return _without_champion(model_name, "", platform, run)
     compared = of_log(champion, monitoring, platform, end=window_end)
-    return _check(compared, champion, monitoring, platform, run, draw=draw)
+    return _check(compared, champion, monitoring, platform, run, draw=draw and platform.draws)
 
 
 def _without_champion(model_name: str, digest: str, platform: Platform, run: PipelineRun) -> DriftReport:
