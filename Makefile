@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.8
+UPGRADE := --upgrade
 # Also where the machine says otherwise: each process that a test starts would compile the libraries anew.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -34,8 +35,8 @@ docs: .venv/installed  ## Build the site, warnings being errors
 bench: .venv/installed  ## Run the benchmarks, or one of them: make bench ONLY=parse
 	PYTHONPATH=. $(BIN)/python -m benchmarks $(ONLY)
 
-lock: .venv/uv  ## Choose the newest versions that fit and write requirements.lock
-	$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --all-extras \
+lock: .venv/uv  ## Choose the newest versions that fit and write requirements.lock (UPGRADE=: only what has to change)
+	$(BIN)/uv pip compile $(UPGRADE) --universal --python-version 3.11 --generate-hashes --all-extras \
 	    --custom-compile-command "make lock" --quiet setup.cfg -o requirements.lock
 
 secrets:  ## Make the secrets that docker-compose.yaml reads, once
