@@ -66,7 +66,10 @@ class _Wiring:
         spec, operators = self.settings, self.operators
         window = {name: f"{{{{ params.{name} or '' }}}}" for name, _, _ in window_fields(self.spec)}
         snapshot = operators.SnapshotDatasetOperator(
-            task_id="snapshot", dataset=self.spec.model_name, data=spec["data"] | window
+            task_id="snapshot",
+            dataset=self.spec.model_name,
+            data=spec["data"] | window,
+            extras=self.spec.needed_extras,
         )
         validate = operators.ValidateDataOperator(
             task_id="validate",
