@@ -28,7 +28,6 @@ _ANSWERING = (Role.CHAMPION, Role.CANARY, Role.BATCH)
 _DAY = r"^\d{4}-\d\d-\d\d"
 _UNKNOWN_MOMENT = str(-(2**62))
 _N_EXAMPLES = 3
-_UNLABELLED = "SELECT *, NULL::VARCHAR AS label, false AS contradicts, false AS is_early FROM {answered}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +101,7 @@ def open_outcomes(
             n_future=n_future,
             examples=examples,
             _engine=engine,
-            _joined=_joined(spec, len(columns)) if labels else _UNLABELLED,
+            _joined=_joined(spec, len(columns)) if labels else _unlabelled(len(columns)),
         )
 
 
@@ -246,9 +245,20 @@ def _joined(spec: PerformanceSpec, n_columns: int) -> str:
         "label": f"CASE WHEN {within} THEN l.value END",
         "contradicts": f"coalesce({within} AND l.contradicts, false)",
         "is_early": f"coalesce({within} AND {early}, false)",
-        **{f"c{place}": f"c{place}" for place in range(n_columns)},
+        **_wanted(n_columns),
     }
     return f"SELECT {_as(selected)} FROM {{answered}} AS p {_join(spec)}"
+
+
+def _unlabelled(n_columns: int) -> str:
+    """Return the same, in the same order, where no label has come."""
+    known = {each: each for each in ("id", "at_us", "prediction", "score")}
+    none = {"label": "NULL::VARCHAR", "contradicts": "false", "is_early": "false"}
+    return f"SELECT {_as({**known, **none, **_wanted(n_columns)})} FROM {{answered}}"
+
+
+def _wanted(n_columns: int) -> dict[str, str]:
+    return {f"c{place}": f"c{place}" for place in range(n_columns)}
 
 
 def _examples(engine: duckdb.DuckDBPyConnection, spec: PerformanceSpec) -> tuple[str, str]:
