@@ -17,7 +17,16 @@ from importlib import metadata
 
 from airflow_mlops.errors import MissingExtraError, bounded
 
-__all__ = ["EXTRAS", "has_extra", "importing", "install_line", "is_found", "require_extra", "require_extras"]
+__all__ = [
+    "EXTRAS",
+    "has_extra",
+    "importing",
+    "install_line",
+    "is_found",
+    "is_runtime",
+    "require_extra",
+    "require_extras",
+]
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "amazon": ("airflow.providers.amazon", "boto3"),
@@ -31,7 +40,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
 }
 """The extras that something asks for, and the modules by which they are known to be there."""
 
-_DISTRIBUTIONS = ("airflow-mlops", "airflow-mlops-runtime")
+_WHOLE, _RUNTIME = "airflow-mlops", "airflow-mlops-runtime"
 
 
 def has_extra(extra: str) -> bool:
@@ -85,6 +94,11 @@ def install_line(extra: str) -> str:
     return f"pip install '{_distribution()}[{extra}]'"
 
 
+def is_runtime() -> bool:
+    """Return whether what is installed here is what works without Airflow, and no more."""
+    return _distribution() == _RUNTIME
+
+
 def _missing_extra(extra: str, reason: str) -> MissingExtraError:
     return MissingExtraError(f"{reason}. Nothing was changed. Install it there: {install_line(extra)}")
 
@@ -103,7 +117,7 @@ def is_found(module: str) -> bool:
 
 def _distribution() -> str:
     """Return by which name this package is installed here: with Airflow, or without."""
-    for name in _DISTRIBUTIONS:
+    for name in (_WHOLE, _RUNTIME):
         with contextlib.suppress(metadata.PackageNotFoundError):
             return metadata.distribution(name).name
-    return _DISTRIBUTIONS[0]
+    return _WHOLE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from airflow_mlops import extras
 from airflow_mlops.errors import MissingExtraError
 from airflow_mlops.specs import PipelineSpec
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, requirements_of
 
 SPEC: dict[str, Any] = {
     "model_name": "visits",
@@ -140,7 +141,7 @@ def test_the_extras_that_are_asked_for_are_those_of_the_package():
     declared = set(settings["options.extras_require"])
     of_developers, of_drivers = {"demo", "docs", "test"}, {"postgres"}
     assert set(extras.EXTRAS) == declared - of_developers - of_drivers - {"all"}
-    (everything,) = settings["options.extras_require"]["all"].split()
+    (everything,) = requirements_of("setup.cfg", "all")
     assert everything == f"airflow-mlops[{','.join(sorted(set(extras.EXTRAS) | of_drivers))}]"
 
 
@@ -181,6 +182,33 @@ print("\\n" + json.dumps(open_storage("/storage", "s3://bucket/journals").journa
 """
     found = _told(code, ["airflow"], home=tmp_path)
     assert (found["root"], found["access"]["access_key"]) == ("s3://bucket/journals", None)
+
+
+def test_the_runtime_asks_for_what_the_whole_package_asks_for_and_for_no_airflow():
+    whole, runtime = requirements_of("setup.cfg"), requirements_of("runtime/setup.cfg")
+    assert [line for line in runtime if line not in whole] == []
+    assert [line for line in runtime if "airflow" in line] == []
+    for extra in ("amazon", "lightgbm", "mlflow-server", "xgboost"):
+        there = requirements_of("runtime/setup.cfg", extra)
+        assert there
+        assert [line for line in there if line not in [*whole, *requirements_of("setup.cfg", extra)]] == []
+        assert [line for line in there if "airflow" in line] == []
+
+
+def test_the_runtime_is_locked_to_the_versions_that_the_whole_package_is():
+    """A model is loaded by the versions that stored it."""
+    whole, runtime = _locked("requirements.lock"), _locked("runtime/requirements.lock")
+    assert {"mlflow-skinny", "pandas", "scikit-learn", "skops"} <= runtime.keys()
+    assert {name: versions for name, versions in runtime.items() if not versions <= whole.get(name, set())} == {}
+    assert not {"apache-airflow", "apache-airflow-core", "apache-airflow-task-sdk"} & runtime.keys()
+
+
+def _locked(lock: str) -> dict[str, set[str]]:
+    """Return the versions of each distribution; a few have one for each Python."""
+    found: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([a-z0-9.-]+)==(\S+)", (REPOSITORY / lock).read_text(), re.MULTILINE):
+        found.setdefault(name, set()).add(version)
+    return found
 
 
 @pytest.mark.parametrize("extra", ASKED)
