@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.8
+UPGRADE := --upgrade
+LOCKED := --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --quiet
 # Also where the machine says otherwise: each process that a test starts would compile the libraries anew.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -40,9 +42,10 @@ picture: .venv/installed  ## Draw the flow from its declaration in README and do
 bench: .venv/installed  ## Run the benchmarks, or one of them: make bench ONLY=parse
 	PYTHONPATH=. $(BIN)/python -m benchmarks $(ONLY)
 
-lock: .venv/uv  ## Choose the newest versions that fit and write requirements.lock
-	$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --all-extras \
-	    --custom-compile-command "make lock" --quiet setup.cfg -o requirements.lock
+lock: .venv/uv  ## Choose the newest versions that fit and write both locks (UPGRADE=: only what has to change)
+	$(BIN)/uv pip compile $(UPGRADE) $(LOCKED) --all-extras setup.cfg -o requirements.lock
+	@# Models are loaded by the versions that stored them, so these are the same.
+	$(BIN)/uv pip compile $(LOCKED) --constraint requirements.lock runtime/setup.cfg -o runtime/requirements.lock
 
 secrets:  ## Make the secrets that docker-compose.yaml reads, once
 	@mkdir -p -m 700 .secrets  # the files in it are readable, since containers run as another user

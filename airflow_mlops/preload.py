@@ -23,6 +23,7 @@ import warnings
 from collections.abc import Sequence
 
 from airflow_mlops.core.flow import MONITORING, SCORING, TRAINING
+from airflow_mlops.extras import has_extra
 
 __all__ = ["AUTHORING_MODULES", "HEAVY_MODULES", "modules_for", "preload"]
 
@@ -67,6 +68,8 @@ HEAVY_MODULES = (
 )
 """What tasks import: the DAG file is parsed in each of them, and the steps import all that is heavy."""
 
+_OF_EXTRAS = {"airflow_mlops.adapters.evidently": "drift-reports", "airflow_mlops.adapters.optuna": "tuning"}
+
 
 def modules_for(argv: Sequence[str]) -> tuple[str, ...]:
     """Return what is worth importing in the process with this command line.
@@ -85,7 +88,8 @@ def modules_for(argv: Sequence[str]) -> tuple[str, ...]:
 def preload(modules: Sequence[str] = (), argv: Sequence[str] | None = None) -> tuple[str, ...]:
     """Import what the forks of this process will need, if it is one that forks.
 
-    A library that can't be imported is logged and left to the task that needs it.
+    A library that can't be imported is logged and left to the task that needs it; one of an extra that is not
+    installed is passed over.
 
     :param modules: more modules for the tasks, such as those of your training functions.
     :param argv: the command line; by default this process's.
@@ -93,7 +97,8 @@ def preload(modules: Sequence[str] = (), argv: Sequence[str] | None = None) -> t
     """
     wanted = modules_for(sys.argv if argv is None else argv)
     if wanted is HEAVY_MODULES:
-        wanted = (*wanted, *modules)
+        missing = {module for module, extra in _OF_EXTRAS.items() if not has_extra(extra)}
+        wanted = (*(name for name in wanted if name not in missing), *modules)
     started, imported = time.perf_counter(), []
     for name in wanted:
         try:

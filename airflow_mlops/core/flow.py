@@ -27,6 +27,7 @@ TRAINING = (
         gives="snapshot",
         settings=named(dataset="model_name"),
         form=named("data"),
+        in_airflow=named(extras="needed_extras"),
     ),
     Step(
         name="validate",

@@ -19,6 +19,7 @@ from airflow_mlops.core.flow import TRAINING
 from airflow_mlops.core.step_request import StepError, StepRequest
 from airflow_mlops.core.values import PipelineRun, Value
 from airflow_mlops.errors import RunnerError, SpecError, UnavailableError, bounded, did_you_mean
+from airflow_mlops.extras import importing
 from airflow_mlops.specs._base import Spec
 from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
 from airflow_mlops.steps.platform import Platform
@@ -139,8 +140,9 @@ def _open_journals(settings: Mapping[str, Any]) -> Place | None:
     try:
         if "access" not in settings:
             return Storage(**settings) if settings else None
-        from airflow_mlops.adapters.s3.objects import S3Access
-        from airflow_mlops.adapters.s3.store import S3Place
+        with importing("amazon", asked_by="The platform's journals on S3", modules=("boto3",)):
+            from airflow_mlops.adapters.s3.objects import S3Access
+            from airflow_mlops.adapters.s3.store import S3Place
 
         return S3Place(**{**settings, "access": S3Access(**settings["access"])})
     except TypeError:  # whose text may quote a secret
