@@ -46,6 +46,23 @@ os.environ |= {
 }
 (Path(_home.name) / "dags").mkdir()
 
+# What the tests of a floor cost, by the folder that they (and the modules with doctests) stand in.
+MARKS = {
+    **dict.fromkeys(("core", "specs"), "core"),
+    "adapters": "adapters",
+    **dict.fromkeys(("pages", "steps"), "steps"),
+    **dict.fromkeys(("hooks", "operators", "pipelines", "plugin", "sensors", "triggers"), "airflow"),
+    "integration": "standalone",
+}
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        floor = item.path.relative_to(REPOSITORY).parts[1]
+        if floor in MARKS:
+            item.add_marker(MARKS[floor])
+
 
 @pytest.fixture(scope="session")
 def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -21,8 +21,6 @@ from airflow_mlops.steps.registry.ledger import append_decision
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
 
-pytestmark = pytest.mark.airflow
-
 ROUTES = [route.path for route in create_app().routes]
 
 

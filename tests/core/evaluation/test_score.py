@@ -182,6 +182,7 @@ def test_a_function_that_gives_a_number_for_each_row_is_resampled_as_our_own():
     assert found.against_champion == known.against_champion
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("n_rows", [60, 1000, 20_000])
 def test_a_function_that_gives_one_number_has_its_own_value_and_nearly_the_interval_of_the_bootstrap(n_rows):
     rng = np.random.default_rng(1)

@@ -105,6 +105,7 @@ def test_the_order_of_rows_does_not_matter(name, seed):
     assert value_of(METRICS[name], y_true[order], predicted.at(order), 2) == pytest.approx(forth, nan_ok=True)
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("name", ["roc_auc", "average_precision", "f1", "r2", "root_mean_squared_error"])
 def test_replicates_spread_as_those_of_the_plain_bootstrap(name):
     rng = np.random.default_rng(2)
