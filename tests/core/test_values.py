@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from airflow_mlops.core.maintenance import reproduction, verification
 from airflow_mlops.core.monitoring import drift_report, performance_report
 from airflow_mlops.core.packaging import export, serving_check
 from airflow_mlops.core.promotion import approval
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.registry import descriptions, journal, training_record
 from airflow_mlops.core.retraining import alarm, decision
 from airflow_mlops.core.rollout import deployment, online_validation
@@ -28,9 +30,24 @@ from airflow_mlops.core.validation import findings
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs import DatasetSpec, FeatureTable, SplitSpec, TrainingSpec
+from tests.core.cases import recorded
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 COLUMNS = (snapshot.Column(name="a", type="int64", n_null=2), snapshot.Column(name="at", type="timestamp[us]"))
+REASON = Reason(
+    stage="gate",
+    rule="change_threshold",
+    verdict="REJECTED",
+    subject="accuracy",
+    setting="gate.metrics.accuracy.change_threshold",
+    observed=float("-inf"),
+    required=0.1 + 0.2,
+    interval=evaluate.Interval(difference=float("-inf"), low=float("-inf"), high=1.5),
+    n=100,
+    facts={"champion": float("inf"), "slices": [{"name": "NaN", "n_rows": 3, "low": float("-inf")}]},
+    because=recorded("worse"),
+    source="performance",
+)
 PART = split.DatasetPart(uri="/x.parquet", digest="sha256:1", n_rows=3)
 INTERVAL = evaluate.Interval(difference=0.1 + 0.2, low=-1e-300, high=1.5)
 COMPARISON = evaluate.MetricComparison(
@@ -154,7 +171,7 @@ EXAMPLES: list[Value] = [
         code=(training_record.CodeModule(import_path="a.b:train", digest="sha256:8", commit="c0ffee", is_dirty=True),),
         environment=training_record.Environment(python="3.11", platform="Linux", blas="", packages_digest="sha256:7"),
         n_threads=4,
-        reasons=("new data",),
+        reasons=recorded("new data", stage="retraining"),
         champion_version=3,
         started_at=AT,
         durations_s={"fit": 0.1 + 0.2},
@@ -178,7 +195,7 @@ EXAMPLES: list[Value] = [
     rules.GateDecision(
         model_name="m",
         verdict=rules.BlessingVerdict.REJECTED,
-        reasons=("too bad",),
+        reasons=(REASON, *recorded("too bad")),
         champion_version=3,
         evidence_digest="sha256:4",
         run_id="r",
@@ -187,7 +204,7 @@ EXAMPLES: list[Value] = [
     rules.Blessing(
         model_name="m",
         verdict=rules.BlessingVerdict.REJECTED,
-        reasons=("too bad",),
+        reasons=(REASON, *recorded("too bad")),
         model_digest="sha256:2",
         champion_version=None,
         evidence_digest="sha256:4",
@@ -204,7 +221,7 @@ EXAMPLES: list[Value] = [
         settings_digest="sha256:8",
         env_manager="local",
         n_golden_rows=3,
-        checks=(serving_check.ServingCheck(name="golden_rows", passed=True, observed="alike", expected="alike"),),
+        checks=(serving_check.ServingCheck(found=replace(REASON, stage="packaging")),),
         footprint=serving_check.ServingFootprint(latency_p95_ms=12.5),
     ),
     export.ExportReport(
@@ -216,7 +233,7 @@ EXAMPLES: list[Value] = [
         settings_digest="sha256:8",
         tolerance=1e-5,
         status=export.ExportStatus.REFUSED,
-        reasons=("other labels",),
+        reasons=(replace(REASON, stage="packaging"),),
         parity=export.Parity(n_rows=3, n_label_mismatches=1, n_beyond=0, max_difference=0.5),
     ),
     tuning.TuningResult(
@@ -305,18 +322,18 @@ EXAMPLES: list[Value] = [
         model_name="m",
         champion_version=2,
         kinds=("drift",),
-        reasons=("DRIFTED",),
-        evidence={"drift": "DRIFTED"},
+        reasons=recorded("DRIFTED", stage="retraining"),
+        evidence=(decision.CheckEvidence(kind="drift", state="DRIFTED", rows_id="sha256:1"),),
         run_id="r",
         at=AT,
     ),
     decision.RetrainDecision(
         model_name="m",
         should_retrain=True,
-        reasons=("new data",),
+        reasons=(replace(REASON, stage="retraining"),),
         snapshot_digest="sha256:1",
         fingerprint="sha256:6",
-        evidence={"drift": {"psi": 0.3}},
+        evidence=(decision.CheckEvidence(kind="drift", state="STABLE", report_uri="reports/p/r/drift.html"),),
         run_id="r",
         trigger="manual",
         at=AT,
@@ -336,7 +353,8 @@ EXAMPLES: list[Value] = [
         model_name="m",
         from_version=None,
         to_version=3,
-        reason="blessed",
+        reason="as agreed",
+        reasons=(REASON,),
         actor="ada",
         run_id="r",
         at=AT,
@@ -454,7 +472,7 @@ def test_a_value_survives_the_way_through_json(value):
 @each_value
 def test_a_value_says_its_kind_and_version(value):
     assert value.to_dict()["kind"] == type(value).__name__
-    assert value.to_dict()["schema_version"] == 1
+    assert value.to_dict()["schema_version"] == type(value).schema_version
 
 
 @each_value
@@ -477,9 +495,11 @@ def test_a_document_of_another_kind_is_refused(value):
 
 
 @each_value
-@pytest.mark.parametrize("version", [2, None, "1"])
+@pytest.mark.parametrize("version", ["newer", None, "1"])
 def test_a_document_of_a_version_that_is_not_known_is_refused(value, version):
-    with pytest.raises(IntegrityError, match=f"schema version {version!r}, this package reads up to 1. Upgrade"):
+    known = type(value).schema_version
+    version = known + 1 if version == "newer" else version
+    with pytest.raises(IntegrityError, match=f"schema version {version!r}, this package reads up to {known}. Upgrade"):
         type(value).from_dict({**value.to_dict(), "schema_version": version})
 
 

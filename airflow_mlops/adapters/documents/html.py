@@ -12,7 +12,7 @@ from markupsafe import escape
 
 from airflow_mlops.specs.data import in_utc
 
-__all__ = ["Link", "Listed", "Rows", "report_page", "shown_moment"]
+__all__ = ["Figure", "Link", "Listed", "Rows", "report_page", "shown_moment"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,16 @@ class Listed:
         return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in self.texts)}</ul>"
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A number in a cell, or the heading of a column of numbers: set to the right."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def shown_moment(moment: datetime | None) -> str:
     """Return a moment to the minute, in UTC; empty where there is none."""
     return f"{in_utc(moment):%Y-%m-%d %H:%M}" if moment else ""
@@ -63,6 +73,8 @@ def _environment() -> jinja2.Environment:
 
 def _width(cell: object) -> str:
     """Return the class of a cell: a moment, a number or a state stays in one piece, and a digest may be broken."""
+    if isinstance(cell, Figure):
+        return "number"
     text = cell.text if isinstance(cell, Link) else " ".join(cell.texts) if isinstance(cell, Listed) else str(cell)
     if len(text) <= _SHORT:
         return "short"

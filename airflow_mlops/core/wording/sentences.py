@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from airflow_mlops.core.reason import Reason
+from airflow_mlops.core.wording import gate, packaging, retraining
 
-__all__ = ["sentence_of"]
+__all__ = ["sentence_of", "sentences_of"]
 
 Words = Callable[[Reason], str]
 
-_STAGES: Mapping[str, Words] = {}
+_STAGES: Mapping[str, Words] = {
+    "gate": gate.say,
+    "packaging": packaging.say,
+    "retraining": retraining.say,
+}
+_SOURCES: Mapping[str, Words] = {**gate.SOURCES, **retraining.SOURCES}
+"""What stands before a reason that a decision repeats, by where it has it from."""
 
 
 def sentence_of(reason: Reason) -> str:
     """Return what a reason says, as one or a few sentences for people."""
-    if reason.recorded:
-        return reason.recorded
-    return _STAGES[reason.stage](reason)
+    before = _SOURCES[reason.source](reason) if reason.source else ""
+    return before + (reason.recorded or _STAGES[reason.stage](reason))
+
+
+def sentences_of(reasons: Iterable[Reason]) -> tuple[str, ...]:
+    """Return what each of several reasons says."""
+    return tuple(map(sentence_of, reasons))
