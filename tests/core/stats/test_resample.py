@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import tracemalloc
 
 import numpy as np
@@ -165,3 +166,8 @@ def test_a_slice_without_a_number_has_no_interval_and_leaves_the_others_theirs()
 def test_identical_models_have_an_interval_of_no_width():
     (interval,) = simultaneous_intervals([0.0], np.zeros((100, 1)), confidence_level=0.95)
     assert (interval.low, interval.high) == (0.0, 0.0)
+
+
+def test_slices_without_any_number_have_no_interval():
+    intervals = simultaneous_intervals([math.nan, math.nan], np.full((100, 2), np.nan), confidence_level=0.95)
+    assert [(math.isnan(each.difference), math.isnan(each.low)) for each in intervals] == [(True, True), (True, True)]
