@@ -78,3 +78,10 @@ def test_what_the_answer_must_be_is_no_part_of_the_question():
 )
 def test_whatever_is_computed_otherwise_is_another_question(changed: dict[str, object]):
     assert _asked(**changed) != _asked()
+
+
+def test_probabilities_are_returned_as_numbers_that_may_miss_one_by_a_rounding():
+    assert check_scores("X", np.array([["0.25", "0.75"], ["0.3", "0.7001"]]), (2, 2)).tolist() == [
+        [0.25, 0.75],
+        [0.3, 0.7001],
+    ]
