@@ -515,6 +515,23 @@ def test_a_document_of_a_version_that_is_not_known_is_refused(value, version):
         type(value).from_dict({**value.to_dict(), "schema_version": version})
 
 
+def test_a_document_of_an_older_version_is_read_as_it_is_where_no_field_changed():
+    class Newer(PipelineRun):
+        schema_version = PipelineRun.schema_version + 1
+
+    run = Newer(pipeline="p", run_id="r", actor="ada")
+    assert Newer.from_dict({**run.to_dict(), "schema_version": PipelineRun.schema_version}) == run
+
+
+@pytest.mark.parametrize(
+    "kind", ["Blessing", "ExportReport", "MonitoringDecision", "RetrainDecision", "TrainingRecord"]
+)
+def test_sentences_that_an_older_version_wrote_as_reasons_are_quoted(kind: str):
+    value = next(value for value in EXAMPLES if type(value).__name__ == kind)
+    again = type(value).from_dict({**value.to_dict(), "schema_version": 1, "reasons": ["It is worse."]})
+    assert [(reason.rule, reason.recorded) for reason in again.reasons] == [("recorded", "It is worse.")]
+
+
 @each_value
 def test_a_document_that_lost_a_field_is_damaged(value):
     document = value.to_dict()

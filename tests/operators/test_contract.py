@@ -16,8 +16,6 @@ from airflow_mlops.core.values import Value
 from airflow_mlops.operators._base import StepOperator
 from airflow_mlops.operators._notify import Notifying
 
-pytestmark = pytest.mark.airflow
-
 CLASSES = [
     *(getattr(operators, name) for name in operators.__all__),
     *(getattr(sensors, name) for name in sensors.__all__),
