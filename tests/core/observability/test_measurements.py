@@ -182,3 +182,8 @@ def test_a_name_without_tags_has_a_part_for_each_tag(model: str, column: str):
 def test_counters_count_what_happened_and_gauges_say_what_is():
     counted = {metric.name for metric in METRICS.values() if metric.kind is MetricKind.COUNTER}
     assert {name.rpartition(".")[2] for name in counted} == {"decisions", "models", "changes", "rows"}
+
+
+def test_of_drift_that_nothing_was_compared_for_there_is_the_status_alone():
+    report = dataclasses.replace(DRIFT, status=DriftStatus.STABLE, columns=(), domain_score=None)
+    assert {name.split(".")[1] for name in taken(report)} == {"status"}
