@@ -191,3 +191,16 @@ def test_the_source_is_named_with_its_connection_and_no_more():
     assert _card(snapshot=snapshot).source == "SELECT 1 (connection shop_db)"
     assert _card(snapshot=_example(DatasetSnapshot)).source == "/x"
     assert _card().source == ""
+
+
+def test_classes_and_groups_that_are_found_and_large_are_no_limit():
+    scores = ClassScores(label="fine", n_rows=900, precision=0.9, recall=0.99)
+    group = GroupFairness(name="sex=f", n_rows=900, is_judged=True, scores={})
+    report = FairnessReport(attribute="sex", min_rows=100, groups=(group,), measures={})
+    limits = _card(evaluation={"classes": (scores,), "fairness": (report,)}).limits
+    assert [text for text in limits if text.startswith(("Classes", "Groups"))] == []
+
+
+def test_data_that_did_not_drift_is_no_limit():
+    drift = replace(_example(DriftReport), columns=())
+    assert [text for text in _card(drift=drift).limits if text.startswith("Moved")] == []
