@@ -2,17 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.8
+UPGRADE := --upgrade
+LOCKED := --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --quiet
 # Also where the machine says otherwise: each process that a test starts would compile the libraries anew.
 export PYTHONDONTWRITEBYTECODE :=
 
 # What is fast to test: no library, no file, no process.
 CORE := tests/core tests/specs airflow_mlops/core airflow_mlops/specs
 
-.PHONY: help demo quick changed test lint unit integration docs bench lock secrets clean
+.PHONY: help demo quick changed test lint unit integration docs new-step picture bench lock secrets clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo: .venv/installed  ## Start Airflow and MLflow and tell one model's story (DEMO_EXIT=1: end after it)
 	@PYTHONPATH=. $(BIN)/python -m include.demo
@@ -45,12 +47,19 @@ integration: .venv/installed  ## Run what starts Airflow and MLflow, the demo am
 docs: .venv/installed  ## Build the site, warnings being errors
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
+new-step: .venv/installed  ## Write the files of a new step: make new-step NAME=check_units STAGE=validation
+	@PYTHONPATH=. $(BIN)/python -m tools.new_step "$(NAME)" "$(STAGE)"
+
+picture: .venv/installed  ## Draw the flow from its declaration in README and docs
+	PYTHONPATH=. $(BIN)/python -m tools.flow_picture
+
 bench: .venv/installed  ## Run the benchmarks, or one of them: make bench ONLY=parse
 	PYTHONPATH=. $(BIN)/python -m benchmarks $(ONLY)
 
-lock: .venv/uv  ## Choose the newest versions that fit and write requirements.lock
-	$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --all-extras \
-	    --custom-compile-command "make lock" --quiet setup.cfg -o requirements.lock
+lock: .venv/uv  ## Choose the newest versions that fit and write both locks (UPGRADE=: only what has to change)
+	$(BIN)/uv pip compile $(UPGRADE) $(LOCKED) --all-extras setup.cfg -o requirements.lock
+	@# Models are loaded by the versions that stored them, so these are the same.
+	$(BIN)/uv pip compile $(LOCKED) --constraint requirements.lock runtime/setup.cfg -o runtime/requirements.lock
 
 secrets:  ## Make the secrets that docker-compose.yaml reads, once
 	@mkdir -p -m 700 .secrets  # the files in it are readable, since containers run as another user

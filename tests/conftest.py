@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import configparser
 import os
 import sysconfig
 import tempfile
@@ -62,6 +63,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         floor = item.path.relative_to(REPOSITORY).parts[1]
         if floor in MARKS:
             item.add_marker(MARKS[floor])
+
+
+def requirements_of(settings: str, extra: str = "") -> list[str]:
+    """Return the lines that a ``setup.cfg`` asks for, without comments: its own, or those of an extra."""
+    parser = configparser.ConfigParser()
+    parser.read(REPOSITORY / settings)
+    found = parser["options.extras_require"][extra] if extra else parser["options"]["install_requires"]
+    return [line for line in found.split("\n") if line and not line.startswith("#")]
 
 
 @pytest.fixture(scope="session")

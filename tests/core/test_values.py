@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -449,6 +451,16 @@ EXAMPLES: list[Value] = [
         metrics={"rows": 3.0},
     ),
 ]
+
+
+def _beside_the_tests() -> list[Value]:
+    """Return the examples that stand with the tests of their module, each called ``EXAMPLE``."""
+    here = Path(__file__).parent
+    files = [file for file in sorted(here.glob("*/test_*.py")) if "\nEXAMPLE = " in file.read_text()]
+    return [importlib.import_module(f"tests.core.{file.parent.name}.{file.stem}").EXAMPLE for file in files]
+
+
+EXAMPLES += _beside_the_tests()
 
 each_value = pytest.mark.parametrize("value", EXAMPLES, ids=lambda value: type(value).__name__)
 
