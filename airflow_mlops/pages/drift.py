@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from airflow_mlops.adapters.documents.html import Link, report_page
 from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftReport
+from airflow_mlops.core.wording import sentences_of
+from airflow_mlops.pages._reasons import numbers_of
 
 __all__ = ["drift_page"]
 
@@ -24,7 +26,7 @@ def drift_page(report: DriftReport, picture: str) -> str:
             c.name,
             c.kind,
             f"{c.importance:.1%}" if c.kind is ColumnKind.FEATURE else "",
-            c.reason or "no",
+            "; ".join(sentences_of(c.reasons)) or "no",
             *(f"{c.statistics[name]:.4g}" if name in c.statistics else "" for name in names),
             *(_chance(c.p_values.get(test)) for test in tests),
         )
@@ -44,6 +46,6 @@ def drift_page(report: DriftReport, picture: str) -> str:
             "Window": window,
             "Picture": Link("drawn by Evidently from samples", picture) if picture else "none",
         },
-        reasons=report.reasons,
-        tables={"Columns": ([head], rows)},
+        reasons=sentences_of(report.reasons),
+        tables={"Columns": ([head], rows), **numbers_of(report.reasons)},
     )

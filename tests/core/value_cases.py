@@ -16,6 +16,7 @@ from airflow_mlops.core.monitoring.performance_report import (
     PredictionCounts,
     WindowPerformance,
 )
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.core.retraining.alarm import MonitoringDecision
 from airflow_mlops.core.retraining.decision import RetrainDecision
@@ -51,7 +52,7 @@ VALIDATION = ValidationReport(
 DRIFT = DriftReport(
     model_name="co2",
     status=DriftStatus.DRIFTED,
-    reasons=("It moved.",),
+    reasons=(Reason(stage="monitoring", rule="decided_by_evidently"),),
     current_digest="",
     columns=(
         ColumnDrift(

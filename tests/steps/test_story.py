@@ -11,6 +11,7 @@ from airflow_mlops.core.gate.rules import BlessingVerdict
 from airflow_mlops.core.monitoring.drift_report import DriftStatus
 from airflow_mlops.core.validation.findings import Severity, ValidationReport, Verdict
 from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.core.wording import sentence_of
 from airflow_mlops.errors import DataHaltedError
 from airflow_mlops.specs import PipelineSpec
 from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
@@ -96,7 +97,7 @@ def test_new_data_has_drifted_and_its_challenger_beats_the_champion_on_the_same_
     assert result.drift.champion_version == 1
     assert result.drift.reference_digest == story.results["cold start"].snapshot.digest
     assert result.drift.n_current < result.snapshot.n_rows
-    assert f"Drift of new data: {result.drift.reasons[0]}" in result.decision.reasons
+    assert f"Drift of new data: {sentence_of(result.drift.reasons[0])}" in result.decision.reasons
     assert result.evaluation.champion_version == 1
     assert result.evaluation.comparisons[0].against_champion.high < 0
     assert result.promotion.from_version == 1

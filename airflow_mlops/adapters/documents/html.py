@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,6 +49,7 @@ def shown_moment(moment: datetime | None) -> str:
 Rows = Sequence[Sequence[object]]
 
 _SHORT, _LONG_WORD = 24, 30
+_NUMBER = re.compile(r"[+-]?(\d[\d.,]*(e[+-]?\d+)?|inf|nan)( ?%| ?m?s)?")
 
 
 @cache
@@ -58,6 +60,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["width"] = _width
+    environment.filters["alignment"] = _alignment
     return environment
 
 
@@ -67,6 +70,16 @@ def _width(cell: object) -> str:
     if len(text) <= _SHORT:
         return "short"
     return "long" if max(map(len, text.split()), default=0) > _LONG_WORD else "usual"
+
+
+def _alignment(rows: Rows) -> list[str]:
+    """Return a class for each column of a table: numbers stand to the right, digit below digit."""
+    return ["number" if _is_numeric(column) else "" for column in zip(*rows, strict=True)]
+
+
+def _is_numeric(cells: Sequence[object]) -> bool:
+    texts = [text for text in map(str, cells) if text]
+    return bool(texts) and all(map(_NUMBER.fullmatch, texts))
 
 
 def report_page(

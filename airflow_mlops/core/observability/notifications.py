@@ -10,6 +10,7 @@ from airflow_mlops.core.promotion.approval import Approval, ApprovalRequest
 from airflow_mlops.core.registry.journal import PromotionRecord, name_version
 from airflow_mlops.core.retraining.alarm import MonitoringDecision
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import bounded_lines
 from airflow_mlops.specs.notify import NotificationEvent
 
@@ -131,7 +132,7 @@ def tell_rollout(report: RolloutReport, *, url: str) -> Notification:
     text = _text(
         f"{tried.capitalize()} of {name} was tried as {report.mode} and taken back: {report.verdict}. "
         f"{_named(report.champion.model_version)} serves alone again.",
-        report.reasons,
+        sentences_of(report.reasons),
         next_step,
         url,
     )

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from airflow_mlops.core.wording.sentences import sentence_of
+from airflow_mlops.core.wording.sentences import sentence_of, sentences_of
 
-__all__ = ["sentence_of"]
+__all__ = ["sentence_of", "sentences_of"]

@@ -12,6 +12,7 @@ from airflow_mlops.core.monitoring.performance_report import PerformanceReport, 
 from airflow_mlops.core.retraining.alarm import MonitoringDecision, decide_alarm, tell_missing
 from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.steps.platform import Platform
@@ -102,7 +103,7 @@ def evidence_of(
         rows = drift.current_digest or _span(drift.window_start, drift.window_end)
         evidence |= {"drift": drift.status, "drift_report": drift.report_uri, "drift_rows": rows}
         subject = "Drift of new data" if drift.current_digest else "Drift in production"
-        shifts += [f"{subject}: {reason}" for reason in drift.reasons]
+        shifts += [f"{subject}: {reason}" for reason in sentences_of(drift.reasons)]
     if performance and performance.model_version not in (None, champion_version):
         shifts.append(_of_another("performance", performance.model_version))
     elif performance:
@@ -111,7 +112,7 @@ def evidence_of(
         evidence |= {"performance": performance.status, "performance_report": performance.report_uri}
         evidence |= {"performance_rows": rows}
         if performance.status is not PerformanceStatus.OK:
-            shifts += [f"Performance: {reason}" for reason in performance.reasons]
+            shifts += [f"Performance: {reason}" for reason in sentences_of(performance.reasons)]
     return {name: value for name, value in evidence.items() if value}, tuple(shifts)
 
 

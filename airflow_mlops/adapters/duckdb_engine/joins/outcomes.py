@@ -28,6 +28,10 @@ _ANSWERING = (Role.CHAMPION, Role.CANARY, Role.BATCH)
 _DAY = r"^\d{4}-\d\d-\d\d"
 _UNKNOWN_MOMENT = str(-(2**62))
 _N_EXAMPLES = 3
+
+Keys = list[Any]
+"""Keys as text; several columns make a list each."""
+
 _UNLABELLED = "SELECT *, NULL::VARCHAR AS label, false AS contradicts, false AS is_early FROM {answered}"
 
 
@@ -43,7 +47,7 @@ class LoggedOutcomes:
     labels: LabelCounts
     n_repeated: int
     n_future: int
-    examples: tuple[str, str] | None
+    examples: tuple[Keys, Keys] | None
     _engine: duckdb.DuckDBPyConnection
     _joined: str
 
@@ -251,13 +255,13 @@ def _joined(spec: PerformanceSpec, n_columns: int) -> str:
     return f"SELECT {_as(selected)} FROM {{answered}} AS p {_join(spec)}"
 
 
-def _examples(engine: duckdb.DuckDBPyConnection, spec: PerformanceSpec) -> tuple[str, str]:
+def _examples(engine: duckdb.DuckDBPyConnection, spec: PerformanceSpec) -> tuple[Keys, Keys]:
     """Return a few keys of the labels and of the predictions, for whoever looks for what tells them apart."""
     keys = ", ".join(f"{key}::VARCHAR" for key in _log_keys(spec))
     found = []
     for table in ("labels", "answered"):
         rows = engine.execute(f"SELECT DISTINCT {keys} FROM {table} ORDER BY ALL LIMIT {_N_EXAMPLES}").fetchall()
-        found.append(bounded(row[0] if len(row) == 1 else row for row in rows))
+        found.append([row[0] if len(row) == 1 else list(row) for row in rows])
     return found[0], found[1]
 
 
