@@ -41,7 +41,6 @@ HEAVY_MODULES = (
     "airflow_mlops.steps.training.tune",
     "airflow_mlops.adapters.sklearn.domain_classifier",
     "airflow_mlops.adapters.evidently",
-    "airflow_mlops.adapters.sklearn.fairlearn",
     "airflow_mlops.adapters.great_expectations.run",
     "airflow_mlops.adapters.sklearn.isotonic",
     "airflow_mlops.adapters.sklearn.leakage",

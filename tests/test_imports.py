@@ -24,7 +24,6 @@ HEAVY = (
     "boto3",
     "duckdb",
     "evidently",
-    "fairlearn",
     "great_expectations",
     "matplotlib",
     "mlflow",

@@ -87,7 +87,7 @@ def _history(arguments: argparse.Namespace) -> Iterator[str]:
     for entry in journal:
         what = entry.action.removesuffix("_unhealthy")
         head = f"{entry.sequence:>4}  {entry.at:%Y-%m-%d %H:%M}  {what:<8}  {entry}  {entry.actor}"
-        yield from _with_reasons(head, (entry.reason,))
+        yield from _with_reasons(head, entry.why)
 
 
 def _decisions(arguments: argparse.Namespace) -> Iterator[str]:

@@ -28,6 +28,8 @@ def digest_of(document: object) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
+_STORED = "_stored_document"
+
 _adapters: dict[type, TypeAdapter[Any]] = {}
 
 
@@ -52,7 +54,14 @@ class Value:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the value as a JSON document."""
+        """Return the value as a JSON document; one that was read from an older document as that very document.
+
+        Digests are of documents as they were stored. A value keeps the document that it was read from, so that what
+        referred to it by its digest still does once the package reads a newer form.
+        """
+        stored: dict[str, Any] | None = self.__dict__.get(_STORED)
+        if stored is not None:
+            return dict(stored)
         fields: dict[str, Any] = json.loads(_adapter(type(self)).dump_json(self))
         return {"kind": type(self).__name__, "schema_version": self.schema_version, **fields}
 
@@ -66,7 +75,7 @@ class Value:
             return document
         if not isinstance(document, Mapping):
             raise IntegrityError(f"Expected a {cls.__name__} document, found {type(document).__name__}.")
-        fields = dict(document)
+        fields: dict[str, Any] = dict(document)
         kind, version = fields.pop("kind", None), fields.pop("schema_version", None)
         if kind != cls.__name__:
             raise IntegrityError(f"Expected a {cls.__name__} document, found one of kind {kind!r}.")
@@ -75,22 +84,26 @@ class Value:
                 f"{cls.__name__}: the document has schema version {version!r}, this package reads up to "
                 f"{cls.schema_version}. Upgrade airflow-mlops."
             )
-        if version < cls.schema_version:
-            fields = cls._upgrade(fields)
+        is_older = version < cls.schema_version
         try:
-            value: Self = _adapter(cls).validate_python(fields)
+            value: Self = _adapter(cls).validate_python(cls._upgrade(fields) if is_older else fields)
         except ValidationError as error:
             raise IntegrityError(f"{cls.__name__}: the document is damaged: {error}") from error
+        if is_older:
+            object.__setattr__(value, _STORED, dict(document))  # no field: `replace` makes a new value without it
         return value
 
     @classmethod
     def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        """Return the fields of a document of an older schema version as the present one has them."""
+        """Return the fields of a document of an older schema version as the present one has them.
+
+        What is not as that version wrote it is returned as it is, and then found to be damaged.
+        """
         return fields
 
     @property
     def content_digest(self) -> str:
-        """The digest of the whole document."""
+        """The digest of the whole document, as it was stored where it was read from an older one."""
         return digest_of(self.to_dict())
 
 

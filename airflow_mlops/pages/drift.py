@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_mlops.adapters.documents.html import Link, report_page
 from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftReport
 from airflow_mlops.core.wording import sentences_of
-from airflow_mlops.pages._reasons import numbers_of
+from airflow_mlops.pages.reasons import reasons_table
 
 __all__ = ["drift_page"]
 
@@ -47,5 +47,5 @@ def drift_page(report: DriftReport, picture: str) -> str:
             "Picture": Link("drawn by Evidently from samples", picture) if picture else "none",
         },
         reasons=sentences_of(report.reasons),
-        tables={"Columns": ([head], rows), **numbers_of(report.reasons)},
+        tables={"Columns": ([head], rows), "Rules": reasons_table(report.reasons)},
     )

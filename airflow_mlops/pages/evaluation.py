@@ -8,6 +8,8 @@ from airflow_mlops.adapters.documents.html import Rows, report_page
 from airflow_mlops.core.evaluation.fairness import FairnessReport
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing
+from airflow_mlops.core.wording import sentences_of
+from airflow_mlops.pages.reasons import reasons_table
 
 __all__ = ["blessing_page", "evaluation_page"]
 
@@ -46,8 +48,8 @@ def blessing_page(blessing: Blessing, report: EvaluationReport) -> str:
         title=f"Gate of {blessing.model_name}",
         verdict=blessing.verdict,
         facts={**_facts(report), "Evidence": blessing.evidence_digest},
-        reasons=blessing.reasons,
-        tables=_tables(report),
+        reasons=sentences_of(blessing.reasons),
+        tables={"Rules": reasons_table(blessing.reasons), **_tables(report)},
     )
 
 

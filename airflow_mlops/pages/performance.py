@@ -14,7 +14,7 @@ from airflow_mlops.core.monitoring.performance_report import (
 )
 from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.wording import sentences_of
-from airflow_mlops.pages._reasons import numbers_of
+from airflow_mlops.pages.reasons import reasons_table
 
 __all__ = ["performance_page"]
 
@@ -49,7 +49,7 @@ def performance_page(report: PerformanceReport, *, draws: bool = True) -> str:
                     for window in report.windows
                 ],
             ),
-            **numbers_of(report.reasons),
+            "Rules": reasons_table(report.reasons),
             f"Metrics, with {report.confidence_level:.0%} intervals": (
                 [
                     (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_mlops.adapters.documents.html import report_page
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutSide, latency_interval
 from airflow_mlops.core.wording import sentences_of
-from airflow_mlops.pages._reasons import numbers_of
+from airflow_mlops.pages.reasons import reasons_table
 
 __all__ = ["rollout_page"]
 
@@ -28,7 +28,7 @@ def rollout_page(report: RolloutReport) -> str:
         },
         reasons=sentences_of(report.reasons),
         tables={
-            **numbers_of(report.reasons),
+            "Rules": reasons_table(report.reasons),
             "Requests": ([header], [_row(title, side) for title, side in sides]),
             "Predictions": (
                 [("Prediction", "Champion", "Challenger")],

@@ -6,6 +6,8 @@ from dataclasses import asdict
 
 from airflow_mlops.adapters.documents.html import report_page
 from airflow_mlops.core.packaging.serving_check import ServingCheck, ServingReport
+from airflow_mlops.core.wording import sentences_of
+from airflow_mlops.core.wording.packaging import found_and_expected
 
 __all__ = ["serving_page"]
 
@@ -25,7 +27,7 @@ def serving_page(report: ServingReport) -> str:
             "Golden rows": report.n_golden_rows,
             "Server's log": report.log_uri or "not kept: nothing failed",
         },
-        reasons=report.reasons,
+        reasons=sentences_of(report.reasons),
         tables={
             "Checks": ([("Outcome", "Check", "Observed", "Expected")], [_check_row(check) for check in report.checks]),
             "Measured": ([("What", "Value")], [_measured_row(*item) for item in asdict(report.footprint).items()]),
@@ -35,7 +37,7 @@ def serving_page(report: ServingReport) -> str:
 
 def _check_row(check: ServingCheck) -> tuple[str, ...]:
     outcome = "passed" if check.passed else "failed" if check.is_judged else "failed, allowed"
-    return outcome, check.name, check.observed, check.expected
+    return outcome, check.name, *found_and_expected(check.found)
 
 
 def _measured_row(name: str, value: float | None) -> tuple[str, str]:

@@ -75,7 +75,7 @@ def _shown(name: str, storage: Storage) -> tuple[object, ...]:
     journal = _read(name, storage)
     if journal:
         last = [entry for entry in journal if entry.action != "mark_unhealthy"][-1]
-        return f"v{last.to_version}", shown_moment(last.at), Listed(last.reason.splitlines())
+        return f"v{last.to_version}", shown_moment(last.at), Listed(last.why)
     ledger = read_ledger(name, storage=storage)
     return ("none", "", Listed(tell_decision(ledger[-1])[2])) if ledger else ()
 
@@ -91,8 +91,7 @@ def show_model(model_name: str) -> HTMLResponse:
         raise HTTPException(404, "There is no journal of such a model, and no decision.")
     header = [("#", "When, UTC", "What", "Change", "Who", "Run", "Why")]
     rows = [
-        (e.sequence, shown_moment(e.at), e.action, str(e), e.actor, e.run_id, Listed(e.reason.splitlines()))
-        for e in reversed(journal)
+        (e.sequence, shown_moment(e.at), e.action, str(e), e.actor, e.run_id, Listed(e.why)) for e in reversed(journal)
     ]
     facts = {"Unhealthy": ", ".join(f"v{v}" for v in sorted(unhealthy_versions(journal))) or "none"}
     tables = {"Journal": (header, rows), "Decisions": _decisions(model_name, storage)}

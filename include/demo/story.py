@@ -108,7 +108,10 @@ class Story:
         expect("decision", decision["should_retrain"], False)
         self.expect_states(train="skipped", promote="skipped")
         self.expect_champion(2)
-        return f"1985-1999 arrived again: not trained. {decision['reasons'][0].partition(' Set force')[0]}"
+        found = decision["reasons"][0]
+        expect("rule", found["rule"], "nothing_new")
+        earlier = f"{found['facts']['run']} ({found['facts']['outcome']})"
+        return f"1985-1999 arrived again: not trained. Data, code and parameters are those of run {earlier}."
 
     def broken_batch(self, chapter: Chapter) -> str:
         """A renamed column and text among numbers: halted with a report, and mended afterwards."""

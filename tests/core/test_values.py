@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,9 +30,24 @@ from airflow_mlops.core.validation import findings
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs import DatasetSpec, FeatureTable, SplitSpec, TrainingSpec
+from tests.core.cases import recorded
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 COLUMNS = (snapshot.Column(name="a", type="int64", n_null=2), snapshot.Column(name="at", type="timestamp[us]"))
+REASON = Reason(
+    stage="gate",
+    rule="change_threshold",
+    verdict="REJECTED",
+    subject="accuracy",
+    setting="gate.metrics.accuracy.change_threshold",
+    observed=float("-inf"),
+    required=0.1 + 0.2,
+    interval=evaluate.Interval(difference=float("-inf"), low=float("-inf"), high=1.5),
+    n=100,
+    facts={"champion": float("inf"), "slices": [{"name": "NaN", "n_rows": 3, "low": float("-inf")}]},
+    because=recorded("worse"),
+    source="performance",
+)
 PART = split.DatasetPart(uri="/x.parquet", digest="sha256:1", n_rows=3)
 INTERVAL = evaluate.Interval(difference=0.1 + 0.2, low=-1e-300, high=1.5)
 COMPARISON = evaluate.MetricComparison(
@@ -169,7 +185,7 @@ EXAMPLES: list[Value] = [
         code=(training_record.CodeModule(import_path="a.b:train", digest="sha256:8", commit="c0ffee", is_dirty=True),),
         environment=training_record.Environment(python="3.11", platform="Linux", blas="", packages_digest="sha256:7"),
         n_threads=4,
-        reasons=("new data",),
+        reasons=recorded("new data", stage="retraining"),
         champion_version=3,
         started_at=AT,
         durations_s={"fit": 0.1 + 0.2},
@@ -193,7 +209,7 @@ EXAMPLES: list[Value] = [
     rules.GateDecision(
         model_name="m",
         verdict=rules.BlessingVerdict.REJECTED,
-        reasons=("too bad",),
+        reasons=(REASON, *recorded("too bad")),
         champion_version=3,
         evidence_digest="sha256:4",
         run_id="r",
@@ -202,7 +218,7 @@ EXAMPLES: list[Value] = [
     rules.Blessing(
         model_name="m",
         verdict=rules.BlessingVerdict.REJECTED,
-        reasons=("too bad",),
+        reasons=(REASON, *recorded("too bad")),
         model_digest="sha256:2",
         champion_version=None,
         evidence_digest="sha256:4",
@@ -219,7 +235,7 @@ EXAMPLES: list[Value] = [
         settings_digest="sha256:8",
         env_manager="local",
         n_golden_rows=3,
-        checks=(serving_check.ServingCheck(name="golden_rows", passed=True, observed="alike", expected="alike"),),
+        checks=(serving_check.ServingCheck(found=replace(REASON, stage="packaging")),),
         footprint=serving_check.ServingFootprint(latency_p95_ms=12.5),
     ),
     export.ExportReport(
@@ -231,7 +247,7 @@ EXAMPLES: list[Value] = [
         settings_digest="sha256:8",
         tolerance=1e-5,
         status=export.ExportStatus.REFUSED,
-        reasons=("other labels",),
+        reasons=(replace(REASON, stage="packaging"),),
         parity=export.Parity(n_rows=3, n_label_mismatches=1, n_beyond=0, max_difference=0.5),
     ),
     tuning.TuningResult(
@@ -320,18 +336,18 @@ EXAMPLES: list[Value] = [
         model_name="m",
         champion_version=2,
         kinds=("drift",),
-        reasons=("DRIFTED",),
-        evidence={"drift": "DRIFTED"},
+        reasons=recorded("DRIFTED", stage="retraining"),
+        evidence=(decision.CheckEvidence(kind="drift", state="DRIFTED", rows_id="sha256:1"),),
         run_id="r",
         at=AT,
     ),
     decision.RetrainDecision(
         model_name="m",
         should_retrain=True,
-        reasons=("new data",),
+        reasons=(replace(REASON, stage="retraining"),),
         snapshot_digest="sha256:1",
         fingerprint="sha256:6",
-        evidence={"drift": {"psi": 0.3}},
+        evidence=(decision.CheckEvidence(kind="drift", state="STABLE", report_uri="reports/p/r/drift.html"),),
         run_id="r",
         trigger="manual",
         at=AT,
@@ -351,7 +367,8 @@ EXAMPLES: list[Value] = [
         model_name="m",
         from_version=None,
         to_version=3,
-        reason="blessed",
+        reason="as agreed",
+        reasons=(REASON,),
         actor="ada",
         run_id="r",
         at=AT,
@@ -492,10 +509,11 @@ def test_a_document_of_another_kind_is_refused(value):
 
 
 @each_value
-@pytest.mark.parametrize("version", [9, None, "1"])
+@pytest.mark.parametrize("version", ["newer", None, "1"])
 def test_a_document_of_a_version_that_is_not_known_is_refused(value, version):
-    newest = type(value).schema_version
-    with pytest.raises(IntegrityError, match=f"schema version {version!r}, this package reads up to {newest}. Upgrade"):
+    known = type(value).schema_version
+    version = known + 1 if version == "newer" else version
+    with pytest.raises(IntegrityError, match=f"schema version {version!r}, this package reads up to {known}. Upgrade"):
         type(value).from_dict({**value.to_dict(), "schema_version": version})
 
 
@@ -511,14 +529,6 @@ def test_a_document_that_lost_a_field_is_damaged(value):
 def test_a_document_with_a_field_of_another_type_is_damaged(value):
     document = {**value.to_dict(), dataclasses.fields(value)[0].name: {"not": "this"}}
     with pytest.raises(IntegrityError, match="the document is damaged"):
-        type(value).from_dict(document)
-
-
-@pytest.mark.parametrize("value", [each for each in EXAMPLES if type(each).schema_version > 1])
-def test_a_document_of_an_older_version_that_lost_a_field_is_damaged(value):
-    document = {**value.to_dict(), "schema_version": 1}
-    del document["reasons" if "reasons" in document else "findings"]
-    with pytest.raises(IntegrityError, match=f"{type(value).__name__}: the document is damaged"):
         type(value).from_dict(document)
 
 

@@ -26,6 +26,7 @@ from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.validation.findings import Quarantine, ValidationReport, Verdict
 from airflow_mlops.core.values import Value
+from tests.core.cases import recorded
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NONE_YET = Interval(difference=0.0, low=-1.0, high=1.0)
@@ -93,7 +94,7 @@ ALARM = MonitoringDecision(
     model_name="co2",
     champion_version=3,
     kinds=("drift",),
-    reasons=("It moved.",),
+    reasons=recorded("It moved.", stage="retraining"),
     run_id="r",
     trigger="scheduled",
     at=NOW,
@@ -101,7 +102,7 @@ ALARM = MonitoringDecision(
 DECISION = RetrainDecision(
     model_name="co2",
     should_retrain=False,
-    reasons=("Nothing new.",),
+    reasons=recorded("Nothing new.", stage="retraining"),
     snapshot_digest="sha256:1",
     fingerprint="sha256:2",
     run_id="r",

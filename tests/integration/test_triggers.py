@@ -93,14 +93,14 @@ def test_new_data_starts_it(house: House, first: dict[str, Any]):
 def test_a_person_starts_it_by_the_trigger_form(house: House, first: dict[str, Any]):
     run = house.next_run("loop", lambda: house.api.trigger("loop", {"force": True, "promotion": "hold"}))
     decision = house.decided(run)
-    assert (decision.trigger, decision.reasons[0]) == ("manual", "Forced by the run's parameters.")
+    assert (decision.trigger, decision.reasons[0].rule) == ("manual", "forced")
 
 
 def test_another_dag_starts_it_by_an_asset(house: House, first: dict[str, Any]):
     run = house.next_run("loop", lambda: house.api.trigger("feeder", {}))
     decision = house.decided(run)
     assert (decision.trigger, decision.should_retrain) == ("cleaned", False)
-    assert decision.reasons[0].startswith("Nothing new")
+    assert decision.reasons[0].rule == "nothing_new"
 
 
 def test_a_champion_that_became_worse_starts_it(house: House, first: dict[str, Any], asked: pd.DataFrame):
@@ -111,7 +111,7 @@ def test_a_champion_that_became_worse_starts_it(house: House, first: dict[str, A
     run = house.next_run("loop", lambda: house.api.trigger("loop_monitoring", {}))
     alarm = _answered(house, run)
     assert alarm.kinds == ("performance",)
-    assert alarm.evidence["performance"] == "DEGRADED"
+    assert {each.kind: each.state for each in alarm.evidence}["performance"] == "DEGRADED"
     assert house.decided(run).trigger == "performance"
     house.label(asked, at=at, slope=2.0)  # it was the labels that were wrong
 
@@ -154,7 +154,7 @@ def _answered(house: House, run: dict[str, Any]) -> MonitoringDecision:
     alarm = read_alarms("loop", storage=house.storage)[-1]
     assert decision.alarms == (alarm.content_digest,)
     assert decision.should_retrain
-    assert decision.reasons[0].startswith("Alarm of the monitoring at ")
+    assert decision.reasons[0].source == "alarm"
     consumed = house.api.get(f"/dags/loop/dagRuns/{run['dag_run_id']}/upstreamAssetEvents")["asset_events"]
     assert [event["extra"]["run_id"] for event in consumed] == [alarm.run_id]
     return alarm

@@ -49,13 +49,15 @@ def test_what_the_gate_could_not_decide_is_registered_and_waits_for_a_person_who
     assert ended.states == {"approve": "success", "promote": "success"}
     assert house.platform.mlflow.get_alias("small") == 1
     (entry,) = _journal(house)
-    assert entry.reason.startswith("Approved by Anonymous: few rows, but the case is plain")
+    assert entry.reason == "Approved by Anonymous: few rows, but the case is plain"
+    assert entry.reasons == result.blessing.reasons
 
     (asked,) = person.asked
     assert asked["subject"] == "Promote version 1 of small? The gate says INCONCLUSIVE."
     body = asked["body"]
     assert "- Undecided: Only 61 rows were held back, gate.min_rows is 1000." in body
     assert "| mean_absolute_error (lower is better) | 0.2" in body
+    assert "\n| min rows |  | 61 | 1000 |  | 61 | INCONCLUSIVE |\n" in body
     assert "A rollback would have no version to return to" in body
     assert f"http://airflow.test/mlops/{result.blessing.report_uri}" in body
     assert f"http://airflow.test/mlops/{result.version.report_uri}" in body
@@ -76,7 +78,8 @@ def test_what_is_declined_is_a_green_end_and_the_same_data_is_not_asked_again(
     assert str(approval) == "Declined by Anonymous: wait for more rows"
     again = bench.run("second", bench.spec(gate=UNDECIDED))
     assert not again.decision.should_retrain
-    assert "run first (DECLINED)" in " ".join(again.decision.reasons)
+    facts = again.decision.reasons[0].facts
+    assert (facts["run"], facts["outcome"]) == ("first", "DECLINED")
 
 
 def test_nobody_is_asked_of_a_blessed_version_unless_approval_is_required(house: House, bench: Bench):

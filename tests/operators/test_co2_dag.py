@@ -9,6 +9,7 @@ import pytest
 
 from airflow_mlops import ContinuousTraining
 from airflow_mlops.core.evaluation.report import EvaluationReport
+from airflow_mlops.core.gate.rules import Blessing
 from include.demo import co2_data
 from tests.operators.conftest import Ended, House, load_dag_file
 from tests.stage import Stage
@@ -120,7 +121,7 @@ def test_force_in_the_trigger_form_trains_all_the_same(house: House, house_stage
     house_stage.after(house, _run_unserved)
     dag = _unserved().dag()
     forced = house.run(dag, {"force": True, "promotion": "hold"})
-    assert forced.result("decide")["reasons"] == ["Forced by the run's parameters."]
+    assert forced.result("decide")["reasons"][0]["rule"] == "forced"
     assert forced.states["evaluate"] == "success"
     assert left_by(house.platform, "co2").journal == (("promote", None, 1),)
 
@@ -203,5 +204,5 @@ def test_in_this_process_and_as_a_dag_the_same_data_gives_the_same_digests_and_m
     assert ended.result("train")["fingerprint"] == here.model.fingerprint
     assert ended.result("decide")["fingerprint"] == here.decision.fingerprint
     assert EvaluationReport.from_dict(ended.result("evaluate")).comparisons == here.evaluation.comparisons
-    assert ended.result("bless")["reasons"] == list(here.blessing.reasons)
+    assert Blessing.from_dict(ended.result("bless")).reasons == here.blessing.reasons
     assert len(ended.result("validate")["checks"]) == len(here.validation.checks) > 0

@@ -34,7 +34,8 @@ def test_an_export_that_is_refused_is_green_and_its_report_says_why(house: House
     assert ended.state == "success"
     report = ended.result("export")
     assert report["status"] == "REFUSED"
-    assert report["reasons"][0].startswith("A number beyond the tolerance of 1e-15 in ")
+    assert (report["reasons"][0]["rule"], report["reasons"][0]["required"]) == ("tolerance", 1e-15)
+    assert report["reasons"][0]["observed"] > 1e-15
     assert f"http://airflow.test/mlops/{report['report_uri']}" in ended.xcoms.values()
     run = mlflow.MlflowClient(house.tracking_uri).get_run(report["run_id"])
     assert run.data.tags["mlops.formats"] == "skops"

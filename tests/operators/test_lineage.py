@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_mlops import ContinuousTraining
+from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.operators._base import pipeline_run
 from airflow_mlops.steps.registry.journal import current_champion
 from airflow_mlops.steps.registry.training_record import load_record
@@ -27,7 +28,7 @@ def test_the_record_names_dag_run_try_and_reason(house: House):
     record, _ = load_record(champion, platform=house.platform)
     assert (record.run.pipeline, record.run.run_id, record.run.try_number) == ("small", ended.run_id, 1)
     assert record.run.trigger == "manual"
-    assert record.reasons == tuple(ended.result("decide")["reasons"])
+    assert record.reasons == RetrainDecision.from_dict(ended.result("decide")).reasons
 
 
 def test_a_retry_is_the_same_run_and_another_try():

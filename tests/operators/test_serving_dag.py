@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_mlops.core.packaging.serving_check import ServingCheck, ServingFootprint, ServingReport
+from airflow_mlops.core.packaging.serving_check import (
+    Answer,
+    AnswerFault,
+    ServingFootprint,
+    ServingReport,
+    judge_answers,
+)
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import ServingError
 from airflow_mlops.operators import ValidateServingOperator
@@ -60,6 +66,7 @@ def test_a_model_beyond_its_budget_fails_the_task_for_good_with_its_report_as_th
 
 
 def _bad_report() -> ServingReport:
+    fault = AnswerFault(kind="status", status=500)
     return ServingReport(
         model_name="small",
         model_uri="models:/m-1",
@@ -68,7 +75,7 @@ def _bad_report() -> ServingReport:
         settings_digest="sha256:t",
         env_manager="local",
         n_golden_rows=1,
-        checks=(ServingCheck(name="golden_rows", passed=False, observed="o", expected="e"),),
+        checks=(judge_answers("golden_rows", [Answer(status=500)], fault, expected="predictions"),),
         footprint=ServingFootprint(),
     )
 
@@ -76,7 +83,7 @@ def _bad_report() -> ServingReport:
 @pytest.mark.parametrize("on_failure", ["fail", "Report"])
 def test_a_bad_report_fails_unless_it_is_only_to_be_reported(on_failure: Any):
     operator = ValidateServingOperator(task_id="t", model={}, split={}, on_failure=on_failure)
-    with pytest.raises(ServingError, match="golden_rows: found o, expected e"):
+    with pytest.raises(ServingError, match="golden_rows: found HTTP status 500, expected the model's own predictions"):
         operator.conclude(_bad_report(), {})
 
 

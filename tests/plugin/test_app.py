@@ -15,8 +15,10 @@ import pytest
 from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.core.retraining.decision import CheckEvidence
 from airflow_mlops.plugin.app import create_app
 from airflow_mlops.steps.registry.ledger import append_decision
+from tests.core.cases import recorded
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
@@ -192,12 +194,11 @@ def test_the_newest_decisions_stand_below_the_journal_each_with_the_page_that_it
         model_name="co2",
         champion_version=1,
         kinds=("drift",),
-        reasons=("<b>DRIFTED</b> in 2 of 3.",),
-        evidence={
-            "drift": "DRIFTED",
-            "drift_report": "reports/co2/run 1/drift.html",
-            "performance_report": "reports/x",
-        },
+        reasons=recorded("<b>DRIFTED</b> in 2 of 3."),
+        evidence=(
+            CheckEvidence(kind="drift", state="DRIFTED", report_uri="reports/co2/run 1/drift.html"),
+            CheckEvidence(kind="performance", state="OK", report_uri="reports/x"),
+        ),
         run_id="look 1",
         at=datetime(2026, 2, 1, tzinfo=UTC),
     )
@@ -241,7 +242,7 @@ def test_a_model_without_a_champion_is_listed_with_its_last_decision_and_has_a_p
         model_name="young",
         champion_version=None,
         kinds=(),
-        reasons=("There is no champion.", "x moved."),
+        reasons=recorded("There is no champion.", "x moved."),
         run_id="look 1",
         at=datetime(2026, 2, 1, tzinfo=UTC),
     )

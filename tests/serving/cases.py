@@ -26,6 +26,7 @@ from airflow_mlops.specs import ServerSpec
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.promotion.promote import promote_model
 from airflow_mlops.steps.registry.deployment import write_deployment
+from tests.core.cases import recorded
 from tests.processes import wait_until
 from tests.serving.models import TRUSTED
 from tests.steps.cases import run_named
@@ -37,7 +38,7 @@ def blessing_of(digest: str, champion: int | None = None) -> Blessing:
     return Blessing(
         model_name="m",
         verdict=BlessingVerdict.BLESSED,
-        reasons=("made for a test",),
+        reasons=recorded("made for a test"),
         model_digest=digest,
         champion_version=champion,
         evidence_digest="sha256:e",

@@ -11,13 +11,13 @@ from airflow_mlops.core.gate.rules import BlessingVerdict
 from airflow_mlops.core.monitoring.drift_report import DriftStatus
 from airflow_mlops.core.validation.findings import Severity, ValidationReport, Verdict
 from airflow_mlops.core.values import PipelineRun
-from airflow_mlops.core.wording import sentence_of
 from airflow_mlops.errors import DataHaltedError
 from airflow_mlops.specs import PipelineSpec
 from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
 from airflow_mlops.steps.promotion.promote import rollback_model
 from airflow_mlops.steps.registry.journal import current_champion, read_journal
 from airflow_mlops.steps.registry.ledger import read_decisions
+from airflow_mlops.steps.retraining.alarm import repeat_reasons
 from include.demo import co2_data
 from tests.steps.cases import Bench, Left, co2_settings, left_by, runs_by_status
 from tests.steps.conftest import make_bench
@@ -81,9 +81,9 @@ def story(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> St
 def test_a_cold_start_is_declared_and_beats_the_naive_baseline(story: Story):
     result = story.results["cold start"]
     assert result.drift.status is DriftStatus.NO_REFERENCE
-    assert result.decision.reasons == ("Cold start: there is no champion yet.",)
+    assert [(each.rule, each.verdict) for each in result.decision.reasons] == [("cold_start", "RETRAIN")]
     assert result.blessing.verdict is BlessingVerdict.BLESSED
-    assert "Passed: Cold start: there is no champion to compare with." in result.blessing.reasons
+    assert ("cold_start", "BLESSED") in [(each.rule, each.verdict) for each in result.blessing.reasons]
     comparison = result.evaluation.comparisons[0]
     assert comparison.challenger < comparison.baseline
     assert comparison.against_baseline.high < 0
@@ -97,7 +97,7 @@ def test_new_data_has_drifted_and_its_challenger_beats_the_champion_on_the_same_
     assert result.drift.champion_version == 1
     assert result.drift.reference_digest == story.results["cold start"].snapshot.digest
     assert result.drift.n_current < result.snapshot.n_rows
-    assert f"Drift of new data: {sentence_of(result.drift.reasons[0])}" in result.decision.reasons
+    assert repeat_reasons("drift_of_new_data", result.drift.reasons, stage="monitoring")[0] in result.decision.reasons
     assert result.evaluation.champion_version == 1
     assert result.evaluation.comparisons[0].against_champion.high < 0
     assert result.promotion.from_version == 1
@@ -123,7 +123,8 @@ def test_the_digests_lead_from_the_champion_back_to_its_rows(story: Story):
 def test_the_same_data_is_not_trained_on_again(story: Story):
     result = story.results["nothing new"]
     assert result.decision.should_retrain is False
-    assert result.decision.reasons[0].startswith("Nothing new: data, code and parameters are those of run new data")
+    reason = result.decision.reasons[0]
+    assert (reason.rule, reason.facts["run"], reason.facts["outcome"]) == ("nothing_new", "new data", "PROMOTED")
     assert result.model is None
     assert story.left["nothing new"] == story.left["new data"]
 
@@ -149,8 +150,9 @@ def test_the_report_of_a_halted_batch_is_stored_with_its_findings_and_examples(s
 def test_a_rejected_challenger_leaves_champion_and_journal_as_they_were(story: Story):
     result = story.results["worse challenger"]
     assert result.blessing.verdict is BlessingVerdict.REJECTED
-    assert result.blessing.reasons[0].startswith("Failed: mean_absolute_error")
-    assert "against champion v2's" in " ".join(result.blessing.reasons)
+    first = result.blessing.reasons[0]
+    assert (first.verdict, first.subject) == ("REJECTED", "mean_absolute_error")
+    assert 2 in [each.facts.get("champion_version") for each in result.blessing.reasons]
     assert result.version is None
     assert story.left["worse challenger"] == story.left["new data"]
 
@@ -166,10 +168,9 @@ def test_a_rollback_makes_the_version_before_champion_and_the_journal_says_why(s
 def test_after_a_rollback_the_same_data_does_not_bring_the_bad_model_back(story: Story):
     result = story.results["after the rollback"]
     assert result.decision.should_retrain is False
-    rolled_back = (
-        "those of run new data (PROMOTED), whose version 2 was rolled back before (entry 3: v2 answers strangely)"
-    )
-    assert rolled_back in result.decision.reasons[0]
+    facts = result.decision.reasons[0].facts
+    assert (facts["run"], facts["outcome"], facts["unhealthy_version"]) == ("new data", "PROMOTED", 2)
+    assert facts["why_unhealthy"] == "was rolled back before (entry 3: v2 answers strangely)"
     assert story.left["after the rollback"] == story.left["rollback"]
 
 

@@ -111,7 +111,9 @@ def test_a_champion_that_can_not_be_loaded_any_more_makes_the_gate_inconclusive(
     assert result.evaluation.champion_version == 1
     assert result.evaluation.champion_error
     assert result.blessing.verdict is BlessingVerdict.INCONCLUSIVE
-    assert result.blessing.reasons[0].startswith("Undecided: Champion v1 could not be scored: ")
+    reason = result.blessing.reasons[0]
+    assert (reason.rule, reason.verdict, reason.facts["champion_version"]) == ("champion_scored", "INCONCLUSIVE", 1)
+    assert reason.facts["error"] == result.evaluation.champion_error
     assert left_by(serving.platform) == before
 
 

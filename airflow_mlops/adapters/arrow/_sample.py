@@ -23,6 +23,7 @@ class SpreadSample:
 
     def add(self, rows: pa.Table) -> None:
         """Take the next rows."""
+        # The next multiple of the step, counted from the beginning of the stream and not of this table.
         first = -self._seen % self._step
         self._seen += rows.num_rows
         if first >= rows.num_rows:
@@ -30,6 +31,7 @@ class SpreadSample:
         self._kept.append(rows if self._step == 1 else rows.take(_every(self._step, first, rows)))
         self._n_kept += self._kept[-1].num_rows
         while self._n_kept > self._max_rows:
+            # Every second of every n-th row is every 2n-th row: what was kept stays such a sample.
             self._step *= 2
             thinned = pa.concat_tables(self._kept)
             self._kept = [thinned.take(_every(2, 0, thinned))]

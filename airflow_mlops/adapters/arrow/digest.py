@@ -48,11 +48,13 @@ def file_digest(path: str | Path) -> str:
 
 def _digest_array(array: pa.Array, update: Callable[[Any], None]) -> None:
     """Feed the array's validity and values, in one form for equal content, as they lie in their buffers."""
+    # Which values are there, then only those: what lies under a null is anything.
     update(np.packbits(_validity(array)))
     kind, present = array.type, array.drop_null() if array.null_count else array
     if not len(present) or pa.types.is_null(kind):
         return
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        # Lengths, not offsets, which depend on where a slice begins.
         bounds = _fixed_width(present, "i4", 1)
         update(np.diff(bounds))
         if text := present.buffers()[2]:
@@ -60,6 +62,7 @@ def _digest_array(array: pa.Array, update: Callable[[Any], None]) -> None:
     elif pa.types.is_boolean(kind):
         update(_bits(present.buffers()[1], present))
     elif pa.types.is_floating(kind):
+        # There are many NaN, which differ in bits and mean the same.
         values = _fixed_width(present, f"f{kind.bit_width // 8}")
         is_nan = np.isnan(values)
         update(np.where(is_nan, np.array(np.nan, dtype=values.dtype), values) if is_nan.any() else values)

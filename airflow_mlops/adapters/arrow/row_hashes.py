@@ -28,6 +28,7 @@ def row_hashes(batch: pa.RecordBatch) -> NDArray[np.uint64]:
     for column in batch.columns:
         values = _bits(column)
         values[~column.is_valid().to_numpy(zero_copy_only=False)] = _NULL
+        # Mixed column by column, so that equal values in other columns give another hash.
         total = mix_bits(total ^ mix_bits(values))
     return total
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +12,7 @@ from markupsafe import escape
 
 from airflow_mlops.specs.data import in_utc
 
-__all__ = ["Link", "Listed", "Rows", "report_page", "shown_moment"]
+__all__ = ["Figure", "Link", "Listed", "Rows", "report_page", "shown_moment"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,16 @@ class Listed:
         return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in self.texts)}</ul>"
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A number in a cell, or the heading of a column of numbers: set to the right."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def shown_moment(moment: datetime | None) -> str:
     """Return a moment to the minute, in UTC; empty where there is none."""
     return f"{in_utc(moment):%Y-%m-%d %H:%M}" if moment else ""
@@ -49,7 +58,6 @@ def shown_moment(moment: datetime | None) -> str:
 Rows = Sequence[Sequence[object]]
 
 _SHORT, _LONG_WORD = 24, 30
-_NUMBER = re.compile(r"[+-]?(\d[\d.,]*(e[+-]?\d+)?|inf|nan)( ?%| ?m?s)?")
 
 
 @cache
@@ -60,26 +68,17 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["width"] = _width
-    environment.filters["alignment"] = _alignment
     return environment
 
 
 def _width(cell: object) -> str:
     """Return the class of a cell: a moment, a number or a state stays in one piece, and a digest may be broken."""
+    if isinstance(cell, Figure):
+        return "number"
     text = cell.text if isinstance(cell, Link) else " ".join(cell.texts) if isinstance(cell, Listed) else str(cell)
     if len(text) <= _SHORT:
         return "short"
     return "long" if max(map(len, text.split()), default=0) > _LONG_WORD else "usual"
-
-
-def _alignment(rows: Rows) -> list[str]:
-    """Return a class for each column of a table: numbers stand to the right, digit below digit."""
-    return ["number" if _is_numeric(column) else "" for column in zip(*rows, strict=True)]
-
-
-def _is_numeric(cells: Sequence[object]) -> bool:
-    texts = [text for text in map(str, cells) if text]
-    return bool(texts) and all(map(_NUMBER.fullmatch, texts))
 
 
 def report_page(

@@ -10,6 +10,9 @@ import jinja2
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from airflow_mlops.core.wording import sentence_of
+from airflow_mlops.core.wording.numbers import cells_of
+
 __all__ = ["as_html", "escape_markdown", "render_markdown"]
 
 _MAX_LENGTH = 300
@@ -60,7 +63,13 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"code": _code, "number": _number, "percent": _percent}
+    environment.filters |= {
+        "code": _code,
+        "number": _number,
+        "percent": _percent,
+        "sentence": sentence_of,
+        "cells": cells_of,
+    }
     return environment
 
 

@@ -8,7 +8,7 @@ from airflow_mlops.adapters.duckdb_engine.joins.outcomes import LoggedOutcomes, 
 from airflow_mlops.adapters.duckdb_engine.profiles.counts import count_columns
 from airflow_mlops.adapters.duckdb_engine.profiles.profile import examples_that_are_not, profile_columns, time_range
 from airflow_mlops.adapters.duckdb_engine.profiles.samples import numeric_columns, sample_rows
-from airflow_mlops.adapters.duckdb_engine.sources.files import TypesWidenedError, format_of, scan_source
+from airflow_mlops.adapters.duckdb_engine.sources.files import TypesWidenedError, scan_source
 from airflow_mlops.adapters.duckdb_engine.sources.partitions import files_in_window
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "examples_that_are_not",
     "feature_rows",
     "files_in_window",
-    "format_of",
     "numeric_columns",
     "open_outcomes",
     "profile_columns",

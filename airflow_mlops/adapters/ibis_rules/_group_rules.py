@@ -129,6 +129,7 @@ def _most_common(rows: Rows, kwargs: Arguments, _: Engine) -> Question:
     values, _n_other = literals_of(kwargs["value_set"], rows.kind_of(column, *NUMBERS, Kind.TEXT))
     groups = _column_groups(rows, column)
     inside = groups[column].isin(values) if values else ibis.literal(False)
+    # Values by how often they occur: the first row has all that share the first place, and how many are in the set.
     by_count = groups.group_by(_COUNT).aggregate(
         n_values=groups.count(), n_inside=groups.count(where=inside), one=groups[column].min()
     )

@@ -19,21 +19,19 @@ __all__ = ["OrderStatistics"]
 
 _BUCKETS = 4096
 _READ_AT_ONCE = 50_000
+"""So many values may be read; more are counted in buckets first."""
 
 
 class OrderStatistics:
-    """The values of a column of numbers by their rank.
+    """The values of a column of numbers by their rank."""
 
-    :param read_at_once: how many values may be read; more are counted in buckets first.
-    """
-
-    def __init__(self, rows: Rows, column: str, *, read_at_once: int = _READ_AT_ONCE) -> None:
-        self._read_at_once = read_at_once
+    def __init__(self, rows: Rows, column: str) -> None:
         values, present = rows.table[column], rows.present([column])
         if rows.kinds[column] is Kind.INTEGER:
             below = above = ibis.literal(False)
         else:
             below, above = values == float("-inf"), values == float("inf")
+        # Infinities lie in no bucket: they are counted, and known by their rank.
         finite = present & ~below & ~above
         self._values = rows.table.filter(finite).select(value=values)
         self._n_values, self._n_below = rows.table.count(where=present), rows.table.count(where=present & below)
@@ -66,7 +64,7 @@ class OrderStatistics:
             return dict.fromkeys(ranks, low)
         value = self._values["value"]
         part = self._values.filter((value >= low) & (value <= high))
-        if n_values <= self._read_at_once:
+        if n_values <= _READ_AT_ONCE:
             ordered = [row[0] for row in engine.fetch(part.order_by("value"))]
             return {rank: ordered[rank] for rank in ranks}
         width = float(high) / 4 - float(low) / 4  # a quarter, which can't be infinite

@@ -65,6 +65,7 @@ def find_reproductions(
     :returns: what was found, how many comparisons were made, and what could not be judged.
     """
     answer = sample[target]
+    # Rows without a target tell nothing about it.
     known = answer.notna().to_numpy()
     sample, answer = sample[known], answer[known]
     if len(sample) < _MIN_ROWS:
@@ -72,16 +73,19 @@ def find_reproductions(
     if answer.nunique() < 2:
         return [], 0, [f"the target {target!r} has one value only, which every feature would reproduce"]
     notes: list[str] = []
+    # A target may be a number and a class at once, such as 0 and 1: both readings are looked at.
     numbers = _as_numbers(answer)
     classes = _as_classes(answer, notes)
     columns = {name: _as_numbers(sample[name]) for name in features}
     ordered = _ranks_to_compare(numbers, target, notes)
     found: list[Reproduction] = []
     for name in features:
+        # From the strictest reading of the target on; the first that holds names the feature.
         single = _judge_order(name, columns[name], ordered)
         single = single or _judge_classes(name, sample[name], columns[name], classes)
         single = single or _judge_gaps(name, sample[name], answer, classes)
         found += [single] if single else []
+    # What leaks alone would carry every combination, and hide the ones that leak without it.
     named = {name for each in found for name in each.columns}
     rest = {name: values for name, values in columns.items() if values is not None and name not in named}
     if numbers is not None and rest:
@@ -144,6 +148,7 @@ def _ranks_to_compare(answer: NDArray[np.float64] | None, target: str, notes: li
     """Return the target where its order among the rows tells something; two trends have the same order by nature."""
     if answer is None:
         return None
+    # Ranks of a trend grow with the rows: any other trend has the same order, and leaks nothing.
     ranks = _ranks(answer[np.isfinite(answer)])
     if _step_variance(ranks) < _SMOOTH * ranks.var():
         notes.append(f"{target!r} follows the order of the rows, as a trend does: features were not compared by rank")
@@ -173,6 +178,7 @@ def _judge_order(
     ranks = _ranks(answer[both])
     if _step_variance(ranks) < _SMOOTH * ranks.var():  # where the feature is, the target happens to be a trend
         return None
+    # Spearman's coefficient: Pearson's of the ranks, which is 1 or -1 for any monotone function.
     correlation = float(np.corrcoef(_ranks(values[both]), ranks)[0, 1])
     if 1 - abs(correlation) >= _TOLERANCE:
         return None
@@ -204,6 +210,7 @@ def _judge_classes(
                 observed=f"ranges of values that part the classes without an error, in {both.sum()} rows",
             )
     present = column.notna().to_numpy()
+    # Where ranges do not separate the classes, single values may: codes and names have no order.
     codes, _ = pd.factorize(column[present].astype(str))
     n_judged = _n_told(np.asarray(codes), classes[present])
     if not n_judged:
@@ -221,6 +228,7 @@ def _judge_gaps(name: str, column: Any, answer: Any, classes: NDArray[np.int64] 
         return None
     is_missing = column.isna().to_numpy()
     n_missing, n_set = int(is_missing.sum()), int((~is_missing).sum())
+    # The gaps tell the class if no class has rows of both kinds, and either kind has enough of them.
     if min(n_missing, n_set) < _MIN_OF_OTHER_CLASSES or np.intersect1d(classes[is_missing], classes[~is_missing]).size:
         return None
     with_value = bounded(sorted(answer[~is_missing].astype(str).unique()), 5)
@@ -238,6 +246,7 @@ def _separates(values: NDArray[np.float64], classes: NDArray[np.int64]) -> bool:
     n_other = len(classes) - np.bincount(classes).max()
     if n_other < _MIN_OF_OTHER_CLASSES:
         return False
+    # Sorted by value, each class has to be one run, and no value may lie on both sides of a border.
     order = np.argsort(values, kind="stable")
     values, classes = values[order], classes[order]
     changes = np.flatnonzero(np.diff(classes))
@@ -251,6 +260,7 @@ def _n_told(codes: NDArray[np.int64], classes: NDArray[np.int64]) -> int:
     Half of the rows say which class a value stands for. The other half is judged where its value was seen; that has
     to be most of it, with rows enough of other classes than the most frequent one.
     """
+    # One half of the rows is learned from, the other judged; a fixed seed, so that a retry finds the same.
     first = np.random.default_rng(0).random(len(codes)) < 0.5
     stands_for = dict(zip(codes[first].tolist(), classes[first].tolist(), strict=True))
     judged = [
@@ -260,6 +270,7 @@ def _n_told(codes: NDArray[np.int64], classes: NDArray[np.int64]) -> int:
     ]
     if len(judged) < max(_MIN_ROWS // 2, int((~first).sum()) // 2) or any(told != true for told, true in judged):
         return 0
+    # To be right about the most frequent class alone is no proof.
     counts = np.bincount([true for _, true in judged])
     return len(judged) if len(judged) - counts.max() >= _MIN_OF_OTHER_CLASSES else 0
 
@@ -279,6 +290,7 @@ def _judge_indicators(
     chosen, table = _complete_rows(columns, classes.astype(np.float64), notes)
     if not chosen:
         return []
+    # One against the rest for each class; it is a leak only if every class can be told so.
     codes, counts = np.unique(table[:, -1], return_counts=True)
     sums: list[Reproduction] = []
     for code in codes[counts >= _MIN_OF_OTHER_CLASSES].tolist():
@@ -297,10 +309,12 @@ def _judge_sum(chosen: list[str], table: NDArray[np.float64]) -> list[Reproducti
     if not (open_fraction < _TOLERANCE and is_close):
         return []
     features, target = table[:, :-1], table[:, -1]
+    # What each feature contributes, in standard deviations of the target; the others only fit rounding.
     shares = np.abs(weights) * features.std(axis=0) / target.std()
     carries = np.flatnonzero(shares > 1e-3)
     if not len(carries):
         return []
+    # Fitted once more without those, so that the finding names the features that suffice.
     weights, open_fraction, is_close = _fit(table[:, [*carries, -1]])
     if not (open_fraction < _TOLERANCE and is_close):  # the small ones were needed too
         return []
@@ -325,6 +339,7 @@ def _complete_rows(
     names = [
         name for name, values in columns.items() if np.isfinite(values).any() and np.nanmax(values) > np.nanmin(values)
     ]
+    # Fewest gaps first, so that a feature with many does not cost the others their complete rows.
     names.sort(key=lambda name: int(np.isnan(columns[name]).sum()))
     left_out = names[_MAX_COMBINED:]
     names = names[:_MAX_COMBINED]
@@ -333,6 +348,7 @@ def _complete_rows(
     kept: list[str] = []
     for name in names:
         still = complete & np.isfinite(columns[name])
+        # At least three rows for each weight, so that the half that is fitted on determines all of them.
         if still.sum() < max(enough, 3 * (len(kept) + 2)):
             left_out = [*left_out, name]
         else:
@@ -343,6 +359,7 @@ def _complete_rows(
             f"number: {', '.join(left_out[:5])}"
         )
     table = np.column_stack([*(columns[name][complete] for name in kept), answer[complete]])
+    # Among the complete rows a feature may be constant though it is not elsewhere.
     varied = [index for index in range(len(kept)) if table[:, index].std() > 0]
     if not _is_varied(table[:, -1]):
         return [], table
@@ -357,14 +374,17 @@ def _fit(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, bool]:
     """
     mean, scale = table.mean(axis=0), table.std(axis=0)
     scale[scale == 0] = 1.0
+    # Scaled, so that least squares is well conditioned whatever the units.
     scaled = (table - mean) / scale
     first = np.random.default_rng(0).random(len(table)) < 0.5
     x = np.column_stack([scaled[:, :-1], np.ones(len(scaled))])
     weights = np.linalg.lstsq(x[first], scaled[first, -1], rcond=None)[0]
     rest = scaled[~first, -1]
     errors = rest - x[~first] @ weights
+    # Against the steps from row to row where these are smaller: yesterday's value explains a trend, and leaks nothing.
     variance = min(float(rest.var()), _step_variance(scaled[:, -1]))
     open_fraction = float(np.mean(errors**2)) / variance if variance > 1e-12 else math.inf
+    # The quartiles' distance is a scale that a few huge values do not make.
     low, high = np.quantile(rest, [0.25, 0.75])
     is_close = bool(np.quantile(np.abs(errors), 0.9) <= 1e-3 * ((high - low) or 1.0))
     return weights[:-1] * scale[-1] / scale[:-1], open_fraction, is_close

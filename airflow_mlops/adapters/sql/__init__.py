@@ -9,26 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_mlops.adapters.sql.newest import NewestRows, newest_rows
-    from airflow_mlops.adapters.sql.stream import BATCH_ROWS, stream_query
+    from airflow_mlops.adapters.sql.stream import stream_query
     from airflow_mlops.adapters.sql.upsert import require_upsert, upsert_rows
     from airflow_mlops.adapters.sql.window import athena_query
 
-__all__ = [
-    "BATCH_ROWS",
-    "NewestRows",
-    "athena_query",
-    "newest_rows",
-    "require_upsert",
-    "stream_query",
-    "upsert_rows",
-]
+__all__ = ["athena_query", "require_upsert", "stream_query", "upsert_rows"]
 
 _MODULES = {
-    "BATCH_ROWS": "stream",
-    "NewestRows": "newest",
     "athena_query": "window",
-    "newest_rows": "newest",
     "require_upsert": "upsert",
     "stream_query": "stream",
     "upsert_rows": "upsert",

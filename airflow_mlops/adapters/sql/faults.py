@@ -26,6 +26,7 @@ _LOGIN = re.compile(
 _SQLITE_OUTAGES = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_NOMEM")
 _SQLITE_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
+_MAX_LINE = 300
 _STAYS = "Nothing was kept and the champion stays."
 _READING: Mapping[type[MlopsError], tuple[str, str]] = {
     UnavailableError: ("does not answer", f"{_STAYS} Check that it runs and that the connection names it, then retry."),
@@ -88,7 +89,7 @@ def _kind_of_sqlite(error: Exception, cause: sqlite3.Error) -> type[MlopsError]:
     return DataError if not name or name.startswith(_SQLITE_DAMAGE) else SpecError
 
 
-def _first_line(error: Exception, engine: sa.Engine, limit: int = 300) -> str:
+def _first_line(error: Exception, engine: sa.Engine) -> str:
     cause = getattr(error, "orig", None) or error
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
     line = lines[0].strip().rstrip(".")
@@ -96,7 +97,7 @@ def _first_line(error: Exception, engine: sa.Engine, limit: int = 300) -> str:
     for secret in hidden:
         if secret:
             line = line.replace(str(secret), "***")
-    return line if len(line) <= limit else f"{line[:limit]}…"
+    return line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}…"
 
 
 _SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)

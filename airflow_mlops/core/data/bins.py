@@ -17,6 +17,7 @@ from airflow_mlops.core.data.profile import QUANTILES, ColumnProfile, bin_labels
 __all__ = ["SPECIAL_BINS", "BinPlan", "bin_counts", "common_exponent", "outer_edges", "plan_bins", "profile_values"]
 
 SPECIAL_BINS = ("null", "nan", "-inf", "+inf", "below", "above")
+_N_BINS = 20
 _MAX_OWN_BINS = 32
 _CELLS_PER_BIN = 4
 _MAX_CELLS = 30_000
@@ -39,7 +40,7 @@ class BinPlan:
     exponent: int | None = None
 
 
-def plan_bins(sample: NDArray[np.float64], n_bins: int = 20) -> BinPlan:
+def plan_bins(sample: NDArray[np.float64]) -> BinPlan:
     """Choose edges at quantiles of a sample that is spread over the rows, or at its values if they are few.
 
     :param sample: ``(n,) float64``; what is not finite is left out.
@@ -53,9 +54,11 @@ def plan_bins(sample: NDArray[np.float64], n_bins: int = 20) -> BinPlan:
     values = finite[np.concatenate(([True], finite[1:] != finite[:-1]))]
     if len(values) <= _MAX_OWN_BINS:
         return BinPlan(edges=_as_floats(values), is_by_value=True)
-    edges = np.unique(finite[(np.arange(1, n_bins) * len(finite)) // n_bins])
+    # Quantiles that are values; equal ones are one edge, so that a frequent value makes one bin.
+    edges = np.unique(finite[(np.arange(1, _N_BINS) * len(finite)) // _N_BINS])
     exponent = _cell_exponent(edges)
     if exponent is not None:
+        # Rounded down to multiples of a power of two: exact in a double, and a row's cell tells its bin.
         edges = np.unique(np.ldexp(np.floor(np.ldexp(edges, exponent)), -exponent))
     return BinPlan(edges=_as_floats(edges), exponent=exponent)
 
@@ -68,6 +71,7 @@ def _cell_exponent(edges: NDArray[np.float64]) -> int | None:
         gap, span = float(np.diff(edges).min()), float(edges[-1] - edges[0])
     if not math.isfinite(span):
         return None
+    # A few cells in the narrowest bin, so that rounding moves an edge by a fraction of it.
     exponent = math.ceil(math.log2(_CELLS_PER_BIN) - math.log2(gap))
     largest = float(np.abs(edges).max())
     cells, places = math.log2(span) + exponent, math.log2(largest) + exponent

@@ -125,6 +125,7 @@ def quantiles_of(found: Sequence[tuple[float, int]]) -> tuple[tuple[float, float
         return ()
     values, n_rows = zip(*found, strict=True)
     ranks = np.cumsum(n_rows)
+    # The first value at which the share is reached, less by rounding: a product may come out above a number of rows.
     places = np.searchsorted(ranks, np.array(QUANTILES) * ranks[-1] * (1 - 1e-12))
     return tuple((share, float(values[place])) for share, place in zip(QUANTILES, places.tolist(), strict=True))
 

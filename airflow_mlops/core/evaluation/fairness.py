@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.core.evaluation.slices import SlicedColumn, check_losses
+from airflow_mlops.errors import EvaluationError
 
-__all__ = ["FairnessReport", "GroupFairness", "judged_groups", "regression_fairness"]
+__all__ = ["FairnessReport", "GroupFairness", "classification_fairness", "regression_fairness"]
 
 _AT_LEAST = frozenset({"demographic_parity_ratio"})
 """The measures of which more is fairer."""
@@ -59,10 +60,60 @@ class FairnessReport:
         return value >= limit if measure in _AT_LEAST else value <= limit
 
 
-def judged_groups(groups: SlicedColumn, min_rows: int) -> list[bool]:
-    """Return which of the groups have enough rows; none where but one has, since there is nothing to compare."""
-    is_judged = [group.n_rows >= min_rows for group in groups.slices]
-    return is_judged if sum(is_judged) > 1 else [False] * len(is_judged)
+def classification_fairness(
+    groups: SlicedColumn, *, y_true: NDArray[np.bool_], y_pred: NDArray[np.bool_], min_rows: int
+) -> FairnessReport:
+    r"""Return by group how often the model selects, and how often it is right.
+
+    With :math:`A` the group, :math:`Y` the class and :math:`\hat Y` the prediction, the rates are
+    :math:`P(\hat Y = 1 \mid A)`, :math:`P(\hat Y = 1 \mid A, Y = 1)` and :math:`P(\hat Y = 1 \mid A, Y = 0)`.
+    Demographic parity requires that the first is equal for all groups, equalized odds that the other two are (Hardt,
+    Price and Srebro, *Equality of Opportunity in Supervised Learning*, 2016, definition 2.1). Difference and ratio are
+    those of the largest and the smallest rate, as fairlearn has them (Weerts et al., *Fairlearn: Assessing and
+    Improving Fairness of AI Systems*, 2023). Other than there, a rate of no row at all is NaN, and not 0.
+
+    :param groups: the protected attribute, a group for each slice.
+    :param y_true: ``(n_rows,) bool``, whether the row is of the positive class, which is the good outcome; of more
+        than two classes all others are negative.
+    :param y_pred: ``(n_rows,) bool``, whether it is predicted to be.
+    :param min_rows: smaller groups are shown, and not judged.
+    :raises EvaluationError: when there is no row, or not one for each of the groups'.
+
+    >>> from airflow_mlops.core.evaluation.slices import code_categories
+    >>> sex = code_categories("sex", np.array([0, 0, 0, 0, 1, 1]), ["f", "m"])
+    >>> y_true, y_pred = np.array([1, 1, 0, 0, 1, 0], bool), np.array([1, 0, 0, 0, 1, 0], bool)
+    >>> classification_fairness(sex, y_true=y_true, y_pred=y_pred, min_rows=2).measures
+    {'demographic_parity_difference': 0.25, 'demographic_parity_ratio': 0.5, 'equalized_odds_difference': 0.5}
+    """
+    n_rows = len(groups.codes)
+    if not n_rows or y_true.shape != (n_rows,) or y_pred.shape != (n_rows,):
+        raise EvaluationError(
+            f"Fairness by {groups.name!r}: {n_rows} rows have a group, {len(y_true)} a class and {len(y_pred)} a "
+            f"prediction; it needs all three for the same rows, at least one."
+        )
+    counts = np.bincount(groups.codes * 4 + y_true * 2 + y_pred, minlength=4 * len(groups.conditions))
+    true_negatives, false_positives, false_negatives, true_positives = counts.reshape(-1, 4).T
+    negatives, positives = true_negatives + false_positives, false_negatives + true_positives
+    with np.errstate(invalid="ignore"):  # of no row, a rate is NaN
+        rates = {
+            "selection_rate": (true_positives + false_positives) / (positives + negatives),
+            "true_positive_rate": true_positives / positives,
+            "false_positive_rate": false_positives / negatives,
+            "accuracy": (true_positives + true_negatives) / (positives + negatives),
+        }
+    is_judged = _judged_groups(groups, min_rows)
+    selected = rates["selection_rate"][is_judged]
+    odds = [_spread(rates[name][is_judged]) for name in ("true_positive_rate", "false_positive_rate")]
+    return FairnessReport(
+        attribute=groups.name,
+        min_rows=min_rows,
+        groups=_groups(groups, is_judged, rates),
+        measures={
+            "demographic_parity_difference": _spread(selected),
+            "demographic_parity_ratio": float(selected.min() / selected.max()) if selected.any() else math.nan,
+            "equalized_odds_difference": float(np.max(odds)),
+        },
+    )
 
 
 def regression_fairness(
@@ -87,17 +138,39 @@ def regression_fairness(
         "mean_error": np.bincount(groups.codes, weights=errors) / sizes,
         "mean_absolute_error": np.bincount(groups.codes, weights=np.abs(errors)) / sizes,
     }
-    is_judged = judged_groups(groups, min_rows)
-    found = [{name: float(values[place]) for name, values in scores.items()} for place in range(len(sizes))]
+    is_judged = _judged_groups(groups, min_rows)
     return FairnessReport(
         attribute=groups.name,
         min_rows=min_rows,
-        groups=tuple(
-            GroupFairness(name=group.name, n_rows=group.n_rows, is_judged=judged, scores=each)
-            for group, judged, each in zip(groups.slices, is_judged, found, strict=True)
-        ),
-        measures={
-            f"{name}_difference": float(np.ptp(values[is_judged])) if any(is_judged) else math.nan
-            for name, values in scores.items()
-        },
+        groups=_groups(groups, is_judged, scores),
+        measures={f"{name}_difference": _spread(values[is_judged]) for name, values in scores.items()},
     )
+
+
+def _judged_groups(groups: SlicedColumn, min_rows: int) -> list[bool]:
+    """Return which of the groups have enough rows; none where but one has, since there is nothing to compare."""
+    is_judged = [group.n_rows >= min_rows for group in groups.slices]
+    return is_judged if sum(is_judged) > 1 else [False] * len(is_judged)
+
+
+def _groups(
+    groups: SlicedColumn, is_judged: Sequence[bool], scores: Mapping[str, NDArray[np.float64]]
+) -> tuple[GroupFairness, ...]:
+    """Return the groups with the scores of each.
+
+    :param scores: by name, a number for each group.
+    """
+    return tuple(
+        GroupFairness(
+            name=group.name,
+            n_rows=group.n_rows,
+            is_judged=is_judged[place],
+            scores={name: float(values[place]) for name, values in scores.items()},
+        )
+        for place, group in enumerate(groups.slices)
+    )
+
+
+def _spread(values: NDArray[np.float64]) -> float:
+    """Return how far the largest is from the smallest; NaN when one is NaN, or when there is none."""
+    return float(np.ptp(values)) if len(values) else math.nan

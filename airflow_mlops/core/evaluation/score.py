@@ -66,6 +66,7 @@ class SumColumns:
         y_true = self._y_true if rows is None else self._y_true[rows]
         units = self._units if rows is None else self._units.at(rows)
         models = {name: self._models[name] if rows is None else self._models[name].at(rows) for name in who}
+        # The number of rows is a sum like all others: a slice has another one in each replicate.
         count = self._put(sums_by_unit(units, np.ones(len(y_true))))[0]
         return [
             {
@@ -123,11 +124,14 @@ def score_models(
     for name, metric in metrics.items():
         _require_fit(name, metric, models, n_classes)
     sums = SumColumns(y_true, models, units, n_classes)
+    # All columns first, then one set of drawings for all of them: the replicates of metrics, models and slices are
+    # joint, which is what makes the differences paired and the slices' intervals simultaneous.
     overall = sums.add(list(metrics.values()), list(models))
     judged = [who for who in ("challenger", "champion") if who in models]
     first = next(iter(metrics.values()))
     by_slice = [sums.add([first], judged, part.rows)[0] for part in slices]
     columns = sums.all()
+    # The value is that of all units once, a replicate that of the units as they were drawn.
     found, drawn = columns.sum(axis=0), replicate(columns, units, n_resamples=n_resamples, rng=rng)
     comparisons = tuple(
         _compare(name, metric.direction, cells, found, drawn, confidence_level)
@@ -169,6 +173,7 @@ def _compare_slices(
     values = [{who: float(cell.of(found)) for who, cell in by_model.items()} for by_model in cells]
     intervals: list[Any] = [None] * len(slices)
     if slices and "champion" in cells[0]:
+        # (n_resamples, n_slices): the slices of one drawing stand in one row.
         replicates = np.stack([each["challenger"].of(drawn) - each["champion"].of(drawn) for each in cells], axis=1)
         differences = [each["challenger"] - each["champion"] for each in values]
         intervals = simultaneous_intervals(differences, replicates, confidence_level=confidence_level)
@@ -187,6 +192,7 @@ def _compare_slices(
 
     def badness(part: SliceComparison) -> float:
         lost = part.against_champion.difference if part.against_champion else part.challenger
+        # A slice without a number is listed first: it can't be shown to be fine.
         return sign * lost if np.isfinite(lost) else np.inf
 
     return tuple(sorted(compared, key=badness, reverse=True))
@@ -264,6 +270,7 @@ def metric_of(
         truth, said = y_true, predicted.values
         if labels is not None:
             truth, said = labels[truth.astype(np.intp)], labels[said.astype(np.intp)]
+        # A number for each row is a sum over rows, and is resampled exactly. One number is not: see _pseudo_values.
         found = _ask(function, name, truth, said)
         if found.shape == (len(truth),) and len(truth) > 1:
             return sums_by_unit(units, found)
@@ -291,13 +298,16 @@ def _ask(function: Callable[[Any, Any], Any], name: str, y_true: Any, y_pred: An
 def _pseudo_values(without: Callable[[NDArray[np.bool_]], float], value: float, units: Units) -> Floats:
     """Return, as sums by unit, the value plus each group's deviation, whose mean over all rows is the value."""
     n_rows = np.bincount(units.of_rows, minlength=units.n_units).astype(np.float64)
+    # Whole units are left out, so that rows that depend on each other are left out together.
     n_groups = min(units.n_units, _N_GROUPS)
     if n_groups < 2:
         return (value * n_rows)[:, None]
     of_units = np.arange(units.n_units) % n_groups
     of_rows = of_units[units.of_rows]
+    # The jackknife's pseudo-values, less the value: what a group adds is what is missing without it.
     deviation = -(n_groups - 1) * np.array([without(of_rows != group) - value for group in range(n_groups)])
     # Units of one group deviate alike, so there are fewer deviations than units: each counts for more.
     by_unit = np.sqrt(units.n_units / n_groups) * deviation[of_units]
+    # Of unequal units the deviations do not cancel: their weighted mean is taken out, so that the value stays exact.
     by_unit -= (by_unit * n_rows).sum() / n_rows.sum()
     return np.asarray(((value + by_unit) * n_rows)[:, None])

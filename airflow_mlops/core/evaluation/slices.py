@@ -104,6 +104,7 @@ def code_categories(
     >>> code_categories("region", np.array([0, 1, 0, -1]), ["north", "south"]).conditions
     ('region=north', 'region=south', 'region=(missing)')
     """
+    # Counted from 1, so that the missing value, -1, has the first place.
     counts = np.bincount(codes + 1, minlength=len(values) + 1)
     present = np.flatnonzero(counts[1:]).tolist()
     kept = heapq.nsmallest(max_values, present, key=lambda place: (-int(counts[place + 1]), values[place]))
@@ -113,6 +114,7 @@ def code_categories(
     if counts[0]:
         labels[MISSING] = None
     places = {label: place for place, label in enumerate(labels)}
+    # A table from each value's code to its slice: one look-up codes all rows. What is not kept is among the others.
     slice_of = np.full(len(values) + 1, places.get(OTHER_VALUES, -1), dtype=np.int32)
     slice_of[0] = places.get(MISSING, -1)
     for place in kept:
@@ -131,6 +133,7 @@ def code_numbers(name: str, values: Floats, *, n_bins: int = 5) -> SlicedColumn:
     """
     is_missing = np.isnan(values)
     finite = values[np.isfinite(values)]
+    # Infinities can be no values of their own: with them, the column is cut into ranges.
     distinct = _few_values(finite, n_bins) if len(finite) == len(values) - is_missing.sum() else None
     if distinct is not None:
         codes = np.searchsorted(distinct, values)

@@ -82,6 +82,7 @@ def find_worst_slices(
     search = _Search(loss, min_rows, top)
     singles = [search.add_single(column) for column in columns]
     if max_order == 2:
+        # Best bound first, ties by name: once the list is full of better scores, no later pair can get onto it.
         pairs = [(search.bound(a, b), a, b) for a, b in itertools.combinations(singles, 2)]
         pairs.sort(key=lambda pair: (-pair[0], pair[1].column.name, pair[2].column.name))
         for bound, a, b in pairs:
@@ -123,15 +124,19 @@ class _Search:
 
     def add_single(self, column: SlicedColumn) -> _Counted:
         n_rows, total = self._counted(column.codes, len(column.conditions))
+        # The bound of a pair needs the largest loss of each slice, beside size and sum.
         largest = np.zeros(len(n_rows))
         np.maximum.at(largest, column.codes, self._loss)
+        # A slice by one column has to be worse than all rows together.
         self._add((column,), column.codes, n_rows, total, np.full(len(n_rows), self._mean))
         return _Counted(column=column, n_rows=n_rows, total=total, largest=largest, mean=total / n_rows)
 
     def add_pair(self, a: _Counted, b: _Counted) -> None:
         width = len(b.column.conditions)
+        # Both codes make one, which numbers the combinations row by row of the table a x b.
         codes = a.column.codes * np.int64(width) + b.column.codes
         n_rows, total = self._counted(codes, len(a.column.conditions) * width)
+        # A pair that is no worse than one of its own columns' slices tells nothing new.
         parents = np.maximum(a.mean[:, None], b.mean[None, :]).ravel()
         self._add((a.column, b.column), codes, n_rows, total, np.maximum(parents, self._mean))
 
@@ -141,10 +146,12 @@ class _Search:
         A pair's loss sums up to at most that of either slice, and to at most its size times the largest loss; the
         score is highest at the smallest size, at the largest one, or where these two limits meet.
         """
+        # What the intersection of two slices can have at most: rows, sum of the losses, largest loss.
         most = np.minimum(a.n_rows[:, None], b.n_rows[None, :])
         total = np.minimum(a.total[:, None], b.total[None, :])
         largest = np.minimum(a.largest[:, None], b.largest[None, :])
         with np.errstate(invalid="ignore", divide="ignore"):
+            # The size from which the sum, and no longer size times largest loss, is the tighter limit.
             meet = np.where(largest > 0, total / largest, self._min_rows)
         sizes = [np.full(most.shape, float(self._min_rows)), np.clip(meet, self._min_rows, np.maximum(most, 1)), most]
         scores = [self._score(np.minimum(total, size * largest), np.maximum(size, 1)) for size in sizes]
@@ -156,6 +163,7 @@ class _Search:
         return counts.astype(np.float64), sums.astype(np.float64)
 
     def _score(self, total: Floats, n_rows: Floats) -> Floats:
+        # SliceLine's score: relative loss against relative smallness, rounded so that the order of rows can't matter.
         excess = total / n_rows / self._mean - 1
         return np.round(_ALPHA * excess - (1 - _ALPHA) * (len(self._loss) / n_rows - 1), _DIGITS)
 
@@ -176,8 +184,11 @@ class _Search:
         is_worse = (n_rows >= self._min_rows) & (mean > to_exceed) & (score > 0)
         if not is_worse.any():
             return
+        # Var = E[(x - c)²] - (mean - c)² around the mean c of all rows, which one more bincount gives. Only now: most
+        # columns have no slice that gets this far.
         squares = np.bincount(codes, weights=self._squares, minlength=len(size))
         variance = np.maximum(squares / size - np.square(mean - self._mean), 0)
+        # Worse by four standard errors of its own mean, as thousands of slices are looked at.
         is_worse &= mean - _SURE * np.sqrt(variance / (size - 1)) > to_exceed
         shape = tuple(len(column.conditions) for column in columns)
         for place in np.flatnonzero(is_worse).tolist():

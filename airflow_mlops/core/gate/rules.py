@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from airflow_mlops.core.evaluation.report import EvaluationReport, MetricComparison, SliceComparison
 from airflow_mlops.core.packaging.serving_check import ServingReport
+from airflow_mlops.core.reason import Reason, as_reasons
 from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.stats.metrics import worsening
 from airflow_mlops.core.values import Value, digest_of
-from airflow_mlops.errors import bounded
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.specs.evaluate import FairnessRules, GateSpec, SliceRules, Thresholds
 from airflow_mlops.specs.metrics import Direction
 
-__all__ = ["Blessing", "BlessingVerdict", "GateDecision", "Reason", "bless", "digest_of_gate"]
+__all__ = ["Blessing", "BlessingVerdict", "GateDecision", "bless", "digest_of_gate"]
 
 _MIN_UNITS = 10
 """With fewer units to resample than this, an interval is narrower than what it stands for."""
+
+_N_SLICES = 10
+"""So many slices are kept with a reason, the worst ones; the report has all of them."""
 
 
 class BlessingVerdict(StrEnum):
@@ -38,40 +43,51 @@ class GateDecision(Value):
     :param evidence_digest: of the evaluation report that was judged.
     """
 
+    schema_version = 2
+
     model_name: str
     verdict: BlessingVerdict
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     champion_version: int | None
     evidence_digest: str
     run_id: str
     at: datetime
     report_uri: str = ""
 
+    @classmethod
+    def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return {**fields, "reasons": as_reasons(fields.get("reasons"), stage="gate")}
+
 
 BLESSED, REJECTED, INCONCLUSIVE = BlessingVerdict
-Reason = tuple[BlessingVerdict, str]
-"""What one rule says, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blessing(Value):
     """The recorded verdict of the gate.
 
+    :param reasons: what each rule says, those that decided the verdict first.
     :param evidence_digest: of the evaluation report that was judged.
     :param serving_digest: of the report of the serving check; empty where the model was not tried.
     :param champion_version: the champion that a promotion may replace.
     :param asks_a_person: whether a person may still approve what the gate could not decide.
     """
 
+    schema_version = 2
+
     model_name: str
     verdict: BlessingVerdict
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     model_digest: str
     champion_version: int | None
     evidence_digest: str
     serving_digest: str = ""
     asks_a_person: bool = False
     report_uri: str = ""
+
+    @classmethod
+    def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return {**fields, "reasons": as_reasons(fields.get("reasons"), stage="gate")}
 
     @property
     def is_blessed(self) -> bool:
@@ -84,7 +100,11 @@ class Blessing(Value):
         return not (self.is_blessed or self.asks_a_person)
 
     def __str__(self) -> str:
-        return f"{self.model_name}: challenger {self.verdict}. " + " ".join(self.reasons)
+        return f"{self.model_name}: challenger {self.verdict}. " + " ".join(sentences_of(self.reasons))
+
+
+_DECISIVE = (REJECTED, INCONCLUSIVE, BLESSED)
+"""The verdicts, the one that outweighs the others first."""
 
 
 def digest_of_gate(gate: GateSpec) -> str:
@@ -110,12 +130,12 @@ def bless(
         reasons += _judge_fairness(report, gate.fairness)
     if serving:
         reasons += _judge_serving(serving)
-    verdicts = {verdict for verdict, _ in reasons}
+    verdicts = {BlessingVerdict(reason.verdict) for reason in reasons}
     verdict = REJECTED if REJECTED in verdicts else INCONCLUSIVE if verdicts != {BLESSED} else BLESSED
     return Blessing(
         model_name=report.model_name,
         verdict=verdict,
-        reasons=_in_words(reasons),
+        reasons=tuple(reason for each in _DECISIVE for reason in reasons if reason.verdict == each),
         model_digest=report.challenger_digest,
         champion_version=report.champion_version,
         evidence_digest=report.content_digest,
@@ -125,34 +145,35 @@ def bless(
     )
 
 
-_WORDS = {REJECTED: "Failed", INCONCLUSIVE: "Undecided", BLESSED: "Passed"}
-
-
-def _in_words(reasons: list[Reason]) -> tuple[str, ...]:
-    """Return the reasons as sentences, those that decided the verdict first."""
-    return tuple(f"{word}: {text}" for verdict, word in _WORDS.items() for found, text in reasons if found is verdict)
+def _found(rule: str, verdict: BlessingVerdict, **numbers: Any) -> Reason:
+    return Reason(stage="gate", rule=rule, verdict=verdict.value, **numbers)
 
 
 def _judge_circumstances(report: EvaluationReport, gate: GateSpec) -> Iterator[Reason]:
-    if report.n_rows < gate.min_rows:
-        yield INCONCLUSIVE, f"Only {report.n_rows} rows were held back, gate.min_rows is {gate.min_rows}."
-    if report.resampled != "rows" and report.n_units < _MIN_UNITS:
-        text = f"{report.n_rows} rows are {report.n_units} {report.resampled}; an interval needs {_MIN_UNITS} of them."
-        yield INCONCLUSIVE, text
-    if report.champion_error:
-        text = f"Champion v{report.champion_version} could not be scored: {report.champion_error}"
-        yield INCONCLUSIVE, text
-    if report.signature_breaks and not gate.allow_signature_change:
-        text = (
-            f"Whoever calls champion v{report.champion_version} could not call the challenger: "
-            f"{'; '.join(report.signature_breaks)}. If they know, set gate.allow_signature_change: true."
+    n_rows, version = report.n_rows, report.champion_version
+    if n_rows < gate.min_rows:
+        yield _found(
+            "min_rows", INCONCLUSIVE, setting="gate.min_rows", observed=n_rows, required=gate.min_rows, n=n_rows
         )
-        yield REJECTED, text
-    if report.champion_version is None and gate.cold_start:
-        yield BLESSED, "Cold start: there is no champion to compare with."
-    elif report.champion_version is None:
-        text = "There is no champion to compare with; declare gate.cold_start: true to bless a first version."
-        yield REJECTED, text
+    if report.resampled != "rows" and report.n_units < _MIN_UNITS:
+        facts: dict[str, Any] = {"resampled": report.resampled}
+        yield _found("min_units", INCONCLUSIVE, observed=report.n_units, required=_MIN_UNITS, n=n_rows, facts=facts)
+    if report.champion_error:
+        facts = {"champion_version": version, "error": report.champion_error}
+        yield _found("champion_scored", INCONCLUSIVE, facts=facts)
+    if report.signature_breaks and not gate.allow_signature_change:
+        breaks = list(report.signature_breaks)
+        yield _found(
+            "signature_change",
+            REJECTED,
+            setting="gate.allow_signature_change",
+            observed=len(breaks),
+            required=0,
+            facts={"champion_version": version, "breaks": breaks},
+        )
+    if version is None:
+        verdict = BLESSED if gate.cold_start else REJECTED
+        yield _found("cold_start", verdict, setting="gate.cold_start", observed=gate.cold_start, required=True)
 
 
 def _judge_metrics(report: EvaluationReport, gate: GateSpec) -> Iterator[Reason]:
@@ -160,107 +181,148 @@ def _judge_metrics(report: EvaluationReport, gate: GateSpec) -> Iterator[Reason]
     first = next(iter(gate.metrics))
     for name, thresholds in gate.metrics.items():
         if name not in found:
-            yield INCONCLUSIVE, f"gate.metrics.{name} was not evaluated; run the evaluation again with this gate."
+            yield _found("evaluated", INCONCLUSIVE, subject=name, setting=f"gate.metrics.{name}")
             continue
-        yield from _judge_value(found[name], thresholds)
+        yield from _judge_value(found[name], thresholds, report)
         yield from _judge_baseline(found[name], thresholds, report, must_be_better=name == first)
         yield from _judge_champion(found[name], thresholds, report)
 
 
-def _judge_value(comparison: MetricComparison, thresholds: Thresholds) -> Iterator[Reason]:
-    name, threshold = comparison.metric, thresholds.value_threshold
-    if not math.isfinite(comparison.challenger):
-        yield REJECTED, f"{name} is {comparison.challenger}, which is never good enough."
+def _judge_value(comparison: MetricComparison, thresholds: Thresholds, report: EvaluationReport) -> Iterator[Reason]:
+    name, value, threshold = comparison.metric, comparison.challenger, thresholds.value_threshold
+    if not math.isfinite(value):
+        yield _found("finite", REJECTED, subject=name, observed=value, n=report.n_rows)
     elif threshold is not None:
-        too_bad = worsening(comparison.direction, comparison.challenger - threshold) > 0
-        text = f"{name} {comparison.challenger:.4g}, gate.metrics.{name}.value_threshold {threshold:.4g}."
-        yield (REJECTED if too_bad else BLESSED), text
+        too_bad = worsening(comparison.direction, value - threshold) > 0
+        yield _found(
+            "value_threshold",
+            REJECTED if too_bad else BLESSED,
+            subject=name,
+            setting=f"gate.metrics.{name}.value_threshold",
+            observed=value,
+            required=threshold,
+            n=report.n_rows,
+        )
 
 
 def _judge_baseline(
     comparison: MetricComparison, thresholds: Thresholds, report: EvaluationReport, *, must_be_better: bool
 ) -> Iterator[Reason]:
-    margin = thresholds.baseline_change_threshold
-    if margin is None and not must_be_better:
+    asked = thresholds.baseline_change_threshold
+    if asked is None and not must_be_better:
         return
-    asked = "" if margin is None else f"gate.metrics.{comparison.metric}.baseline_change_threshold {margin:.4g}; "
-    verdict = _judge_interval(
-        comparison.direction,
-        comparison.against_baseline,
-        margin=min(margin or 0.0, 0.0) if must_be_better else margin or 0.0,
-        strict=must_be_better,
+    # However much a baseline's margin allows, the first metric has to be better than it.
+    margin = min(asked or 0.0, 0.0) if must_be_better else asked or 0.0
+    interval = comparison.against_baseline
+    facts = {"challenger": comparison.challenger, "baseline": comparison.baseline, "kind": report.baseline}
+    yield _found(
+        "baseline_change_threshold",
+        _judge_interval(comparison.direction, interval, margin=margin, strict=must_be_better),
+        subject=comparison.metric,
+        setting="" if asked is None else f"gate.metrics.{comparison.metric}.baseline_change_threshold",
+        observed=interval.difference,
+        required=margin,
+        interval=interval,
+        n=report.n_rows,
+        facts={**facts, "threshold": asked, "confidence_level": report.confidence_level},
     )
-    text = (
-        f"{comparison.metric} {comparison.challenger:.4g} against the naive baseline's {comparison.baseline:.4g} "
-        f"({report.baseline}); {asked}{_difference(comparison.against_baseline, report)}."
-    )
-    yield verdict, text
 
 
 def _judge_champion(comparison: MetricComparison, thresholds: Thresholds, report: EvaluationReport) -> Iterator[Reason]:
     interval, champion = comparison.against_champion, comparison.champion
     if interval is None or champion is None:
         return
-    name = f"gate.metrics.{comparison.metric}"
     absolute, relative = thresholds.change_threshold, thresholds.relative_change_threshold
     if relative is not None:
-        margin, asked = _fraction(relative, champion), f"{name}.relative_change_threshold {relative:.4g}"
+        rule, asked, margin = "relative_change_threshold", relative, _fraction(relative, champion)
     elif absolute is not None:
-        margin, asked = absolute, f"{name}.change_threshold {absolute:.4g}"
+        rule, asked, margin = "change_threshold", absolute, absolute
     else:
         return
-    known = f"{comparison.metric} {comparison.challenger:.4g} against champion v{report.champion_version}'s"
-    if margin is None:
-        yield INCONCLUSIVE, f"{known} {champion:.4g}, {asked}: nothing is a fraction of that. Use change_threshold."
-        return
-    verdict = _judge_interval(comparison.direction, interval, margin=margin, strict=False)
-    yield verdict, f"{known} {champion:.4g}, {asked}; {_difference(interval, report)}."
+    facts = {
+        "challenger": comparison.challenger,
+        "champion": champion,
+        "champion_version": report.champion_version,
+        "threshold": asked,
+        "confidence_level": report.confidence_level,
+    }
+    verdict = INCONCLUSIVE  # where nothing is a fraction of the champion's value
+    if margin is not None:
+        verdict = _judge_interval(comparison.direction, interval, margin=margin, strict=False)
+    yield _found(
+        rule,
+        verdict,
+        subject=comparison.metric,
+        setting=f"gate.metrics.{comparison.metric}.{rule}",
+        observed=interval.difference,
+        required=margin,
+        interval=interval,
+        n=report.n_rows,
+        facts=facts,
+    )
 
 
 def _judge_slices(report: EvaluationReport, rules: SliceRules) -> Iterator[Reason]:
-    """Judge all slices by intervals that hold at once: one sentence for those that fail, and for those that may."""
-    if rules.change_threshold is None and rules.relative_change_threshold is None:
+    """Judge all slices by intervals that hold at once: one reason for those that fail, and for those that may.
+
+    A reason has the numbers of its worst slice, and the next ones among its facts.
+    """
+    relative = rules.relative_change_threshold
+    asked = rules.change_threshold if relative is None else relative
+    if asked is None:
         return
-    asked, metric = _asked_of_slices(rules), report.comparisons[0] if report.comparisons else None
+    setting = f"gate.slices.{'change_threshold' if relative is None else 'relative_change_threshold'}"
+    metric = report.comparisons[0] if report.comparisons else None
     judged = [part for part in report.slices if part.against_champion is not None]
     if metric is None or not judged:
         if report.champion_version is not None:
-            yield INCONCLUSIVE, f"No slice of at least {rules.min_rows} rows was compared with the champion; {asked}."
+            known = {"min_rows": rules.min_rows, "threshold": asked}
+            yield _found("slices_compared", INCONCLUSIVE, setting=setting, observed=0, required=1, n=0, facts=known)
         return
     verdicts = {part.name: _judge_slice(part, metric.direction, rules) for part in judged}
     worse = [part for part in judged if verdicts[part.name] is REJECTED]
     unclear = [part for part in judged if verdicts[part.name] is INCONCLUSIVE]
-    if worse:
-        yield REJECTED, f"{metric.metric} is worse than allowed in {_listed(worse)}; {asked}."
-    if unclear:
-        yield INCONCLUSIVE, f"{metric.metric} can't be told to be good enough in {_listed(unclear)}; {asked}."
-    if not worse and not unclear:
-        word = "shown to be worse" if rules.evidence == "shown_worse" else "possibly worse"
-        yield BLESSED, f"{metric.metric} is {word} than allowed in none of {len(judged)} slices; {asked}."
+    facts: dict[str, Any] = {"threshold": asked, "evidence": rules.evidence, "n_judged": len(judged)}
+    for verdict, parts in ((REJECTED, worse), (INCONCLUSIVE, unclear), (BLESSED, judged)):
+        if parts and (verdict is not BLESSED or not (worse or unclear)):
+            listed = [] if verdict is BLESSED else [_slice_facts(part) for part in parts[:_N_SLICES]]
+            yield _found(
+                "slices",
+                verdict,
+                subject=metric.metric,
+                setting=setting,
+                observed=parts[0].against_champion.difference if parts[0].against_champion else None,
+                required=_margin_of(parts[0], rules),
+                interval=parts[0].against_champion,
+                n=parts[0].n_rows,
+                facts={**facts, "n_slices": len(parts), "slices": listed},
+            )
+
+
+def _slice_facts(part: SliceComparison) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "n_rows": part.n_rows,
+        "interval": part.against_champion and asdict(part.against_champion),
+    }
 
 
 def _judge_slice(part: SliceComparison, direction: Direction, rules: SliceRules) -> BlessingVerdict:
     interval, champion = part.against_champion, part.champion
     if interval is None or champion is None or not math.isfinite(part.challenger):
         return INCONCLUSIVE
-    margin = rules.change_threshold
-    if rules.relative_change_threshold is not None:
-        margin = _fraction(rules.relative_change_threshold, champion)
+    margin = _margin_of(part, rules)
     if margin is None or not math.isfinite(interval.low):
         return INCONCLUSIVE
     verdict = _judge_interval(direction, interval, margin=margin, strict=False)
     return BLESSED if verdict is INCONCLUSIVE and rules.evidence == "shown_worse" else verdict
 
 
-def _asked_of_slices(rules: SliceRules) -> str:
-    if rules.relative_change_threshold is not None:
-        return f"gate.slices.relative_change_threshold {rules.relative_change_threshold:.4g}"
-    return f"gate.slices.change_threshold {rules.change_threshold:.4g}"
-
-
-def _listed(parts: list[SliceComparison]) -> str:
-    shown = [f"{part.name} ({part.against_champion}, n={part.n_rows})" for part in parts]
-    return bounded(shown, 3)
+def _margin_of(part: SliceComparison, rules: SliceRules) -> float | None:
+    """Return by how much a slice may be worse, in the unit of the metric; ``None`` where nothing is that fraction."""
+    if rules.relative_change_threshold is None:
+        return rules.change_threshold
+    return None if part.champion is None else _fraction(rules.relative_change_threshold, part.champion)
 
 
 def _judge_fairness(report: EvaluationReport, rules: FairnessRules) -> Iterator[Reason]:
@@ -268,35 +330,32 @@ def _judge_fairness(report: EvaluationReport, rules: FairnessRules) -> Iterator[
     found = {each.attribute: each for each in report.fairness}
     for attribute in rules.attributes:
         for measure, limit in rules.limits.items():
-            asked = f"gate.fairness.limits.{measure} {limit:.4g}"
+            known = {
+                "subject": f"{measure} by {attribute}",
+                "setting": f"gate.fairness.limits.{measure}",
+                "required": limit,
+            }
             fairness = found.get(attribute)
             if fairness is None or measure not in fairness.measures:
-                text = f"{measure} by {attribute} was not measured, {asked}. It is of another kind of target."
-                yield INCONCLUSIVE, text
+                yield _found("fairness_measured", INCONCLUSIVE, **known)
                 continue
-            value = fairness.measures[measure]
-            text = f"{measure} by {attribute} is {value:.4g}, {asked}"
+            value, n_rows = fairness.measures[measure], sum(each.n_rows for each in fairness.groups if each.is_judged)
+            verdict = BLESSED if fairness.is_within(measure, limit) else REJECTED
             if math.isnan(value):
-                needs = f"it needs two groups of at least {fairness.min_rows} rows, with rows of each class"
-                yield INCONCLUSIVE, f"{text}: {needs}."
-            else:
-                yield (BLESSED if fairness.is_within(measure, limit) else REJECTED), f"{text}."
+                verdict = INCONCLUSIVE
+            facts = {"min_rows": fairness.min_rows}
+            yield _found("fairness", verdict, observed=value, n=n_rows, facts=facts, **known)
 
 
 def _judge_serving(serving: ServingReport) -> Iterator[Reason]:
     if serving.is_ok:
         found = serving.footprint
-        measured = (
-            ("p95 latency", found.latency_p95_ms, "ms"),
-            ("memory", found.memory_mb, "MB"),
-            ("start", found.start_s, "s"),
-        )
-        shown = ", ".join(f"{name} {value:.4g} {unit}" for name, value, unit in measured if value is not None)
-        yield BLESSED, f"The packaged model serves as it predicts, in {len(serving.checks)} checks ({shown})."
+        facts = {"latency_p95_ms": found.latency_p95_ms, "memory_mb": found.memory_mb, "start_s": found.start_s}
+        yield _found("serving_check", BLESSED, observed=0, required=0, n=len(serving.checks), facts=facts)
     for reason in serving.reasons:
-        yield REJECTED, f"Served, {reason}"
+        yield replace(reason, verdict=REJECTED.value, source="serving_check")
     if not serving.is_ok and not serving.reasons:
-        yield REJECTED, "The serving check has no golden rows, so nothing shows that the packaged model serves."
+        yield _found("golden_rows", REJECTED, observed=0, required=1, n=len(serving.checks))
 
 
 def _fraction(fraction: float, of: float) -> float | None:
@@ -318,7 +377,3 @@ def _judge_interval(direction: Direction, interval: Interval, *, margin: float, 
     if best > margin or (best == margin and strict):
         return REJECTED
     return INCONCLUSIVE
-
-
-def _difference(interval: Interval, report: EvaluationReport) -> str:
-    return f"difference {interval}, {report.confidence_level:.0%} interval, n={report.n_rows}"

@@ -58,6 +58,7 @@ def expected_metrics(
     >>> {name: round(value, 3) for name, value in found.items()}
     {'accuracy': 0.8, 'recall': 0.8, 'roc_auc': 0.875}
     """
+    # The expected confusion counts stand where the counted ones do, so that the same metrics read them.
     by_class = np.stack([1 - probabilities, probabilities], axis=1)
     hit = [by_class[predicted == each, each].sum() for each in (0, 1)]
     means = np.array([*hit, *np.bincount(predicted, minlength=2), *by_class.sum(axis=0)]) / max(len(predicted), 1)
@@ -78,10 +79,12 @@ def expected_roc_auc(scores: Floats, probabilities: Floats) -> float:
     :param probabilities: ``(n_rows,) float64``, of being positive.
     :returns: NaN where one of the classes is not expected at all.
     """
+    # Each row is p of a positive and 1 - p of a negative; rows of equal score are one step of the curve.
     ranked, which = np.unique(-scores, return_inverse=True)
     positive = np.bincount(which, weights=probabilities, minlength=len(ranked))
     negative = np.bincount(which, weights=1 - probabilities, minlength=len(ranked))
     if not positive.sum() or not negative.sum():
         return float("nan")
+    # Of the positives at the same score half count as above, as ties do in the area.
     above = np.cumsum(positive) - positive / 2
     return float((above * negative).sum() / positive.sum() / negative.sum())

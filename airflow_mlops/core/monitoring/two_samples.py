@@ -94,10 +94,13 @@ def draw(
     """
     rng = np.random.default_rng(seed)
     n_rows = len(outcomes.y_true)
+    # Each sample is drawn by itself, so a difference of two samples has the spread of both; models on one sample share
+    # its drawings, so their difference is paired.
     units = Units.blocks(n_rows, length=block_length) if block_length > 1 else Units.rows(n_rows, rng=rng)
     sums = SumColumns(outcomes.y_true, outcomes.models, units, n_classes)
     overall = sums.add(list(metrics.values()), list(outcomes.models))
     first, who = next(iter(metrics.values())), next(iter(outcomes.models))
+    # Slices are compared by the first metric of the first model only, as the gate compares them.
     by_slice = {name: sums.add([first], [who], rows)[0][who] for name, rows in outcomes.slices.items()}
     columns = sums.all()
     found, drawn = columns.sum(axis=0), replicate(columns, units, n_resamples=n_resamples, rng=rng)
@@ -146,6 +149,7 @@ def compare_slices(
     names = [name for name in current.slices if name in reference.slices]
     if not names:
         return ()
+    # A slice is compared with itself at the blessing; all of them by intervals that hold at once.
     found = [current.slices[name] - reference.slices[name] for name in names]
     replicates = np.stack([each.replicates for each in found], axis=1)
     intervals = simultaneous_intervals([each.value for each in found], replicates, confidence_level=confidence_level)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from airflow_mlops.core.gate.rules import Blessing
 from airflow_mlops.core.promotion.approval import Approval, ApprovalRequest
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.registry.journal import PromotionRecord, name_version
 from airflow_mlops.core.retraining.alarm import MonitoringDecision
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict
@@ -34,12 +35,14 @@ class Notification:
     :param subject: one line.
     :param text: some lines of plain text.
     :param url: where to read more, or to answer.
+    :param reasons: what the text says of why, in numbers.
     """
 
     event: NotificationEvent
     subject: str
     text: str
     url: str = ""
+    reasons: tuple[Reason, ...] = ()
 
 
 def tell_alarm(decision: MonitoringDecision, *, url: str = "") -> Notification | None:
@@ -50,11 +53,11 @@ def tell_alarm(decision: MonitoringDecision, *, url: str = "") -> Notification |
     text = _text(
         f"The monitoring of {name} gives an alarm: {', '.join(decision.kinds)}. "
         f"{_named(decision.champion_version)} serves on.",
-        decision.reasons,
+        sentences_of(decision.reasons),
         f"Nothing, if the DAG {name} is scheduled on it: it decides whether to train. If the data is broken, mend it.",
         url,
     )
-    return Notification("alarm", f"{name}: alarm ({', '.join(decision.kinds)})", text, url)
+    return Notification("alarm", f"{name}: alarm ({', '.join(decision.kinds)})", text, url, decision.reasons)
 
 
 def tell_blessing(blessing: Blessing, *, url: str) -> Notification | None:
@@ -64,12 +67,12 @@ def tell_blessing(blessing: Blessing, *, url: str) -> Notification | None:
     name, champion = blessing.model_name, _named(blessing.champion_version)
     text = _text(
         f"The gate says {blessing.verdict} of the challenger of {name}. {champion} stays champion.",
-        blessing.reasons,
+        sentences_of(blessing.reasons),
         "Nothing is broken. Read the report. If the rules ask too much, change the gate; if the rows are too few, wait "
         "for more. The same data is not trained on again.",
         url,
     )
-    return Notification("rejected", f"{name}: challenger {blessing.verdict}", text, url)
+    return Notification("rejected", f"{name}: challenger {blessing.verdict}", text, url, blessing.reasons)
 
 
 def tell_request(request: ApprovalRequest, blessing: Blessing, *, until: str, url: str) -> Notification:
@@ -80,11 +83,11 @@ def tell_request(request: ApprovalRequest, blessing: Blessing, *, until: str, ur
     text = _text(
         f"A promotion of {blessing.model_name} waits for an approval. "
         f"{_named(blessing.champion_version)} serves in the meantime.",
-        blessing.reasons,
+        sentences_of(blessing.reasons),
         f"Answer it in Airflow, under Required Actions{f', {until}' if until else ''}.",
         url,
     )
-    return Notification("waiting_for_approval", request.subject, text, url)
+    return Notification("waiting_for_approval", request.subject, text, url, blessing.reasons)
 
 
 def tell_answer(approval: Approval, *, url: str = "") -> Notification | None:
@@ -107,11 +110,11 @@ def tell_journal(record: PromotionRecord, *, url: str = "") -> Notification:
     if record.action == "promote":
         text = _text(
             f"{serving.capitalize()} of {name} is champion. Before: {before.lower()}.",
-            record.reason.splitlines(),
+            record.why,
             f"Nothing, if all is well. If it does harm, roll back: trigger the DAG {name}_rollback.",
             url,
         )
-        return Notification("promoted", f"{name}: {serving} is champion", text, url)
+        return Notification("promoted", f"{name}: {serving} is champion", text, url, record.reasons)
     text = _text(
         f"{serving.capitalize()} of {name} is champion again. {before} was rolled back from, and does not return.",
         (f"{record.actor}: {record.reason}",),

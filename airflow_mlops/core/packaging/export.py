@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.core.data.snapshot import Column
+from airflow_mlops.core.reason import Reason, as_reasons
 from airflow_mlops.core.values import Value
 from airflow_mlops.errors import ExportError
 
@@ -24,6 +25,7 @@ __all__ = [
     "compare_answers",
     "input_kinds",
     "judge_parity",
+    "not_exported",
 ]
 
 InputKind = Literal["number", "text"]
@@ -89,6 +91,8 @@ class ExportReport(Value):
     :param artifact_digest: of that folder's files, as they were read back.
     """
 
+    schema_version = 2
+
     model_name: str
     run_id: str
     model_digest: str
@@ -97,7 +101,7 @@ class ExportReport(Value):
     settings_digest: str
     tolerance: float
     status: ExportStatus
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     parity: Parity | None = None
     inputs: tuple[tuple[str, InputKind], ...] = ()
     artifact_uri: str = ""
@@ -105,6 +109,10 @@ class ExportReport(Value):
     n_bytes: int = 0
     report_uri: str = ""
     run_url: str = ""
+
+    @classmethod
+    def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return {**fields, "reasons": as_reasons(fields.get("reasons"), stage="packaging")}
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -159,27 +167,37 @@ def compare_answers(*, reference: Answers, current: Answers, tolerance: float, n
     )
 
 
-def judge_parity(parity: Parity, *, tolerance: float) -> tuple[ExportStatus, tuple[str, ...]]:
+def judge_parity(parity: Parity, *, tolerance: float) -> tuple[ExportStatus, tuple[Reason, ...]]:
     """Decide whether the exported model may stand for the model, with the numbers.
 
     :returns: KEPT only when no row differs; no rows are no evidence.
     """
-    if not parity.n_rows:
-        return ExportStatus.REFUSED, ("There was no row to compare on.",)
-    of = f"of {parity.n_rows} rows"
+    n_rows, refused = parity.n_rows, ExportStatus.REFUSED
+    if not n_rows:
+        return refused, (_found("rows", refused, observed=0, required=1, n=0),)
     reasons = []
     if parity.n_label_mismatches:
-        share = parity.n_label_mismatches / parity.n_rows
-        reasons.append(f"Another label in {parity.n_label_mismatches} {of} ({share:.1%}), none is allowed.")
+        reasons.append(_found("labels", refused, observed=parity.n_label_mismatches, required=0, n=n_rows))
+    known: dict[str, Any] = {"setting": "export.tolerance", "observed": parity.max_difference, "required": tolerance}
+    facts = {"n_beyond": parity.n_beyond, "n_odd_rows": parity.n_odd_rows}
     if parity.n_beyond:
-        reasons.append(
-            f"A number beyond the tolerance of {tolerance:g} in {parity.n_beyond} {of}; the largest difference is "
-            f"{parity.max_difference:.3g}."
-        )
+        reasons.append(_found("tolerance", refused, **known, n=n_rows, facts=facts))
     if reasons:
-        return ExportStatus.REFUSED, tuple(reasons)
-    text = f"The same answers to {parity.n_rows} rows, {parity.n_odd_rows} of them odd ones; "
-    return ExportStatus.KEPT, (f"{text}largest difference {parity.max_difference:.3g}, tolerance {tolerance:g}.",)
+        return refused, tuple(reasons)
+    return ExportStatus.KEPT, (_found("tolerance", ExportStatus.KEPT, **known, n=n_rows, facts=facts),)
+
+
+def not_exported(status: ExportStatus, form: str, problem: str) -> Reason:
+    """Return the reason of a model that can't be converted, or whose converted form does not run.
+
+    :param form: the format.
+    :param problem: why not, in the words of the library.
+    """
+    return _found("conversion", status, subject=form, facts={"problem": problem})
+
+
+def _found(rule: str, status: ExportStatus, **numbers: Any) -> Reason:
+    return Reason(stage="packaging", rule=rule, verdict=status.value, **numbers)
 
 
 def _by_row(reference: NDArray[np.float64], current: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from airflow_mlops.core.evaluation.report import EvaluationReport, SliceComparis
 from airflow_mlops.core.monitoring.drift_report import DriftReport, DriftStatus
 from airflow_mlops.core.packaging.export import ExportReport
 from airflow_mlops.core.packaging.serving_check import ServingReport
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.registry.training_record import TrainingRecord
 from airflow_mlops.core.stats.metrics import worsening
@@ -58,7 +59,7 @@ class ModelCard:
     description: str
     record: TrainingRecord
     evaluation: EvaluationReport
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     snapshot: DatasetSnapshot | None = None
     validation: ValidationReport | None = None
     drift: DriftReport | None = None

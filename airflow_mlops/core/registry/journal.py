@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.values import Value
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import IntegrityError, PromotionConflictError
 
 __all__ = [
@@ -61,10 +63,14 @@ class PromotionRecord(Value):
     :param action: ``mark_unhealthy`` moves nothing: a version that served, or may, is known to be bad.
     :param from_version: who served before; of ``mark_unhealthy`` the version that is marked.
     :param to_version: who serves from then on.
-    :param reason: why; several reasons are a line each.
+    :param reason: why, by a person or by what was seen of it on live requests, a line each; empty where the gate alone
+        decided.
+    :param reasons: of the gate, of what a promotion was decided on.
     :param previous_digest: of the entry before, so that a changed entry shows.
     :param key: the identity of the step that wrote it; a retry finds its own entry by it.
     """
+
+    schema_version = 2
 
     sequence: int
     action: Literal["promote", "rollback", "mark_unhealthy"]
@@ -72,12 +78,18 @@ class PromotionRecord(Value):
     from_version: int | None
     to_version: int
     reason: str
+    reasons: tuple[Reason, ...] = ()
     actor: str
     run_id: str
     at: datetime
     key: str
     evidence_digest: str = ""
     previous_digest: str = ""
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """All that it was decided on, in words."""
+        return *self.reason.splitlines(), *sentences_of(self.reasons)
 
     def __str__(self) -> str:
         """Return the change in a few words."""

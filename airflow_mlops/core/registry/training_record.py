@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from airflow_mlops.core.reason import Reason, as_reasons
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.values import PipelineRun, Value
 from airflow_mlops.specs.train import TrainingSpec
@@ -78,6 +80,8 @@ class TrainingRecord(Value):
     :param package_version: of this package.
     """
 
+    schema_version = 2
+
     model_name: str
     run: PipelineRun
     training: TrainingSpec
@@ -87,11 +91,15 @@ class TrainingRecord(Value):
     code: tuple[CodeModule, ...]
     environment: Environment
     n_threads: int
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
     champion_version: int | None = None
     started_at: datetime
     durations_s: dict[str, float] = field(default_factory=dict)
     package_version: str
+
+    @classmethod
+    def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return {**fields, "reasons": as_reasons(fields.get("reasons", []), stage="retraining")}
 
 
 def packages_digest(packages: str) -> str:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_mlops.core.reason import Reason, as_reasons
 from airflow_mlops.core.retraining.decision import (
-    ALARMS,
+    CheckEvidence,
     RetrainDecision,
+    as_evidence,
     brake_of,
     count_alarms,
+    evidence_found,
+    evidence_missing,
     last_training,
     report_of,
-    seen_states,
-    tell_count,
+    take_reason,
 )
 from airflow_mlops.core.values import Value
-from airflow_mlops.specs._base import shown_duration
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.specs.retrain import RetrainPolicy
 
-__all__ = ["MonitoringDecision", "decide_alarm", "open_alarms", "reasons_of", "tell_missing"]
+__all__ = ["MonitoringDecision", "decide_alarm", "missing_reports", "open_alarms", "reasons_of"]
+
+_YES, _NO = "ALARM", "NO_ALARM"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,18 +35,24 @@ class MonitoringDecision(Value):
 
     :param champion_version: that production was asked of; ``None``: there is no champion.
     :param kinds: the evidence that gives the alarm, such as ``("drift",)``; empty: there is none.
-    :param evidence: the state of each check, such as ``{"drift": "STABLE"}``, where its report is, and which rows it
-        looked at.
+    :param evidence: what each check found, which rows it looked at, and where its report is.
     """
+
+    schema_version = 2
 
     model_name: str
     champion_version: int | None
     kinds: tuple[str, ...]
-    reasons: tuple[str, ...]
-    evidence: dict[str, Any] = field(default_factory=dict)
+    reasons: tuple[Reason, ...]
+    evidence: tuple[CheckEvidence, ...] = ()
     run_id: str
     trigger: str = ""
     at: datetime
+
+    @classmethod
+    def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        reasons = as_reasons(fields.get("reasons"), stage="retraining")
+        return {**fields, "reasons": reasons, "evidence": as_evidence(fields.get("evidence", []))}
 
     @property
     def is_alarm(self) -> bool:
@@ -55,26 +66,23 @@ class MonitoringDecision(Value):
 
     def __str__(self) -> str:
         what = f"alarm ({', '.join(self.kinds)})" if self.kinds else "no alarm"
-        return f"{self.model_name}: {what}. " + " ".join(self.reasons)
+        return f"{self.model_name}: {what}. " + " ".join(sentences_of(self.reasons))
 
 
-def reasons_of(alarm: MonitoringDecision) -> tuple[str, ...]:
+def reasons_of(alarm: MonitoringDecision) -> tuple[Reason, ...]:
     """Return the reasons of an alarm as the decision that answers it repeats them."""
     first, *rest = alarm.reasons
-    return f"Alarm of the monitoring at {alarm.at:%Y-%m-%d %H:%M} ({', '.join(alarm.kinds)}): {first}", *rest
+    facts = {**first.facts, "alarm_at": alarm.at.isoformat(), "alarm_kinds": list(alarm.kinds)}
+    return replace(first, source="alarm", facts=facts), *rest
 
 
-def tell_missing(wanted: Collection[str], found: Collection[str]) -> tuple[str, ...]:
-    """Say of which checks there is no report.
+def missing_reports(wanted: Collection[str], found: Collection[str]) -> tuple[Reason, ...]:
+    """Return of which checks there is no report.
 
     :param wanted: the checks that there are to be, such as ``("drift", "performance")``.
     :param found: those that gave a report.
     """
-    missing = sorted(set(wanted) - set(found))
-    return tuple(
-        f"The {kind} check gave no report: it failed or was skipped, see its task. Nothing is known of what it asks."
-        for kind in missing
-    )
+    return tuple(take_reason("no_report", subject=kind) for kind in sorted(set(wanted) - set(found)))
 
 
 def open_alarms(
@@ -91,22 +99,21 @@ def decide_alarm(
     *,
     kinds: Collection[str],
     champion_version: int | None,
-    evidence: Mapping[str, Any],
-    shifts: Sequence[str] = (),
+    evidence: Sequence[CheckEvidence],
+    shifts: Sequence[Reason] = (),
     history: Sequence[MonitoringDecision] = (),
     decisions: Sequence[RetrainDecision] = (),
     answer_within: timedelta,
     now: datetime,
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+) -> tuple[tuple[str, ...], tuple[Reason, ...]]:
     """Decide whether to start the training.
 
     The same policy decides in the run that is started, so nothing is started that it would not train in. A training
     begins the count of alarms anew, another champion too.
 
     :param kinds: the evidence that may start a training.
-    :param evidence: the state of each check of this run, by kind, see
-        :data:`~airflow_mlops.core.retraining.decision.ALARMS`.
-    :param shifts: what the checks found, in words, for the reasons.
+    :param evidence: what each check of this run found, see :data:`~airflow_mlops.core.retraining.decision.ALARMS`.
+    :param shifts: the reasons of what the checks found.
     :param history: earlier decisions of the monitoring, oldest first.
     :param decisions: earlier decisions of the training, oldest first.
     :param answer_within: how long an alarm may be unanswered before it is raised again: its run was missed.
@@ -114,30 +121,34 @@ def decide_alarm(
     :returns: the kinds of evidence that give an alarm, none of them for no, and the reasons.
     """
     if champion_version is None:
-        return (), ("There is no champion, so there is nothing to watch.",)
+        return (), (take_reason("champion", _NO),)
     last = last_training(decisions)
     brake = brake_of(policy, decisions, last, now)
     if brake:
-        return (), (brake, *shifts)
+        return (), (replace(brake, verdict=_NO), *shifts)
     waiting = open_alarms(champion_version, history, decisions)
     if waiting and now - waiting[-1].at < answer_within:
-        text = (
-            f"The alarm of {waiting[-1].at:%Y-%m-%d %H:%M} is not answered yet; it has until monitoring.answer_within"
-        )
-        return (), (f"{text} {shown_duration(answer_within)}.", *shifts)
+        return (), (_unanswered(_NO, waiting[-1], answer_within, now), *shifts)
     mine = [entry for entry in history if entry.champion_version == champion_version]
     since = [entry for entry in mine if last is None or entry.at > last.at]
-    checks = [*(entry.evidence for entry in since), evidence]
-    asked = f"retraining.alarms {policy.alarms} of {policy.of}"
-    found, reasons, counts = [], [], count_alarms(checks, policy.of)
-    for kind in sorted(kinds):
-        count, n_checks = counts[kind]
-        if count >= policy.alarms:
-            found.append(kind)
-            reasons.append(f"{ALARMS[kind]} in {tell_count(count, n_checks, 'look')}, {asked}.")
+    counts = count_alarms([*(entry.evidence for entry in since), evidence], policy.of)
+    found = [kind for kind in sorted(kinds) if counts[kind][0] >= policy.alarms]
+    reasons = [evidence_found(_YES, kind, *counts[kind], policy, noun="look") for kind in found]
     if not found and waiting:
         found = sorted({kind for alarm in waiting for kind in alarm.kinds} & set(kinds))
-        reasons = [f"The alarm of {waiting[-1].at:%Y-%m-%d %H:%M} was not answered by a run, so it is raised again."]
+        reasons = [_unanswered(_YES, waiting[-1], answer_within, now)]
     if not found:
-        reasons = [f"No alarm ({seen_states(evidence)}), {asked}."]
+        reasons = [evidence_missing(_NO, evidence, counts, policy)]
     return tuple(found), (*reasons, *shifts)
+
+
+def _unanswered(verdict: str, alarm: MonitoringDecision, answer_within: timedelta, now: datetime) -> Reason:
+    """Return how long an alarm has not been answered, in seconds: it still has time, or it is raised again."""
+    return take_reason(
+        "answer_within",
+        verdict,
+        setting="monitoring.answer_within",
+        observed=(now - alarm.at).total_seconds(),
+        required=answer_within.total_seconds(),
+        facts={"raised_at": alarm.at.isoformat()},
+    )

@@ -3,54 +3,118 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_mlops.core.reason import Reason, as_reasons
 from airflow_mlops.core.values import Value
-from airflow_mlops.errors import counted
-from airflow_mlops.specs._base import shown_duration
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.specs.retrain import RetrainPolicy
 
 __all__ = [
     "ALARMS",
+    "CheckEvidence",
+    "Concluded",
     "RetrainDecision",
+    "as_evidence",
     "brake_of",
     "count_alarms",
     "decide_retraining",
+    "evidence_found",
+    "evidence_missing",
     "last_training",
     "report_of",
-    "seen_states",
-    "tell_count",
+    "take_reason",
 ]
 
 ALARMS = {"drift": "DRIFTED", "performance": "DEGRADED"}
 """The states that are an alarm, by the kind of evidence."""
 
 _WEEK = timedelta(days=7)
+_YES, _NO = "RETRAIN", "WAIT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckEvidence:
+    """What a check of this run found, as a decision keeps it.
+
+    :param kind: ``validation``, ``drift`` or ``performance``.
+    :param state: what it said, such as ``STABLE``.
+    :param report_uri: its page, below the storage root.
+    :param rows_id: which rows it looked at: their digest, or the time that they are of; empty where it is unknown.
+    """
+
+    kind: str
+    state: str
+    report_uri: str = ""
+    rows_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concluded:
+    """How an earlier run with the same data, code and parameters ended.
+
+    :param run: its id.
+    :param outcome: such as ``PROMOTED``.
+    :param unhealthy_version: its version, where that is known to be bad by now.
+    :param why_unhealthy: what the journal says of that.
+    """
+
+    run: str
+    outcome: str
+    unhealthy_version: int | None = None
+    why_unhealthy: str = ""
+
+
+def as_evidence(documents: Any) -> Any:
+    """Return evidence as it is; the mapping that version 1 has in its place, as one entry for each check.
+
+    >>> as_evidence({"drift": "STABLE", "drift_rows": "sha256:1"})
+    [{'kind': 'drift', 'state': 'STABLE', 'report_uri': '', 'rows_id': 'sha256:1'}]
+    """
+    if not isinstance(documents, Mapping):
+        return documents
+    kinds = [name for name in documents if not name.endswith(("_report", "_rows"))]
+    return [
+        {
+            "kind": kind,
+            "state": documents[kind],
+            "report_uri": documents.get(f"{kind}_report", ""),
+            "rows_id": documents.get(f"{kind}_rows", ""),
+        }
+        for kind in kinds
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainDecision(Value):
     """Whether to train, always with the reasons.
 
+    :param reasons: the one that decided it first, then what was seen.
     :param recipe_digest: of code, parameters and search, without the data.
-    :param evidence: the state of each check, such as ``{"drift": "STABLE"}``, where its report is, and which rows it
-        looked at.
+    :param evidence: what each check found, which rows it looked at, and where its report is.
     :param alarms: digests of the monitoring's alarms that it answers.
     """
 
+    schema_version = 2
+
     model_name: str
     should_retrain: bool
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     snapshot_digest: str
     fingerprint: str
     recipe_digest: str = ""
-    evidence: dict[str, Any] = field(default_factory=dict)
+    evidence: tuple[CheckEvidence, ...] = ()
     alarms: tuple[str, ...] = ()
     run_id: str
     trigger: str
     at: datetime
+
+    @classmethod
+    def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        reasons = as_reasons(fields.get("reasons"), stage="retraining")
+        return {**fields, "reasons": reasons, "evidence": as_evidence(fields.get("evidence", []))}
 
     @property
     def report_uri(self) -> str:
@@ -58,7 +122,8 @@ class RetrainDecision(Value):
         return report_of(self.evidence)
 
     def __str__(self) -> str:
-        return f"{self.model_name}: {'retrain' if self.should_retrain else 'not retrained'}. " + " ".join(self.reasons)
+        what = "retrain" if self.should_retrain else "not retrained"
+        return f"{self.model_name}: {what}. " + " ".join(sentences_of(self.reasons))
 
 
 def decide_retraining(
@@ -66,57 +131,54 @@ def decide_retraining(
     *,
     force: bool,
     champion_version: int | None,
-    concluded: str | None,
+    concluded: Concluded | None,
     recipe_digest: str = "",
-    evidence: Mapping[str, Any],
-    alarms: Sequence[str] = (),
-    shifts: Sequence[str] = (),
+    evidence: Sequence[CheckEvidence],
+    alarms: Sequence[Reason] = (),
+    shifts: Sequence[Reason] = (),
     history: Sequence[RetrainDecision] = (),
     now: datetime,
-) -> tuple[bool, tuple[str, ...]]:
+) -> tuple[bool, tuple[Reason, ...]]:
     """Decide whether this run trains.
 
     :param force: a person asks for it.
     :param concluded: how an earlier run with the same data, code and parameters ended; ``None`` if there
         is none.
     :param recipe_digest: of code, parameters and search.
-    :param evidence: the state of each check of this run, by kind, see :data:`ALARMS`.
-    :param alarms: of the monitoring, which are not answered yet, in words. They stand among the reasons of a no, too.
-    :param shifts: what the checks found, in words, for the reasons.
+    :param evidence: what each check of this run found, see :data:`ALARMS`.
+    :param alarms: the reasons of the monitoring's alarms that are not answered yet. They stand among the reasons of a
+        no, too.
+    :param shifts: the reasons of what the checks found.
     :param history: the model's earlier decisions, oldest first.
     :param now: with a zone, as those of the history.
     :returns: the decision and its reasons.
     """
     if force:
-        return True, ("Forced by the run's parameters.", *alarms)
+        return True, (take_reason("forced", _YES), *alarms)
     shifts = tuple(dict.fromkeys((*alarms, *shifts)))  # a check that is repeated may find the same
     if concluded:
-        text = f"Nothing new: data, code and parameters are those of {concluded}. {_way_out(alarms)}"
-        return False, (text, *shifts)
+        facts = {**asdict(concluded), "has_alarms": bool(alarms)}
+        return False, (take_reason("nothing_new", _NO, facts=facts), *shifts)
     last = last_training(history)
     brake = brake_of(policy, history, last, now)
     if brake:
-        return False, (f"{brake} Set force to train all the same.", *shifts)
+        return False, (replace(brake, verdict=_NO, facts={**brake.facts, "may_force": True}), *shifts)
     if champion_version is None:
-        return True, ("Cold start: there is no champion yet.",)
+        return True, (take_reason("cold_start", _YES),)
     if policy.when == "new_data":
-        return True, (f"Data, code or parameters changed since v{champion_version}.", *shifts)
+        facts = {"champion_version": champion_version}
+        return True, (take_reason("new_data", _YES, setting="retraining.when", facts=facts), *shifts)
     if last and recipe_digest and last.recipe_digest != recipe_digest:
-        return True, (f"Code or parameters changed since the training of {last.at:%Y-%m-%d %H:%M}.", *shifts)
+        return True, (take_reason("new_recipe", _YES, facts={"last_at": last.at.isoformat()}), *shifts)
     if alarms:
         return True, shifts
-    should_retrain, reason = _judge_evidence(policy, evidence, history, last, now)
-    return should_retrain, (reason, *shifts)
+    reason = _judge_evidence(policy, evidence, history, last, now)
+    return reason.verdict == _YES, (reason, *shifts)
 
 
-def _way_out(alarms: Sequence[str]) -> str:
-    """Say what to do where nothing is new."""
-    if not alarms:
-        return "Set force to train all the same."
-    return (
-        "So no training can answer the alarm: it needs new rows. Deliver them, or set force to train all the same; if "
-        "the champion does harm, roll back."
-    )
+def take_reason(rule: str, verdict: str = "", **numbers: Any) -> Reason:
+    """Return a reason of this stage; without a verdict it is a remark."""
+    return Reason(stage="retraining", rule=rule, verdict=verdict, **numbers)
 
 
 def last_training(history: Sequence[RetrainDecision]) -> RetrainDecision | None:
@@ -126,77 +188,113 @@ def last_training(history: Sequence[RetrainDecision]) -> RetrainDecision | None:
 
 def brake_of(
     policy: RetrainPolicy, history: Sequence[RetrainDecision], last: RetrainDecision | None, now: datetime
-) -> str:
-    """Say why nothing may train now, whatever there is to learn; empty: it may."""
+) -> Reason | None:
+    """Return why nothing may train now, whatever there is to learn; ``None``: it may. Durations are in seconds."""
     if last and now - last.at < policy.cooldown:
-        cooldown = shown_duration(policy.cooldown)
-        return f"Cooldown until {last.at + policy.cooldown:%Y-%m-%d %H:%M} (retraining.cooldown {cooldown})."
+        return take_reason(
+            "cooldown",
+            setting="retraining.cooldown",
+            observed=(now - last.at).total_seconds(),
+            required=policy.cooldown.total_seconds(),
+            facts={"until": (last.at + policy.cooldown).isoformat()},
+        )
     recent = sum(entry.should_retrain and now - entry.at < _WEEK for entry in history)
     if policy.max_per_week is not None and recent >= policy.max_per_week:
-        return (
-            f"{counted(recent, 'training')} in the last seven days, retraining.max_per_week is {policy.max_per_week}."
-        )
-    return ""
+        setting = "retraining.max_per_week"
+        return take_reason("max_per_week", setting=setting, observed=recent, required=policy.max_per_week)
+    return None
 
 
 def _judge_evidence(
     policy: RetrainPolicy,
-    evidence: Mapping[str, Any],
+    evidence: Sequence[CheckEvidence],
     history: Sequence[RetrainDecision],
     last: RetrainDecision | None,
     now: datetime,
-) -> tuple[bool, str]:
+) -> Reason:
     since = history[history.index(last) + 1 :] if last else history
-    checks = [*(entry.evidence for entry in since), evidence]
-    asked = f"retraining.alarms {policy.alarms} of {policy.of}"
-    for kind, (count, n_checks) in count_alarms(checks, policy.of).items():
+    counts = count_alarms([*(entry.evidence for entry in since), evidence], policy.of)
+    for kind, (count, n_checks) in counts.items():
         if count >= policy.alarms:
-            return True, f"{ALARMS[kind]} in {tell_count(count, n_checks, 'run')}, {asked}."
+            return evidence_found(_YES, kind, count, n_checks, policy, noun="run")
     if policy.max_age and last and now - last.at >= policy.max_age:
-        age = f"The last training was on {last.at:%Y-%m-%d %H:%M}"
-        return True, f"{age}, retraining.max_age is {shown_duration(policy.max_age)}."
-    return False, f"The evidence does not ask for it ({seen_states(evidence)}), {asked}."
+        return take_reason(
+            "max_age",
+            _YES,
+            setting="retraining.max_age",
+            observed=(now - last.at).total_seconds(),
+            required=policy.max_age.total_seconds(),
+            facts={"last_at": last.at.isoformat()},
+        )
+    return evidence_missing(_NO, evidence, counts, policy)
 
 
-def count_alarms(checks: Sequence[Mapping[str, Any]], of: int) -> dict[str, tuple[int, int]]:
+def evidence_found(verdict: str, kind: str, count: int, n_checks: int, policy: RetrainPolicy, *, noun: str) -> Reason:
+    """Return the reason of a kind of evidence that was an alarm often enough.
+
+    :param count: in how many of the last checks it was one.
+    :param noun: what a check is called there, ``run`` or ``look``.
+    """
+    facts = {"state": ALARMS[kind], "of": policy.of, "noun": noun}
+    return take_reason(
+        "alarms",
+        verdict,
+        subject=kind,
+        setting="retraining.alarms",
+        observed=count,
+        required=policy.alarms,
+        n=n_checks,
+        facts=facts,
+    )
+
+
+def evidence_missing(
+    verdict: str, evidence: Sequence[CheckEvidence], counts: Mapping[str, tuple[int, int]], policy: RetrainPolicy
+) -> Reason:
+    """Return the reason where no kind of evidence was an alarm often enough; its numbers are of the kind that most was.
+
+    :param counts: as :func:`count_alarms` gives them.
+    """
+    kind = max(counts, key=lambda each: counts[each][0])
+    states = {each.kind: each.state for each in evidence if each.kind in ALARMS}
+    return take_reason(
+        "no_alarms",
+        verdict,
+        setting="retraining.alarms",
+        observed=counts[kind][0],
+        required=policy.alarms,
+        n=counts[kind][1],
+        facts={"states": states, "of": policy.of},
+    )
+
+
+def count_alarms(checks: Sequence[Sequence[CheckEvidence]], of: int) -> dict[str, tuple[int, int]]:
     """Return for each kind of evidence in how many of the last ``of`` checks it was an alarm, and how many there were.
 
     A check that looked at the same rows as a later one does not count: to look again proves nothing more.
 
-    >>> drifted = {"drift": "DRIFTED", "drift_rows": "sha256:1"}
-    >>> count_alarms([drifted, drifted, {"drift": "STABLE", "drift_rows": "sha256:2"}], 3)["drift"]
+    >>> drifted = [CheckEvidence(kind="drift", state="DRIFTED", rows_id="sha256:1")]
+    >>> stable = [CheckEvidence(kind="drift", state="STABLE", rows_id="sha256:2")]
+    >>> count_alarms([drifted, drifted, stable], 3)["drift"]
     (1, 2)
     """
     found = {}
     for kind, state in ALARMS.items():
         rows, states = set(), []
         for check in reversed(checks):
-            looked_at = check.get(f"{kind}_rows")
-            if looked_at is None or looked_at not in rows:
-                states.append(check.get(kind))
-            rows.add(looked_at)
+            seen = next((each for each in check if each.kind == kind), None)
+            rows_id = seen.rows_id if seen else ""
+            if not rows_id or rows_id not in rows:
+                states.append(seen.state if seen else None)
+            rows.add(rows_id)
         found[kind] = sum(each == state for each in states[:of]), len(states[:of])
     return found
 
 
-def tell_count(count: int, n_checks: int, noun: str) -> str:
-    """Return in how many of the last checks something was so, in words.
-
-    >>> tell_count(2, 3, "look"), tell_count(1, 1, "look")
-    ('2 of the last 3 looks', 'the last look')
-    """
-    return f"the last {noun}" if count == n_checks == 1 else f"{count} of the last {counted(n_checks, noun)}"
-
-
-def report_of(evidence: Mapping[str, Any], *, kinds: Sequence[str] = ()) -> str:
+def report_of(evidence: Sequence[CheckEvidence], *, kinds: Sequence[str] = ()) -> str:
     """Return the page of the check that a decision was made on: of several, that of its alarm; empty: there is none.
 
     :param kinds: the evidence that gives the alarm.
     """
-    found = (evidence.get(f"{kind}_report") for kind in (*kinds, "performance", "drift", "validation"))
-    return next((uri for uri in found if uri), "")
-
-
-def seen_states(evidence: Mapping[str, Any]) -> str:
-    """Return the states of evidence in words."""
-    return ", ".join(f"{kind} {evidence[kind]}" for kind in ALARMS if kind in evidence) or "no check was made"
+    pages = {each.kind: each.report_uri for each in evidence if each.report_uri}
+    return next((pages[kind] for kind in (*kinds, "performance", "drift", "validation") if kind in pages), "")

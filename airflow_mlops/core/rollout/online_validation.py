@@ -131,6 +131,7 @@ def judge_rollout(
             facts={"champion": champion.n_requests, "challenger": challenger.n_requests},
         )
         return RolloutVerdict(too_few.verdict), (too_few,)
+    # Bonferroni: each check gets an equal part of the error.
     level = 1 - (1 - rollout.confidence_level) / rollout.looks
     reasons = [_judge_errors(champion, challenger, rollout, level)]
     if rollout.max_latency_p95_increase is not None:
@@ -142,6 +143,7 @@ def judge_rollout(
     found = {reason.verdict for reason in reasons}
     order = (UNHEALTHY, INCONCLUSIVE, HEALTHY)
     verdict = next(each for each in order if each in found)
+    # Harm ends the rollout at any check, its absence is decided by the last one alone.
     if verdict is not UNHEALTHY and not is_last:
         verdict = WATCHED
     return verdict, tuple(reason for each in order for reason in reasons if reason.verdict == each)
@@ -172,6 +174,7 @@ def error_rate_difference(champion: RolloutSide, challenger: RolloutSide, level:
     >>> round(low, 3), round(high, 3)
     (-0.02, 0.217)
     """
+    # The distance of each rate to its own limit, the two added as independent errors are: rates of 0 keep a width.
     p1, low1, high1 = _wilson(challenger.n_failed, challenger.n_requests, level)
     p2, low2, high2 = _wilson(champion.n_failed, champion.n_requests, level)
     return (
@@ -193,10 +196,12 @@ def latency_interval(latencies: Mapping[int, int], quantile: float, level: float
     if not n:
         return math.nan, math.nan
     spread = _z(level) * math.sqrt(n * quantile * (1 - quantile))
+    # The number of latencies below the quantile is binomial, so two ranks enclose it; the bins give their values.
     ranks = (max(math.floor(n * quantile - spread), 1), min(math.ceil(n * quantile + spread), n))
     places = sorted(latencies)
     up_to = list(accumulate(latencies[place] for place in places))
     low, high = (places[bisect_left(up_to, rank)] for rank in ranks)
+    # Outwards to the bins' bounds: never narrower than the latencies themselves would give it.
     edges = (0.0, *LATENCY_EDGES_MS, math.inf)
     return edges[low], edges[high + 1]
 
@@ -227,6 +232,7 @@ def _judge_latency(champion: RolloutSide, challenger: RolloutSide, limit: float,
     now, then = (latency_interval(side.latencies, _P95, 0.0)[1] for side in (challenger, champion))
     return judge(
         rule="latency_p95",
+        # Worse if the intervals are apart, fine if their upper ends are in order; in between it can't be decided.
         verdict=UNHEALTHY if low > most else HEALTHY if high <= most else INCONCLUSIVE,
         observed=now / then - 1,
         n=challenger.n_requests,

@@ -29,6 +29,7 @@ def time_folds(moments: NDArray[np.int64], n_folds: int, *, gap: int = 0) -> lis
     >>> [(fit.tolist(), score.tolist()) for fit, score in time_folds(np.arange(6), 2, gap=1)]
     [([0], [2, 3]), ([0, 1, 2], [4, 5])]
     """
+    # Cuts at quantiles of the rows, not of the time: stretches of about equal size also where rows come in bursts.
     in_order = np.sort(moments)
     cuts = [int(in_order[len(moments) * part // (n_folds + 1)]) for part in range(1, n_folds + 1)]
     ends = [*cuts[1:], int(in_order[-1]) + 1]
@@ -51,6 +52,7 @@ def hashed_folds(
     which, n_dealt = np.zeros(len(hashes), dtype=np.int64), 0
     for stratum in [None] if strata is None else np.unique(strata):
         rows = np.arange(len(hashes)) if stratum is None else np.flatnonzero(strata == stratum)
+        # The rank of the salted hash is the order of dealing, so that it does not depend on where the rows stand.
         different, dealt = np.unique(salted(hashes[rows], seed), return_inverse=True)
         which[rows] = (n_dealt + dealt) % n_folds  # goes on, or small strata would all lie in the first folds
         n_dealt += len(different)

@@ -101,16 +101,19 @@ def chance_of_equal_rows(codes: NDArray[np.int64], n_rows: int) -> float:
         sample of the rows.
     :returns: in [0, 1]; 0 when the sample has fewer than two different rows.
     """
+    # Frequencies are taken over different rows: copies would make the very values frequent that they repeat.
     distinct, n_equal = np.unique(codes, axis=0, return_counts=True)
     if len(distinct) < 2:
         return 0.0
     columns = sorted(distinct.T, key=lambda column: -int(column.max()))  # columns of many values say most
     frequency = np.ones(len(distinct))
     for place, column in enumerate(columns):
+        # By itself, or given one of the columns before: the one that says most makes the values most frequent.
         others = [None, *columns[: min(place, _MAX_GIVEN)]]
         frequency *= max((_frequency(column, given) for given in others), key=lambda found: float(found.mean()))
         if not frequency.any():
             return 0.0
+    # 1 - exp(-n f): the chance of at least one equal row among n, averaged over all rows of the sample.
     return float(np.average(-np.expm1(-n_rows * frequency), weights=n_equal))
 
 
@@ -118,6 +121,7 @@ def _frequency(column: NDArray[np.int64], given: NDArray[np.int64] | None) -> ND
     """Return how frequent each row's value is among the other rows, or among those that have the same given value."""
     if given is None:
         return (np.bincount(column)[column] - 1) / (len(column) - 1)
+    # Value and given value as one code: how often they come together, of how often the given one comes.
     _, pair, n_pairs = np.unique(column * (given.max() + 1) + given, return_inverse=True, return_counts=True)
     n_given = np.bincount(given)[given]
     return np.asarray((n_pairs[pair] - 1) / np.maximum(n_given - 1, 1))

@@ -158,6 +158,7 @@ def salted(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
 
     :param hashes: ``(n_rows,) uint64``.
     """
+    # The finalizer maps 0 to 0, so the seed is counted from 1.
     salt = mix_bits(np.array([seed + 1], dtype=np.int64).view(np.uint64))
     return mix_bits(hashes ^ salt)
 
@@ -175,6 +176,8 @@ def draw_sides(
     :param validation_fraction: of the rows to tune on, in [0, 1).
     :returns: ``(n_rows,) int8``: ``TRAIN``, ``VALIDATION`` or ``TEST``.
     """
+    # A number in [0, 1) for each row, from its content alone; the test part takes the lowest, so that a validation part
+    # never changes it.
     place = salted(hashes, seed).astype(np.float64) / 2.0**64
     sides: NDArray[np.int8] = np.select(
         [place < test_fraction, place < test_fraction + validation_fraction], [TEST, VALIDATION], TRAIN
@@ -205,6 +208,7 @@ def stratum_limits(
     >>> stratum_limits(np.array([1, 0, 1, 1, 1]), test_fraction=0.25)
     (1, 1)
     """
+    # Rows below each bin; a limit is the bin at which the wanted number is met most nearly, one row left for each part.
     below = np.concatenate([[0], np.cumsum(histogram)])
     n_rows = int(below[-1])
     n_parts = 3 if validation_fraction else 2

@@ -72,13 +72,16 @@ def measure_calibration(y_true: NDArray[np.bool_], y_score: NDArray[np.float64],
             f"Calibration needs probabilities in [0, 1], at least one; found {len(y_score)} scores"
             + (f" from {y_score.min():.4g} to {y_score.max():.4g}." if len(y_score) else ".")
         )
+    # Bins of equal counts; equal quantiles are one edge, so that equal scores never fall into two bins.
     edges = np.unique(np.quantile(y_score, np.arange(1, n_bins) / n_bins))
+    # Of each bin the mean prediction and the share of positives: a calibrated model has both alike.
     places = np.searchsorted(edges, y_score, side="right")
     counts = np.bincount(places)
     is_used = counts > 0
     counts = counts[is_used]
     score = np.bincount(places, weights=y_score)[is_used] / counts
     observed = np.bincount(places, weights=y_true)[is_used] / counts
+    # Murphy's terms weigh bins by their rows: distance of the bins from the truth, and from the base rate.
     weights, base_rate = counts / len(y_score), float(np.mean(y_true))
     found = zip(counts.tolist(), score.tolist(), observed.tolist(), strict=True)
     return Calibration(

@@ -55,11 +55,14 @@ def score_curves(y_true: NDArray[np.bool_], y_score: NDArray[np.float64]) -> Sco
     order = np.argsort(-y_score)
     ranked = y_score[order]
     is_last = np.append(ranked[1:] != ranked[:-1], True)  # of the rows with this score: ties are one threshold
+    # Counts of what each threshold selects, of which both rates and the precision follow.
     true_positives = np.cumsum(y_true[order])[is_last]
     selected = np.flatnonzero(is_last) + 1
+    # The threshold above all scores selects nothing: both rates are 0, and the precision is 1 by convention.
     recall = np.concatenate([[0.0], true_positives / n_positive])
     false_positive_rate = np.concatenate([[0.0], (selected - true_positives) / n_negative])
     precision = np.concatenate([[1.0], true_positives / selected])
+    # Both rates rise, so their sum is a position along the curve; the areas below are of all thresholds.
     places = _spread(false_positive_rate + recall)
     return ScoreCurves(
         false_positive_rate=tuple(false_positive_rate[places].tolist()),

@@ -50,11 +50,13 @@ def expected_counts(column: ColumnProfile) -> dict[str, float]:
     >>> expected_counts(ColumnProfile(name="x", counts={"=a": 8, "=b": 8, "=c": 1, "=d": 1}))
     {'=a': 7.5, '=b': 7.5, '=c': 0.5, '=d': 0.5, '(other)': 2.0}
     """
+    # Only categories were chosen by their counts; null and other special bins exist in any sample.
     named = {label: n_rows for label, n_rows in column.counts.items() if label.startswith("=")}
     rows, other = np.sort(np.array(list(named.values()), dtype=float)), column.counts.get(OTHER, 0)
     lost = _lost_rows(rows, other, column.n_distinct) if named else 0.0
     if not lost:
         return dict(column.counts)
+    # What the bins lose goes to the categories without one, so that the total stays.
     level = _level(rows, lost)
     left = {label: n_rows - min(n_rows, level) for label, n_rows in named.items()}
     return {**column.counts, **left, OTHER: other + lost}
@@ -66,12 +68,17 @@ def _lost_rows(rows: NDArray[np.float64], other: float, n_distinct: int | None) 
     :param rows: of the bins, ascending.
     :param other: rows of the categories without a bin.
     """
+    # Every category has a bin: of those seen once, the next sample has as many rows of new ones.
     if not other:
         return float((rows == 1).sum())
     rarest = float(rows[0])
+    # n(r) and n(r + 1), smoothed over a width of the counts' own standard deviation.
     width = max(round(math.sqrt(rarest)), 1)  # of large counts there is one here and there
     here, above = (((rows >= low) & (rows < low + width)).sum() / width for low in (rarest, rarest + 1))
+    # At a count of 1, what has no bin is categories of one row each; above, it is estimated by the neighbouring count.
     there = here + other if rarest == 1 else max(here, above)  # as rare, with a bin or without
+    # Good's estimate, summed over the bins from the rarest on, telescopes to this: of the categories as rare as the
+    # rarest bin, a share of here / there has one.
     lost = rarest * here + (1 - here / there) * (rarest + 1) * above
     if rarest >= _FEW and n_distinct:  # below, there are categories that nobody has seen
         lost = min(lost, max((n_distinct - len(rows)) * rarest - other, 0.0))
@@ -80,6 +87,7 @@ def _lost_rows(rows: NDArray[np.float64], other: float, n_distinct: int | None) 
 
 def _level(rows: NDArray[np.float64], lost: float) -> float:
     """Return how many rows each bin loses, or all it has, so that they lose so many together."""
+    # If the i rarest bins lose all they have, the others share the rest: the first i where all of them have enough.
     before = np.concatenate(([0.0], np.cumsum(rows)[:-1]))
     shares = (lost - before) / np.arange(len(rows), 0, -1)
     return float(shares[np.argmax(rows >= shares)])
@@ -101,9 +109,11 @@ def part_newcomers(*, reference: Counts, current: Counts, frequent: Sequence[tup
     named = [n_rows for label, n_rows in reference.items() if label.startswith("=")]
     if not named or not reference.get(OTHER) or not current.get(OTHER):
         return reference, current
+    # The most that the reference can have had of a category without a bin, scaled to the size of the current sample.
     before, now, rarest = dict(reference), dict(current), max(min(named), 1)
     expected = rarest * sum(current.values()) / sum(reference.values())
     for value, n_rows in frequent:
+        # Both sides take the category out of the others, so that neither total changes.
         label = f"={value}"
         if label not in before and 2 * (expected + _FEW) < n_rows <= now[OTHER]:
             before[label] = min(rarest, before[OTHER])
@@ -126,6 +136,7 @@ def pool_rare(*, reference: Counts, current: Counts) -> tuple[dict[str, float], 
     ({'a': 90, 'c': 9, '(rare)': 1}, {'a': 80, 'c': 18, '(rare)': 2})
     """
     n, m = sum(reference.values()), sum(current.values())
+    # The expected count of a bin in the smaller sample is its count in both, by the sample's share of all rows.
     both = {name: reference.get(name, 0) + current.get(name, 0) for name in {**reference, **current}}
     limit = _FEW * (n + m) / max(min(n, m), 1)
     smaller = reference if n < m else current
@@ -174,6 +185,7 @@ def population_stability_index(*, reference: Counts, current: Counts) -> float:
     p, q = _aligned(reference, current)
     if not p.sum() or not q.sum():
         return math.nan
+    # Half a row for each bin, then shares: the logarithm of an empty bin stays finite.
     p, q = p + 0.5, q + 0.5
     p, q = p / p.sum(), q / q.sum()
     return float(np.sum((p - q) * np.log(p / q)))
@@ -197,6 +209,7 @@ def jensen_shannon_distance(*, reference: Counts, current: Counts) -> float:
     if not p.sum() or not q.sum():
         return math.nan
     p, q = p / p.sum(), q / q.sum()
+    # Both against their mixture, which is empty nowhere where either has rows.
     middle = (p + q) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         parts = [np.where(side > 0, side * np.log(side / middle), 0.0).sum() for side in (p, q)]
@@ -222,6 +235,7 @@ def chi_square(*, reference: Counts, current: Counts) -> tuple[float, float]:
     n, m = float(p.sum()), float(q.sum())
     if not n or not m:
         return math.nan, math.nan
+    # Without drift both samples have the shares of the pooled one.
     shares = (p + q) / (n + m)
     statistic = float(sum(((found - rows * shares) ** 2 / (rows * shares)).sum() for found, rows in ((p, n), (q, m))))
     return statistic, _chi_square_tail(statistic, len(p) - 1)
@@ -247,6 +261,7 @@ def homogeneity_p_value(*, reference: Counts, current: Counts) -> float:
     expected = sum(rare) * min(n, m) / max(n + m, 1)
     if not 0 < expected < _FEW:
         return chi_square(reference=reference, current=current)[1]
+    # Two tests on disjoint bins: the frequent ones by chi-square, the pooled rare ones by Poisson's tail.
     kept = [{name: n_rows for name, n_rows in side.items() if name != _RARE} for side in (reference, current)]
     p_value = chi_square(reference=kept[0], current=kept[1])[1]
     tail = _poisson_tail(rare[0] if n < m else rare[1], expected)
@@ -277,7 +292,9 @@ def kolmogorov_smirnov(*, reference: ColumnProfile, current: ColumnProfile) -> t
     n, m = float(p.sum()), float(q.sum())
     if not n or not m:
         return math.nan, math.nan
+    # Both distribution functions at the bins' upper edges.
     distance = float(np.abs(np.cumsum(p) / n - np.cumsum(q) / m).max())
+    # The effective sample size; 0.12 and 0.11 are Stephens' correction for finite samples.
     root = math.sqrt(n * m / (n + m))
     return distance, _kolmogorov_tail((root + 0.12 + 0.11 / root) * distance)
 
@@ -307,14 +324,19 @@ def wasserstein_distance(*, reference: ColumnProfile, current: ColumnProfile) ->
     if not n or not m or not edges:
         return math.nan
     p, q = p / n, q / m
+    # A reference of one value has no standard deviation to measure in.
     if np.count_nonzero(p) == 1:
         return 0.0 if np.array_equal(p, q) else math.inf
+    # The edges are clipped, not the rows: what is further out counts as if it were at the first or last percentile.
     places = _clipped(edges, dict(reference.quantiles))
+    # F - G after each bin; its absolute value is integrated over the widths.
     widths, gaps = np.diff(places), np.cumsum(p - q)
     if _has_bin_for_each_value(reference):
+        # All rows of a bin stand at its lower edge, so F - G is constant between edges.
         values = np.concatenate((places[:1], places[:-1], places[-1:]))
         moved, variance = float((np.abs(gaps[1:-2]) * widths[:-1]).sum()), _variance(p, values, 0.0)
     else:
+        # Rows are spread evenly, so F - G is a straight line within a bin; what is outside stands at the outer edges.
         centres = np.concatenate((places[:1], (places[:-1] + places[1:]) / 2, places[-1:]))
         moved = float((_mean_distance(gaps[:-2], gaps[1:-1]) * widths).sum())
         variance = _variance(p, centres, np.concatenate(([0.0], widths, [0.0])))
@@ -339,6 +361,8 @@ def adjust_p_values(
     tested = np.flatnonzero(~np.isnan(found))
     if correction == "none" or not len(tested):
         return tuple(found.tolist())
+    # Step down from the smallest (Holm), or up from the largest (Benjamini-Hochberg); the running extreme keeps the
+    # order of the corrected probabilities that of the raw ones.
     order = tested[np.argsort(found[tested], kind="stable")]
     ranks, n = np.arange(1, len(order) + 1), len(order)
     if correction == "holm":
@@ -376,6 +400,7 @@ def _has_bin_for_each_value(column: ColumnProfile) -> bool:
 def _mean_distance(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean of the absolute value of a straight line between two ends."""
     with np.errstate(divide="ignore", invalid="ignore"):
+        # Where the line changes its sign, its absolute value is two triangles.
         crossing = (low**2 + high**2) / (2 * (np.abs(low) + np.abs(high)))
     return np.where(low * high < 0, crossing, np.abs(low + high) / 2)
 
@@ -383,6 +408,7 @@ def _mean_distance(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArr
 def _variance(shares: NDArray[np.float64], centres: NDArray[np.float64], widths: NDArray[np.float64] | float) -> float:
     """Return the variance of bins that rows are evenly spread in."""
     mean = float((shares * centres).sum())
+    # Between the bins, and within each: a uniform distribution has a twelfth of its width squared.
     return float((shares * ((centres - mean) ** 2 + np.square(widths) / 12)).sum())
 
 
@@ -391,6 +417,7 @@ def _chi_square_tail(statistic: float, n_free: int) -> float:
     if n_free < 1 or statistic <= 0:
         return 1.0
     half = statistic / 2
+    # A finite sum: of half-integer powers with erfc in front for odd degrees of freedom, of whole ones for even.
     powers = [(0.5 if n_free % 2 else 0.0) + step for step in range(n_free // 2)]
     terms = [math.exp(power * math.log(half) - half - math.lgamma(power + 1)) for power in powers]
     return min((math.erfc(math.sqrt(half)) if n_free % 2 else 0.0) + sum(terms), 1.0)
@@ -398,6 +425,7 @@ def _chi_square_tail(statistic: float, n_free: int) -> float:
 
 def _poisson_tail(n_rows: float, expected: float) -> float:
     """Return the probability of at least so many rows."""
+    # A hundred terms from the observed count on; expected counts here are below 5, so the rest is nothing.
     first = math.floor(n_rows)
     terms = (math.exp(k * math.log(expected) - expected - math.lgamma(k + 1)) for k in range(first, first + 100))
     return 1.0 if first < 1 else min(sum(terms), 1.0)
@@ -407,5 +435,6 @@ def _kolmogorov_tail(value: float) -> float:
     """Return the upper tail of Kolmogorov's distribution; its sum converges where it is not about 1."""
     if value < 0.2:
         return 1.0
+    # 2 * sum of (-1) ** (j - 1) * exp(-2 j² x²), which converges fast where x is not near 0.
     terms = [(1 if j % 2 else -1) * math.exp(-2 * (j * value) ** 2) for j in range(1, 101)]
     return min(max(2 * sum(terms), 0.0), 1.0)

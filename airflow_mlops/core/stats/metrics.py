@@ -111,6 +111,7 @@ def value_of(metric: Metric, y_true: NDArray[Any], predicted: Predicted, n_class
     >>> round(value_of(METRICS["root_mean_squared_error"], y_true, Predicted(values=y_true + 2)), 3)
     2.0
     """
+    # A value is a replicate in which all rows are one unit, so that values and intervals come of the same sums.
     everything = Units.single(len(y_true))
     with np.errstate(all="ignore"):
         return float(metric.of_means(metric.sums(y_true, predicted, everything, n_classes)[0] / len(y_true)))
@@ -128,17 +129,20 @@ def _of_rows(per_row: Callable[[Floats, Floats], tuple[Floats, ...]]) -> Sums:
 
 
 def _explained(y_true: Floats, y_pred: Floats) -> tuple[Floats, ...]:
+    # Of values that are far from 0, the difference of large squares would lose its digits; centred ones keep them.
     centred = y_true - y_true.mean()
     return np.square(y_true - y_pred), centred, np.square(centred)
 
 
 def _by_class(y_true: NDArray[Any], predicted: Predicted, units: Units, n_classes: int) -> Floats:
     """Return by unit how often each class was hit, predicted, and true: ``(n_units, 3 * n_classes)``."""
+    # Unit and class make one code, so that a bincount gives the confusion counts of all units at once.
     size = units.n_units * n_classes
     at, said = units.of_rows.astype(np.int64) * n_classes, predicted.values
     hit = said == y_true
     counts = [
         np.bincount(at[hit] + y_true[hit], minlength=size),
+        # A prediction that is not one of the classes is -1: it counts as wrong, and for no class.
         np.bincount((at + said)[said >= 0], minlength=size),
         np.bincount(at + y_true, minlength=size),
     ]
@@ -180,6 +184,7 @@ def _balanced_accuracy(means: Floats) -> Floats:
 def _matthews(means: Floats) -> Floats:
     """Return the correlation of two classes (Matthews, 1975), of any number of them (Gorodkin, 2004)."""
     hit, said, true = _thirds(means)
+    # Of shares rather than counts: hits less what independence would hit, over both standard deviations.
     covariance = hit.sum(axis=-1) - (said * true).sum(axis=-1)
     return np.asarray(covariance / np.sqrt((1 - np.square(said).sum(axis=-1)) * (1 - np.square(true).sum(axis=-1))))
 
@@ -199,6 +204,7 @@ def _of_scores(per_row: Callable[[NDArray[Any], Floats], Floats]) -> Sums:
 
 def _log_loss(y_true: NDArray[Any], scores: Floats) -> Floats:
     of_truth = np.take_along_axis(scores, y_true.astype(np.intp)[:, None], axis=1)[:, 0]
+    # Clipped as scikit-learn does: one row of probability 0 would make the mean infinite.
     return np.asarray(-np.log(np.clip(of_truth, _EPSILON, 1.0)))
 
 
@@ -207,6 +213,7 @@ def _brier(y_true: NDArray[Any], scores: Floats) -> Floats:
     if scores.shape[1] == 2:
         return np.asarray(np.square(scores[:, 1] - y_true))
     of_truth = np.take_along_axis(scores, y_true.astype(np.intp)[:, None], axis=1)[:, 0]
+    # The sum over classes of (score - truth) ** 2, where the truth is 1 for one class and 0 for all others.
     return np.asarray(np.square(scores).sum(axis=1) - 2 * of_truth + 1)
 
 
@@ -221,10 +228,14 @@ def _roc_influence(is_positive: NDArray[np.bool_], score: Floats) -> Floats:
     positive, negative = np.sort(score[is_positive]), np.sort(score[~is_positive])
     if not len(positive) or not len(negative):
         return np.full(len(score), np.nan)
+    # Placement values: of a positive row the share of negatives below it, of a negative the share of positives above.
+    # The mean over either class is the area.
     placed = np.empty(len(score))
     placed[is_positive] = _share_below(negative, score[is_positive])
     placed[~is_positive] = 1 - _share_below(positive, score[~is_positive])
     area = placed[is_positive].mean()
+    # A row moves the mean of its own class only, by its deviation over the size of that class. Times the number of
+    # rows, so that the mean over all rows is the area again.
     n_of_class = np.where(is_positive, len(positive), len(negative))
     return np.asarray(area + len(score) * (placed - area) / n_of_class)
 
@@ -239,18 +250,23 @@ def _average_precision(y_true: NDArray[Any], scores: Floats) -> Floats:
     is_positive, score = y_true == 1, scores[:, 1]
     if not is_positive.any():
         return np.full(len(score), np.nan)
+    # From the highest score down; rows of equal score are one threshold, which selects all of them.
     order = np.argsort(-score, kind="stable")
     ranked = score[order]
     last = np.searchsorted(-ranked, -ranked, "right") - 1  # the last of those with the same score
     n_above = (last + 1).astype(np.float64)
     hits = is_positive[order]
+    # The precision at each row's threshold; its mean over the positive rows is the average precision.
     precision = np.cumsum(hits)[last] / n_above
     n_positive = float(hits.sum())
     value = precision[hits].sum() / n_positive
     first = np.searchsorted(-ranked, -ranked, "left")
     # A row adds itself to what is above every threshold at or below its score.
+    # A positive row raises the precision at all of these thresholds, any row lowers it by being selected.
     gained = _from(np.where(hits, 1 / n_above, 0.0))[first]
     diluted = _from(np.where(hits, precision / n_above, 0.0))[first]
+    # The first order of what one row more does: to the numerator as a hit, to each precision, and to the number of
+    # positives that it is divided by.
     influence = (np.where(hits, precision - value + gained, 0.0) - diluted) / n_positive
     of_row = np.empty(len(score))
     of_row[order] = value + len(score) * influence

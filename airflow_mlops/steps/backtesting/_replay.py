@@ -13,6 +13,7 @@ from airflow_mlops.core.backtesting.backtest import BacktestPoint, Track
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun, Value, digest_of
+from airflow_mlops.core.wording import sentence_of
 from airflow_mlops.errors import DataError, DataHaltedError, LeakageError, NoRowsError, NothingNewError, SpecError
 from airflow_mlops.specs.data import DatasetSpec, in_utc
 from airflow_mlops.specs.pipeline import PipelineSpec
@@ -169,7 +170,7 @@ class Replay:
             is_trained=result.model is not None,
             is_promoted=result.promotion is not None,
             verdict=str(result.blessing.verdict) if result.blessing else "",
-            reason=result.decision.reasons[0],
+            reason=sentence_of(result.decision.reasons[0]),
         )
 
     def _train(self, at: datetime, run: PipelineRun) -> _Outcome:

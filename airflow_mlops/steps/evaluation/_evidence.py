@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.adapters.arrow import slice_codes
-from airflow_mlops.adapters.sklearn import fairlearn as fair
 from airflow_mlops.adapters.sklearn import importance
-from airflow_mlops.core.evaluation.fairness import FairnessReport, regression_fairness
+from airflow_mlops.core.evaluation.fairness import FairnessReport, classification_fairness, regression_fairness
 from airflow_mlops.core.evaluation.importance import FeatureImportance, importance_changes
 from airflow_mlops.core.evaluation.score import SliceRows
 from airflow_mlops.core.evaluation.slices import SlicedColumn
@@ -120,8 +119,7 @@ def _fairness(predictions: Predictions, frame: Any, rules: FairnessRules) -> tup
     if predictions.task == "regression":
         return tuple(regression_fairness(each, y_true=y_true, y_pred=said, min_rows=rules.min_rows) for each in groups)
     return tuple(
-        fair.classification_fairness(each, y_true=y_true == 1, y_pred=said == 1, min_rows=rules.min_rows)
-        for each in groups
+        classification_fairness(each, y_true=y_true == 1, y_pred=said == 1, min_rows=rules.min_rows) for each in groups
     )
 
 

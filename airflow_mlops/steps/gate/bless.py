@@ -11,6 +11,7 @@ from airflow_mlops.core.gate.rules import Blessing, GateDecision, bless, digest_
 from airflow_mlops.core.packaging.serving_check import ServingReport
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.pages.evaluation import blessing_page
 from airflow_mlops.specs.evaluate import GateSpec
@@ -53,19 +54,20 @@ def bless_model(
     page = blessing_page(blessing, report)
     platform.record(run, _REPORT, blessing, page)
     platform.mlflow.log_texts(model.run_id, {f"evaluation/{_REPORT}.html": page})
+    sentences = sentences_of(blessing.reasons)
     tags = {
         "mlops.blessing": blessing.verdict,
         "mlops.evidence_digest": blessing.evidence_digest,
         "mlops.gate": digest_of_gate(gate),
-        "mlflow.note.content": "\n".join([f"**{blessing.verdict}**", "", *(f"- {each}" for each in blessing.reasons)]),
+        "mlflow.note.content": "\n".join([f"**{blessing.verdict}**", "", *(f"- {each}" for each in sentences)]),
     }
     if blessing.is_over and not report.champion_error:  # a champion that can be scored again is a new case
         tags["mlops.outcome"] = blessing.verdict
     platform.mlflow.set_tags(model.run_id, tags)
     _note(blessing, platform, run)
     log.info("gate: verdict=%s", blessing.verdict)
-    for reason in blessing.reasons:
-        log.info("gate: %s", reason)
+    for sentence in sentences:
+        log.info("gate: %s", sentence)
     return blessing
 
 
@@ -82,6 +84,13 @@ def _note(blessing: Blessing, platform: Platform, run: PipelineRun) -> None:
         report_uri=blessing.report_uri,
     )
     for entry in read_ledger(blessing.model_name, storage=platform.storage):
-        if isinstance(entry, GateDecision) and replace(entry, at=decision.at) == decision:
+        if isinstance(entry, GateDecision) and _is_same(entry, decision):
             return
     append_decision(decision, storage=platform.storage)
+
+
+def _is_same(entry: GateDecision, decision: GateDecision) -> bool:
+    """Return whether both say the same, also where an older version wrote one of them in words."""
+    bare = replace(decision, reasons=())
+    is_same = replace(entry, reasons=(), at=decision.at) == bare
+    return is_same and sentences_of(entry.reasons) == sentences_of(decision.reasons)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_mlops.adapters.scoring_server import request_body
+from airflow_mlops.core.packaging.serving_check import Expected
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.serving import OddRequest
 from airflow_mlops.steps.registry.models import LoadedModel
@@ -40,11 +41,11 @@ class Case:
     content_type: str = "application/json"
 
     @property
-    def wanted(self) -> str:
-        """The right answer, for the report."""
+    def wanted(self) -> Expected:
+        """Which answer is right, for the report."""
         if self.expected is None:
-            return "an error status"
-        return "the model's own predictions" + (", or an error status" if self.may_refuse else "")
+            return "error"
+        return "predictions_or_error" if self.may_refuse else "predictions"
 
 
 def odd_requests(

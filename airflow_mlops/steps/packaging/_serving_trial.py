@@ -11,9 +11,11 @@ from airflow_mlops.adapters.scoring_server import ScoringServer, request_body
 from airflow_mlops.core.packaging.serving_check import (
     GOLDEN_ROWS,
     Answer,
+    AnswerFault,
     ServingCheck,
     ServingFootprint,
     fault_of,
+    judge_answers,
     latency_quantiles,
 )
 from airflow_mlops.specs.serving import ServingCheckSpec
@@ -86,7 +88,7 @@ class _Trial:
         if not cases or not (self._is_answered or even_now):
             return []
         answers: list[Answer] = []
-        fault = ""
+        fault: AnswerFault | None = None
         for case in cases:
             answer = self._server.ask(case.body, method=case.method, content_type=case.content_type)
             answers.append(answer)
@@ -98,21 +100,9 @@ class _Trial:
                 atol=self._serving.atol,
             )
             if fault:
-                fault = f"{fault} (column {case.about!r})" if case.about else fault
                 break
         self._is_answered = self._is_answered and answers[-1].status is not None
         self.checks.append(
-            ServingCheck(
-                name=name,
-                passed=not fault,
-                observed=fault or _summary(answers),
-                expected=case.wanted,
-                is_judged=is_judged,
-            )
+            judge_answers(name, answers, fault, expected=case.wanted, column=case.about, is_judged=is_judged)
         )
         return [] if fault else answers
-
-
-def _summary(answers: list[Answer]) -> str:
-    n_refused = sum(answer.predictions is None for answer in answers)
-    return f"{len(answers) - n_refused} request(s) answered rightly, {n_refused} refused"

@@ -18,10 +18,13 @@ from airflow_mlops.core.packaging.export import (
     compare_answers,
     input_kinds,
     judge_parity,
+    not_exported,
 )
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun, digest_of
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import ExportError, IntegrityError, SpecError
 from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.steps.platform import Platform
@@ -84,7 +87,8 @@ def export_model(
         tags = {f"mlops.{report.format}_digest": report.artifact_digest}
     platform.mlflow.set_tags(model.run_id, {"mlops.formats": ",".join(report.formats), **tags})
     platform.record(run, _REPORT, report, export_page(report))
-    log.info("export: format=%s status=%s reasons=%s", report.format, report.status, " ".join(report.reasons))
+    told = " ".join(sentences_of(report.reasons))
+    log.info("export: format=%s status=%s reasons=%s", report.format, report.status, told)
     return report
 
 
@@ -109,7 +113,7 @@ def export_page(report: ExportReport) -> str:
             **compared,
             "File": f"{report.artifact_uri}, {report.n_bytes} bytes" if report.artifact_uri else "none",
         },
-        reasons=report.reasons,
+        reasons=sentences_of(report.reasons),
         tables={"Inputs": ([("Column", "Kind")], list(report.inputs))},
     )
 
@@ -119,7 +123,7 @@ class _Attempt:
     """A conversion that was tried."""
 
     status: ExportStatus
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     kinds: dict[str, InputKind]
     graph: bytes = b""
     parity: Parity | None = None
@@ -135,15 +139,21 @@ def _attempt(
         kinds = input_kinds(columns)
         graph = onnx.to_onnx(loaded.model, kinds, name=model.model_name)
     except ExportError as error:
-        return _Attempt(status=ExportStatus.UNSUPPORTED, reasons=(f"No {export.format}: {error}.",), kinds=kinds)
+        return _not_exported(ExportStatus.UNSUPPORTED, export, error, kinds)
     arrow.check_rows(split.test.uri, split.test.digest)
     sample = arrow.sample_frame(split.test.uri, list(kinds), _MAX_ROWS)
     try:
         parity = _compare(loaded.model, graph, sample, kinds, export, onnx)
     except ExportError as error:
-        return _Attempt(status=ExportStatus.REFUSED, reasons=(f"No {export.format}: {error}.",), kinds=kinds)
+        return _not_exported(ExportStatus.REFUSED, export, error, kinds)
     status, reasons = judge_parity(parity, tolerance=export.tolerance)
     return _Attempt(status=status, reasons=reasons, kinds=kinds, graph=graph, parity=parity)
+
+
+def _not_exported(
+    status: ExportStatus, export: ExportSpec, error: ExportError, kinds: dict[str, InputKind]
+) -> _Attempt:
+    return _Attempt(status=status, reasons=(not_exported(status, export.format, str(error)),), kinds=kinds)
 
 
 def _compare(

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from airflow_mlops.adapters import arrow, scoring_server
-from airflow_mlops.core.packaging.serving_check import ServingCheck, ServingFootprint, ServingReport, judge_footprint
+from airflow_mlops.core.packaging.serving_check import (
+    ServingCheck,
+    ServingFootprint,
+    ServingReport,
+    judge_footprint,
+    judge_start,
+)
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun, digest_of
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import IntegrityError, ServingError
 from airflow_mlops.pages.serving_check import serving_page
 from airflow_mlops.specs.serving import ServingCheckSpec
@@ -78,8 +85,8 @@ def validate_serving(
     platform.mlflow.log_metrics(model.run_id, measured)
     platform.record(run, _REPORT, report, serving_page(report))
     log.info("serving: is_ok=%s n_checks=%d %s", report.is_ok, len(report.checks), measured)
-    for reason in report.reasons:
-        log.info("serving: %s", reason)
+    for sentence in sentences_of(report.reasons):
+        log.info("serving: %s", sentence)
     return report
 
 
@@ -88,13 +95,12 @@ def _serve_and_try(
 ) -> tuple[list[ServingCheck], ServingFootprint]:
     """Return what came of it; a server that does not start is a failed check, too."""
     size_mb = sum(file.stat().st_size for file in files.rglob("*") if file.is_file()) / 1e6
-    wanted = f"an answer within {serving.start_timeout_s:g} s"
     try:
         with scoring_server.serving(files, serving, folder=folder) as server:
-            started = ServingCheck(name="start", passed=True, observed=f"{server.start_s:.1f} s", expected=wanted)
+            started = judge_start(server.start_s, timeout_s=serving.start_timeout_s)
             checks, footprint = try_out(server, loaded, rows, types, serving)
     except ServingError as error:
-        failed = ServingCheck(name="start", passed=False, observed=str(error).rstrip("."), expected=wanted)
+        failed = judge_start(None, timeout_s=serving.start_timeout_s, problem=str(error).rstrip("."))
         return [failed], ServingFootprint(size_mb=size_mb)
     return [started, *checks], replace(footprint, size_mb=size_mb)
 

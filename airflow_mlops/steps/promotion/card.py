@@ -19,6 +19,7 @@ from airflow_mlops.core.registry.training_record import TrainingRecord
 from airflow_mlops.core.training.tuning import TuningResult
 from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.core.values import PipelineRun, Value
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.steps.data.snapshot import load_snapshot
 from airflow_mlops.steps.platform import Platform, folder_name, short
@@ -55,7 +56,7 @@ def write_card(
         platform.storage.write_text(page, *platform.report_path(run, f"{_CARD}.html"))
         link = f"[{_CARD}.html]({run_url}/artifacts/{_CARD}.html)" if run_url else f"{_CARD}.html in that run"
         described = describe_version(
-            blessing.reasons, run_id=version.run_id, tags=version.tags, card=f"Model card: {link}"
+            sentences_of(blessing.reasons), run_id=version.run_id, tags=version.tags, card=f"Model card: {link}"
         )
         platform.mlflow.describe_version(version, described)
         written = platform.mlflow.set_version_tag(version, CARD_TAG, platform.report_uri(run, _CARD))

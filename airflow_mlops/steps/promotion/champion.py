@@ -36,7 +36,7 @@ def describe_change(record: PromotionRecord, *, platform: Platform) -> ChampionC
         model_version=record.to_version,
         from_version=record.from_version,
         action="promote" if record.action == "promote" else "rollback",
-        reason=record.reason,
+        reason="\n".join(record.why),
         sequence=record.sequence,
         model_digest=version.model_digest,
         evidence_digest=evidence_digest,

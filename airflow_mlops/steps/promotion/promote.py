@@ -19,6 +19,7 @@ from airflow_mlops.core.registry.training_record import RECORD_TAG
 from airflow_mlops.core.rollout.online_validation import RolloutReport, require_healthy
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import IntegrityError, NotBlessedError, SpecError
 from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.promotion.card import write_card
@@ -74,7 +75,7 @@ def _create_version(model: TrainedModel, blessing: Blessing, platform: Platform)
         **({RECORD_TAG: model.record_digest} if model.record_digest else {}),
         **platform.mlflow.tags_of_run(model.run_id, _CARRIED),
     }
-    description = describe_version(blessing.reasons, run_id=model.run_id, tags=tags)
+    description = describe_version(sentences_of(blessing.reasons), run_id=model.run_id, tags=tags)
     version = platform.mlflow.create_version(model, tags, description)
     log.info("registered: model_name=%s model_version=%d", version.model_name, version.model_version)
     return version
@@ -125,7 +126,7 @@ def promote_model(
             to_version=version.model_version,
         )
         told = [str(each) for each in (approval, canary) if each]
-        return version.model_version, "\n".join([*told, *blessing.reasons])
+        return version.model_version, "\n".join(told)
 
     record = append_entry(
         "promote",
@@ -133,6 +134,7 @@ def promote_model(
         plan,
         key=key,
         evidence_digest=blessing.evidence_digest,
+        reasons=blessing.reasons,
         platform=platform,
         run=run,
     )

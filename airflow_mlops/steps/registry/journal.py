@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from airflow_mlops.adapters.storage.store import AppendOnlyLog, Storage
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.registry.journal import (
     ModelVersion,
     PromotionRecord,
@@ -136,6 +137,7 @@ def append_entry(
     key: str,
     from_version: int | None = None,
     evidence_digest: str = "",
+    reasons: tuple[Reason, ...] = (),
     platform: Platform,
     run: PipelineRun,
 ) -> PromotionRecord:
@@ -143,6 +145,7 @@ def append_entry(
 
     :param key: the identity of the step; an entry that has it is this one, of an earlier try.
     :param from_version: by default the present champion.
+    :param reasons: of the gate that it was decided on, beside what the plan says.
     """
     while True:
         journal, digests = _settle(model_name, platform)
@@ -158,6 +161,7 @@ def append_entry(
             from_version=champion_of(journal) if from_version is None else from_version,
             to_version=to_version,
             reason=reason,
+            reasons=reasons,
             actor=run.actor,
             run_id=run.run_id,
             at=datetime.now(UTC),

@@ -10,6 +10,7 @@ from airflow_mlops.core.gate.rules import GateDecision
 from airflow_mlops.core.promotion.approval import Approval
 from airflow_mlops.core.retraining.alarm import MonitoringDecision
 from airflow_mlops.core.retraining.decision import RetrainDecision
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.steps.platform import folder_name
 
 __all__ = ["Decision", "append_decision", "of_kind", "read_alarms", "read_decisions", "read_ledger", "tell_decision"]
@@ -55,11 +56,11 @@ def tell_decision(decision: Decision) -> tuple[str, str, tuple[str, ...]]:
     """Return what was decided, by what or whom, and the reasons, for people."""
     match decision:
         case MonitoringDecision():
-            return "alarm" if decision.is_alarm else "no alarm", "monitoring", decision.reasons
+            return "alarm" if decision.is_alarm else "no alarm", "monitoring", sentences_of(decision.reasons)
         case RetrainDecision():
-            return "retrain" if decision.should_retrain else "no", decision.trigger, decision.reasons
+            return "retrain" if decision.should_retrain else "no", decision.trigger, sentences_of(decision.reasons)
         case GateDecision():
-            return decision.verdict, "gate", decision.reasons
+            return decision.verdict, "gate", sentences_of(decision.reasons)
         case Approval():
             return decision.verdict, decision.by or "nobody", (decision.note or f"version {decision.model_version}",)
 

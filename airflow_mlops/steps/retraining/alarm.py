@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from airflow_mlops.core.monitoring.drift_report import DriftReport
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
-from airflow_mlops.core.retraining.alarm import MonitoringDecision, decide_alarm, tell_missing
-from airflow_mlops.core.retraining.decision import RetrainDecision
+from airflow_mlops.core.reason import Reason
+from airflow_mlops.core.retraining.alarm import MonitoringDecision, decide_alarm, missing_reports
+from airflow_mlops.core.retraining.decision import CheckEvidence, RetrainDecision, take_reason
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.specs.monitor import MonitoringSpec
@@ -19,7 +20,7 @@ from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.registry.journal import current_champion
 from airflow_mlops.steps.registry.ledger import append_decision, of_kind, read_ledger
 
-__all__ = ["evidence_of", "raise_alarm"]
+__all__ = ["evidence_of", "raise_alarm", "repeat_reasons"]
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def raise_alarm(
         kinds=kinds,
         champion_version=version,
         evidence=evidence,
-        shifts=(*tell_missing(checks, given), *shifts),
+        shifts=(*missing_reports(checks, given), *shifts),
         history=history,
         decisions=of_kind(RetrainDecision, ledger),
         answer_within=(monitoring or MonitoringSpec()).answer_within,
@@ -84,40 +85,50 @@ def raise_alarm(
         at=now,
     )
     append_decision(decision, storage=platform.storage)
-    log.info("monitoring: is_alarm=%s %s", decision.is_alarm, " ".join(reasons))
+    log.info("monitoring: is_alarm=%s %s", decision.is_alarm, " ".join(sentences_of(reasons)))
     return decision
 
 
 def evidence_of(
     *, drift: DriftReport | None, performance: PerformanceReport | None, champion_version: int | None
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return what checks found as a ledger keeps it: states, reports and rows, and what was seen in words.
+) -> tuple[tuple[CheckEvidence, ...], tuple[Reason, ...]]:
+    """Return what checks found as a ledger keeps it: states, reports and rows, and the reasons of what was seen.
 
-    What was found of a version that is champion no longer is said, and is no evidence about the present one.
+    What was found of a version that is champion no longer is noted, and is no evidence about the present one.
     """
-    evidence: dict[str, Any] = {}
-    shifts: list[str] = []
+    evidence: list[CheckEvidence] = []
+    shifts: list[Reason] = []
     if drift and drift.champion_version not in (None, champion_version):
-        shifts.append(_of_another("drift", drift.champion_version))
+        shifts.append(take_reason("other_version", subject="drift", observed=drift.champion_version))
     elif drift:
         rows = drift.current_digest or _span(drift.window_start, drift.window_end)
-        evidence |= {"drift": drift.status, "drift_report": drift.report_uri, "drift_rows": rows}
-        subject = "Drift of new data" if drift.current_digest else "Drift in production"
-        shifts += [f"{subject}: {reason}" for reason in sentences_of(drift.reasons)]
+        evidence.append(
+            CheckEvidence(kind="drift", state=drift.status.value, report_uri=drift.report_uri, rows_id=rows)
+        )
+        source = "drift_of_new_data" if drift.current_digest else "drift_in_production"
+        shifts += repeat_reasons(source, drift.reasons, stage="monitoring")
     if performance and performance.model_version not in (None, champion_version):
-        shifts.append(_of_another("performance", performance.model_version))
+        shifts.append(take_reason("other_version", subject="performance", observed=performance.model_version))
     elif performance:
-        newest = performance.windows[0] if performance.windows else None
+        newest, state = performance.windows[0] if performance.windows else None, performance.status.value
         rows = _span(newest.start, newest.end) if newest else ""
-        evidence |= {"performance": performance.status, "performance_report": performance.report_uri}
-        evidence |= {"performance_rows": rows}
+        evidence.append(CheckEvidence(kind="performance", state=state, report_uri=performance.report_uri, rows_id=rows))
         if performance.status is not PerformanceStatus.OK:
-            shifts += [f"Performance: {reason}" for reason in sentences_of(performance.reasons)]
-    return {name: value for name, value in evidence.items() if value}, tuple(shifts)
+            shifts += repeat_reasons("performance", performance.reasons, stage="monitoring")
+    return tuple(evidence), tuple(shifts)
 
 
-def _of_another(kind: str, version: int | None) -> str:
-    return f"The {kind} check looked at v{version}, which is champion no longer."
+def repeat_reasons(source: str, reasons: Iterable[Reason | str], *, stage: str) -> tuple[Reason, ...]:
+    """Return the reasons of another stage as a decision repeats them.
+
+    :param source: where the decision has them from.
+    """
+    return tuple(
+        Reason(stage=stage, rule="recorded", recorded=each, source=source)
+        if isinstance(each, str)
+        else replace(each, source=source)
+        for each in reasons
+    )
 
 
 def _span(start: datetime | None, end: datetime | None) -> str:

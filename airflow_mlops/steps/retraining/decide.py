@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from airflow_mlops.core.gate.rules import digest_of_gate
@@ -10,11 +11,12 @@ from airflow_mlops.core.monitoring.drift_report import DriftReport
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport
 from airflow_mlops.core.registry.journal import unhealthy_versions, why_unhealthy
 from airflow_mlops.core.retraining.alarm import MonitoringDecision, open_alarms, reasons_of
-from airflow_mlops.core.retraining.decision import RetrainDecision, decide_retraining
+from airflow_mlops.core.retraining.decision import CheckEvidence, Concluded, RetrainDecision, decide_retraining
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.tuning import tuning_fingerprint
 from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.specs.evaluate import GateSpec
 from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.specs.train import TrainingSpec
@@ -22,7 +24,7 @@ from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.registry.journal import current_champion, read_journal
 from airflow_mlops.steps.registry.ledger import append_decision, of_kind, read_ledger
-from airflow_mlops.steps.retraining.alarm import evidence_of
+from airflow_mlops.steps.retraining.alarm import evidence_of, repeat_reasons
 from airflow_mlops.steps.training.train import recipe_of, training_fingerprint
 
 __all__ = ["decide_retrain"]
@@ -74,8 +76,9 @@ def decide_retrain(
     version = champion.model_version if champion else None
     evidence, shifts = evidence_of(drift=drift, performance=performance, champion_version=version)
     if validation:
-        evidence |= {"validation": validation.verdict, "validation_report": validation.report_uri}
-        shifts = (*(f"New data: {reason}" for reason in validation.retrain_reasons), *shifts)
+        state, page = validation.verdict.value, validation.report_uri
+        evidence = (*evidence, CheckEvidence(kind="validation", state=state, report_uri=page))
+        shifts = (*repeat_reasons("new_data", validation.retrain_reasons, stage="validation"), *shifts)
     alarms = open_alarms(version, of_kind(MonitoringDecision, ledger), history)
     should_retrain, reasons = decide_retraining(
         policy or RetrainPolicy(),
@@ -103,26 +106,31 @@ def decide_retrain(
         at=now,
     )
     append_decision(decision, storage=platform.storage)
-    log.info("decision: should_retrain=%s %s", should_retrain, " ".join(reasons))
+    log.info("decision: should_retrain=%s %s", should_retrain, " ".join(sentences_of(reasons)))
     return decision
 
 
-def _concluded(model_name: str, identity: dict[str, str], gate: GateSpec | None, platform: Platform) -> str | None:
-    """Say how an earlier run of this identity ended, if it came to an end; by this gate, if it was judged."""
+def _concluded(
+    model_name: str, identity: dict[str, str], gate: GateSpec | None, platform: Platform
+) -> Concluded | None:
+    """Return how an earlier run of this identity ended, if it came to an end; by this gate, if it was judged."""
     for found in platform.mlflow.find_runs(model_name, identity):
         tags = found.data.tags
         outcome = tags.get("mlops.outcome")
         is_judged = outcome in ("REJECTED", "INCONCLUSIVE")
         if outcome and not (is_judged and gate is not None and tags.get("mlops.gate") != digest_of_gate(gate)):
-            run = f"run {tags.get('mlops.pipeline_run', found.info.run_id)} ({outcome})"
-            return run + _what_became_of(model_name, tags.get("mlops.model_digest"), platform)
+            concluded = Concluded(run=tags.get("mlops.pipeline_run", found.info.run_id), outcome=outcome)
+            return _with_what_became_of_it(concluded, model_name, tags.get("mlops.model_digest"), platform)
     return None
 
 
-def _what_became_of(model_name: str, model_digest: str | None, platform: Platform) -> str:
-    """Say that the version of a run is known to be bad by now; empty: it is not, or there is none."""
+def _with_what_became_of_it(
+    concluded: Concluded, model_name: str, model_digest: str | None, platform: Platform
+) -> Concluded:
+    """Add that the version of a run is known to be bad by now, if it is."""
     journal = read_journal(model_name, storage=platform.storage)
     version = platform.mlflow.find_version(model_name, model_digest) if model_digest and journal else None
     if version is None or version.model_version not in unhealthy_versions(journal):
-        return ""
-    return f", whose version {version.model_version} {why_unhealthy(journal, version.model_version)}"
+        return concluded
+    number = version.model_version
+    return replace(concluded, unhealthy_version=number, why_unhealthy=why_unhealthy(journal, number))

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
 _SCORED_ROWS = 50_000
+_EXAMPLE_ROWS = 100
 
 
 def training_fingerprint(split: DatasetSplit, training: TrainingSpec) -> str:
@@ -236,16 +237,16 @@ def _scores(model: Any, frame: Any, features: list[Column], target: str) -> dict
     return {f"train_{name}": value for name, value in scores.items()}
 
 
-def _example(frame: Any, features: list[Column], n_rows: int = 100) -> Any:
+def _example(frame: Any, features: list[Column]) -> Any:
     """Return rows that show of each column what is in it, and that it may be missing where it is.
 
     MLflow knows no decimals and no numbers beyond 63 bits, and would leave the whole signature out for one of them.
     """
-    places = set(range(min(n_rows, len(frame))))
+    places = set(range(min(_EXAMPLE_ROWS, len(frame))))
     for column in features:
         is_null = frame[column.name].isna().to_numpy()
         for is_wanted in (is_null, ~is_null):
-            if not is_wanted[:n_rows].any() and is_wanted.any():
+            if not is_wanted[:_EXAMPLE_ROWS].any() and is_wanted.any():
                 places.add(int(is_wanted.argmax()))
     wide = {column.name: "float64" for column in features if column.type.startswith(("decimal", "uint64"))}
     return frame[[column.name for column in features]].iloc[sorted(places)].astype(wide)

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.adapters.arrow import BLOCK_ROWS, ParquetDigestWriter, check_file, check_rows, read_frame
+from airflow_mlops.adapters.arrow import ParquetDigestWriter, check_file, check_rows, read_frame
+from airflow_mlops.adapters.arrow.digest import BLOCK_ROWS
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.errors import DataError, IntegrityError
 

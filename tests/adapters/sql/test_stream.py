@@ -14,8 +14,9 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from airflow_mlops.adapters.sql import BATCH_ROWS, athena_query, stream_query
+from airflow_mlops.adapters.sql import athena_query, stream_query
 from airflow_mlops.adapters.sql.psycopg2_times import strict_times
+from airflow_mlops.adapters.sql.stream import BATCH_ROWS
 from airflow_mlops.core.data.snapshot import Window
 from airflow_mlops.errors import DataError, SpecError, UnavailableError
 from airflow_mlops.specs.data import DatasetSpec

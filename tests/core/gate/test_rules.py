@@ -11,12 +11,20 @@ from hypothesis import strategies as st
 from airflow_mlops.core.evaluation.fairness import FairnessReport, GroupFairness
 from airflow_mlops.core.evaluation.report import EvaluationReport, MetricComparison, SliceComparison
 from airflow_mlops.core.evaluation.score import score_models
-from airflow_mlops.core.gate.rules import BlessingVerdict, bless
-from airflow_mlops.core.packaging.serving_check import ServingCheck, ServingFootprint, ServingReport
+from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict, bless
+from airflow_mlops.core.packaging.serving_check import (
+    Answer,
+    ServingCheck,
+    ServingFootprint,
+    ServingReport,
+    judge_answers,
+    judge_footprint,
+)
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.stats.metrics import METRICS, Predicted
 from airflow_mlops.core.stats.resample import Units
-from airflow_mlops.specs import GateSpec
+from airflow_mlops.specs import GateSpec, ServingCheckSpec
 
 BLESSED, REJECTED, INCONCLUSIVE = BlessingVerdict.BLESSED, BlessingVerdict.REJECTED, BlessingVerdict.INCONCLUSIVE
 BETTER, WORSE, EITHER, SAME = (-0.3, -0.1), (0.1, 0.3), (-0.1, 0.1), (0.0, 0.0)
@@ -68,11 +76,17 @@ def _gate(
     return GateSpec(**{"metrics": {metric: thresholds or {}}, **fitting, **settings})
 
 
+def _reason(blessing: Blessing, rule: str) -> Reason:
+    (found,) = [reason for reason in blessing.reasons if reason.rule == rule]
+    return found
+
+
 def test_a_challenger_that_passes_every_rule_is_blessed_with_a_reason_for_each():
     blessing = bless(_report(), _gate(thresholds={"value_threshold": 2.5}), report_uri="reports/1.html")
     assert blessing.is_blessed
-    assert len(blessing.reasons) == 3
-    assert all(reason.startswith("Passed: ") for reason in blessing.reasons)
+    rules = ["value_threshold", "baseline_change_threshold", "change_threshold"]
+    assert [(reason.rule, reason.verdict) for reason in blessing.reasons] == [(rule, "BLESSED") for rule in rules]
+    assert {reason.stage for reason in blessing.reasons} == {"gate"}
     assert (blessing.model_digest, blessing.champion_version, blessing.report_uri) == ("sha256:2", 14, "reports/1.html")
 
 
@@ -96,8 +110,15 @@ def test_the_value_threshold_is_the_worst_value_that_is_good_enough(metric, valu
     report = _report(_comparison(metric=metric, challenger=value, baseline=better, champion=better))
     blessing = bless(report, _gate(metric, thresholds={"value_threshold": threshold}))
     assert blessing.verdict is verdict
-    assert any(
-        f"{metric} {value:g}, gate.metrics.{metric}.value_threshold {threshold:g}." in r for r in blessing.reasons
+    assert _reason(blessing, "value_threshold") == Reason(
+        stage="gate",
+        rule="value_threshold",
+        verdict=verdict,
+        subject=metric,
+        setting=f"gate.metrics.{metric}.value_threshold",
+        observed=value,
+        required=threshold,
+        n=4812,
     )
 
 
@@ -131,9 +152,23 @@ def test_the_whole_interval_must_respect_the_change_threshold(bounds, margin, ve
 def test_a_change_that_is_too_bad_is_told_with_its_numbers_and_the_path_of_the_setting():
     report = _report(_comparison(champion=WORSE))
     blessing = bless(report, _gate(thresholds={"change_threshold": 0.05}))
-    assert blessing.reasons[0] == (
-        "Failed: mean_absolute_error 2 against champion v14's 2.5, gate.metrics.mean_absolute_error.change_threshold "
-        "0.05; difference +0.2 [+0.1, +0.3], 95% interval, n=4812."
+    assert blessing.reasons[0] == Reason(
+        stage="gate",
+        rule="change_threshold",
+        verdict="REJECTED",
+        subject="mean_absolute_error",
+        setting="gate.metrics.mean_absolute_error.change_threshold",
+        observed=0.2,
+        required=0.05,
+        interval=Interval(difference=0.2, low=0.1, high=0.3),
+        n=4812,
+        facts={
+            "challenger": 2.0,
+            "champion": 2.5,
+            "champion_version": 14,
+            "threshold": 0.05,
+            "confidence_level": 0.95,
+        },
     )
     assert str(blessing).startswith("churn: challenger REJECTED. Failed: mean_absolute_error 2 against champion v14")
 
@@ -144,7 +179,9 @@ def test_a_change_that_is_too_bad_is_told_with_its_numbers_and_the_path_of_the_s
 def test_the_naive_baseline_has_to_be_beaten_and_not_only_reached(bounds, verdict):
     blessing = bless(_report(_comparison(baseline=bounds)), _gate())
     assert blessing.verdict is verdict
-    assert any("against the naive baseline's 3 (mean)" in reason for reason in blessing.reasons)
+    reason = _reason(blessing, "baseline_change_threshold")
+    assert (reason.verdict, reason.required, reason.interval, reason.setting) == (verdict, 0.0, _interval(bounds), "")
+    assert (reason.facts["challenger"], reason.facts["baseline"], reason.facts["kind"]) == (2.0, 3.0, "mean")
 
 
 def test_an_interval_that_only_touches_the_baseline_is_undecided():
@@ -161,14 +198,17 @@ def test_no_champion_and_no_declared_cold_start_is_rejected_with_the_setting_to_
     report = _report(_comparison(champion=None), champion_version=None)
     blessing = bless(report, _gate())
     assert blessing.verdict is REJECTED
-    assert "declare gate.cold_start: true" in blessing.reasons[0]
+    reason = blessing.reasons[0]
+    assert (reason.rule, reason.verdict, reason.setting) == ("cold_start", "REJECTED", "gate.cold_start")
+    assert (reason.observed, reason.required) == (False, True)
 
 
 def test_a_declared_cold_start_is_blessed_and_says_so():
     report = _report(_comparison(champion=None), champion_version=None)
     blessing = bless(report, _gate(cold_start=True))
     assert blessing.verdict is BLESSED
-    assert "Passed: Cold start: there is no champion to compare with." in blessing.reasons
+    reason = _reason(blessing, "cold_start")
+    assert (reason.verdict, reason.observed, reason.required) == ("BLESSED", True, True)
     assert blessing.champion_version is None
 
 
@@ -182,21 +222,27 @@ def test_a_declared_cold_start_has_still_to_beat_the_baseline_and_the_value_thre
 def test_too_few_rows_are_inconclusive_however_good_the_numbers():
     blessing = bless(_report(n_rows=49), _gate())
     assert blessing.verdict is INCONCLUSIVE
-    assert blessing.reasons[0] == "Undecided: Only 49 rows were held back, gate.min_rows is 50."
+    reason = blessing.reasons[0]
+    assert (reason.rule, reason.verdict, reason.setting) == ("min_rows", "INCONCLUSIVE", "gate.min_rows")
+    assert (reason.observed, reason.required, reason.n) == (49, 50, 49)
     assert bless(_report(n_rows=50), _gate()).verdict is BLESSED
 
 
 def test_a_champion_that_could_not_be_scored_is_inconclusive_and_says_why():
     blessing = bless(_report(_comparison(champion=None), champion_error="file is gone"), _gate())
     assert blessing.verdict is INCONCLUSIVE
-    assert blessing.reasons[0] == "Undecided: Champion v14 could not be scored: file is gone"
+    reason = blessing.reasons[0]
+    assert (reason.rule, reason.verdict) == ("champion_scored", "INCONCLUSIVE")
+    assert reason.facts == {"champion_version": 14, "error": "file is gone"}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_metric_that_is_no_number_is_rejected_even_without_a_value_threshold(value):
     blessing = bless(_report(_comparison(challenger=value)), _gate())
     assert blessing.verdict is REJECTED
-    assert f"mean_absolute_error is {value}, which is never good enough" in blessing.reasons[0]
+    reason = blessing.reasons[0]
+    assert (reason.rule, reason.verdict, reason.subject) == ("finite", "REJECTED", "mean_absolute_error")
+    assert repr(reason.observed) == repr(value)
 
 
 @pytest.mark.parametrize("against", ["baseline", "champion"])
@@ -208,7 +254,7 @@ def test_an_interval_that_is_no_number_is_rejected(against):
 def test_one_broken_rule_outweighs_the_undecided_and_comes_first():
     blessing = bless(_report(_comparison(champion=EITHER, baseline=WORSE), n_rows=10), _gate())
     assert blessing.verdict is REJECTED
-    assert [reason.split(":")[0] for reason in blessing.reasons] == ["Failed", "Undecided", "Undecided"]
+    assert [reason.verdict for reason in blessing.reasons] == ["REJECTED", "INCONCLUSIVE", "INCONCLUSIVE"]
 
 
 @pytest.mark.parametrize("comparisons", [(), (_comparison(),)])
@@ -217,7 +263,8 @@ def test_a_metric_of_the_gate_that_was_not_evaluated_is_never_passed_over(compar
     report = _report(champion_version=None, comparisons=comparisons)
     blessing = bless(report, gate)
     assert blessing.verdict is INCONCLUSIVE
-    assert any("gate.metrics.r2 was not evaluated" in reason for reason in blessing.reasons)
+    missing = [(each.subject, each.setting) for each in blessing.reasons if each.rule == "evaluated"]
+    assert ("r2", "gate.metrics.r2") in missing
 
 
 def test_a_metric_that_the_gate_does_not_ask_for_decides_nothing():
@@ -248,9 +295,9 @@ def test_an_interval_from_few_blocks_is_inconclusive():
     few = _report(n_rows=60, resampled="blocks of 30 rows or more", n_units=2)
     blessing = bless(few, _gate(block_length=30))
     assert blessing.verdict is INCONCLUSIVE
-    assert any(
-        "60 rows are 2 blocks of 30 rows or more; an interval needs 10 of them" in reason for reason in blessing.reasons
-    )
+    reason = _reason(blessing, "min_units")
+    assert (reason.verdict, reason.observed, reason.required, reason.n) == ("INCONCLUSIVE", 2, 10, 60)
+    assert reason.facts == {"resampled": "blocks of 30 rows or more"}
     enough = _report(n_rows=600, resampled="blocks of 30 rows or more", n_units=20)
     assert bless(enough, _gate(block_length=30)).is_blessed
 
@@ -264,14 +311,20 @@ def test_an_interval_from_few_blocks_is_inconclusive():
 )
 def test_a_relative_threshold_is_a_fraction_of_the_champions_value(bounds, fraction, verdict):
     gate = _gate(thresholds={"relative_change_threshold": fraction})  # of 2.5
-    assert bless(_report(_comparison(champion=bounds)), gate).verdict is verdict
+    blessing = bless(_report(_comparison(champion=bounds)), gate)
+    assert blessing.verdict is verdict
+    reason = _reason(blessing, "relative_change_threshold")
+    assert reason.required == pytest.approx(fraction * 2.5), "in the unit of the metric"
+    assert reason.facts["threshold"] == fraction, "as the setting has it"
 
 
 def test_nothing_is_a_fraction_of_zero():
     zero = dataclasses.replace(_comparison(), champion=0.0)
     blessing = bless(_report(zero), _gate(thresholds={"relative_change_threshold": 0.1}))
     assert blessing.verdict is INCONCLUSIVE
-    assert "nothing is a fraction of that. Use change_threshold." in blessing.reasons[0]
+    reason = blessing.reasons[0]
+    assert (reason.rule, reason.verdict) == ("relative_change_threshold", "INCONCLUSIVE")
+    assert (reason.required, reason.facts["champion"]) == (None, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +332,11 @@ def test_nothing_is_a_fraction_of_zero():
 )
 def test_the_baseline_can_be_asked_to_be_beaten_by_a_margin(margin, verdict):
     gate = _gate(thresholds={"baseline_change_threshold": margin})
-    assert bless(_report(_comparison(baseline=BETTER)), gate).verdict is verdict
+    blessing = bless(_report(_comparison(baseline=BETTER)), gate)
+    assert blessing.verdict is verdict
+    reason = _reason(blessing, "baseline_change_threshold")
+    assert reason.setting == "gate.metrics.mean_absolute_error.baseline_change_threshold"
+    assert (reason.required, reason.facts["threshold"]) == (min(margin, 0.0), margin)
 
 
 def test_a_margin_does_not_excuse_the_first_metric_from_beating_the_baseline():
@@ -316,15 +373,42 @@ def test_a_slice_fails_when_it_is_shown_to_be_worse_or_not_shown_to_be_no_worse(
     gate = _gate(slices={"columns": "region", "change_threshold": 0.05, "evidence": evidence})
     blessing = bless(_report(slices=(_slice(bounds), _slice(BETTER, name="region=south"))), gate)
     assert blessing.verdict is verdict
+    reason = _reason(blessing, "slices")
+    assert (reason.verdict, reason.required, reason.facts["n_judged"]) == (verdict, 0.05, 2)
+    assert (reason.interval, reason.n) == (_interval(bounds), 250)
 
 
 def test_a_slice_that_is_worse_is_named_with_its_numbers():
     gate = _gate(slices={"columns": "region", "relative_change_threshold": 0.025})
     blessing = bless(_report(slices=(_slice(WORSE),)), gate)
-    assert blessing.reasons[0] == (
-        "Failed: mean_absolute_error is worse than allowed in 'region=north (+0.2 [+0.1, +0.3], n=250)'; "
-        "gate.slices.relative_change_threshold 0.025."
+    assert blessing.reasons[0] == Reason(
+        stage="gate",
+        rule="slices",
+        verdict="REJECTED",
+        subject="mean_absolute_error",
+        setting="gate.slices.relative_change_threshold",
+        observed=0.2,
+        required=0.05,
+        interval=_interval(WORSE),
+        n=250,
+        facts={
+            "threshold": 0.025,
+            "evidence": "shown_worse",
+            "n_judged": 1,
+            "n_slices": 1,
+            "slices": [
+                {"name": "region=north", "n_rows": 250, "interval": {"difference": 0.2, "low": 0.1, "high": 0.3}}
+            ],
+        },
     )
+
+
+def test_of_many_slices_that_fail_the_worst_are_kept_and_all_are_counted():
+    gate = _gate(slices={"columns": "region", "change_threshold": 0.05})
+    parts = tuple(_slice(WORSE, name=f"region={number}") for number in range(12))
+    reason = _reason(bless(_report(slices=parts), gate), "slices")
+    assert reason.facts["n_slices"] == reason.facts["n_judged"] == 12
+    assert [each["name"] for each in reason.facts["slices"]] == [f"region={number}" for number in range(10)]
 
 
 @pytest.mark.parametrize("part", [_slice((float("nan"), float("nan"))), _slice(EITHER, champion=0.0)])
@@ -335,7 +419,10 @@ def test_a_slice_without_a_number_or_with_a_champion_at_zero_can_not_be_told(par
 
 def test_no_slice_at_all_is_never_a_pass_of_a_rule_about_slices():
     gate = _gate(slices={"columns": "region", "change_threshold": 0.05})
-    assert bless(_report(), gate).verdict is INCONCLUSIVE
+    blessing = bless(_report(), gate)
+    assert blessing.verdict is INCONCLUSIVE
+    reason = _reason(blessing, "slices_compared")
+    assert (reason.observed, reason.required, reason.facts["min_rows"]) == (0, 1, 200)
     cold = _report(_comparison(champion=None), champion_version=None)
     cold_gate = _gate(slices={"columns": "region", "change_threshold": 0.05}, cold_start=True)
     assert bless(cold, cold_gate).verdict is BLESSED  # there is nobody to be worse than
@@ -352,9 +439,10 @@ def test_a_challenger_that_breaks_the_callers_of_the_champion_is_rejected_unless
     report = _report(signature_breaks=("it asks for column 'income'",))
     blessing = bless(report, _gate())
     assert blessing.verdict is REJECTED
-    assert (
-        "Whoever calls champion v14 could not call the challenger: it asks for column 'income'" in blessing.reasons[0]
-    )
+    reason = blessing.reasons[0]
+    assert (reason.rule, reason.setting) == ("signature_change", "gate.allow_signature_change")
+    assert (reason.observed, reason.required) == (1, 0)
+    assert reason.facts == {"champion_version": 14, "breaks": ["it asks for column 'income'"]}
     assert bless(report, _gate(allow_signature_change=True)).verdict is BLESSED
 
 
@@ -375,7 +463,10 @@ def test_a_measure_of_fairness_must_respect_its_limit_and_nan_never_does(value, 
     gate = _gate(fairness={"attributes": "sex", "limits": {"demographic_parity_difference": 0.1}})
     blessing = bless(_report(fairness=(_fairness(value),)), gate)
     assert blessing.verdict is verdict
-    assert any("demographic_parity_difference by sex is" in reason for reason in blessing.reasons)
+    reason = _reason(blessing, "fairness")
+    assert (reason.verdict, reason.subject) == (verdict, "demographic_parity_difference by sex")
+    assert reason.setting == "gate.fairness.limits.demographic_parity_difference"
+    assert (repr(reason.observed), reason.required, reason.n) == (repr(value), 0.1, 150)
 
 
 @pytest.mark.parametrize("found", [(), (_fairness(0.0, attribute="race"),)])
@@ -383,7 +474,9 @@ def test_fairness_that_was_not_measured_is_not_passed_over(found):
     gate = _gate(fairness={"attributes": "sex", "limits": {"demographic_parity_difference": 0.1}})
     blessing = bless(_report(fairness=found), gate)
     assert blessing.verdict is INCONCLUSIVE
-    assert "demographic_parity_difference by sex was not measured" in blessing.reasons[0]
+    reason = blessing.reasons[0]
+    assert (reason.rule, reason.subject) == ("fairness_measured", "demographic_parity_difference by sex")
+    assert (reason.observed, reason.required) == (None, 0.1)
 
 
 # -- serving --------------------------------------------------------------------------------------------------------
@@ -403,25 +496,35 @@ def _served(*checks: ServingCheck) -> ServingReport:
     )
 
 
-GOLDEN = ServingCheck(name="golden_rows", passed=True, observed="50 of 50 alike", expected="all alike")
+GOLDEN = judge_answers("golden_rows", [Answer(status=200, predictions=np.ones(50))], None, expected="predictions")
 
 
 def test_a_model_that_serves_as_it_predicts_has_a_reason_more():
     blessing = bless(_report(), _gate(), serving=_served(GOLDEN))
     assert blessing.verdict is BLESSED
-    assert "Passed: The packaged model serves as it predicts, in 1 checks (p95 latency 12 ms)." in blessing.reasons
+    reason = _reason(blessing, "serving_check")
+    assert (reason.verdict, reason.observed, reason.required, reason.n) == ("BLESSED", 0, 0, 1)
+    assert reason.facts == {"latency_p95_ms": 12.0, "memory_mb": None, "start_s": None}
     assert blessing.serving_digest == _served(GOLDEN).content_digest
 
 
 def test_a_model_that_serves_otherwise_is_rejected_with_what_was_found():
-    wrong = ServingCheck(name="latency_p95_ms", passed=False, observed="80 ms", expected="at most 50 ms")
+    budget = ServingCheckSpec(max_latency_p95_ms=50)
+    (wrong,) = judge_footprint(ServingFootprint(latency_p95_ms=80.0), budget)
     blessing = bless(_report(), _gate(), serving=_served(GOLDEN, wrong))
     assert blessing.verdict is REJECTED
-    assert blessing.reasons[0] == "Failed: Served, latency_p95_ms: found 80 ms, expected at most 50 ms."
+    assert blessing.reasons[0] == dataclasses.replace(wrong.found, verdict="REJECTED", source="serving_check")
+    assert (blessing.reasons[0].subject, blessing.reasons[0].observed, blessing.reasons[0].required) == (
+        "latency_p95_ms",
+        80.0,
+        50.0,
+    )
 
 
 def test_a_serving_check_without_golden_rows_is_never_a_pass():
-    assert bless(_report(), _gate(), serving=_served()).verdict is REJECTED
+    blessing = bless(_report(), _gate(), serving=_served())
+    assert blessing.verdict is REJECTED
+    assert (blessing.reasons[0].rule, blessing.reasons[0].observed) == ("golden_rows", 0)
 
 
 def test_without_any_rule_that_says_something_nothing_is_blessed():

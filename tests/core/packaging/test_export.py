@@ -14,6 +14,7 @@ from airflow_mlops.core.packaging.export import (
     compare_answers,
     input_kinds,
     judge_parity,
+    not_exported,
 )
 from airflow_mlops.errors import ExportError
 
@@ -69,7 +70,9 @@ def test_one_other_label_is_enough_to_refuse_and_is_counted():
     parity = _compare(_classes([0, 0, 1, 1], even), _classes([0, 1, 1, 1], even))
     status, reasons = judge_parity(parity, tolerance=TOLERANCE)
     assert status is ExportStatus.REFUSED
-    assert reasons == ("Another label in 1 of 4 rows (25.0%), none is allowed.",)
+    (reason,) = reasons
+    assert (reason.stage, reason.rule, reason.verdict) == ("packaging", "labels", "REFUSED")
+    assert (reason.observed, reason.required, reason.n) == (1, 0, 4)
 
 
 def test_labels_of_another_type_are_the_same_where_their_values_are():
@@ -90,15 +93,27 @@ def test_both_kinds_of_difference_are_said_with_their_numbers():
     parity = Parity(n_rows=100, n_label_mismatches=31, n_beyond=40, max_difference=0.25)
     status, reasons = judge_parity(parity, tolerance=TOLERANCE)
     assert status is ExportStatus.REFUSED
-    assert reasons == (
-        "Another label in 31 of 100 rows (31.0%), none is allowed.",
-        "A number beyond the tolerance of 0.0001 in 40 of 100 rows; the largest difference is 0.25.",
+    assert [(each.rule, each.verdict, each.observed, each.required, each.n) for each in reasons] == [
+        ("labels", "REFUSED", 31, 0, 100),
+        ("tolerance", "REFUSED", 0.25, TOLERANCE, 100),
+    ]
+    assert reasons[1].facts["n_beyond"] == 40
+    assert reasons[1].setting == "export.tolerance"
+
+
+def test_what_is_kept_says_how_close_it_came():
+    status, (reason,) = judge_parity(
+        Parity(n_rows=100, n_odd_rows=7, n_label_mismatches=0, n_beyond=0, max_difference=1e-6), tolerance=TOLERANCE
     )
+    assert (status, reason.rule, reason.verdict) == (ExportStatus.KEPT, "tolerance", "KEPT")
+    assert (reason.observed, reason.required, reason.n, reason.facts["n_odd_rows"]) == (1e-6, TOLERANCE, 100, 7)
 
 
 def test_no_rows_are_no_evidence():
     nothing = Answers(numbers=np.zeros((0, 1)))
-    assert _status(nothing, nothing) is ExportStatus.REFUSED
+    status, (reason,) = judge_parity(_compare(nothing, nothing), tolerance=TOLERANCE)
+    assert status is ExportStatus.REFUSED
+    assert (reason.rule, reason.observed, reason.required, reason.n) == ("rows", 0, 1, 0)
 
 
 def test_columns_are_numbers_or_text():
@@ -121,6 +136,7 @@ def test_a_column_that_is_neither_can_not_be_exported():
     ],
 )
 def test_a_report_says_which_formats_there_are_and_survives_the_way_through_json(status, formats):
+    parity = Parity(n_rows=2, n_label_mismatches=0, n_beyond=2, max_difference=np.inf)
     report = ExportReport(
         model_name="m",
         run_id="r",
@@ -130,9 +146,20 @@ def test_a_report_says_which_formats_there_are_and_survives_the_way_through_json
         settings_digest="sha256:3",
         tolerance=TOLERANCE,
         status=status,
-        reasons=("Because.",),
-        parity=Parity(n_rows=2, n_label_mismatches=0, n_beyond=2, max_difference=np.inf),
+        reasons=judge_parity(parity, tolerance=TOLERANCE)[1],
+        parity=parity,
         inputs=(("x", "number"),),
     )
     assert report.formats == formats
     assert ExportReport.from_dict(report.to_dict()) == report
+
+
+def test_a_model_that_can_not_be_converted_says_why():
+    reason = not_exported(ExportStatus.UNSUPPORTED, "onnx", "feature 'at' is of type timestamp[us]")
+    assert (reason.stage, reason.rule, reason.verdict, reason.subject) == (
+        "packaging",
+        "conversion",
+        "UNSUPPORTED",
+        "onnx",
+    )
+    assert reason.facts == {"problem": "feature 'at' is of type timestamp[us]"}

@@ -10,23 +10,31 @@ from hypothesis import strategies as st
 from airflow_mlops.core.packaging.serving_check import (
     GOLDEN_ROWS,
     Answer,
+    AnswerFault,
     ServingCheck,
     ServingFootprint,
     ServingReport,
     equal_predictions,
     fault_of,
+    judge_answers,
     judge_footprint,
+    judge_start,
     latency_quantiles,
 )
-from airflow_mlops.errors import ServingError
+from airflow_mlops.core.values import digest_of
+from airflow_mlops.errors import IntegrityError, ServingError
 from airflow_mlops.specs import ServingCheckSpec
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20)
 EXACT = {"rtol": 0.0, "atol": 0.0}
 
 
-def _check(name: str = GOLDEN_ROWS, **changes: object) -> ServingCheck:
-    return dataclasses.replace(ServingCheck(name=name, passed=True, observed="o", expected="e"), **changes)
+RIGHT = Answer(status=200, predictions=np.ones(3))
+WRONG = AnswerFault(kind="other", status=200, n_wrong=1, n_rows=3)
+
+
+def _check(name: str = GOLDEN_ROWS, *, passed: bool = True, is_judged: bool = True) -> ServingCheck:
+    return judge_answers(name, [RIGHT], None if passed else WRONG, expected="predictions", is_judged=is_judged)
 
 
 def _report(*checks: ServingCheck, **changes: object) -> ServingReport:
@@ -97,30 +105,65 @@ def test_labels_are_equal_exactly_or_not_at_all(own, served, is_equal):
 
 
 def test_the_model_s_own_predictions_are_right():
-    assert _fault([1.0, 2.0], [1.0, 2.0]) == ""
-    assert _fault([1.0, 2.0], [[1.0], [2.0]], may_refuse=False) == ""
+    assert _fault([1.0, 2.0], [1.0, 2.0]) is None
+    assert _fault([1.0, 2.0], [[1.0], [2.0]], may_refuse=False) is None
 
 
 def test_a_refusal_is_right_only_where_it_may_be():
-    assert _fault([1.0], None, status=400, problem="BAD_REQUEST") == ""
-    assert _fault(None, None, status=500) == ""
-    assert _fault([1.0], None, status=400, problem="BAD_REQUEST", may_refuse=False) == "HTTP status 400 BAD_REQUEST"
+    assert _fault([1.0], None, status=400, problem="BAD_REQUEST") is None
+    assert _fault(None, None, status=500) is None
+    assert _fault([1.0], None, status=400, problem="BAD_REQUEST", may_refuse=False) == AnswerFault(
+        kind="status", status=400, problem="BAD_REQUEST", n_rows=1
+    )
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "kind", "known"),
     [
-        (_fault(None, [1.0, 2.0]), "2 prediction(s) in place of an error"),
-        (_fault([1.0, 2.0], [1.0, 2.1]), "1 of 2 prediction(s) that are not the model's own"),
-        (_fault([1.0, 2.0], [1.0]), "The server gave predictions of shape (1,) for 2 rows"),
-        (_fault([1.0], [float("nan")]), "The server predicted NaN or infinity for 1 of 1 rows"),
-        (_fault([1.0], None, problem="without predictions"), "HTTP status 200 without predictions"),
-        (_fault([1.0], None, status=307), "HTTP status 307"),
-        (_fault(None, None, status=None, problem="within 30 s"), "no answer (within 30 s)"),
+        (_fault(None, [1.0, 2.0]), "accepted", {"status": 200, "n_wrong": 2}),
+        (_fault([1.0, 2.0], [1.0, 2.1]), "other", {"status": 200, "n_wrong": 1, "n_rows": 2}),
+        (
+            _fault([1.0, 2.0], [1.0]),
+            "malformed",
+            {"status": 200, "problem": "The server gave predictions of shape (1,) for 2 rows", "n_rows": 2},
+        ),
+        (
+            _fault([1.0], [float("nan")]),
+            "malformed",
+            {"status": 200, "problem": "The server predicted NaN or infinity for 1 of 1 rows", "n_rows": 1},
+        ),
+        (
+            _fault([1.0], None, problem="without predictions"),
+            "status",
+            {"status": 200, "problem": "without predictions", "n_rows": 1},
+        ),
+        (_fault([1.0], None, status=307), "status", {"status": 307, "n_rows": 1}),
+        (_fault(None, None, status=None, problem="within 30 s"), "no_answer", {"problem": "within 30 s"}),
     ],
 )
-def test_everything_else_is_a_fault_which_is_named(fault, words):
-    assert fault == words
+def test_everything_else_is_a_fault_which_is_named(fault, kind, known):
+    assert fault == AnswerFault(kind=kind, **known)
+
+
+def test_requests_are_a_check_with_their_number_and_what_was_wrong_with_the_last():
+    refused = Answer(status=400, problem="BAD_REQUEST")
+    good = judge_answers("null_value", [RIGHT, refused], None, expected="predictions_or_error", column="x")
+    assert (good.name, good.passed, good.is_judged) == ("null_value", True, True)
+    assert (good.found.observed, good.found.required, good.found.n) == (0, 0, 2)
+    assert good.found.facts == {"expected": "predictions_or_error", "n_refused": 1, "fault": None, "column": ""}
+    bad = judge_answers("null_value", [RIGHT, RIGHT], WRONG, expected="predictions", column="x", is_judged=False)
+    assert (bad.name, bad.passed, bad.is_judged) == ("null_value", False, False)
+    assert (bad.found.observed, bad.found.required, bad.found.n) == (1, 0, 2)
+    assert bad.found.facts["fault"] == dataclasses.asdict(WRONG)
+    assert bad.found.facts["column"] == "x"
+
+
+def test_a_start_is_in_time_or_has_a_problem():
+    good = judge_start(3.21, timeout_s=120.0)
+    assert (good.name, good.passed, good.found.observed, good.found.required) == ("start", True, 3.21, 120.0)
+    bad = judge_start(None, timeout_s=120.0, problem="it ended with code 1")
+    assert (bad.name, bad.passed, bad.found.observed, bad.found.required) == ("start", False, None, 120.0)
+    assert bad.found.facts == {"problem": "it ended with code 1"}
 
 
 @given(st.lists(st.floats(0, 60), min_size=1, max_size=50))
@@ -143,12 +186,14 @@ def test_a_budget_may_be_used_up_and_not_exceeded():
     serving = ServingCheckSpec(max_memory_mb=100, max_latency_p95_ms=20)
     checks = judge_footprint(ServingFootprint(memory_mb=100.0, latency_p95_ms=20.1), serving)
     assert [(check.name, check.passed) for check in checks] == [("latency_p95_ms", False), ("memory_mb", True)]
-    assert str(checks[0]) == "latency_p95_ms: found 20.1, expected at most 20."
+    found = checks[0].found
+    assert (found.rule, found.verdict, found.setting) == ("budget", "FAILED", "serving.max_latency_p95_ms")
+    assert (found.observed, found.required) == (20.1, 20.0)
 
 
 def test_what_could_not_be_measured_is_not_within_its_budget():
     (check,) = judge_footprint(ServingFootprint(), ServingCheckSpec(max_memory_mb=100))
-    assert (check.passed, check.observed) == (False, "not measured")
+    assert (check.passed, check.found.observed, check.found.required) == (False, None, 100.0)
 
 
 def test_every_measured_figure_can_have_a_budget():
@@ -170,14 +215,13 @@ def test_one_failed_check_makes_a_report_bad_unless_it_is_allowed():
 
 
 def test_a_bad_report_says_what_was_found_what_is_kept_and_what_to_do():
-    bad = _report(
-        _check(), _check("null_value", passed=False, observed="1 wrong", expected="none"), log_uri="reports/x.log"
-    )
+    bad = _report(_check(), _check("null_value", passed=False), log_uri="reports/x.log")
     with pytest.raises(ServingError) as caught:
         bad.require_ok()
     assert str(caught.value) == (
         "small: models:/m-1 does not serve as it must: 1 of 2 check(s) failed.\n"
-        "  - null_value: found 1 wrong, expected none.\n"
+        "  - null_value: found 1 of 3 prediction(s) that are not the model's own, expected the model's own "
+        "predictions.\n"
         "The champion stays. Report: reports/small/r/serving.html, the server's log: reports/x.log. Mend the model or "
         "its environment, or the budgets and `allow` of the serving check."
     )
@@ -192,3 +236,26 @@ def test_a_long_list_of_failures_is_cut():
 def test_a_report_survives_json():
     report = _report(_check(), footprint=ServingFootprint(start_s=3.5, latency_p95_ms=12.0))
     assert ServingReport.from_dict(report.to_dict()) == report
+
+
+def test_a_report_of_version_1_keeps_what_it_found_and_its_digest():
+    checks = [
+        {"name": GOLDEN_ROWS, "passed": True, "observed": "3 of 3 alike", "expected": "all alike", "is_judged": True},
+        {"name": "start", "passed": False, "observed": "no answer", "expected": "an answer within 9 s"},
+    ]
+    old = {**_report(_check()).to_dict(), "schema_version": 1, "checks": checks}
+    report = ServingReport.from_dict(old)
+    assert [(check.name, check.passed, check.is_judged) for check in report.checks] == [
+        (GOLDEN_ROWS, True, True),
+        ("start", False, True),
+    ]
+    assert str(report.checks[1]) == "start: found no answer, expected an answer within 9 s."
+    assert report.reasons == (report.checks[1].found,)
+    assert report.content_digest == digest_of(old)
+
+
+@pytest.mark.parametrize("checks", [None, "x", [None], [{"name": "start"}]])
+def test_a_report_of_version_1_without_proper_checks_is_damaged(checks: object):
+    old = {**_report(_check()).to_dict(), "schema_version": 1, "checks": checks}
+    with pytest.raises(IntegrityError, match="ServingReport: the document is damaged"):
+        ServingReport.from_dict(old)

@@ -8,6 +8,7 @@ from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
 from airflow_mlops.core.promotion.approval import Approval, require_approval
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.errors import NotBlessedError, PromotionConflictError
+from tests.core.cases import recorded
 from tests.core.test_values import AT
 
 VERSION = ModelVersion(
@@ -16,7 +17,7 @@ VERSION = ModelVersion(
 BLESSED = Blessing(
     model_name="m",
     verdict=BlessingVerdict.BLESSED,
-    reasons=("Passed: all.",),
+    reasons=recorded("Passed: all."),
     model_digest="sha256:1",
     champion_version=2,
     evidence_digest="sha256:2",

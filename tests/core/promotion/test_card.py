@@ -18,6 +18,7 @@ from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.validation.findings import Check, Finding, Outcome, ValidationReport, Verdict
 from airflow_mlops.core.values import Value
 from airflow_mlops.specs.train import TrainingSpec
+from tests.core.cases import recorded
 from tests.core.test_values import EXAMPLES
 
 replace = dataclasses.replace
@@ -67,7 +68,7 @@ def _card(*, evaluation: dict[str, Any] | None = None, record: dict[str, Any] | 
         description="",
         record=replace(example, split=split, training=training, code=code, n_threads=1, **(record or {})),
         evaluation=replace(report, **(evaluation or {})),
-        reasons=("Passed: it is good.",),
+        reasons=recorded("Passed: it is good."),
         **settings,
     )
 

@@ -6,27 +6,37 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.retraining.alarm import MonitoringDecision, decide_alarm, open_alarms, reasons_of, tell_missing
+from airflow_mlops.core.reason import Reason
+from airflow_mlops.core.retraining.alarm import (
+    MonitoringDecision,
+    decide_alarm,
+    missing_reports,
+    open_alarms,
+    reasons_of,
+)
+from airflow_mlops.core.retraining.decision import CheckEvidence, RetrainDecision
+from airflow_mlops.core.values import digest_of
+from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs import RetrainPolicy
-from tests.core.retraining.test_decision import entry
+from tests.core.cases import recorded
+from tests.core.retraining.test_decision import DRIFTED, STABLE, WORSE, entry, found
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
-DRIFTED, STABLE, WORSE = {"drift": "DRIFTED"}, {"drift": "STABLE"}, {"performance": "DEGRADED"}
 
 
-def seen(days_ago: float, evidence: dict[str, Any], *kinds: str, version: int = 3) -> MonitoringDecision:
+def seen(days_ago: float, evidence: tuple[CheckEvidence, ...], *kinds: str, version: int = 3) -> MonitoringDecision:
     return MonitoringDecision(
         model_name="churn",
         champion_version=version,
         kinds=kinds,
-        reasons=("x moved",),
+        reasons=recorded("x moved", stage="retraining"),
         evidence=evidence,
         run_id=f"{days_ago} days ago",
         at=NOW - timedelta(days=days_ago),
     )
 
 
-def decide(policy: RetrainPolicy | None = None, **changes: Any) -> tuple[tuple[str, ...], str]:
+def decide(policy: RetrainPolicy | None = None, **changes: Any) -> tuple[tuple[str, ...], Reason]:
     case: dict[str, Any] = {
         "kinds": ("drift", "performance"),
         "champion_version": 3,
@@ -35,29 +45,43 @@ def decide(policy: RetrainPolicy | None = None, **changes: Any) -> tuple[tuple[s
         "now": NOW,
     }
     kinds, reasons = decide_alarm(policy or RetrainPolicy(), **{**case, **changes})
+    assert reasons[0].stage == "retraining"
+    assert reasons[0].verdict == ("ALARM" if kinds else "NO_ALARM")
     return kinds, reasons[0]
 
 
+def no_alarms(reason: Reason) -> tuple[Any, ...]:
+    assert (reason.rule, reason.setting) == ("no_alarms", "retraining.alarms")
+    return reason.facts["states"], reason.observed, reason.required, reason.facts["of"], reason.n
+
+
 def test_an_alarm_is_of_every_kind_of_evidence_that_is_listened_to():
-    assert decide() == (("drift",), "DRIFTED in the last look, retraining.alarms 1 of 1.")
-    assert decide(evidence=DRIFTED | WORSE)[0] == ("drift", "performance")
-    assert decide(evidence=DRIFTED | WORSE, kinds=("performance",))[0] == ("performance",)
+    kinds, reason = decide()
+    assert kinds == ("drift",)
+    assert (reason.rule, reason.subject, reason.setting) == ("alarms", "drift", "retraining.alarms")
+    assert (reason.observed, reason.required, reason.n) == (1, 1, 1)
+    assert reason.facts == {"state": "DRIFTED", "of": 1, "noun": "look"}
+    assert decide(evidence=DRIFTED + WORSE)[0] == ("drift", "performance")
+    assert decide(evidence=DRIFTED + WORSE, kinds=("performance",))[0] == ("performance",)
     assert decide(kinds=())[0] == ()
 
 
 @pytest.mark.parametrize("state", ["STABLE", "INCOMPLETE", "TOO_FEW_ROWS", "NO_REFERENCE"])
 def test_what_can_not_be_told_is_no_alarm_and_is_said(state: str):
-    kinds, reason = decide(evidence={"drift": state})
+    kinds, reason = decide(evidence=(found(state),))
     assert kinds == ()
-    assert reason == f"No alarm (drift {state}), retraining.alarms 1 of 1."
+    assert no_alarms(reason) == ({"drift": state}, 0, 1, 1, 1)
 
 
 def test_no_check_at_all_is_no_alarm():
-    assert decide(evidence={}) == ((), "No alarm (no check was made), retraining.alarms 1 of 1.")
+    kinds, reason = decide(evidence=())
+    assert kinds == ()
+    assert no_alarms(reason) == ({}, 0, 1, 1, 1)
 
 
 def test_without_a_champion_there_is_nothing_to_watch():
-    assert decide(champion_version=None) == ((), "There is no champion, so there is nothing to watch.")
+    kinds, reason = decide(champion_version=None)
+    assert (kinds, reason.rule) == ((), "champion")
 
 
 def test_n_of_m_counts_looks_at_this_champion_since_the_last_training():
@@ -74,25 +98,27 @@ def test_n_of_m_counts_looks_at_this_champion_since_the_last_training():
 def test_nothing_is_started_that_the_policy_would_not_train_in():
     trained = [entry(1, trained=True)]
     kinds, reason = decide(RetrainPolicy(cooldown=timedelta(days=2)), decisions=trained)
-    assert (kinds, reason) == ((), "Cooldown until 2026-03-11 12:00 (retraining.cooldown P2D).")
+    assert (kinds, reason.rule, reason.observed, reason.required) == ((), "cooldown", 86400, 2 * 86400)
+    assert reason.facts == {"until": "2026-03-11T12:00:00+00:00"}
     kinds, reason = decide(RetrainPolicy(max_per_week=1), decisions=trained)
     assert kinds == ()
-    assert "max_per_week is 1" in reason
+    assert (reason.rule, reason.observed, reason.required) == ("max_per_week", 1, 1)
 
 
 def test_an_alarm_that_waits_for_its_run_is_not_raised_twice():
     kinds, reason = decide(history=[seen(0.1, DRIFTED, "drift")])
     assert kinds == ()
-    assert reason.startswith("The alarm of 2026-03-10 09:36 is not answered yet")
+    assert (reason.rule, reason.setting) == ("answer_within", "monitoring.answer_within")
+    assert (reason.observed, reason.required) == (0.1 * 86400, 6 * 3600), "in seconds"
+    assert reason.facts == {"raised_at": "2026-03-10T09:36:00+00:00"}
 
 
 def test_an_alarm_whose_run_was_missed_is_raised_again_though_nothing_is_seen_any_more():
     missed = seen(1, DRIFTED, "drift")
     kinds, reason = decide(evidence=STABLE, history=[missed])
-    assert (kinds, reason) == (
-        ("drift",),
-        "The alarm of 2026-03-09 12:00 was not answered by a run, so it is raised again.",
-    )
+    assert (kinds, reason.rule) == (("drift",), "answer_within")
+    assert (reason.observed, reason.required) == (86400, 6 * 3600)
+    assert reason.facts == {"raised_at": "2026-03-09T12:00:00+00:00"}
     answer = entry(0.5, trained=False)
     answered = type(answer).from_dict({**answer.to_dict(), "alarms": [missed.content_digest]})
     assert decide(evidence=STABLE, history=[missed], decisions=[answered])[0] == ()
@@ -111,29 +137,72 @@ def test_open_alarms_are_those_of_this_champion_without_an_answer():
 def test_several_looks_are_counted():
     policy = RetrainPolicy(when="evidence", alarms=2, of=3)
     reason = decide(policy, history=[seen(2, DRIFTED), seen(1, STABLE)])[1]
-    assert reason == "DRIFTED in 2 of the last 3 looks, retraining.alarms 2 of 3."
+    assert (reason.observed, reason.required, reason.n, reason.facts["of"]) == (2, 2, 3, 3)
 
 
 def test_a_check_that_is_wanted_and_gave_no_report_is_named():
-    assert tell_missing(("drift", "performance"), ("drift", "performance")) == ()
-    assert tell_missing((), ("drift",)) == ()
-    (said,) = tell_missing(("drift", "performance"), ("drift",))
-    assert said.startswith("The performance check gave no report: it failed or was skipped, see its task.")
+    assert missing_reports(("drift", "performance"), ("drift", "performance")) == ()
+    assert missing_reports((), ("drift",)) == ()
+    (reason,) = missing_reports(("drift", "performance"), ("drift",))
+    assert (reason.rule, reason.subject, reason.verdict) == ("no_report", "performance", ""), "it decides nothing"
 
 
 def test_an_alarm_is_repeated_with_its_moment_its_kinds_and_each_of_its_reasons():
-    alarm = replace(seen(1, DRIFTED, "drift"), reasons=("DRIFTED in the last look.", "x moved."))
-    assert reasons_of(alarm) == (
-        "Alarm of the monitoring at 2026-03-09 12:00 (drift): DRIFTED in the last look.",
-        "x moved.",
+    first, second = recorded("DRIFTED in the last look.", "x moved.", stage="retraining")
+    alarm = replace(seen(1, DRIFTED, "drift"), reasons=(first, second))
+    repeated, *rest = reasons_of(alarm)
+    assert repeated == replace(
+        first, source="alarm", facts={"alarm_at": "2026-03-09T12:00:00+00:00", "alarm_kinds": ["drift"]}
     )
+    assert rest == [second]
 
 
 def test_the_page_of_a_decision_is_that_of_its_alarm():
-    evidence = {"drift_report": "d.html", "performance_report": "p.html"}
+    evidence = (replace(DRIFTED[0], report_uri="d.html"), replace(WORSE[0], report_uri="p.html"))
     assert [seen(1, evidence, *kinds).report_uri for kinds in (("drift",), ("performance",), ())] == [
         "d.html",
         "p.html",
         "p.html",
     ]
-    assert seen(1, {}).report_uri == ""
+    assert seen(1, ()).report_uri == ""
+
+
+OLD_ALARM = {
+    **seen(1, (), "drift").to_dict(),
+    "schema_version": 1,
+    "reasons": ["DRIFTED in the last look, retraining.alarms 1 of 1.", "x moved"],
+    "evidence": {"drift": "DRIFTED", "drift_report": "d.html", "drift_rows": "a--b"},
+}
+OLD_ANSWER = {
+    **entry(0.5, trained=False).to_dict(),
+    "schema_version": 1,
+    "reasons": ["Nothing new."],
+    "evidence": {"drift": "STABLE"},
+    "alarms": [digest_of(OLD_ALARM)],
+}
+
+
+def test_an_alarm_that_was_answered_before_the_numbers_were_kept_is_still_answered():
+    alarm, answer = MonitoringDecision.from_dict(OLD_ALARM), RetrainDecision.from_dict(OLD_ANSWER)
+    assert (alarm.is_alarm, alarm.report_uri) == (True, "d.html")
+    assert alarm.evidence == (CheckEvidence(kind="drift", state="DRIFTED", report_uri="d.html", rows_id="a--b"),)
+    assert open_alarms(3, [alarm], []) == (alarm,)
+    assert open_alarms(3, [alarm], [answer]) == ()
+    again = MonitoringDecision.from_dict(alarm.to_dict())
+    assert open_alarms(3, [again], [answer]) == (), "also after it was passed on"
+
+
+def test_an_alarm_of_version_1_can_be_answered_now():
+    alarm = MonitoringDecision.from_dict(OLD_ALARM)
+    answer = replace(entry(0.5, trained=False), alarms=(alarm.content_digest,))
+    stored = RetrainDecision.from_dict(answer.to_dict())
+    assert open_alarms(3, [MonitoringDecision.from_dict(OLD_ALARM)], [stored]) == ()
+    assert str(alarm) == f"churn: alarm (drift). {OLD_ALARM['reasons'][0]} x moved"
+    first, second = reasons_of(alarm)
+    assert (first.recorded, first.source) == (OLD_ALARM["reasons"][0], "alarm")
+    assert second.recorded == "x moved"
+
+
+def test_an_alarm_of_version_1_that_is_damaged_is_refused():
+    with pytest.raises(IntegrityError, match="MonitoringDecision: the document is damaged"):
+        MonitoringDecision.from_dict({**OLD_ALARM, "evidence": {"drift": None}})

@@ -5,19 +5,32 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.retraining.decision import RetrainDecision, decide_retraining
-from airflow_mlops.errors import SpecError
+from airflow_mlops.core.reason import Reason
+from airflow_mlops.core.retraining.decision import CheckEvidence, Concluded, RetrainDecision, decide_retraining
+from airflow_mlops.core.values import digest_of
+from airflow_mlops.errors import IntegrityError, SpecError
 from airflow_mlops.specs import RetrainPolicy
+from tests.core.cases import recorded
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
-DRIFTED, STABLE = {"drift": "DRIFTED"}, {"drift": "STABLE"}
+NOTHING_NEW = Reason(stage="retraining", rule="recorded", verdict="WAIT", recorded="Nothing new.")
 
 
-def entry(days_ago: float, *, trained: bool, recipe: str = "r1", **evidence: str) -> RetrainDecision:
+def found(state: str, kind: str = "drift", rows_id: str = "") -> CheckEvidence:
+    return CheckEvidence(kind=kind, state=state, rows_id=rows_id)
+
+
+DRIFTED, STABLE, WORSE = (found("DRIFTED"),), (found("STABLE"),), (found("DEGRADED", "performance"),)
+ALARM, X_MOVED, Z_MOVED = recorded("Alarm.", "x moved", "z moved", stage="monitoring")
+
+
+def entry(
+    days_ago: float, evidence: tuple[CheckEvidence, ...] = (), *, trained: bool, recipe: str = "r1"
+) -> RetrainDecision:
     return RetrainDecision(
         model_name="churn",
         should_retrain=trained,
-        reasons=("Nothing new.",),
+        reasons=(NOTHING_NEW,),
         snapshot_digest="s",
         fingerprint="f",
         recipe_digest=recipe,
@@ -28,58 +41,93 @@ def entry(days_ago: float, *, trained: bool, recipe: str = "r1", **evidence: str
     )
 
 
-def decide(policy: RetrainPolicy | None = None, **changes: Any) -> tuple[bool, tuple[str, ...]]:
-    case = {"force": False, "champion_version": 3, "concluded": None, "recipe_digest": "r1", "evidence": {}, "now": NOW}
+def decide(policy: RetrainPolicy | None = None, **changes: Any) -> tuple[bool, tuple[Reason, ...]]:
+    case = {"force": False, "champion_version": 3, "concluded": None, "recipe_digest": "r1", "evidence": (), "now": NOW}
     return decide_retraining(policy or RetrainPolicy(), **{**case, **changes})
 
 
+EARLIER = Concluded(run="r1", outcome="PROMOTED")
+
+
 @pytest.mark.parametrize(
-    ("case", "trains", "words"),
+    ("case", "trains", "rule"),
     [
-        ({"force": True, "concluded": "v3"}, True, "Forced"),
-        ({"concluded": "v3"}, False, "are those of v3. Set force"),
-        ({"champion_version": None, "concluded": "run 1"}, False, "are those of run 1"),
-        ({"champion_version": None}, True, "Cold start"),
-        ({}, True, "changed since v3"),
+        ({"force": True, "concluded": EARLIER}, True, "forced"),
+        ({"concluded": EARLIER}, False, "nothing_new"),
+        ({"champion_version": None, "concluded": EARLIER}, False, "nothing_new"),
+        ({"champion_version": None}, True, "cold_start"),
+        ({}, True, "new_data"),
     ],
 )
-def test_unchanged_data_code_and_parameters_do_not_train_again_unless_forced(case, trains, words):
-    should_retrain, reasons = decide(**case)
+def test_unchanged_data_code_and_parameters_do_not_train_again_unless_forced(case, trains, rule):
+    should_retrain, (reason,) = decide(**case)
     assert should_retrain is trains
-    assert words in reasons[0]
+    assert (reason.stage, reason.rule, reason.verdict) == ("retraining", rule, "RETRAIN" if trains else "WAIT")
+
+
+def test_a_no_names_the_run_that_came_to_an_end_and_a_yes_the_champion():
+    bad = Concluded(run="run 1", outcome="PROMOTED", unhealthy_version=3, why_unhealthy="is marked as unhealthy")
+    assert decide(concluded=bad)[1][0].facts == {
+        "run": "run 1",
+        "outcome": "PROMOTED",
+        "unhealthy_version": 3,
+        "why_unhealthy": "is marked as unhealthy",
+        "has_alarms": False,
+    }
+    assert decide()[1][0].facts == {"champion_version": 3}
 
 
 def test_a_decision_keeps_what_the_checks_found_whether_it_is_yes_or_no():
-    assert decide(shifts=("x moved",))[1][-1] == "x moved"
-    assert decide(RetrainPolicy(when="evidence"), evidence=STABLE, shifts=("x moved",))[1][-1] == "x moved"
+    assert decide(shifts=(X_MOVED,))[1][-1] == X_MOVED
+    assert decide(RetrainPolicy(when="evidence"), evidence=STABLE, shifts=(X_MOVED,))[1][-1] == X_MOVED
+
+
+def no_alarms(reason: Reason) -> tuple[Any, ...]:
+    assert (reason.rule, reason.verdict, reason.setting) == ("no_alarms", "WAIT", "retraining.alarms")
+    return reason.facts["states"], reason.observed, reason.required, reason.facts["of"], reason.n
 
 
 def test_by_evidence_new_data_alone_is_not_enough_and_an_alarm_is():
     policy = RetrainPolicy(when="evidence")
-    assert decide(policy, evidence=STABLE) == (
-        False,
-        ("The evidence does not ask for it (drift STABLE), retraining.alarms 1 of 1.",),
-    )
-    assert decide(policy, evidence={}) == (
-        False,
-        ("The evidence does not ask for it (no check was made), retraining.alarms 1 of 1.",),
-    )
-    for evidence in (DRIFTED, {**STABLE, "performance": "DEGRADED"}):
+    should_retrain, (reason,) = decide(policy, evidence=STABLE)
+    assert not should_retrain
+    assert no_alarms(reason) == ({"drift": "STABLE"}, 0, 1, 1, 1)
+    should_retrain, (reason,) = decide(policy, evidence=())
+    assert not should_retrain
+    assert no_alarms(reason) == ({}, 0, 1, 1, 1)
+    for evidence in (DRIFTED, STABLE + WORSE):
         assert decide(policy, evidence=evidence)[0]
-    for unknown in ({"drift": "TOO_FEW_ROWS"}, {"performance": "NOT_ENOUGH_LABELS"}):
+    for unknown in ((found("TOO_FEW_ROWS"),), (found("NOT_ENOUGH_LABELS", "performance"),)):
         assert not decide(policy, evidence=unknown)[0], "what can't be told is no alarm, and is said"
 
 
 def test_n_of_m_counts_one_kind_of_alarm_since_the_last_training():
     policy = RetrainPolicy(when="evidence", alarms=2, of=3)
-    moved, still = (entry(2, trained=False, **DRIFTED), entry(1, trained=False, **STABLE))
+    moved, still = (entry(2, DRIFTED, trained=False), entry(1, STABLE, trained=False))
     assert not decide(policy, evidence=DRIFTED)[0]
     should_retrain, (reason,) = decide(policy, evidence=DRIFTED, history=[moved, still])
     assert should_retrain
-    assert reason == "DRIFTED in 2 of the last 3 runs, retraining.alarms 2 of 3."
+    assert reason == Reason(
+        stage="retraining",
+        rule="alarms",
+        verdict="RETRAIN",
+        subject="drift",
+        setting="retraining.alarms",
+        observed=2,
+        required=2,
+        n=3,
+        facts={"state": "DRIFTED", "of": 3, "noun": "run"},
+    )
     assert not decide(policy, evidence=DRIFTED, history=[moved, still, still])[0], "too long ago"
     assert not decide(policy, evidence=DRIFTED, history=[moved, entry(1.5, trained=True), still])[0], "dealt with"
-    assert not decide(policy, evidence={"performance": "DEGRADED"}, history=[moved])[0], "of another kind"
+    assert not decide(policy, evidence=WORSE, history=[moved])[0], "of another kind"
+
+
+def test_rows_that_are_looked_at_again_are_not_counted_again():
+    policy, again = RetrainPolicy(when="evidence", alarms=2, of=3), (found("DRIFTED", rows_id="sha256:1"),)
+    should_retrain, (reason,) = decide(policy, evidence=again, history=[entry(1, again, trained=False)])
+    assert not should_retrain
+    assert no_alarms(reason) == ({"drift": "DRIFTED"}, 1, 2, 3, 1)
 
 
 def test_a_champion_grows_too_old_and_other_code_is_a_reason_of_its_own():
@@ -87,24 +135,28 @@ def test_a_champion_grows_too_old_and_other_code_is_a_reason_of_its_own():
     assert not decide(policy, evidence=STABLE, history=[entry(29, trained=True)])[0]
     should_retrain, (reason,) = decide(policy, evidence=STABLE, history=[entry(30, trained=True)])
     assert should_retrain
-    assert "retraining.max_age is P30D" in reason
+    assert (reason.rule, reason.verdict, reason.setting) == ("max_age", "RETRAIN", "retraining.max_age")
+    assert reason.observed == reason.required == timedelta(days=30).total_seconds()
     should_retrain, (reason,) = decide(policy, evidence=STABLE, history=[entry(1, trained=True, recipe="r0")])
     assert should_retrain
-    assert reason.startswith("Code or parameters changed since the training of 2026-03-09 12:00.")
+    assert (reason.rule, reason.facts) == ("new_recipe", {"last_at": "2026-03-09T12:00:00+00:00"})
 
 
 def test_cooldown_and_budget_hold_back_all_but_a_person():
     cooldown = RetrainPolicy(cooldown=timedelta(days=2))
     should_retrain, (reason,) = decide(cooldown, history=[entry(1, trained=True)])
     assert not should_retrain
-    assert reason.startswith("Cooldown until 2026-03-11 12:00 (retraining.cooldown P2D")
+    assert (reason.rule, reason.verdict, reason.setting) == ("cooldown", "WAIT", "retraining.cooldown")
+    assert (reason.observed, reason.required) == (86400, 2 * 86400), "in seconds"
+    assert reason.facts == {"until": "2026-03-11T12:00:00+00:00", "may_force": True}
     assert decide(cooldown, history=[entry(1, trained=True)], force=True)[0]
     assert decide(cooldown, history=[entry(2, trained=True)])[0]
     weekly = RetrainPolicy(max_per_week=2)
     twice = [entry(6, trained=True), entry(3, trained=True), entry(1, trained=False)]
     should_retrain, (reason,) = decide(weekly, history=twice)
     assert not should_retrain
-    assert "2 trainings in the last seven days, retraining.max_per_week is 2" in reason
+    assert (reason.rule, reason.verdict, reason.setting) == ("max_per_week", "WAIT", "retraining.max_per_week")
+    assert (reason.observed, reason.required) == (2, 2)
     assert decide(weekly, history=[entry(7, trained=True), *twice[1:]])[0]
 
 
@@ -128,20 +180,53 @@ def test_a_decision_reads_as_a_sentence_also_when_it_is_no():
 
 def test_an_alarm_of_the_monitoring_is_evidence_and_is_braked_as_any_other():
     policy = RetrainPolicy(when="evidence", cooldown=timedelta(days=1))
-    assert decide(policy, evidence=STABLE, alarms=("Alarm.",), shifts=("x moved",)) == (True, ("Alarm.", "x moved"))
-    assert decide(alarms=("Alarm.",)) == (True, ("Data, code or parameters changed since v3.", "Alarm."))
-    should_retrain, reasons = decide(policy, alarms=("Alarm.",), history=[entry(0.5, trained=True)])
-    assert not should_retrain
-    assert reasons[1] == "Alarm."
+    assert decide(policy, evidence=STABLE, alarms=(ALARM,), shifts=(X_MOVED,)) == (True, (ALARM, X_MOVED))
+    should_retrain, reasons = decide(alarms=(ALARM,))
+    assert (should_retrain, reasons[0].rule, reasons[1:]) == (True, "new_data", (ALARM,))
+    should_retrain, reasons = decide(policy, alarms=(ALARM,), history=[entry(0.5, trained=True)])
+    assert (should_retrain, reasons[0].rule, reasons[1:]) == (False, "cooldown", (ALARM,))
 
 
 def test_an_alarm_that_nothing_new_can_answer_stands_in_the_no_with_what_to_do():
-    found = {"alarms": ("Alarm.", "x moved"), "shifts": ("x moved", "z moved")}
-    should_retrain, reasons = decide(RetrainPolicy(when="evidence"), concluded="v3", **found)
+    seen = {"alarms": (ALARM, X_MOVED), "shifts": (X_MOVED, Z_MOVED)}
+    should_retrain, reasons = decide(RetrainPolicy(when="evidence"), concluded=EARLIER, **seen)
     assert not should_retrain
-    assert reasons[0] == (
-        "Nothing new: data, code and parameters are those of v3. So no training can answer the alarm: it needs new "
-        "rows. Deliver them, or set force to train all the same; if the champion does harm, roll back."
+    assert (reasons[0].rule, reasons[0].facts["has_alarms"]) == ("nothing_new", True)
+    assert reasons[1:] == (ALARM, X_MOVED, Z_MOVED), "each once"
+    should_retrain, reasons = decide(force=True, **seen)
+    assert (should_retrain, reasons[0].rule, reasons[1:]) == (True, "forced", (ALARM, X_MOVED))
+
+
+OLD = {
+    **entry(1, trained=False).to_dict(),
+    "schema_version": 1,
+    "reasons": ["The evidence does not ask for it (drift DRIFTED), retraining.alarms 2 of 2.", "x moved"],
+    "evidence": {
+        "drift": "DRIFTED",
+        "drift_report": "d.html",
+        "drift_rows": "sha256:1",
+        "validation": "PROCEED",
+        "validation_report": "v.html",
+    },
+}
+
+
+def test_a_decision_of_version_1_counts_as_evidence_and_keeps_its_words_and_its_digest():
+    old = RetrainDecision.from_dict(OLD)
+    assert old.evidence == (
+        CheckEvidence(kind="drift", state="DRIFTED", report_uri="d.html", rows_id="sha256:1"),
+        CheckEvidence(kind="validation", state="PROCEED", report_uri="v.html"),
     )
-    assert reasons[1:] == ("Alarm.", "x moved", "z moved"), "each once"
-    assert decide(force=True, **found)[1] == ("Forced by the run's parameters.", "Alarm.", "x moved")
+    assert str(old) == f"churn: not retrained. {OLD['reasons'][0]} x moved"
+    assert old.report_uri == "d.html"
+    assert old.content_digest == digest_of(OLD)
+    assert RetrainDecision.from_dict(old.to_dict()) == old
+    policy = RetrainPolicy(when="evidence", alarms=2, of=2)
+    assert decide(policy, evidence=DRIFTED, history=[old])[0]
+    assert not decide(policy, evidence=(found("DRIFTED", rows_id="sha256:1"),), history=[old])[0], "the same rows"
+
+
+@pytest.mark.parametrize("damage", [{"reasons": "x"}, {"reasons": [3]}, {"evidence": {"drift": 3}}, {"evidence": 3}])
+def test_a_decision_of_version_1_that_is_damaged_is_refused(damage: dict[str, Any]):
+    with pytest.raises(IntegrityError, match="RetrainDecision: the document is damaged"):
+        RetrainDecision.from_dict({**OLD, **damage})

@@ -124,7 +124,8 @@ def test_a_held_back_part_with_one_class_has_no_area_and_is_never_blessed(bench:
     bench.deliver(frame)
     result = bench.run("first", of_buyers(bench))
     assert result.blessing.verdict is BlessingVerdict.REJECTED
-    assert "roc_auc is nan, which is never good enough" in result.blessing.reasons[0]
+    reason = result.blessing.reasons[0]
+    assert (reason.rule, reason.subject, repr(reason.observed)) == ("finite", "roc_auc", "nan")
     assert left_by(bench.platform).versions == ()
 
 
@@ -175,7 +176,9 @@ def test_few_groups_are_too_few_to_tell(delivered: Bench):
     gate = {"metrics": {"mean_absolute_error": {}}, "cold_start": True, "resample_by": "shop"}
     blessing = delivered.run("first", delivered.spec(gate=gate)).blessing
     assert blessing.verdict is BlessingVerdict.INCONCLUSIVE
-    assert "rows are 3 groups by shop; an interval needs 10 of them" in blessing.reasons[0]
+    reason = blessing.reasons[0]
+    assert (reason.rule, reason.observed, reason.required) == ("min_units", 3, 10)
+    assert reason.facts == {"resampled": "groups by shop"}
 
 
 def test_a_column_to_resample_by_that_there_is_not_is_guessed(delivered: Bench):
@@ -191,7 +194,9 @@ def test_a_challenger_that_asks_for_a_column_more_than_the_champion_breaks_its_c
     spec = serving.spec(validation={"policy": {"rules": {"column_new": "PROCEED"}}})
     rejected = serving.run("second", spec)
     assert rejected.blessing.verdict is BlessingVerdict.REJECTED
-    assert "could not call the challenger: it asks for column 'z'" in rejected.blessing.reasons[0]
+    reason = rejected.blessing.reasons[0]
+    assert (reason.rule, reason.facts["champion_version"]) == ("signature_change", 1)
+    assert reason.facts["breaks"][0].startswith("it asks for column 'z'")
     assert left_by(serving.platform).versions == (1,)
     known = spec.model_copy(update={"gate": spec.gate.model_copy(update={"allow_signature_change": True})})
     assert serving.run("third", known).promotion is not None
@@ -273,5 +278,8 @@ def test_a_slice_that_got_worse_is_rejected_though_the_whole_is_better(bench: Be
     rejected = bench.run("second", bench.spec(training=challenger, gate=gate | {"slices": rules}))
     assert rejected.evaluation.comparisons[0].against_champion.high < 0
     assert rejected.blessing.verdict is BlessingVerdict.REJECTED
-    assert "mean_absolute_error is worse than allowed in 'part=small (" in rejected.blessing.reasons[0]
+    reason = rejected.blessing.reasons[0]
+    assert (reason.rule, reason.verdict, reason.subject) == ("slices", "REJECTED", "mean_absolute_error")
+    assert reason.facts["slices"][0]["name"] == "part=small"
+    assert reason.interval.low > reason.required > 0
     assert left_by(bench.platform).versions == (1,)

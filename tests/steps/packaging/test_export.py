@@ -17,6 +17,7 @@ from airflow_mlops import adapters
 from airflow_mlops.core.packaging.export import ExportReport, ExportStatus
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel
+from airflow_mlops.core.wording import sentence_of
 from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError
 from airflow_mlops.specs import DatasetSpec, ExportSpec, SplitSpec, TrainingSpec
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
@@ -94,7 +95,7 @@ def test_a_model_that_answers_the_same_is_kept_with_its_run(bench):
     assert ExportReport.from_dict(stored) == report
     page = (bench.platform.storage.root / report.report_uri).read_text()
     assert "KEPT" in page
-    assert report.reasons[0] in page
+    assert sentence_of(report.reasons[0]) in page
 
 
 def test_native_categories_are_refused_and_nothing_is_kept(bench):
@@ -113,7 +114,7 @@ def test_native_categories_are_refused_and_nothing_is_kept(bench):
     assert report.parity.n_label_mismatches > report.parity.n_rows / 10
     assert report.artifact_uri == ""
     assert _left(bench, model) == ([], {"mlops.formats": "skops"})
-    assert report.reasons[0] in (bench.platform.storage.root / report.report_uri).read_text()
+    assert sentence_of(report.reasons[0]) in (bench.platform.storage.root / report.report_uri).read_text()
 
 
 def test_what_can_not_be_converted_is_said_and_is_no_failure(bench):
@@ -121,8 +122,10 @@ def test_what_can_not_be_converted_is_said_and_is_no_failure(bench):
     model, split = _trained(bench, estimator=f"{__name__}:MeanRegressor", features=["x"])
     report = _export(bench, model, split)
     assert report.status is ExportStatus.UNSUPPORTED
-    assert report.reasons[0].startswith("No onnx: skl2onnx can't convert the model: ")
-    assert "MeanRegressor" in report.reasons[0]
+    (reason,) = report.reasons
+    assert (reason.rule, reason.verdict, reason.subject) == ("conversion", "UNSUPPORTED", "onnx")
+    assert reason.facts["problem"].startswith("skl2onnx can't convert the model: ")
+    assert "MeanRegressor" in reason.facts["problem"]
     assert _left(bench, model) == ([], {"mlops.formats": "skops"})
 
 
@@ -147,7 +150,8 @@ def test_another_tolerance_is_another_question(bench):
     assert _export(bench, model, split).status is ExportStatus.KEPT
     report = _export(bench, model, split, tolerance=1e-12)
     assert report.status is ExportStatus.REFUSED
-    assert "beyond the tolerance of 1e-12" in report.reasons[0]
+    assert (report.reasons[0].rule, report.reasons[0].required) == ("tolerance", 1e-12)
+    assert report.reasons[0].observed > 1e-12
 
 
 def test_a_split_that_the_model_was_not_trained_on_is_refused(bench):

@@ -89,11 +89,10 @@ def test_a_model_that_ends_its_server_fails_and_the_server_s_log_is_kept(bench: 
     trained = _of_class(bench, serving_models.Moody, serving_models.DIES)
     report = trained.check(n_golden_rows=1000)
     assert not report.is_ok
-    failed = {check.name: check.observed for check in report.checks if not check.passed}
-    assert failed == {
-        "golden_rows": "no answer (the server ended with status 3)",
-        "golden_rows_afterwards": "no answer (the server ended with status 3)",
-    }
+    failed = {check.name: check.found.facts["fault"] for check in report.checks if not check.passed}
+    assert list(failed) == ["golden_rows", "golden_rows_afterwards"]
+    for fault in failed.values():
+        assert (fault["kind"], fault["problem"]) == ("no_answer", "the server ended with status 3")
     assert report.footprint.memory_mb is None
     assert report.log_uri == "reports/small/the_run/serving-server.log"
     assert "Uvicorn running on" in trained.stored("serving-server.log")
@@ -105,10 +104,10 @@ def test_a_model_that_ends_its_server_fails_and_the_server_s_log_is_kept(bench: 
 def test_a_model_that_its_server_can_not_load_fails_with_a_report(bench: Bench):
     trained = _of_class(bench, serving_models.RaisesAtStart)
     report = trained.check(max_latency_p95_ms=1000.0)
-    assert [(check.name, check.observed) for check in report.checks] == [
-        ("start", "The server ended with status 1 before it answered"),
-        ("latency_p95_ms", "not measured"),
-    ]
+    started, latency = report.checks
+    assert (started.name, started.found.observed, started.passed) == ("start", None, False)
+    assert started.found.facts == {"problem": "The server ended with status 1 before it answered"}
+    assert (latency.name, latency.found.observed, latency.found.required) == ("latency_p95_ms", None, 1000.0)
     assert not report.is_ok
     assert report.footprint.size_mb > 0
     assert "ZeroDivisionError: nothing can be loaded" in trained.stored("serving-server.log")

@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 
 from airflow_mlops.adapters import scoring_server
 from airflow_mlops.adapters.scoring_server import ScoringServer
-from airflow_mlops.core.packaging.serving_check import ServingCheck
+from airflow_mlops.core.packaging.serving_check import AnswerFault, ServingCheck
 from airflow_mlops.specs import ServingCheckSpec
 from airflow_mlops.steps.packaging._malformed_requests import odd_requests
 from airflow_mlops.steps.packaging._serving_trial import choose_golden_rows, try_out
@@ -37,13 +37,16 @@ def _try(server: ScoringServer, *values: float, **settings: object) -> dict[str,
     return {check.name: check for check in checks}
 
 
+def _fault(check: ServingCheck) -> AnswerFault:
+    return AnswerFault(**check.found.facts["fault"])
+
+
 def test_a_model_that_answers_null_with_nan_does_so_silently_and_nothing_else_is_wrong_with_it(server: ScoringServer):
     checks = _try(server, 1.0, 2.0, 3.0)
-    failed = {name: check.observed for name, check in checks.items() if not check.passed}
-    assert failed == {
-        "null_value": "1 prediction(s) in place of an error (column 'x')",
-        "not_finite": "1 prediction(s) in place of an error (column 'x')",
-    }
+    failed = {name: _fault(check) for name, check in checks.items() if not check.passed}
+    accepted = AnswerFault(kind="accepted", status=200, n_wrong=1)
+    assert failed == {"null_value": accepted, "not_finite": accepted}
+    assert [checks[name].found.facts["column"] for name in failed] == ["x", "x"]
     assert list(checks) == [
         "golden_rows",
         "single_rows",
@@ -60,8 +63,9 @@ def test_a_model_that_answers_null_with_nan_does_so_silently_and_nothing_else_is
         "wrong_method",
         "golden_rows_afterwards",
     ]
-    assert checks["single_rows"].observed == "30 request(s) answered rightly, 0 refused"
-    assert checks["broken_json"].observed == "0 request(s) answered rightly, 4 refused"
+    for name, n_requests, n_refused in (("single_rows", 30, 0), ("broken_json", 4, 4)):
+        found = checks[name].found
+        assert (found.observed, found.required, found.n, found.facts["n_refused"]) == (0, 0, n_requests, n_refused)
 
 
 def test_what_is_allowed_is_reported_and_not_judged(server: ScoringServer):
@@ -82,7 +86,8 @@ def test_a_server_that_predicts_something_else_is_found(server: ScoringServer):
     checks = _try(server, 1.0, LIES)
     n_wrong = {"golden_rows": 2, "single_rows": 1, "huge_batch": 100, "golden_rows_afterwards": 2}
     for name, number in n_wrong.items():
-        assert checks[name].observed == f"{number} of {number} prediction(s) that are not the model's own"
+        assert _fault(checks[name]) == AnswerFault(kind="other", status=200, n_wrong=number, n_rows=number)
+        assert (checks[name].found.observed, checks[name].found.required) == (1, 0)
 
 
 def test_a_difference_within_the_tolerance_is_none(server: ScoringServer):
@@ -91,17 +96,18 @@ def test_a_difference_within_the_tolerance_is_none(server: ScoringServer):
 
 def test_a_model_that_raises_only_in_the_server_is_found_and_what_it_says_is_not_shown(server: ScoringServer):
     checks = _try(server, 1.0, RAISES)
-    assert checks["golden_rows"].observed == "HTTP status 400 BAD_REQUEST"
-    assert checks["golden_rows"].expected == "the model's own predictions"
+    assert _fault(checks["golden_rows"]) == AnswerFault(kind="status", status=400, problem="BAD_REQUEST", n_rows=2)
+    assert checks["golden_rows"].found.facts["expected"] == "predictions"
     assert not any("s3cret" in str(check) for check in checks.values())
 
 
 def test_a_request_that_hangs_fails_and_nothing_more_is_asked_but_the_golden_rows(server: ScoringServer):
     impatient = ScoringServer(server._url, server._process, server.start_s, timeout_s=0.5)
     checks = _try(impatient, HANGS)
-    assert {name: check.observed for name, check in checks.items()} == {
-        "golden_rows": "no answer (within 0.5 s)",
-        "golden_rows_afterwards": "no answer (within 0.5 s)",
+    silent = AnswerFault(kind="no_answer", problem="within 0.5 s", n_rows=1)
+    assert {name: _fault(check) for name, check in checks.items()} == {
+        "golden_rows": silent,
+        "golden_rows_afterwards": silent,
     }
 
 
@@ -133,8 +139,8 @@ def test_what_the_model_itself_can_answer_may_be_answered_and_the_rest_may_not()
     frame = pd.DataFrame({"a": [1.0, 2.0], "t": ["u", "v"]})
     odd = _odd(frame, {"a": "double", "t": "string"})
     assert [case.expected is None for case in odd["null_value"]] == [True, False]
-    assert odd["empty_batch"][0].wanted == "an error status"
-    assert odd["unknown_category"][0].wanted == "the model's own predictions, or an error status"
+    assert odd["empty_batch"][0].wanted == "error"
+    assert odd["unknown_category"][0].wanted == "predictions_or_error"
     assert not odd["reordered_columns"][0].may_refuse
     assert len(odd["huge_batch"][0].expected) == 7
 

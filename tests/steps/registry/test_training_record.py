@@ -72,7 +72,7 @@ def test_the_modules_of_function_and_preprocessing_are_in_the_record(delivered: 
     record, _ = load_record(delivered.run("first", spec).version, platform=delivered.platform)
     (module,) = record.code
     assert module.import_path == "tests.steps.trainers:least_squares"
-    assert record.reasons == ("Cold start: there is no champion yet.",)
+    assert [(each.rule, each.verdict) for each in record.reasons] == [("cold_start", "RETRAIN")]
     assert record.champion_version is None
 
 

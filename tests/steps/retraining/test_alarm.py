@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.core.retraining.alarm import MonitoringDecision, reasons_of
+from airflow_mlops.core.retraining.decision import CheckEvidence, RetrainDecision
+from airflow_mlops.core.wording import sentence_of
 from airflow_mlops.errors import UnavailableError
 from airflow_mlops.specs import MonitoringSpec, RetrainPolicy
 from airflow_mlops.steps.pipeline import PipelineResult
@@ -44,6 +46,10 @@ def watch(log: Log, run_id: str = "look 1", *, now: datetime | None = None, **ch
     )
 
 
+def states_of(decision: MonitoringDecision | RetrainDecision) -> dict[str, str]:
+    return {each.kind: each.state for each in decision.evidence}
+
+
 def test_an_alarm_makes_the_next_run_train_whatever_started_it_and_is_answered_once(bench: Bench, log: Log):
     alarm = watch(log)
     assert alarm.kinds == ("drift",)
@@ -53,11 +59,14 @@ def test_an_alarm_makes_the_next_run_train_whatever_started_it_and_is_answered_o
     decision = result.decision
     assert decision.should_retrain
     assert decision.alarms == (alarm.content_digest,)
-    assert decision.reasons[0].startswith("Alarm of the monitoring at ")
-    assert "(drift): DRIFTED in the last look" in decision.reasons[0]
+    first = decision.reasons[0]
+    assert (first.source, first.rule, first.subject, first.observed, first.n) == ("alarm", "alarms", "drift", 1, 1)
+    assert (first.facts["alarm_at"], first.facts["alarm_kinds"]) == (alarm.at.isoformat(), ["drift"])
     assert decision.reasons[1 : len(alarm.reasons)] == alarm.reasons[1:]
-    assert decision.reasons[1].startswith("Drift in production: 1 of 1 feature drifted")
-    assert decision.reasons[-1].startswith("Drift of new data: 60 rows in the window")
+    assert decision.reasons[1].source == "drift_in_production"
+    assert sentence_of(decision.reasons[1]).startswith("Drift in production: 1 of 1 feature drifted")
+    assert decision.reasons[-1].source == "drift_of_new_data"
+    assert sentence_of(decision.reasons[-1]).startswith("Drift of new data: 60 rows in the window")
     bench.deliver(small_frame(60, start="2021-04-01", seed=2), "part-3.csv")
     assert not by_evidence(bench, "third").decision.should_retrain
 
@@ -67,25 +76,26 @@ def test_an_alarm_that_no_new_row_can_answer_is_named_in_the_no(bench: Bench, lo
     decision = by_evidence(bench, "second").decision
     assert not decision.should_retrain
     assert decision.alarms == (alarm.content_digest,)
-    assert "So no training can answer the alarm: it needs new rows." in decision.reasons[0]
-    assert decision.reasons[1].endswith(f"(drift): {alarm.reasons[0]}")
+    assert (decision.reasons[0].rule, decision.reasons[0].facts["has_alarms"]) == ("nothing_new", True)
+    assert decision.reasons[1] == reasons_of(alarm)[0]
     assert set(alarm.reasons[1:]) <= set(decision.reasons)
 
 
 def test_a_run_whose_version_was_marked_since_does_not_pass_for_a_good_one(bench: Bench, log: Log):
     mark_unhealthy("small", 1, reason="strange", platform=bench.platform, run=run_named("mark"))
-    reason = bench.run("second").decision.reasons[0]
-    assert "are those of run first (PROMOTED), whose version 1 is marked as unhealthy (entry 2: strange)." in reason
+    facts = bench.run("second").decision.reasons[0].facts
+    assert (facts["run"], facts["outcome"], facts["unhealthy_version"]) == ("first", "PROMOTED", 1)
+    assert facts["why_unhealthy"] == "is marked as unhealthy (entry 2: strange)"
 
 
 def test_a_check_that_gave_no_report_is_said(log: Log):
     both = ("drift", "performance")
     decision = watch(log, kinds=("performance",), checks=both)
-    assert decision.reasons[0] == "No alarm (drift DRIFTED), retraining.alarms 1 of 1."
-    assert decision.reasons[1].startswith(
-        "The performance check gave no report: it failed or was skipped, see its task."
-    )
-    assert decision.reasons[2].startswith("Drift in production: ")
+    none, missing, seen = decision.reasons[:3]
+    assert (none.rule, none.observed, none.required, none.n) == ("no_alarms", 1, 1, 1), "of a kind that starts nothing"
+    assert none.facts["states"] == {"drift": "DRIFTED"}
+    assert (missing.rule, missing.subject) == ("no_report", "performance")
+    assert seen.source == "drift_in_production"
 
 
 def test_a_retry_finds_its_own_decision(log: Log):
@@ -99,7 +109,7 @@ def test_a_look_that_is_cleared_once_its_check_was_mended_decides_again_and_coun
     assert not watch(log, "look 1", policy=policy, drift=None).is_alarm, "the check failed"
     mended_report = log.check()
     mended = watch(log, "look 1", policy=policy, drift=mended_report)
-    assert mended.evidence["drift"] == "DRIFTED"
+    assert states_of(mended) == {"drift": "DRIFTED"}
     assert watch(log, "look 1", policy=policy, drift=mended_report) == mended
     assert not watch(log, "look 2", policy=policy, drift=None).is_alarm
     assert len(read_alarms("small", storage=log.bench.platform.storage)) == 3
@@ -122,7 +132,7 @@ def test_the_same_snapshot_is_no_second_run_with_an_alarm(bench: Bench):
     bench.deliver(small_frame(start="2021-01-01", seed=3).assign(x=lambda rows: rows["x"] + 5), "part-2.csv")
     for run_id in ("second", "third"):
         decision = bench.run(run_id, spec).decision
-        assert (decision.should_retrain, decision.evidence["drift"]) == (False, "DRIFTED")
+        assert (decision.should_retrain, states_of(decision)["drift"]) == (False, "DRIFTED")
     bench.deliver(small_frame(start="2022-01-01", seed=4).assign(x=lambda rows: rows["x"] + 5), "part-3.csv")
     assert bench.run("fourth", spec).decision.should_retrain
 
@@ -135,7 +145,8 @@ def test_a_missed_run_is_made_up_at_the_next_look_and_one_that_still_has_time_is
     assert not soon.is_alarm
     late = watch(log, "look 3", now=now + timedelta(minutes=90), monitoring=spec, drift=None)
     assert late.kinds == ("drift",)
-    assert "was not answered by a run" in late.reasons[0]
+    assert (late.reasons[0].rule, late.reasons[0].verdict) == ("answer_within", "ALARM")
+    assert (late.reasons[0].observed, late.reasons[0].required) == (90 * 60, 60 * 60)
 
 
 def test_an_alarm_about_a_version_that_serves_no_longer_trains_nothing(bench: Bench, log: Log):
@@ -143,8 +154,9 @@ def test_an_alarm_about_a_version_that_serves_no_longer_trains_nothing(bench: Be
     bench.deliver(small_frame(300, slope=4.0, start="2021-01-01", seed=3), "part-2.csv")
     assert bench.run("forced", force=True).promotion is not None
     stale = watch(log, drift=drifted)
-    assert (stale.is_alarm, stale.champion_version, "drift" in stale.evidence) == (False, 2, False)
-    assert stale.reasons[-1] == "The drift check looked at v1, which is champion no longer."
+    assert (stale.is_alarm, stale.champion_version, stale.evidence) == (False, 2, ())
+    last = stale.reasons[-1]
+    assert (last.rule, last.subject, last.observed) == ("other_version", "drift", 1)
     alarm = watch(log, drift=replace(drifted, champion_version=2))
     assert (alarm.is_alarm, alarm.champion_version) == (True, 2)
     rollback_model("small", reason="strange", platform=bench.platform, run=run_named("back"))
@@ -176,11 +188,14 @@ def test_two_looks_at_once_are_both_written_down_and_answered_by_one_run(bench: 
 def test_what_was_looked_at_stands_in_the_ledger_when_the_answer_is_no(log: Log):
     decision = watch(log, kinds=())
     assert not decision.is_alarm
-    assert decision.evidence == {
-        "drift": "DRIFTED",
-        "drift_report": "reports/small/watch/drift.html",
-        "drift_rows": "2026-01-30T12:00:00+00:00--2026-01-31T12:00:00+00:00",
-    }
+    assert decision.evidence == (
+        CheckEvidence(
+            kind="drift",
+            state="DRIFTED",
+            report_uri="reports/small/watch/drift.html",
+            rows_id="2026-01-30T12:00:00+00:00--2026-01-31T12:00:00+00:00",
+        ),
+    )
     assert decision.at <= datetime.now(UTC)
     assert decision.at > END, "of the present, though it looked at the past"
 

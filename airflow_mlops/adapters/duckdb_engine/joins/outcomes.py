@@ -32,8 +32,6 @@ _N_EXAMPLES = 3
 Keys = list[Any]
 """Keys as text; several columns make a list each."""
 
-_UNLABELLED = "SELECT *, NULL::VARCHAR AS label, false AS contradicts, false AS is_early FROM {answered}"
-
 
 @dataclass(frozen=True, kw_only=True)
 class LoggedOutcomes:
@@ -97,6 +95,7 @@ def open_outcomes(
         n_kept = _count(engine, "FROM answered")
         examples = None
         if labels:
+            # All of the log, not only the recent files or this version: a label of an older prediction is not unknown.
             counts = _with_unknown(engine, counts, files, spec)
             if counts.n_unknown and counts.n_unknown == _count(engine, "FROM labels"):
                 examples = _examples(engine, spec)
@@ -106,7 +105,7 @@ def open_outcomes(
             n_future=n_future,
             examples=examples,
             _engine=engine,
-            _joined=_joined(spec, len(columns)) if labels else _UNLABELLED,
+            _joined=_joined(spec, len(columns)) if labels else _unlabelled(len(columns)),
         )
 
 
@@ -137,6 +136,7 @@ def _read_predictions(
     logged, later = f"FROM ({rows}) WHERE at_us >= {_micros(start)}", f"at_us > {_micros(now + _SLACK)}"
     engine.execute(
         f"CREATE TEMP TABLE answered AS {logged} AND NOT {later} "
+        # Of a repeated prediction the last answer counts, and any answer before a failed one.
         f"QUALIFY row_number() OVER (PARTITION BY {same} ORDER BY prediction IS NULL, at_us DESC, score) = 1"
     )
     return _count(engine, f"{logged} AND NOT {later}"), _count(engine, f"{logged} AND {later}")
@@ -164,6 +164,7 @@ def _read_labels(engine: duckdb.DuckDBPyConnection, parquet: str, spec: Performa
     value = name(spec.label)
     selected = {
         **_keys(spec),
+        # A NaN is a label that is not there, and would be the largest of all values.
         "value": f"NULLIF({value}, 'nan')" if types[spec.label] in ("DOUBLE", "FLOAT") else value,
         "known_us": f"coalesce({_moment(name(moments[0]))}, {_UNKNOWN_MOMENT})" if moments else _UNKNOWN_MOMENT,
     }
@@ -172,6 +173,8 @@ def _read_labels(engine: duckdb.DuckDBPyConnection, parquet: str, spec: Performa
     n_rows, n_null, n_future = engine.execute(
         f"SELECT count(*), count(*) FILTER (value IS NULL), count(*) FILTER (value IS NOT NULL AND {later}) FROM {rows}"
     ).fetchall()[0]
+    # In two levels: within a time the labels of a key agree or contradict each other; of all times the last one counts.
+    # A correction is thus told from a contradiction.
     keys = ", ".join(_keys(spec))
     engine.execute(
         f"CREATE TEMP TABLE labels AS SELECT {keys}, arg_max(low, known_us) AS value, "
@@ -235,12 +238,15 @@ def _log_keys(spec: PerformanceSpec) -> dict[str, str]:
 
 def _join(spec: PerformanceSpec) -> str:
     on = " AND ".join(f"p.{key} = l.{key}" for key in _log_keys(spec))
+    # With a tolerance, the first label at or after the prediction. Whether it is near enough is asked after the join:
+    # a later one must not take its place.
     kind, later = ("ASOF LEFT", " AND p.at_us <= l.of_us") if spec.tolerance else ("LEFT", "")
     return f"{kind} JOIN labels AS l ON {on}{later}"
 
 
 def _joined(spec: PerformanceSpec, n_columns: int) -> str:
     within = f"l.of_us - p.at_us <= {spec.tolerance // timedelta(microseconds=1)}" if spec.tolerance else "true"
+    # Known well before its prediction was made: a clock is wrong, or what was predicted was known.
     early = f"l.known_us > {_UNKNOWN_MOMENT} AND l.known_us < p.at_us - {_SLACK // timedelta(microseconds=1)}"
     selected = {
         "id": "p.id",
@@ -250,9 +256,20 @@ def _joined(spec: PerformanceSpec, n_columns: int) -> str:
         "label": f"CASE WHEN {within} THEN l.value END",
         "contradicts": f"coalesce({within} AND l.contradicts, false)",
         "is_early": f"coalesce({within} AND {early}, false)",
-        **{f"c{place}": f"c{place}" for place in range(n_columns)},
+        **_wanted(n_columns),
     }
     return f"SELECT {_as(selected)} FROM {{answered}} AS p {_join(spec)}"
+
+
+def _unlabelled(n_columns: int) -> str:
+    """Return the same, in the same order, where no label has come."""
+    known = {each: each for each in ("id", "at_us", "prediction", "score")}
+    none = {"label": "NULL::VARCHAR", "contradicts": "false", "is_early": "false"}
+    return f"SELECT {_as({**known, **none, **_wanted(n_columns)})} FROM {{answered}}"
+
+
+def _wanted(n_columns: int) -> dict[str, str]:
+    return {f"c{place}": f"c{place}" for place in range(n_columns)}
 
 
 def _examples(engine: duckdb.DuckDBPyConnection, spec: PerformanceSpec) -> tuple[Keys, Keys]:

@@ -75,11 +75,14 @@ def rows_with_features(parquet: str, timestamp: str, files: Sequence[FeatureFile
                 str(file.table.source.timestamp),
             )
             columns = _columns_of(file.table, table, dataset, taken)
+            # Both sides in the finer unit: in the coarser one, a value would be known up to a microsecond too early.
             unit = "ns" if "TIMESTAMP_NS" in (dataset.types[timestamp], table.types[table.timestamp]) else "us"
             moments += f", {dataset.moment(unit)} AS mlops_moment_{place}"
+            # What makes the join ambiguous or empty is refused before it runs.
             _check_rows(engine, file.table, table, dataset, unit)
             joins += _join(place, file.table, table, columns, unit)
             selected += [_selected(place, file.table, column, unit) for column in columns]
+        # The join may give rows in any order: they are numbered before it and put back after it.
         rows = f"(SELECT *, row_number() OVER () AS mlops_row{moments} FROM dataset_rows)"
         sql = f"SELECT {', '.join(selected)} FROM {rows} AS d {joins} ORDER BY d.mlops_row"
         yield engine.sql(sql).to_arrow_reader(_BATCH_ROWS)
@@ -90,6 +93,7 @@ def _table_sql(file: FeatureFile) -> str:
     query = file.table.source.features
     if query is None:
         return rows
+    # The user's query is a query of its own, so that its last line may be a comment.
     return f"WITH dataset AS ({rows}), features AS ({query.strip().rstrip(';')}\n) SELECT * FROM features"
 
 
@@ -121,6 +125,7 @@ def _columns_of(table: FeatureTable, side: _Side, dataset: _Side, taken: set[str
     columns = [*(table.columns or (column for column in side.types if column not in (*table.key, side.timestamp)))]
     for column in columns:
         _require(side.subject, "feature", column, side.types)
+        # The engine's names know no case, and a second column of a name would hide the first.
         new = f"{table.shown_prefix}{column}"
         if new.lower() in taken:
             raise DataError(
@@ -135,6 +140,8 @@ def _columns_of(table: FeatureTable, side: _Side, dataset: _Side, taken: set[str
 def _check_rows(engine: duckdb.DuckDBPyConnection, table: FeatureTable, side: _Side, dataset: _Side, unit: str) -> None:
     """See that each key has one row at a moment, and that the two sides meet at all."""
     shown = ", ".join(f"any_value({name(column)}::VARCHAR)" for column in (*table.key, side.timestamp))
+    # Rows without a key or a timestamp join nothing, so only the others may not be tied: of two values with the same
+    # moment, the join would take either.
     keyed = "".join(f" AND {name(key)} IS NOT NULL" for key in table.key)
     by = ", ".join([*map(name, table.key), "mlops_at"])
     at = f"(SELECT *, {side.moment(unit)} AS mlops_at FROM {side.view})"
@@ -167,6 +174,7 @@ def _check_meeting(
     using = "".join(f"d.{name(key)} = f.{name(key)} AND " for key in table.key)
     group = f" GROUP BY {keys.removesuffix(', ')}" if table.key else ""
     delay = _ticks(table.available_after, unit)
+    # A row of the dataset finds something if it is not earlier than its key's first value was known. One is enough.
     found = _rows(
         engine,
         f"SELECT 1 FROM (SELECT {keys}{dataset.moment(unit)} AS mlops_moment FROM {dataset.view}) AS d "
@@ -194,16 +202,20 @@ def _summary(engine: duckdb.DuckDBPyConnection, table: FeatureTable, side: _Side
 
 
 def _join(place: int, table: FeatureTable, side: _Side, columns: Sequence[str], unit: str) -> str:
+    # Of each key the last row that was known at the moment: known from its timestamp and the delay on, that moment
+    # included. The age counts from the timestamp alone.
     kept = ", ".join(map(name, dict.fromkeys([*table.key, *columns])))
     moment = side.moment(unit)
     delay = _ticks(table.available_after, unit)
     rows = f"(SELECT {kept}, {moment} AS mlops_at, {moment} + {delay} AS mlops_known FROM {side.view} "
     rows += f"WHERE {moment} IS NOT NULL)"
+    # A null in the key equals nothing, and a null moment is not >= anything: both rows get nulls.
     using = "".join(f"d.{name(key)} = f{place}.{name(key)} AND " for key in table.key)
     return f"ASOF LEFT JOIN {rows} AS f{place} ON {using}d.mlops_moment_{place} >= f{place}.mlops_known "
 
 
 def _selected(place: int, table: FeatureTable, column: str, unit: str) -> str:
+    # Too old becomes null after the join: an older value must not take the place of the one that expired.
     value = f"f{place}.{name(column)}"
     if table.max_age is not None:
         age = f"d.mlops_moment_{place} - f{place}.mlops_at"

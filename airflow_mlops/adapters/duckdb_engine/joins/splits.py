@@ -92,6 +92,7 @@ def time_cut(parquet: str, column: str, fraction: float) -> tuple[TimeScale, int
     with _reading(parquet) as engine:
         moment = _moment(column, scale.unit)
         while low < high:
+            # Rounded up, so that the bins cover the span, which shrinks by their number in each pass.
             width = -(-(high - low + 1) // _N_BINS)
             counts = engine.execute(
                 f"SELECT (({moment}::HUGEINT - {low}) // {width})::INTEGER, count(*) FROM rows "
@@ -102,6 +103,7 @@ def time_cut(parquet: str, column: str, fraction: float) -> tuple[TimeScale, int
                     low, high = low + index * width, min(high, low + (index + 1) * width - 1)
                     break
                 below += count
+        # Nothing would be left to train on, so the cut moves to the next time that there is.
         if low == scale.low < scale.high:
             low = engine.execute(f"SELECT min({moment}) FROM rows WHERE {moment} > {low}").fetchall()[0][0]
     return scale, low
@@ -121,6 +123,7 @@ def row_ids(parts: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
     with _reading(list(parts)) as engine:
         described = engine.execute(f"SELECT {_names(columns)} FROM rows LIMIT 0").description
         asked = [column for column, (_, kind, *_) in zip(columns, described, strict=True) if str(kind) in _ID_TYPES]
+        # First about, in one scan of all columns; only what comes near the number of rows is counted exactly.
         counts = "".join(
             f", if(count({name(column)}) = count(*), approx_count_distinct({name(column)}), 0)" for column in asked
         )
@@ -151,6 +154,7 @@ def shared_rows(train: str, held_back: str, columns: Sequence[str]) -> Overlap:
         f"{literal(column)} || '=' || coalesce(left({name(column)}::VARCHAR, 40), 'null')" for column in columns[:5]
     )
     with _reading(train, held_back) as engine:
+        # The held-out part is held in memory; of the training part only the hashes that are in it.
         engine.execute(f"CREATE TEMP TABLE held_hashes AS SELECT {row} AS h FROM held_back")
         engine.execute(
             f"CREATE TEMP TABLE shared AS SELECT DISTINCT h FROM (SELECT {row} AS h FROM rows) "

@@ -90,6 +90,8 @@ class BinCounter:
         :param special: rows by special bin, as far as they are known.
         """
         labels = bin_labels(self.edges)
+        # Below, the bins, above. What lies outside of the outer edges but in their cells was counted into the outer
+        # bins, and is moved out of them.
         places = np.zeros(len(labels) + 2, dtype=np.int64)
         for key, n_rows, _ in groups:
             if key is not None:

@@ -44,6 +44,8 @@ class NumberCounter:
         bounds, plan = self._finite_extremes(column.name), self._plan(column.name)
         if bounds is None:
             return None
+        # From the cheapest way to count on: by value where the sample has few, by cells of equal width, or later by
+        # comparing with each edge.
         value = f"{name(column.name)}::DOUBLE"
         if plan.is_by_value:
             return Question(key=value)
@@ -74,6 +76,7 @@ class NumberCounter:
         if bounds is None:
             odd = self._odd(profile.name, n_rows - n_null)
             return replace(profile, edges=(), counts=bin_counts((), ()) | special | odd, n_distinct=0)
+        # Everything that is counted is of finite values; what is left of the rows is NaN, infinite or null.
         low, high = bounds
         plan = self._plan(profile.name)
         bins = self._bins(profile.name, plan, low, high, groups)
@@ -110,11 +113,13 @@ class NumberCounter:
     def _plan(self, column: str) -> BinPlan:
         if column not in self._plans:
             values = _numbers(self._scan.sample.column(column))
+            # Every n-th value of the sample, not the first ones: it is spread over the file, as the file may be sorted.
             self._plans[column] = plan_bins(values[:: max(1, len(values) // _ENOUGH)])
         return self._plans[column]
 
     def _finite_extremes(self, column: str) -> tuple[float, float] | None:
         low, high = self._extremes[column]
+        # The file's statistics have infinities among the extremes: then the finite ones are asked of the rows.
         if low is not None and not (math.isfinite(low) and math.isfinite(high)):
             value = f"{name(column)}::DOUBLE"
             low, high = self._scan.row([f"{of}({value}) FILTER (WHERE isfinite({value}))" for of in ("min", "max")])
@@ -132,6 +137,7 @@ class NumberCounter:
     def _count_between(self, column: str, plan: BinPlan, low: float) -> _Bins:
         """Count rows by comparing them with the edges, where values are spread too far for cells."""
         value, edges = f"{name(column)}::DOUBLE", plan.edges
+        # The engine's histogram includes the upper limit, the bins exclude it: the number just below is asked for.
         uppers = [*(math.nextafter(edge, -math.inf) for edge in edges), math.nextafter(math.inf, 0)]
         limits = ", ".join(map(number_literal, uppers))
         # NaN has to be left out by a filter: it would land in the first bin.
@@ -144,6 +150,7 @@ def _cells(plan: BinPlan, low: float, high: float) -> Cells | None:
     if plan.exponent is None:
         return None
     width = math.ldexp(1.0, plan.exponent)
+    # Above 2 ** 52 a double has no fractions, so that the number of a cell would be rounded.
     n_cells, places = (high - low) * width, max(abs(low), abs(high)) * width
     if n_cells > _MAX_CELLS or places >= _EXACT:
         return None

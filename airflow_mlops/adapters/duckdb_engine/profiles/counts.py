@@ -46,12 +46,15 @@ def count_columns(
             Scan(connection, f"(FROM {table}{wanted})", pa.table({}))
             for table in (stored(parquet), stored_without_nan(parquet))
         )
+        # One pass counts by bins and categories. What it leaves open is asked after it, of columns that need it: just
+        # outside of the bins (most blocks are skipped by their extremes), null, NaN and the infinities.
         (n_rows,) = scan.row(["count(*)"])
         groups = scan.groups({column: counter.question() for column, counter in counters.items()} | texts)
         near = {f"{side}{c}": asked for c, each in counters.items() for side, asked in each.outer_questions().items()}
         outside = {key: sum(n for _, n, _ in found) for key, found in outer.groups(near).items()}
         told = {column: _n_null(groups[column]) for column, text in texts.items() if not text.where}
         open_ones = [c.name for c in bins if c.name not in told and _n_in_cells(groups.get(c.name, [])) < n_rows]
+        # A column all of whose rows are in cells has no null, which most columns prove by that.
         nulls = dict.fromkeys((column.name for column in bins), 0) | told | _nulls(scan, open_ones)
         odd = _odd(scan, [each for c, each in counters.items() if _n_in_cells(groups[c]) + nulls[c] < n_rows])
     profiles = []

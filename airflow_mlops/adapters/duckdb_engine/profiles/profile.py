@@ -53,6 +53,7 @@ def profile_columns(
         connection.execute("SET parquet_metadata_cache = true")  # questions are many, and the file does not change
         connection.execute("SET perfect_ht_threshold = 16")  # bits: SMALLINT's values are counted in an array
         scan = Scan(connection, stored(parquet), sample)
+        # In three passes at most: the file's statistics, then columns of many values, then the counts of all columns.
         n_rows, extremes = _extremes(scan, parquet, [column.name for column in columns if _has_extremes(column.type)])
         counter = NumberCounter(scan, extremes)
         frequent = {column.name: _frequent(scan, column.name) for column in columns if _is_category(column.type)}

@@ -57,6 +57,7 @@ class CsvSource:
         self._data, self._settings = data, data.csv
         self._partitions = partition_types(files) if data.partitioned else {}
         self.originals: dict[str, str] = {}
+        # Only bytes that lie here uncompressed can be searched for an underscore faster than the engine parses them.
         is_local = isinstance(filesystem, LocalFileSystem)
         self._is_at_hand = is_local and not any(file.lower().endswith(".gz") for file in files)
         with ThreadPoolExecutor(_N_LOOKS) as looks:  # each waits for the storage, which may be far away
@@ -64,6 +65,8 @@ class CsvSource:
                 looks.map(lambda each: self._head(filesystem, each[1], scratch / str(each[0])), enumerate(files))
             )
         self._delimiter = delimiter_of(heads)
+        # One reader call takes files of one header, so neighbours with the same one make a run; the order of the files
+        # is the order of the rows, so runs are never merged across a file with another header.
         alike = itertools.groupby(heads, key=lambda head: head.names)
         self._runs = [_Run(files=tuple(head.file for head in found), names=names) for names, found in alike]
         self._names = list(dict.fromkeys(column for run in self._runs for column in run.names))
@@ -83,15 +86,18 @@ class CsvSource:
         """
         check_format(connection, self._settings)
         wanted = self._settings.types
+        # What the user set is not looked at: a value that does not fit is the error that was asked for.
         given = {column: reading_as(connection, column, kind, self._settings) for column, kind in wanted.items()}
         open_columns = [column for column in self._names if column not in given]
         if not open_columns:
             return given
+        # First an example of each column, which tells the few types that it can be of; then only those are counted.
         rows = self._union(limit=None if exact else max(1024, _SAMPLE_ROWS // len(self._runs)))
         values = [self._value(column) for column in open_columns]
         examples = one_row(connection, rows, [f"any_value({value})" for value in values])
         counts = [counts_of(*pair, self._settings) for pair in zip(values, examples, strict=True)]
         found = one_row(connection, rows, counts)
+        # The parser's own numbers are the fastest, and right where nothing in the files could be misread by it.
         is_parsed = not exact and self._is_plain()
         for column, counted in zip(open_columns, found, strict=True):
             given[column], is_mixed = reading_of(column, counted, self._settings, is_parsed=is_parsed)
@@ -113,6 +119,8 @@ class CsvSource:
 
     def sql(self, readings: Mapping[str, Reading]) -> str:
         """Return a query for the rows, in the order of the files."""
+        # Two layers: the inner one takes the text and its cast under names of their own, the outer one checks and
+        # converts. So a column that is called like another's alias can't be mistaken for it.
         columns = [f"p{place} AS {name(column)}" for place, column in enumerate(self._partitions)]
         parts = [f"{name(column)} AS p{place}" for place, column in enumerate(self._partitions)]
         texts, made = [], []
@@ -137,6 +145,7 @@ class CsvSource:
         return DataError(f"{self._data.subject}: column {column!r} does not fit csv.types. Nothing was kept.")
 
     def _misfit(self, column: str, file: str, found: list[tuple[int, str]]) -> DataError:
+        # About: a quoted field may hold line breaks, which the number of the row does not count.
         first = int(self._settings.header) + found[0][0]
         return DataError(
             f"{self.originals.get(file, file)}: column {column!r} has {bounded([text for _, text in found])} at about "
@@ -145,6 +154,7 @@ class CsvSource:
         )
 
     def _head(self, filesystem: Any, file: str, scratch: Path) -> CsvHead:
+        # The copy stands below folders of the partitions' names, from which the engine reads their values.
         kept = Path(*(part for part in file.split("/")[:-1] if "=" in part)) if self._data.partitioned else Path()
         copy = scratch / kept / "copy.csv"
         if not as_utf8(filesystem, file, self._settings, copy):
@@ -160,6 +170,7 @@ class CsvSource:
         if not self._settings.skip_initial_space:
             return name(column)
         missing = literal(self._settings.missing_values) if self._settings.missing_values else "[]::VARCHAR[]"
+        # The engine compares with the missing values before the space is gone, so it is done once more after it.
         text = f"ltrim({name(column)})"
         return f"(CASE WHEN NOT list_contains({missing}, {text}) THEN {text} END)"
 
@@ -169,6 +180,8 @@ class CsvSource:
 
     def _reader(self, run: _Run, readings: Mapping[str, Reading]) -> str:
         settings = self._settings
+        # Everything is named and nothing detected: with auto_detect the engine guesses types from its own sample, and
+        # casts what comes after it.
         kinds = {column: readings[column].parsed_as if column in readings else "VARCHAR" for column in run.names}
         types = ", ".join(f"{literal(column)}: {literal(kind)}" for column, kind in kinds.items())
         options = [

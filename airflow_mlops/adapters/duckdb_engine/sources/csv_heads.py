@@ -45,6 +45,7 @@ def read_head(filesystem: Any, file: str, settings: CsvSpec) -> CsvHead:
 
     :raises DataError: when it has no usable header, may be delimited in two ways, or was cut off.
     """
+    # What the engine never says is found here, before it reads: how the file begins, and whether its end is there.
     lines = _first_lines(filesystem, file)
     if settings.final_newline == "required":
         _require_final_newline(filesystem, file)
@@ -63,6 +64,7 @@ def delimiter_of(heads: Sequence[CsvHead]) -> str:
 
     :raises DataError: when they do not.
     """
+    # A file of one column has no delimiter, and fits with any.
     known = {head.delimiter: head for head in heads if head.delimiter}
     if len(known) > 1:
         (one, first), (other, second) = list(known.items())[:2]
@@ -108,6 +110,7 @@ def _decoded(filesystem: Any, file: str, encoding: str) -> Iterator[str]:
     with _open(filesystem, file) as stream:
         while True:
             block = stream.read(_BLOCK)
+            # Bytes of a character that the last block cut: the error's position counts from them on.
             waiting = len(decoder.getstate()[0])
             try:
                 text = decoder.decode(block, final=not block)
@@ -129,6 +132,7 @@ def _first_lines(filesystem: Any, file: str) -> list[str]:
     while True:
         with _open(filesystem, file) as stream:
             head = stream.read(size)
+        # Whole lines only, as half a line has fewer fields; where there is none yet, more is read.
         is_whole = len(head) < size
         end = len(head) if is_whole else max(head.rfind(b"\n"), head.rfind(b"\r")) + 1
         if end or size >= _MAX_HEAD:
@@ -153,10 +157,12 @@ def _sniffed(file: str, lines: list[str], settings: CsvSpec) -> str | None:
     """
     found = []
     for delimiter in _DELIMITERS:
+        # A decimal comma is more likely than a comma between fields, where the user says that there are decimal commas.
         if delimiter in (settings.decimal, settings.thousands) and settings.decimal != ".":
             continue
         counts = [len(fields) for _, fields in zip(range(20), _records(lines, delimiter, settings), strict=False)]
         if counts and max(counts) > 1:
+            # As many fields on every line is better evidence than many fields.
             is_regular = len(set(counts)) == 1
             found.append((delimiter, (is_regular, counts[0])))
     best = [delimiter for delimiter, rank in found if rank == max(rank for _, rank in found)]
@@ -186,6 +192,7 @@ def _records(lines: list[str], delimiter: str, settings: CsvSpec) -> Iterator[li
 
 def _require_header(file: str, names: Sequence[str], delimiter: str | None, known: Sequence[str] | None) -> None:
     """Refuse a first line that is no header: of names that are known, or else of such that do not look like values."""
+    # The engine's names know no case: a and A would be one column.
     folded = [name.casefold() for name in names]
     like_data = [name for name in names if known is None and _DATA.fullmatch(name.strip())]
     unknown = [name for name in names if known is not None and name not in known]
@@ -226,6 +233,7 @@ def _require_no_field_more(file: str, records: Sequence[Sequence[str]], n_fields
 
 
 def _require_final_newline(filesystem: Any, file: str) -> None:
+    # The last byte is enough where one can jump to it; a compressed file, or one to complain about, is read through.
     if not _is_compressed(file) and _last_byte(filesystem, file) in _ENDS:
         return
     n_lines, last = 1, b""

@@ -31,6 +31,7 @@ __all__ = [
     "reading_of",
 ]
 
+_N_MISFITS = 3
 _MARK = "does not fit column "
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _TIME = r"[ T]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?"
@@ -68,6 +69,8 @@ class Reading:
         """
         if self.converted is None:
             return value
+        # Null stays null, a value that fits is converted, all else raises with the column's name. Pattern before
+        # conversion, as the engine's casts would take more than the pattern does; what they make null of raises too.
         error = f"error({literal(_MARK + self.column)})"
         made = f"coalesce({_filled(self.converted, value, cast)}, {error})"
         if self.pattern is not None:
@@ -119,6 +122,7 @@ def counts_of(value: str, example: str | None, settings: CsvSpec) -> str:
 
     :param example: one of its values. Only types that it may be of are looked for, as all values have to be.
     """
+    # A type counts only if all values are of it, so one value rules out most: the others are not even tried.
     parts = {"n": "count({0})"}
     if settings.timestamp_format is not None:
         parts["formatted"] = f"count(try_strptime({{0}}, {literal(settings.timestamp_format)}))"
@@ -157,6 +161,7 @@ def reading_of(
     :returns: the reading, and whether the column mixes moments with a time zone with others without one.
     """
     counts = _Counts(**counted)
+    # The types from the strictest reading to text; the cheaper reading of two that give the same value.
     kind = _kind(counts)
     is_mixed = bool(counts.zoned and counts.naive)
     if kind == "EMPTY":
@@ -168,6 +173,7 @@ def reading_of(
         return _formatted(column, settings.timestamp_format or ""), is_mixed
     if is_parsed and not _is_local(settings) and kind in ("INTEGER", "DOUBLE") and counts.exact == counts.n:
         return _parsed(column, kind), is_mixed
+    # Below 2 ** 53 a double tells whole numbers exactly, so that no regular expression is needed.
     if kind == "INTEGER" and not _is_local(settings):
         return _small_integer(column), is_mixed
     return _converted(column, "BIGINT" if kind == "INTEGER" else kind, settings), is_mixed
@@ -190,6 +196,7 @@ def reading_as(connection: duckdb.DuckDBPyConnection, column: str, wanted: str, 
     if not re.fullmatch(r"[A-Za-z_][\w ]*(\(\s*\d+\s*(,\s*\d+\s*)?\))?", wanted):
         raise SpecError(f"csv.types: {wanted!r} of column {column!r} is no type. Give one such as VARCHAR or DOUBLE.")
     try:
+        # The engine knows its own types and their synonyms best; the pattern above kept anything else out of the SQL.
         kind = str(connection.sql(f"SELECT NULL::{wanted} AS value").types[0])
     except duckdb.Error as error:
         known = ("VARCHAR", "DOUBLE", "BIGINT", "INTEGER", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ")
@@ -220,12 +227,13 @@ def check_format(connection: duckdb.DuckDBPyConnection, settings: CsvSpec) -> No
 
 
 def find_misfit(
-    connection: duckdb.DuckDBPyConnection, rows: str, reading: Reading, value: str, limit: int = 3
+    connection: duckdb.DuckDBPyConnection, rows: str, reading: Reading, value: str
 ) -> list[tuple[int, str]]:
     """Return the number of the row and the text of values that a reading raises at."""
+    # Numbered before the filter, in the order of the file, so that the number leads to the line.
     numbered = f"SELECT row_number() OVER () AS number, {value}::VARCHAR AS text FROM {rows}"
     found = connection.execute(
-        f"SELECT number, text FROM ({numbered}) WHERE {reading.misfits('text')} ORDER BY number LIMIT {limit}"
+        f"SELECT number, text FROM ({numbered}) WHERE {reading.misfits('text')} ORDER BY number LIMIT {_N_MISFITS}"
     ).fetchall()
     return [(int(number), str(text)[:80]) for number, text in found]
 
@@ -237,6 +245,7 @@ def _kind(counts: _Counts) -> str:
     if counts.integer == n:
         # Whole numbers that no integer holds are names rather than numbers, and a double would change them.
         return "INTEGER" if counts.exact == n else "BIGINT" if counts.big == n else "TEXT"
+    # The first type that all values are of; a date is a timestamp too, so the narrower one stands first.
     kinds: Sequence[tuple[str, int]] = (
         ("DOUBLE", counts.number),
         ("BOOLEAN", counts.boolean),
@@ -285,6 +294,7 @@ def _converted(column: str, kind: str, settings: CsvSpec) -> Reading:
 
 def _formatted(column: str, form: str, kind: str | None = None) -> Reading:
     if kind is None:
+        # The format says by itself whether its values have a time of day, and a zone.
         directives = set(re.findall(r"%-?([A-Za-z])", form))
         kind = "TIMESTAMP" if directives & set("HIMSfpcXns") else "DATE"
         kind = "TIMESTAMP WITH TIME ZONE" if directives & set("zZ") else kind
@@ -300,6 +310,7 @@ def _is_local(settings: CsvSpec) -> bool:
 
 
 def _digits(settings: CsvSpec) -> str:
+    # Groups of exactly three digits: 1.23 with a thousands point is a mistake, not 123.
     grouped = rf"|\d{{1,3}}([{re.escape(settings.thousands)}]\d{{3}})+" if settings.thousands else ""
     return rf"(\d+{grouped})"
 
@@ -321,8 +332,10 @@ def _is_floating(kind: str, settings: CsvSpec) -> str:
     """
     # Of what the engine takes for a number only the underscore is none elsewhere, and to look for it is fast.
     pattern = _number_pattern(settings) if _is_local(settings) else "NOT contains({0}, '_')"
+    # 1e400 parses as infinity, which was not written; the word for it is let through by its own pattern.
     is_kept = "isfinite({1})"
     if kind == "DOUBLE":
+        # Long whole numbers are keys rather than measurements: the double has to give the same integer back.
         is_same = f"coalesce(TRY_CAST({_number(settings)} AS HUGEINT) = TRY_CAST({{1}} AS HUGEINT), false)"
         is_kept += f" AND (NOT {_integer_pattern(settings)} OR {is_same})"
     return f"({pattern} AND (abs({{1}}) < {_EXACT} OR ({is_kept}) OR {_matches(_NO_FINITE)}))"

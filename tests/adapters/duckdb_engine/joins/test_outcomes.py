@@ -157,6 +157,15 @@ def test_features_that_are_asked_for_come_along_under_any_name(tmp_path: Path):
     assert (rows[0]["label"], rows[0]["c0"], rows[0]["c1"]) == ("no", "x", 2.5)
 
 
+def test_columns_stand_in_the_same_order_before_and_after_the_first_label(tmp_path: Path):
+    """Whoever reads them names the last ones: before any label had come those were the wrong ones."""
+    log(tmp_path, ["a"])
+    _, before = joined(tmp_path, None, columns=("shop",))
+    _, after = joined(tmp_path, {"id": ["a"], "y": ["no"], "known": [NOW]}, columns=("shop",))
+    assert list(before[0]) == list(after[0])
+    assert (before[0]["c0"], before[0]["label"], before[0]["is_early"]) == (1, None, False)
+
+
 def test_an_entity_that_is_of_two_kinds_is_an_error(tmp_path: Path):
     log(tmp_path, ["a"])
     by_shop = {"id": None, "known_at": None, "entity": ["shop"], "tolerance": "PT3H"}

@@ -1,3 +1,5 @@
+"""The rates by their definition, and against fairlearn."""
+
 from __future__ import annotations
 
 import math
@@ -7,12 +9,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from fairlearn.metrics import demographic_parity_difference, demographic_parity_ratio, equalized_odds_difference
+from fairlearn.metrics import (
+    MetricFrame,
+    demographic_parity_difference,
+    demographic_parity_ratio,
+    equalized_odds_difference,
+    false_positive_rate,
+    selection_rate,
+    true_positive_rate,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score
 
-from airflow_mlops.adapters.sklearn.fairlearn import classification_fairness
-from airflow_mlops.core.evaluation.fairness import FairnessReport
+from airflow_mlops.core.evaluation.fairness import FairnessReport, classification_fairness
 from airflow_mlops.core.evaluation.slices import code_categories
 from airflow_mlops.errors import EvaluationError
 
@@ -41,6 +51,30 @@ def test_each_group_has_the_rates_of_its_rows(found):
         }
         assert group.n_rows == len(mine)
         assert dict(group.scores) == pytest.approx(expected, nan_ok=True)
+
+
+@FEW
+@given(rows)
+def test_the_rates_are_those_of_fairlearn_wherever_a_group_has_such_rows(found):
+    codes, y_true, y_pred = (np.array(side).astype(int) for side in zip(*found, strict=True))
+    theirs = MetricFrame(
+        metrics={
+            "selection_rate": selection_rate,
+            "true_positive_rate": true_positive_rate,
+            "false_positive_rate": false_positive_rate,
+            "accuracy": accuracy_score,
+        },
+        y_true=y_true,
+        y_pred=y_pred,
+        sensitive_features={"sex": codes},  # one row as an array would be no feature to fairlearn
+    ).by_group
+    ours = {group.name: dict(group.scores) for group in _report(found).groups}
+    assert ours.keys() == {f"sex={'fmx'[code]}" for code in theirs.index}
+    for code, expected in theirs.to_dict(orient="index").items():
+        truths = set(y_true[codes == code])
+        expected["true_positive_rate"] = expected["true_positive_rate"] if 1 in truths else math.nan
+        expected["false_positive_rate"] = expected["false_positive_rate"] if 0 in truths else math.nan
+        assert ours[f"sex={'fmx'[code]}"] == pytest.approx(expected, nan_ok=True)
 
 
 @FEW
