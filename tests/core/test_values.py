@@ -72,6 +72,7 @@ MOVED = Reason(
     because=(Reason(stage="monitoring", rule="psi", observed=0.3, required=0.1),),
 )
 WORSE = Reason(stage="monitoring", rule="change", verdict="DEGRADED", observed=-0.1, interval=INTERVAL)
+RETYPED = Reason(stage="validation", rule="column_retyped", subject="a", observed="string", required="double")
 TOO_FEW = Reason(stage="rollout", rule="min_requests", observed=3, required=100)
 
 EVALUATION = evaluate.EvaluationReport(
@@ -150,16 +151,13 @@ EXAMPLES: list[Value] = [
             findings.Check(
                 rule="r",
                 severity=findings.Severity.INFO,
-                expected="1",
+                found=RETYPED,
                 outcome=findings.Outcome.MET,
-                observed="1",
                 engine="DuckDB",
             ),
         ),
         findings=(
-            findings.Finding(
-                rule="r", severity=findings.Severity.WARNING, column="a", observed="1", expected="2", examples=("x",)
-            ),
+            findings.Finding(rule="r", severity=findings.Severity.WARNING, column="a", found=RETYPED, examples=("x",)),
         ),
         verdict=findings.Verdict.PROCEED,
         quarantine=findings.Quarantine(uri="/q", n_rows=1),

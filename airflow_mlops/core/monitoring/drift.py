@@ -280,11 +280,9 @@ def _judged(
 ) -> ColumnDrift:
     """Return a column with the verdict, and the reasons for it."""
     is_number = reference.edges is not None
-    limits: Mapping[str, float] = {**monitoring.features.get(each.name, {})}
-    setting = f"monitoring.features.{each.name}"
-    if not limits:
-        limits = {**monitoring.numeric} if is_number else {**monitoring.categorical}
-        setting = "monitoring.numeric" if is_number else "monitoring.categorical"
+    own, of_kind = monitoring.features.get(each.name), "numeric" if is_number else "categorical"
+    limits = {**own} if own else {**monitoring.numeric} if is_number else {**monitoring.categorical}
+    setting = f"monitoring.features.{each.name}" if own else f"monitoring.{of_kind}"
     reasons = [
         _reason(
             rule=statistic,
