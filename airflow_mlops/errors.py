@@ -4,6 +4,7 @@
 
     MlopsError
     ├── SpecError(ValueError)              what the user wrote can't be used
+    ├── MissingExtraError(ImportError)     what the user wrote needs an extra that is not installed
     ├── DataError(ValueError)              the data can't be used
     │   ├── DataHaltedError                the validation's verdict is HALT
     │   ├── LeakageError                   the model would learn from what it won't have
@@ -37,6 +38,7 @@ __all__ = [
     "ExportError",
     "IntegrityError",
     "LeakageError",
+    "MissingExtraError",
     "MlopsError",
     "NoRowsError",
     "NotBlessedError",
@@ -63,6 +65,10 @@ class MlopsError(Exception):
 
 class SpecError(MlopsError, ValueError):
     """What the user wrote can't be used."""
+
+
+class MissingExtraError(MlopsError, ImportError):
+    """What was asked for needs an extra that is not installed. The message has the line that installs it."""
 
 
 class DataError(MlopsError, ValueError):

@@ -22,6 +22,9 @@ import time
 import warnings
 from collections.abc import Sequence
 
+from airflow_mlops.core.flow import MONITORING, SCORING, TRAINING
+from airflow_mlops.extras import has_extra
+
 __all__ = ["AUTHORING_MODULES", "HEAVY_MODULES", "modules_for", "preload"]
 
 log = logging.getLogger(__name__)
@@ -31,14 +34,10 @@ AUTHORING_MODULES = ("airflow_mlops.pipelines", "airflow_mlops.operators", "airf
 
 HEAVY_MODULES = (
     *AUTHORING_MODULES,
-    "airflow_mlops.steps.evaluation.evaluate",
+    *dict.fromkeys(step.function.partition(":")[0] for step in (*TRAINING, *MONITORING, *SCORING) if step.function),
     "airflow_mlops.steps.promotion.card",
-    "airflow_mlops.steps.monitoring.performance",
     "airflow_mlops.steps.pipeline",
-    "airflow_mlops.steps.scoring.predict",
     "airflow_mlops.steps.runner",
-    "airflow_mlops.steps.training.train",
-    "airflow_mlops.steps.training.tune",
     "airflow_mlops.adapters.sklearn.domain_classifier",
     "airflow_mlops.adapters.evidently",
     "airflow_mlops.adapters.great_expectations.run",
@@ -69,6 +68,8 @@ HEAVY_MODULES = (
 )
 """What tasks import: the DAG file is parsed in each of them, and the steps import all that is heavy."""
 
+_OF_EXTRAS = {"airflow_mlops.adapters.evidently": "drift-reports", "airflow_mlops.adapters.optuna": "tuning"}
+
 
 def modules_for(argv: Sequence[str]) -> tuple[str, ...]:
     """Return what is worth importing in the process with this command line.
@@ -87,7 +88,8 @@ def modules_for(argv: Sequence[str]) -> tuple[str, ...]:
 def preload(modules: Sequence[str] = (), argv: Sequence[str] | None = None) -> tuple[str, ...]:
     """Import what the forks of this process will need, if it is one that forks.
 
-    A library that can't be imported is logged and left to the task that needs it.
+    A library that can't be imported is logged and left to the task that needs it; one of an extra that is not
+    installed is passed over.
 
     :param modules: more modules for the tasks, such as those of your training functions.
     :param argv: the command line; by default this process's.
@@ -95,7 +97,8 @@ def preload(modules: Sequence[str] = (), argv: Sequence[str] | None = None) -> t
     """
     wanted = modules_for(sys.argv if argv is None else argv)
     if wanted is HEAVY_MODULES:
-        wanted = (*wanted, *modules)
+        missing = {module for module, extra in _OF_EXTRAS.items() if not has_extra(extra)}
+        wanted = (*(name for name in wanted if name not in missing), *modules)
     started, imported = time.perf_counter(), []
     for name in wanted:
         try:

@@ -7,6 +7,7 @@ from airflow_mlops.errors import MlopsError, UnavailableError, bounded, did_you_
 
 LEAVES = {
     "SpecError": ValueError,
+    "MissingExtraError": ImportError,
     "DataError": ValueError,
     "DataHaltedError": errors.DataError,
     "LeakageError": errors.DataError,

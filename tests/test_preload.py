@@ -65,6 +65,16 @@ def test_a_library_that_is_not_there_is_logged_and_left_to_the_task(
     assert any(message.startswith("preload: n_modules=1 ") for message in caplog.messages)
 
 
+def test_what_needs_an_extra_that_is_not_installed_is_passed_over_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(preload, "HEAVY_MODULES", ("airflow_mlops.adapters.optuna", "colorsys"))
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with caplog.at_level(logging.INFO, logger="airflow_mlops.preload"):
+        assert preload.preload(argv=["airflow", "scheduler"]) == ("colorsys",)
+    assert [message for message in caplog.messages if "optuna" in message] == []
+
+
 @pytest.mark.parametrize("name", [*preload.HEAVY_MODULES, *preload.AUTHORING_MODULES])
 def test_every_module_that_is_named_exists(name: str):
     assert importlib.util.find_spec(name) is not None

@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import airflow_mlops
+from airflow_mlops.core.step import STAGES
 
 PACKAGE = Path(airflow_mlops.__file__).parent
 TESTS = Path(__file__).parent
 
-STAGES = {
-    *("data", "validation", "splitting", "training", "evaluation", "gate", "packaging", "registry", "promotion"),
-    *("rollout", "scoring", "monitoring", "retraining", "backtesting", "maintenance"),
-}
 SHARED = {"stats", "wording", "observability"}
 """Rooms of the core that serve several stages."""
 
@@ -28,11 +25,11 @@ def _rooms(floor: str) -> set[str]:
 
 def test_every_room_of_the_steps_is_a_stage():
     assert _rooms("steps")
-    assert _rooms("steps") <= STAGES
+    assert _rooms("steps") <= {*STAGES}
 
 
 def test_every_room_of_the_core_is_a_stage_or_shared_by_stages():
-    assert _rooms("core") == STAGES | SHARED
+    assert _rooms("core") == {*STAGES, *SHARED}
 
 
 def test_no_folder_is_crowded():

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_mlops.errors import DataError, SpecError, UnavailableError, bounded, did_you_mean
+from airflow_mlops.extras import importing
 
 __all__ = ["FeastFeatures"]
 
@@ -72,10 +73,8 @@ class FeastFeatures:
         yield pa.RecordBatchReader.from_batches(first.schema, batches)
 
     def _open(self) -> tuple[Any, list[str]]:
-        try:
+        with importing("feast", asked_by=f"The feature store at {self.repository}"):
             feast = importlib.import_module("feast")
-        except ImportError as error:
-            raise SpecError("Feast is not installed where this step runs: install airflow-mlops[feast].") from error
         try:
             store = feast.FeatureStore(repo_path=self.repository)
             wanted = [feature.partition(":")[::2] for feature in self.features]

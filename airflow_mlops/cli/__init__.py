@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from airflow_mlops._version import __version__
 from airflow_mlops.cli import pipelines, records, serving
 from airflow_mlops.errors import MlopsError
+from airflow_mlops.extras import is_runtime
 
 __all__ = ["main"]
 
@@ -28,6 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(line, file=out)
     except MlopsError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if not is_runtime():
+            raise
+        print(
+            f"This command needs {error.name!r}, which airflow-mlops-runtime does not bring. Nothing was changed. "
+            f"Install the whole package in an environment of its own: pip install airflow-mlops",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -78,7 +78,8 @@ def check_version(asked_by: object, where: str) -> None:
     if asked_by != __version__:
         raise RunnerError(
             f"The step was asked for by airflow-mlops {asked_by}, but {where} has {__version__}: one would misread the "
-            f"other. Nothing was run. Install airflow-mlops=={asked_by} there."
+            f"other. Nothing was run. Install airflow-mlops-runtime=={asked_by} there, or airflow-mlops=={asked_by} "
+            f"if it has Airflow."
         )
 
 

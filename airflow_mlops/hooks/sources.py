@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.errors import DataError, SpecError, UnavailableError
+from airflow_mlops.extras import importing
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.athena import AthenaHook
@@ -73,11 +74,13 @@ class AirflowConnections:
 
         :param conn_id: ``None`` stands for ``aws_default``; if that is not defined, for what the machine has:
             environment, profile or role.
+        :raises MissingExtraError: when Airflow's Amazon provider is not installed.
         :raises SpecError: when there is no such connection, it is of another type, or it gives no keys.
         """
-        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+        with importing("amazon", asked_by=f"The connection {conn_id or _DEFAULT_AWS!r}"):
+            from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
-        from airflow_mlops.adapters.s3.objects import S3Access
+            from airflow_mlops.adapters.s3.objects import S3Access
 
         hook: Any = AwsBaseHook(aws_conn_id=_aws_conn_id(conn_id), client_type="s3")
         with _translated_aws(conn_id or _DEFAULT_AWS):
@@ -102,11 +105,13 @@ class AirflowConnections:
         The folder is a new one below ``athena.output_location``; nobody but the caller cleans it up. A query
         that is given up, because the task is killed or times out, is stopped.
 
+        :raises MissingExtraError: when Airflow's Amazon provider is not installed.
         :raises DataError: when Athena can't run the query.
         :raises SpecError: when the connection can't be used, or Athena refuses the request.
         :raises UnavailableError: when Athena does not answer, or failed for a reason of its own.
         """
-        from airflow.providers.amazon.aws.hooks.athena import AthenaHook
+        with importing("amazon", asked_by="data.athena"):
+            from airflow.providers.amazon.aws.hooks.athena import AthenaHook
 
         if data.athena is None:
             raise SpecError("data.athena is not set: where Athena runs the query is not known. Nothing was read.")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops.extras import require_extras
 from airflow_mlops.hooks.platform import get_storage
 from airflow_mlops.operators._base import StepOperator
 from airflow_mlops.specs.data import DatasetSpec
@@ -25,20 +26,31 @@ class SnapshotDatasetOperator(StepOperator):
 
     :param dataset: the name that snapshots of this source are kept under. (templated)
     :param data: a :class:`~airflow_mlops.specs.DatasetSpec`, or its settings. (templated)
+    :param extras: extras of this package that tasks after this one need, and what asks for each. Where one is not
+        installed, this task fails, before it has read anything.
     """
 
     template_fields = ("dataset", "data", *StepOperator.template_fields)
 
-    def __init__(self, *, dataset: str, data: DatasetSpec | Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        dataset: str,
+        data: DatasetSpec | Mapping[str, Any],
+        extras: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.dataset = dataset
         self.data = data
+        self.extras = extras
 
     def call_step(self, run: PipelineRun) -> DatasetSnapshot:
         """Make the snapshot."""
         from airflow_mlops.hooks.sources import AirflowConnections
         from airflow_mlops.steps.data.snapshot import snapshot_dataset
 
+        require_extras(self.extras or {})
         return snapshot_dataset(
             DatasetSpec.parse(self.data),
             dataset=self.dataset,

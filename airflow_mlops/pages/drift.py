@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from airflow_mlops.adapters.documents.html import Link, report_page
-from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftReport
+from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftReport, DriftStatus
 from airflow_mlops.core.wording import sentences_of
+from airflow_mlops.extras import has_extra, install_line
 from airflow_mlops.pages.reasons import reasons_table
 
 __all__ = ["drift_page"]
@@ -12,6 +13,11 @@ __all__ = ["drift_page"]
 
 def _chance(p_value: float | None) -> str:
     return "" if p_value is None else f"{p_value:.2g}" if p_value else "< 1e-300"
+
+
+def _no_picture(report: DriftReport) -> str:
+    is_missed = report.status is DriftStatus.DRIFTED and not has_extra("drift-reports")
+    return f"none: Evidently is not installed ({install_line('drift-reports')})" if is_missed else "none"
 
 
 def drift_page(report: DriftReport, picture: str) -> str:
@@ -44,7 +50,7 @@ def drift_page(report: DriftReport, picture: str) -> str:
             "Reference": f"{report.n_reference} rows, {report.reference_digest}",
             "Current": f"{report.n_current} rows, from {report.current_digest or 'the inference log'}",
             "Window": window,
-            "Picture": Link("drawn by Evidently from samples", picture) if picture else "none",
+            "Picture": Link("drawn by Evidently from samples", picture) if picture else _no_picture(report),
         },
         reasons=sentences_of(report.reasons),
         tables={"Columns": ([head], rows), "Rules": reasons_table(report.reasons)},

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from airflow_mlops.extras import require_extras
 from airflow_mlops.pipelines._shared import parse_yaml
 from airflow_mlops.specs.pipeline import PipelineSpec
 
@@ -98,8 +99,10 @@ class ContinuousTraining(PipelineSpec):
         :param promotion: in place of the spec's policy.
         :param run_id: names the run in every record; the same one again finds what was finished.
         :param trusted_types: types that models may hold beside scikit-learn's own.
+        :raises MissingExtraError: when an extra that the settings ask for is not installed, before anything is read.
         :raises DataHaltedError: when the validation halts.
         """
+        require_extras(self.needed_extras)
         from airflow_mlops.adapters.mlflow.client import Mlflow
         from airflow_mlops.core.values import PipelineRun
         from airflow_mlops.hooks.sources import AirflowConnections

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
@@ -46,6 +46,9 @@ class Spec(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Settings of earlier versions, and what they are called now; the old name is refused with the new one."""
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -95,7 +98,7 @@ def _complaint(detail: ErrorDetails, spec: type[BaseModel]) -> str:
     """Say what is wrong with one setting, in the words of whoever writes specs."""
     kind, place, found, context = detail["type"], detail["loc"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"unknown key.{_suggestion(str(place[-1]), _known_keys(spec, place[:-1]))}"
+        return _unknown_key(str(place[-1]), _specs_at(spec, place[:-1]))
     if kind == "missing":
         return "is required."
     if kind == "union_tag_not_found":
@@ -118,10 +121,12 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
     return f"{did_you_mean(name, listed)} Known: {', '.join(listed)}."
 
 
-def _known_keys(spec: type[BaseModel], path: tuple[int | str, ...]) -> set[str]:
-    """Follow ``path`` through nested specs and return the keys that are known there."""
-    specs = _specs_at(spec, path)
-    return set(specs[0].model_fields) if specs else set()
+def _unknown_key(name: str, specs: Sequence[type[BaseModel]]) -> str:
+    """Say what a key is called now, or which keys are known where it stands."""
+    for each in specs:
+        if issubclass(each, Spec) and name in each.renamed:
+            return f"is called `{each.renamed[name]}` now."
+    return f"unknown key.{_suggestion(name, specs[0].model_fields if specs else ())}"
 
 
 def _specs_at(spec: type[BaseModel], path: tuple[int | str, ...]) -> list[type[BaseModel]]:

@@ -200,6 +200,11 @@ class DatasetSpec(Spec):
         return self
 
     @property
+    def is_on_aws(self) -> bool:
+        """Whether it is read from S3 or by Athena."""
+        return self.athena is not None or (self.path or "").startswith("s3://")
+
+    @property
     def subject(self) -> str:
         """What the data is called in messages."""
         if self.path:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Self
 
 from pydantic import Field, model_validator
 
+from airflow_mlops.extras import EXTRAS
 from airflow_mlops.specs._base import Spec
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.evaluate import GateSpec, check_task
@@ -109,6 +111,33 @@ class PipelineSpec(Spec):
         return tuple(trigger.type for trigger in self.triggers if trigger.type in ("drift", "performance"))
 
     @property
+    def production_checks(self) -> tuple[str, ...]:
+        """What the monitoring checks: ``drift``, and ``performance`` where it is declared."""
+        return ("drift", "performance") if self.performance else ("drift",)
+
+    @property
+    def needed_extras(self) -> dict[str, str]:
+        """The extras of this package that the settings ask for, and what asks for each."""
+        datasets = {"data": self.data}
+        datasets |= {f"data.feature_tables.{table.name}": table.source for table in self.data.feature_tables}
+        if self.validation.serving:
+            datasets["validation.serving.data"] = self.validation.serving.data
+        if self.performance:
+            datasets["performance.labels"] = self.performance.labels
+        on_aws = [name for name, data in datasets.items() if data.is_on_aws]
+        asked = {"amazon": f"{on_aws[0]} on AWS"} if on_aws else {}
+        if self.monitoring.engine == "evidently":
+            asked["drift-reports"] = "monitoring.engine: evidently"
+        if self.tuning:
+            asked["tuning"] = "tuning"
+        library = re.split("[.:]", self.training.estimator or "", maxsplit=1)[0]
+        if library in EXTRAS and isinstance(self.runner, InProcessRunner):
+            asked[library] = f"training.estimator: {self.training.estimator}"
+        if self.export:
+            asked[self.export.format] = f"export.format: {self.export.format}"
+        return asked
+
+    @property
     def asks_a_person(self) -> bool:
         """Whether there are promotions that a person has to approve."""
-        return self.promotion.approval == "required" or self.gate.on_inconclusive == "ask"
+        return self.promotion.needs_approval or self.gate.on_inconclusive == "ask"

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -462,6 +464,16 @@ EXAMPLES: list[Value] = [
     ),
 ]
 
+
+def _beside_the_tests() -> list[Value]:
+    """Return the examples that stand with the tests of their module, each called ``EXAMPLE``."""
+    here = Path(__file__).parent
+    files = [file for file in sorted(here.glob("*/test_*.py")) if "\nEXAMPLE = " in file.read_text()]
+    return [importlib.import_module(f"tests.core.{file.parent.name}.{file.stem}").EXAMPLE for file in files]
+
+
+EXAMPLES += _beside_the_tests()
+
 each_value = pytest.mark.parametrize("value", EXAMPLES, ids=lambda value: type(value).__name__)
 
 
@@ -513,6 +525,23 @@ def test_a_document_of_a_version_that_is_not_known_is_refused(value, version):
     version = known + 1 if version == "newer" else version
     with pytest.raises(IntegrityError, match=f"schema version {version!r}, this package reads up to {known}. Upgrade"):
         type(value).from_dict({**value.to_dict(), "schema_version": version})
+
+
+def test_a_document_of_an_older_version_is_read_as_it_is_where_no_field_changed():
+    class Newer(PipelineRun):
+        schema_version = PipelineRun.schema_version + 1
+
+    run = Newer(pipeline="p", run_id="r", actor="ada")
+    assert Newer.from_dict({**run.to_dict(), "schema_version": PipelineRun.schema_version}) == run
+
+
+@pytest.mark.parametrize(
+    "kind", ["Blessing", "ExportReport", "MonitoringDecision", "RetrainDecision", "TrainingRecord"]
+)
+def test_sentences_that_an_older_version_wrote_as_reasons_are_quoted(kind: str):
+    value = next(value for value in EXAMPLES if type(value).__name__ == kind)
+    again = type(value).from_dict({**value.to_dict(), "schema_version": 1, "reasons": ["It is worse."]})
+    assert [(reason.rule, reason.recorded) for reason in again.reasons] == [("recorded", "It is worse.")]
 
 
 @each_value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -12,12 +13,10 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_mlops import operators
+from airflow_mlops import ContinuousTraining, operators
 from airflow_mlops.errors import MlopsError, SpecError, UnavailableError
 from tests.operators.conftest import House
-from tests.steps.cases import small_frame
-
-pytestmark = pytest.mark.airflow
+from tests.steps.cases import small_frame, small_settings
 
 
 def _context() -> Any:
@@ -100,3 +99,17 @@ def test_a_storage_that_comes_back_is_found_by_the_second_try(house: House):
     assert ended.state == "success"
     assert ended.tries == {"snapshot": 2}
     assert ended.result("snapshot")["n_rows"] == 300
+
+
+def test_a_dag_that_needs_an_extra_fails_in_its_first_task_before_it_reads_anything(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    settings = small_settings(house.folder / "inbox") | {"export": {}}
+    dag = ContinuousTraining.parse(settings).dag()
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)  # what Python itself does for a module that is not to be found
+    with pytest.raises(AirflowFailException) as caught:
+        dag.get_task("snapshot").execute(_context())
+    assert str(caught.value) == (
+        f"export.format: onnx needs 'skl2onnx', which {sys.executable} does not have. Nothing was changed. Install it "
+        f"there: pip install 'airflow-mlops[onnx]'"
+    )

@@ -24,8 +24,6 @@ from airflow_mlops.operators import (
 from tests.operators.conftest import House, Person
 from tests.steps.cases import Bench
 
-pytestmark = pytest.mark.airflow
-
 SNS = "airflow.providers.amazon.aws.notifications.sns:SnsNotifier"
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 Inbox = Callable[[], list[tuple[str, str]]]

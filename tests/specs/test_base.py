@@ -25,6 +25,27 @@ def test_an_unknown_key_is_named_with_its_path_a_suggestion_and_the_known_keys()
     assert "Known: athena, conn_id, csv, feature_tables, features," in message
 
 
+class _Oven(Spec):
+    renamed = {"heat": "temperature_c"}
+
+    temperature_c: float = 180.0
+
+
+class _Kitchen(Spec):
+    oven: _Oven = _Oven()
+
+
+def test_a_setting_that_was_renamed_is_refused_with_its_new_name_and_its_path():
+    with pytest.raises(SpecError, match=r"\n  oven\.heat: is called `temperature_c` now\.$"):
+        _Kitchen(oven={"heat": 200})
+
+
+@pytest.mark.parametrize("cls", Spec.__subclasses__())
+def test_what_a_setting_is_called_now_is_a_setting(cls):
+    assert set(cls.renamed.values()) <= set(cls.model_fields)
+    assert not set(cls.renamed) & set(cls.model_fields)
+
+
 def test_an_unknown_key_at_the_top_is_named_without_a_path():
     with pytest.raises(SpecError, match=r"\n  splitt: unknown key\. Did you mean 'split'\?"):
         PipelineSpec.parse({**DOCUMENT, "splitt": {}})

@@ -25,7 +25,7 @@ from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.runner import STEPS, answer_request, open_platform, run_step
 from airflow_mlops.steps.splitting.split import split_dataset
 from tests.adapters.process.test_child_process import assert_all_end, wait_until
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, requirements_of
 from tests.steps import trainers
 from tests.steps.cases import Bench, run_named, runs_by_status
 
@@ -89,7 +89,7 @@ def test_libraries_that_clash_with_ours_are_used_there(ask: Asking, caplog: pyte
     assert any(message.startswith("INFO trained: model_uri=") for message in caplog.messages)
 
 
-def test_a_step_needs_no_airflow_and_only_the_libraries_that_are_documented(other_python: Path):
+def test_steps_and_server_need_no_airflow_and_the_libraries_that_the_runtime_brings(other_python: Path):
     code = """
 import importlib, json, sys
 from importlib.metadata import packages_distributions
@@ -98,6 +98,7 @@ try:
 except ImportError as error:
     assert str(error) == "there is no Airflow in this environment"
 import airflow_mlops.runner
+import airflow_mlops.serving.server
 from airflow_mlops.steps.runner import STEPS
 for function in STEPS.values():
     importlib.import_module(function.partition(":")[0])
@@ -106,15 +107,14 @@ print(json.dumps([name for each in imported for name in known.get(each, [])]))
 """
     done = subprocess.run([other_python, "-P", "-c", code], capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr[-3000:]
-    imported = {name.lower() for name in json.loads(done.stdout)}
-    settings = (REPOSITORY / "setup.cfg").read_text().partition("install_requires")[2].partition("[options.extras")[0]
-    ours = set(re.findall(r"^    ([a-z0-9-]+)", settings, re.MULTILINE))
-    page = (REPOSITORY / "docs" / "howto" / "runners.md").read_text()
-    listed = re.search(r"\*\*What the steps import\*\*(.*?)\n- ", page, re.DOTALL)
-    assert listed is not None
-    documented = set(re.findall(r"`([a-z0-9-]+)`", listed[1]))
+    imported = {re.sub(r"[-_.]+", "-", name).lower() for name in json.loads(done.stdout)}
+    ours = _distributions(requirements_of("setup.cfg"))
     brought_by_mlflow = {"pyyaml"}
-    assert (imported & ours) - brought_by_mlflow == documented
+    assert (imported & ours) - brought_by_mlflow == _distributions(requirements_of("runtime/setup.cfg"))
+
+
+def _distributions(requirements: list[str]) -> set[str]:
+    return {re.split(r"[<>=\[;]", line, maxsplit=1)[0] for line in requirements}
 
 
 def test_an_error_elsewhere_is_the_same_error_here(ask: Asking):

@@ -36,11 +36,13 @@ from airflow_mlops.adapters.mlflow.source import FileSource
 from airflow_mlops.core.registry.journal import CARD_TAG, CHAMPION, JOURNAL_TAG, ModelVersion
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.errors import IntegrityError, MlopsError, UnavailableError
+from airflow_mlops.extras import require_extra
 
 __all__ = ["Mlflow", "model_digest"]
 
 _PROBE_TIMEOUT_S = 5.0
 _OUTAGES = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
+_DATABASES = ("mssql", "mysql", "postgresql", "sqlite")
 _WRITTEN_BY_REGISTRY = "registered_model_meta"
 
 
@@ -83,10 +85,16 @@ class Mlflow:
 
     :param tracking_uri: ``http://…`` for a server, ``sqlite:///…`` or another database URI without one.
     :param headers: sent with every request, such as ``Authorization``. Never logged.
+    :raises MissingExtraError: when it is a database, and what reads it is not installed.
     """
 
     tracking_uri: str
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        kind = re.split("[+:]", self.tracking_uri, maxsplit=1)[0]  # what follows may hold a password
+        if kind in _DATABASES:
+            require_extra("mlflow-server", asked_by=f"MLflow in a {kind} database, without a server,")
 
     def __repr__(self) -> str:
         return f"Mlflow({self.shown_uri!r})"

@@ -11,6 +11,7 @@ with warnings.catch_warnings(action="ignore"):  # skops looks into every loaded 
     import skops.io
 
 from airflow_mlops.errors import IntegrityError, UntrustedModelError, bounded
+from airflow_mlops.extras import EXTRAS, require_extra
 
 __all__ = ["FILE", "TRUSTED_TYPES", "check_types", "load_model", "types_to_trust"]
 
@@ -72,9 +73,12 @@ def load_model(folder: Path, trusted_types: Iterable[str] = ()) -> Any:
     """Load a model from the files that MLflow stored, trusting the platform's list and not the model's own.
 
     :raises UntrustedModelError: when the model needs a type that is not trusted.
+    :raises MissingExtraError: when it is of a library that is an extra of this package, and not installed.
     :raises IntegrityError: when there is no skops file.
     """
     needed = check_types(folder, trusted_types)
+    for library in sorted({name.partition(".")[0] for name in needed} & EXTRAS.keys()):
+        require_extra(library, asked_by=f"The stored model, which holds {library}'s types,")
     with _without_warnings():
         return skops.io.load(folder / FILE, trusted=needed)
 

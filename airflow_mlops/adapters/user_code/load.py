@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_mlops.core.training.fit import Progress, reason_of
 from airflow_mlops.errors import SpecError, TrainingError, did_you_mean
+from airflow_mlops.extras import EXTRAS, require_extra
 from airflow_mlops.specs.train import TrainingSpec
 
 __all__ = ["call_trainer", "code_digest", "load_object", "make_estimator", "make_preprocessor", "module_file"]
@@ -19,12 +20,16 @@ __all__ = ["call_trainer", "code_digest", "load_object", "make_estimator", "make
 def load_object(import_path: str) -> Any:
     """Import what ``package.module:name`` or ``package.module.name`` stands for.
 
+    :raises MissingExtraError: when it is of a library that is an extra of this package, and not installed.
     :raises SpecError: when there is no such module or no such name in it.
     """
     module_name, name = _parts(import_path)
     try:
         found: Any = importlib.import_module(module_name)
     except ImportError as error:
+        library = module_name.partition(".")[0]
+        if library in EXTRAS:
+            require_extra(library, asked_by=repr(import_path))
         raise SpecError(f"{import_path!r}: can't import {module_name!r}: {error}. Is it on PYTHONPATH?") from error
     for part in name.split("."):
         if not hasattr(found, part):

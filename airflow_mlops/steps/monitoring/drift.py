@@ -18,6 +18,7 @@ from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import DataError
+from airflow_mlops.extras import has_extra, importing, require_extra
 from airflow_mlops.pages.drift import drift_page
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.steps.data.snapshot import check_snapshot
@@ -48,17 +49,19 @@ def check_drift(
     New are the rows after the reference's last timestamp; without a timestamp, all rows of the snapshot.
     The reference itself is not read for this: its profile was counted when its snapshot was made.
 
-    :param draw: whether Evidently draws a picture of samples beside the report, when something drifted.
+    :param draw: whether Evidently, where it is installed, draws a picture of samples beside the report, when something
+        drifted.
     :raises DataError: when no column of the reference is left to compare.
     :raises IntegrityError: when the snapshot's rows are not those that it is named by.
     :raises SpecError: when a limit does not fit the columns.
+    :raises MissingExtraError: when Evidently is to decide and is not installed.
     """
     champion = current_champion(model_name, platform=platform)
     if champion is None:
         return _without_champion(model_name, snapshot.digest, platform, run)
     check_snapshot(snapshot)
     compared = of_snapshot(snapshot, champion, monitoring, platform)
-    return _check(compared, champion, monitoring, platform, run, draw=draw)
+    return _check(compared, champion, monitoring, platform, run, draw=draw and platform.draws)
 
 
 def check_log_drift(
@@ -77,16 +80,18 @@ def check_log_drift(
     Predictions are compared with those of the held-back rows, of which the evaluation keeps a profile.
 
     :param window_end: the last moment of the window, with a time zone.
-    :param draw: whether Evidently draws a picture of samples beside the report, when something drifted.
+    :param draw: whether Evidently, where it is installed, draws a picture of samples beside the report, when something
+        drifted.
     :raises DataError: when the log has none of the champion's features.
     :raises IntegrityError: when the champion's reference is missing or damaged.
     :raises SpecError: when a limit does not fit the columns.
+    :raises MissingExtraError: when Evidently is to decide and is not installed.
     """
     champion = current_champion(model_name, platform=platform)
     if champion is None:
         return _without_champion(model_name, "", platform, run)
     compared = of_log(champion, monitoring, platform, end=window_end)
-    return _check(compared, champion, monitoring, platform, run, draw=draw)
+    return _check(compared, champion, monitoring, platform, run, draw=draw and platform.draws)
 
 
 def _without_champion(model_name: str, digest: str, platform: Platform, run: PipelineRun) -> DriftReport:
@@ -109,6 +114,8 @@ def _check(
     *,
     draw: bool,
 ) -> DriftReport:
+    if monitoring.engine == "evidently":
+        require_extra("drift-reports", asked_by="monitoring.engine: evidently")
     season = None
     if monitoring.reference == "seasonal":
         season = season_before(compared, monitoring, champion.model_name, platform)
@@ -123,7 +130,8 @@ def _check(
             score = samples.domain_score()
             verdict = judge_domains(verdict, score)
         drawn = [each.name for each in verdict.columns if each.kind is not ColumnKind.PREDICTION][:_MAX_DRAWN]
-        if draw and drawn and not page and verdict.status is DriftStatus.DRIFTED:
+        wanted = draw and drawn and not page and verdict.status is DriftStatus.DRIFTED
+        if wanted and has_extra("drift-reports"):
             page = samples.compare(drawn).page
         verdict = admit_gaps(verdict, compared.gaps)
     report = DriftReport(
@@ -187,7 +195,8 @@ class _Samples:
 
     def compare(self, columns: list[str]) -> Any:
         """Let Evidently compare them."""
-        from airflow_mlops.adapters import evidently  # it takes seconds to import
+        with importing("drift-reports", asked_by="monitoring.engine: evidently"):
+            from airflow_mlops.adapters import evidently  # it takes seconds to import
 
         numeric = [each.name for each in self.compared.profile.columns if each.edges is not None]
         return evidently.compare_frames(**self.frames(columns), numeric=numeric)

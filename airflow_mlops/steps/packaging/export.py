@@ -25,7 +25,8 @@ from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.core.wording import sentences_of
-from airflow_mlops.errors import ExportError, IntegrityError, SpecError
+from airflow_mlops.errors import ExportError, IntegrityError
+from airflow_mlops.extras import importing
 from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.registry.models import load_model
@@ -50,7 +51,7 @@ def export_model(
     there are. A model that can't be converted, or that answers otherwise, is no failure: the report says so, and
     nothing is kept. A retry finds the report of an earlier try.
 
-    :raises SpecError: when the libraries of the format are not installed.
+    :raises MissingExtraError: when the libraries of the format are not installed.
     :raises IntegrityError: when the model was not trained on this split, or stored bytes have changed.
     :raises EvaluationError: when the model can't predict the rows.
     """
@@ -167,13 +168,8 @@ def _compare(
 
 def _library() -> ModuleType:
     """Import what only an export needs: an extra of this package, and seconds."""
-    try:
+    with importing("onnx", asked_by="export.format: onnx"):
         from airflow_mlops.adapters import onnx_export
-    except ModuleNotFoundError as error:
-        raise SpecError(
-            f"An export to ONNX needs {error.name!r}, which is not installed. Nothing was exported and the champion "
-            f"stays. Install airflow-mlops[onnx] where the task runs."
-        ) from error
     return onnx_export
 
 

@@ -10,12 +10,14 @@ from airflow_mlops.adapters.documents.html import report_page
 from airflow_mlops.adapters.duckdb_engine.joins import splits
 from airflow_mlops.core.splitting.leakage import LeakageFinding, LeakageReport
 from airflow_mlops.core.splitting.split import DatasetPart, DatasetSplit
+from airflow_mlops.core.training.model import choose_features
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import SpecError, bounded, did_you_mean
 from airflow_mlops.specs.split import LeakageSpec
+from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps.platform import Platform
 
-__all__ = ["check_leakage", "leakage_page"]
+__all__ = ["check_leakage", "check_split", "leakage_page"]
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,14 @@ _EXPECTED = {
 
 Found = tuple[list[LeakageFinding], int, list[str]]
 """Findings, how many comparisons were made, and notes on what could not be judged."""
+
+
+def check_split(
+    split: DatasetSplit, training: TrainingSpec, leakage: LeakageSpec, *, platform: Platform, run: PipelineRun
+) -> LeakageReport:
+    """Look for leakage among what a training learns from; see :func:`check_leakage`."""
+    features = choose_features(training, split)
+    return check_leakage(split, leakage, target=training.target, features=features, platform=platform, run=run)
 
 
 def check_leakage(

@@ -37,7 +37,7 @@ __all__ = ["recipe_of", "train_model", "training_fingerprint"]
 
 log = logging.getLogger(__name__)
 
-_REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
+_REQUIREMENTS = ("numpy", "pandas", "scikit-learn", "skops")
 _SCORED_ROWS = 50_000
 _EXAMPLE_ROWS = 100
 
@@ -212,9 +212,17 @@ def _trusted_types(model: Any, training: TrainingSpec, platform: Platform) -> li
         return None
 
 
+def _mlflow() -> str:
+    """Return the name of the distribution that MLflow is installed by: whole, or its client alone."""
+    try:
+        return importlib.metadata.distribution("mlflow").name
+    except importlib.metadata.PackageNotFoundError:
+        return "mlflow-skinny"
+
+
 def _requirements(model: Any, *, is_pickled: bool) -> list[str]:
     """Pin what a process needs to load the model."""
-    names = [*_REQUIREMENTS, *(["cloudpickle"] if is_pickled else [])]
+    names = [_mlflow(), *_REQUIREMENTS, *(["cloudpickle"] if is_pickled else [])]
     pinned = [f"{name}=={importlib.metadata.version(name)}" for name in names]
     library = type(fitting.final_estimator(model)).__module__.partition(".")[0]
     # Not by its distribution: XGBoost's may be called xgboost-cpu where it is trained.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_mlops.adapters.mlflow.trials import TrialRuns
-from airflow_mlops.adapters.optuna import Study
 from airflow_mlops.adapters.sklearn.scorers import make_scorer
 from airflow_mlops.adapters.user_code.load import make_estimator
 from airflow_mlops.core.splitting.split import DatasetSplit
@@ -25,12 +24,16 @@ from airflow_mlops.core.training.tuning import (
 )
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import EvaluationError, MlopsError, SpecError, TrainingError, UnavailableError
+from airflow_mlops.extras import importing
 from airflow_mlops.pages.tuning import tuning_page
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps.platform import Platform, folder_name, short
 from airflow_mlops.steps.training._trials import Examiner, read_examiner
 from airflow_mlops.steps.training.train import training_fingerprint
+
+if TYPE_CHECKING:
+    from airflow_mlops.adapters.optuna import Study
 
 __all__ = ["tune_model"]
 
@@ -57,10 +60,14 @@ def tune_model(
     budget of trials, and each of them returns when the last trial has ended.
 
     :param worker: whose trials these are, where several share a search; each has the budget of time for itself.
+    :raises MissingExtraError: when Optuna is not installed.
     :raises SpecError: when the space, the metric or the parameters don't fit the training.
     :raises DataError: when the folds can't be made.
     :raises TrainingError: when no trial finished.
     """
+    with importing("tuning", asked_by="tuning"):
+        from airflow_mlops.adapters.optuna import Study
+
     _check_settings(split, training, tuning)
     fingerprint = tuning_fingerprint(training_fingerprint(split, training), tuning)
     folder = platform.storage.path("tuning", folder_name(model_name), short(fingerprint))

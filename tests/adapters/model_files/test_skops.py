@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier
 
 from airflow_mlops.adapters.model_files.skops import TRUSTED_TYPES, load_model, types_to_trust
-from airflow_mlops.errors import IntegrityError, UntrustedModelError
+from airflow_mlops.errors import IntegrityError, MissingExtraError, UntrustedModelError
 
 X = np.random.default_rng(0).normal(size=(60, 3))
 Y = (X[:, 0] > 0).astype(int)
@@ -55,6 +56,17 @@ def test_a_model_of_a_known_library_is_loaded_without_trusting_anything_more(tmp
     assert set(types_to_trust(model)) <= TRUSTED_TYPES
     skops.io.dump(model, tmp_path / "model.skops")
     assert load_model(tmp_path).predict(X).tolist() == model.predict(X).tolist()
+
+
+def test_a_model_of_a_library_that_is_not_installed_says_how_to_install_it(tmp_path, monkeypatch):
+    skops.io.dump(XGBClassifier(n_estimators=3).fit(X, Y), tmp_path / "model.skops")
+    monkeypatch.setitem(sys.modules, "xgboost", None)  # what Python itself does for a module that is not to be found
+    with pytest.raises(MissingExtraError) as raised:
+        load_model(tmp_path)
+    assert str(raised.value) == (
+        f"The stored model, which holds xgboost's types, needs 'xgboost', which {sys.executable} does not have. "
+        f"Nothing was changed. Install it there: pip install 'airflow-mlops[xgboost]'"
+    )
 
 
 def test_a_model_with_a_foreign_class_is_not_stored_and_its_type_is_named():

@@ -30,7 +30,7 @@ def library(request: pytest.FixtureRequest) -> tuple[ModuleType, Any, str]:
     """The adapter, an estimator, and the attribute that says how many iterations it was fitted with."""
     module, name, params, fitted = ESTIMATORS[request.param]
     estimator = getattr(pytest.importorskip(module), name)(**params)
-    return importlib.import_module(f"airflow_mlops.adapters.{request.param}"), estimator, fitted
+    return importlib.import_module(f"airflow_mlops.adapters.sklearn.{request.param}"), estimator, fitted
 
 
 def test_iterations_are_seen(library: tuple[ModuleType, Any, str]):

@@ -107,6 +107,7 @@ def test_a_thousand_categories_that_have_not_changed_are_no_drift(statistic, n_r
     assert verdict.columns[0].statistics["jensen_shannon"] < 0.05
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("n_rows", [300, 500, 1_000, 2_000])
 @pytest.mark.parametrize(("n_categories", "power"), [(60, 0.0), (200, 0.0), (1_000, 0.0), (1_000, 1.0), (1_000, 1.5)])
 def test_many_categories_in_a_reference_of_few_rows_are_no_drift(n_categories, power, n_rows):
@@ -337,6 +338,7 @@ def _draw(rng: np.random.Generator, n_rows: int) -> list[ColumnProfile]:
     ]
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("settings", SETTINGS, ids=["default", "tests", "distances"])
 def test_at_most_one_in_twenty_draws_of_the_same_distribution_raises_an_alarm(settings):
     """Twenty features; but for the default, one that drifted is an alarm."""
@@ -349,6 +351,7 @@ def test_at_most_one_in_twenty_draws_of_the_same_distribution_raises_an_alarm(se
     assert alarms <= 10
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("settings", SETTINGS, ids=["default", "tests", "distances"])
 def test_a_shift_of_half_a_sigma_is_found_in_nearly_every_draw_of_a_thousand_rows(settings):
     rng = np.random.default_rng(1)

@@ -51,6 +51,7 @@ def test_the_difference_of_error_rates_has_the_interval_of_newcombes_table(first
     assert error_rate_difference(champion, challenger, 0.95) == pytest.approx(expected, abs=5e-5)
 
 
+@pytest.mark.statistics
 def test_the_interval_of_a_latency_holds_the_true_one_as_often_as_it_says():
     rng = np.random.default_rng(0)
     truth = float(np.quantile(rng.gamma(4, 2, 1_000_000), 0.95))
@@ -152,6 +153,7 @@ def test_labels_that_have_come_count_and_those_that_have_not_decide_nothing(stat
     assert said.because == (as_the_labels_say,)
 
 
+@pytest.mark.statistics
 def test_looking_often_finds_harm_by_chance_in_at_most_one_case_in_twenty_and_real_harm_nearly_always():
     rng, rollout = np.random.default_rng(1), RolloutSpec(looks=10, max_error_rate_increase=0)
 

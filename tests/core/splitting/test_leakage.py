@@ -53,6 +53,7 @@ def test_a_long_list_of_findings_is_cut():
         _report(*(_finding(f"c{index}") for index in range(13))).require_clean()
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("n_values", [2, 5, 20])
 @pytest.mark.parametrize("n_copies", [0, 3])
 def test_as_many_rows_are_equal_by_chance_as_a_second_draw_has(n_values, n_copies):

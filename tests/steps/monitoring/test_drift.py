@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import shutil
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from airflow_mlops.core.monitoring.drift import DOMAIN_LIMIT
 from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftReport, DriftStatus
 from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.core.wording import sentence_of
-from airflow_mlops.errors import DataError, IntegrityError, SpecError, UnavailableError
+from airflow_mlops.errors import DataError, IntegrityError, MissingExtraError, SpecError, UnavailableError
 from airflow_mlops.specs import DatasetSpec, MonitoringSpec
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.monitoring.drift import check_drift, check_log_drift
@@ -55,8 +58,6 @@ def later(n_rows: int = 300, **settings: Any) -> pd.DataFrame:
 
 @pytest.fixture
 def log(served: Bench) -> Log:
-    import shutil
-
     shutil.rmtree(served.platform.storage.path("inference"), ignore_errors=True)
     return Log(served)
 
@@ -271,6 +272,25 @@ def test_evidently_decides_where_it_is_chosen_and_draws_its_page(log: Log):
     assert report.reasons[-1].rule == "decided_by_evidently"
     names = log.bench.platform.storage.names("reports", "small", "watch")
     assert names == ["drift.html", "drift.json", "drift_evidently.html"]
+
+
+def test_without_evidently_the_report_has_no_picture_and_says_how_to_get_it(log: Log, monkeypatch: pytest.MonkeyPatch):
+    log.write(asked(shift=1.0), 2 * asked(shift=1.0)["x"])
+    monkeypatch.setitem(sys.modules, "evidently", None)  # what Python itself does for a module that is not to be found
+    storage = log.bench.platform.storage
+    shutil.rmtree(storage.path("reports", "small", "watch"), ignore_errors=True)
+    report = log.check()
+    assert report.status is DriftStatus.DRIFTED
+    assert storage.names("reports", "small", "watch") == ["drift.html", "drift.json"]
+    page = html.unescape(storage.path("reports", "small", "watch", "drift.html").read_text())
+    assert "none: Evidently is not installed (pip install 'airflow-mlops[drift-reports]')" in page
+
+
+def test_without_evidently_it_decides_nothing_where_it_was_chosen(log: Log, monkeypatch: pytest.MonkeyPatch):
+    log.write(asked(), 2 * asked()["x"])
+    monkeypatch.setitem(sys.modules, "evidently", None)
+    with pytest.raises(MissingExtraError, match=r"^monitoring.engine: evidently needs 'evidently', .*reports\]'$"):
+        log.check(engine="evidently")
 
 
 def test_the_classifiers_score_stands_in_the_report(log: Log):

@@ -18,7 +18,7 @@ from airflow_mlops.core.packaging.export import ExportReport, ExportStatus
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.wording import sentence_of
-from airflow_mlops.errors import IntegrityError, SpecError, UnavailableError
+from airflow_mlops.errors import IntegrityError, MissingExtraError, UnavailableError
 from airflow_mlops.specs import DatasetSpec, ExportSpec, SplitSpec, TrainingSpec
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.packaging.export import export_model
@@ -185,5 +185,10 @@ def test_without_the_extra_the_error_says_what_to_install(bench, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr(adapters, "onnx_export", raising=False)
     monkeypatch.setitem(sys.modules, "skl2onnx", None)  # what Python itself does for a module that is not to be found
-    with pytest.raises(SpecError, match=r"needs 'skl2onnx.*', which is not installed.*Install airflow-mlops\[onnx\]"):
+    with pytest.raises(MissingExtraError) as raised:
         _export(bench, model, split)
+    assert str(raised.value) == (
+        f"export.format: onnx needs 'skl2onnx', which {sys.executable} does not have. Nothing was changed. Install it "
+        f"there: pip install 'airflow-mlops[onnx]'"
+    )
+    assert _left(bench, model) == ([], {})
