@@ -172,7 +172,7 @@ EXAMPLES: list[Value] = [
         n_test=2,
         n_sampled=8,
         n_checks=3,
-        findings=(leakage.LeakageFinding(rule="r", columns=("a",), observed="1", expected="2", advice="x"),),
+        findings=(leakage.LeakageFinding(rule="r", columns=("a",), found=RETYPED, advice="x"),),
     ),
     SPLIT,
     training_record.TrainingRecord(

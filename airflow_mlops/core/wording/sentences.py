@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from airflow_mlops.core.reason import Reason
-from airflow_mlops.core.wording import gate, monitoring, packaging, retraining, rollout, validation
+from airflow_mlops.core.wording import gate, monitoring, packaging, retraining, rollout, splitting, validation
 
 __all__ = ["sentence_of", "sentences_of"]
 
@@ -17,6 +17,7 @@ _STAGES: Mapping[str, Words] = {
     "packaging": packaging.say,
     "retraining": retraining.say,
     "rollout": rollout.say,
+    "splitting": splitting.say,
     "validation": validation.say,
 }
 _SOURCES: Mapping[str, Words] = {**gate.SOURCES, **retraining.SOURCES}
