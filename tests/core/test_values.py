@@ -69,6 +69,21 @@ COMPARISON = evaluate.MetricComparison(
     against_champion=INTERVAL,
 )
 
+MOVED = Reason(
+    stage="monitoring",
+    rule="column",
+    verdict="DRIFTED",
+    subject="a",
+    observed=float("inf"),
+    required=0.1,
+    n=3,
+    facts={"kind": "feature", "shares": [["NaN", 0.1]]},
+    because=(Reason(stage="monitoring", rule="psi", observed=0.3, required=0.1),),
+)
+WORSE = Reason(stage="monitoring", rule="change", verdict="DEGRADED", observed=-0.1, interval=INTERVAL)
+RETYPED = Reason(stage="validation", rule="column_retyped", subject="a", observed="string", required="double")
+TOO_FEW = Reason(stage="rollout", rule="min_requests", observed=3, required=100)
+
 EVALUATION = evaluate.EvaluationReport(
     model_name="m",
     challenger_uri="models:/m-1",
@@ -145,16 +160,13 @@ EXAMPLES: list[Value] = [
             findings.Check(
                 rule="r",
                 severity=findings.Severity.INFO,
-                expected="1",
+                found=RETYPED,
                 outcome=findings.Outcome.MET,
-                observed="1",
                 engine="DuckDB",
             ),
         ),
         findings=(
-            findings.Finding(
-                rule="r", severity=findings.Severity.WARNING, column="a", observed="1", expected="2", examples=("x",)
-            ),
+            findings.Finding(rule="r", severity=findings.Severity.WARNING, column="a", found=RETYPED, examples=("x",)),
         ),
         verdict=findings.Verdict.PROCEED,
         quarantine=findings.Quarantine(uri="/q", n_rows=1),
@@ -167,7 +179,7 @@ EXAMPLES: list[Value] = [
         n_test=2,
         n_sampled=8,
         n_checks=3,
-        findings=(leakage.LeakageFinding(rule="r", columns=("a",), observed="1", expected="2", advice="x"),),
+        findings=(leakage.LeakageFinding(rule="r", columns=("a",), found=RETYPED, advice="x"),),
     ),
     SPLIT,
     training_record.TrainingRecord(
@@ -274,7 +286,7 @@ EXAMPLES: list[Value] = [
     drift_report.DriftReport(
         model_name="m",
         status=drift_report.DriftStatus.DRIFTED,
-        reasons=("moved",),
+        reasons=(MOVED,),
         current_digest="sha256:5",
         columns=(
             drift_report.ColumnDrift(
@@ -284,7 +296,7 @@ EXAMPLES: list[Value] = [
                 p_values={"chi_square": 1e-300},
                 importance=0.5,
                 is_drifted=True,
-                reason="it moved",
+                reasons=(MOVED,),
             ),
         ),
         domain_score=0.75,
@@ -294,14 +306,14 @@ EXAMPLES: list[Value] = [
         model_name="m",
         model_version=3,
         status=performance_report.PerformanceStatus.SUSPECT,
-        reasons=("worse",),
+        reasons=(WORSE,),
         checked_at=AT,
         windows=(
             performance_report.WindowPerformance(
                 start=AT,
                 end=AT,
                 status=performance_report.PerformanceStatus.DEGRADED,
-                reasons=("worse",),
+                reasons=(WORSE,),
                 counts=performance_report.PredictionCounts(n_predictions=9, n_labelled=3),
                 metrics=(
                     performance_report.MetricPerformance(
@@ -399,7 +411,7 @@ EXAMPLES: list[Value] = [
     online_validation.RolloutReport(
         model_name="m",
         verdict=online_validation.RolloutVerdict.WATCHED,
-        reasons=("too few",),
+        reasons=(TOO_FEW,),
         mode="canary",
         share=0.1,
         champion=online_validation.RolloutSide(model_version=2, n_requests=3, latencies={7: 3}),
