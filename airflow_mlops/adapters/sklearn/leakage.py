@@ -296,7 +296,7 @@ def _judge_indicators(
             return []
         sums += found
     named = tuple(dict.fromkeys(name for each in sums for name in each.columns))
-    found = _reason(
+    reason = _reason(
         rule="combination_reproduces_target",
         observed=max(_open(each) for each in sums),
         required=_TOLERANCE,
@@ -304,7 +304,7 @@ def _judge_indicators(
         facts={"n_classes": len(sums)},
         because=(sums[0].found,),
     )
-    return [Reproduction(columns=named, found=found)]
+    return [Reproduction(columns=named, found=reason)]
 
 
 def _open(each: Reproduction) -> float:
