@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,10 +45,18 @@ REASON = Reason(
     required=0.1 + 0.2,
     interval=evaluate.Interval(difference=float("-inf"), low=float("-inf"), high=1.5),
     n=100,
-    facts={"champion": float("inf"), "slices": [{"name": "NaN", "n_rows": 3, "low": float("-inf")}]},
+    facts={
+        "challenger": float("-inf"),
+        "champion": float("inf"),
+        "champion_version": 3,
+        "threshold": 0.1 + 0.2,
+        "confidence_level": 0.95,
+        "slices": [{"name": "NaN", "n_rows": 3, "low": float("-inf")}],
+    },
     because=recorded("worse"),
     source="performance",
 )
+PARITY = export.Parity(n_rows=3, n_label_mismatches=1, n_beyond=0, max_difference=0.5)
 PART = split.DatasetPart(uri="/x.parquet", digest="sha256:1", n_rows=3)
 INTERVAL = evaluate.Interval(difference=0.1 + 0.2, low=-1e-300, high=1.5)
 COMPARISON = evaluate.MetricComparison(
@@ -235,7 +242,11 @@ EXAMPLES: list[Value] = [
         settings_digest="sha256:8",
         env_manager="local",
         n_golden_rows=3,
-        checks=(serving_check.ServingCheck(found=replace(REASON, stage="packaging")),),
+        checks=(
+            serving_check.judge_answers(
+                "golden_rows", [serving_check.Answer(status=400)], None, expected="predictions_or_error"
+            ),
+        ),
         footprint=serving_check.ServingFootprint(latency_p95_ms=12.5),
     ),
     export.ExportReport(
@@ -247,8 +258,8 @@ EXAMPLES: list[Value] = [
         settings_digest="sha256:8",
         tolerance=1e-5,
         status=export.ExportStatus.REFUSED,
-        reasons=(replace(REASON, stage="packaging"),),
-        parity=export.Parity(n_rows=3, n_label_mismatches=1, n_beyond=0, max_difference=0.5),
+        reasons=export.judge_parity(PARITY, tolerance=1e-5)[1],
+        parity=PARITY,
     ),
     tuning.TuningResult(
         model_name="m",
@@ -344,7 +355,7 @@ EXAMPLES: list[Value] = [
     decision.RetrainDecision(
         model_name="m",
         should_retrain=True,
-        reasons=(replace(REASON, stage="retraining"),),
+        reasons=(decision.take_reason("forced", "RETRAIN"), REASON),
         snapshot_digest="sha256:1",
         fingerprint="sha256:6",
         evidence=(decision.CheckEvidence(kind="drift", state="STABLE", report_uri="reports/p/r/drift.html"),),
