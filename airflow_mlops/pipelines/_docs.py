@@ -37,8 +37,8 @@ def describe(spec: PipelineSpec) -> str:
 
 {_tasks(TRAINING, spec)}
 
-Wherever a run ends before `promote`, the champion stays. To go back to an earlier champion, trigger
-`{spec.model_name}_rollback`.
+Wherever a run ends before `promote`, the champion stays.
+To go back to an earlier champion, trigger `{spec.model_name}_rollback`.
 """
 
 

@@ -44,6 +44,8 @@ def trigger_form(spec: PipelineSpec) -> dict[str, Any]:
         )
     for name, value in spec.training.params.items():
         form[name] = Param(value, type=_json_type(value), title=name, section="Hyperparameters")
+    for param in form.values():
+        param.source = "dag"  # as the DAG would note it
     return form
 
 

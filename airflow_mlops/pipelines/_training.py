@@ -32,8 +32,13 @@ def build_training_dag(spec: PipelineSpec, mlflow_conn_id: str, dag_settings: Ma
         doc_md=describe(spec),
         tags=["mlops", "continuous-training"],
     )
-    form: Any = settings.pop("params", None) or trigger_form(spec)
+    form: Any = settings.pop("params", None)
     with DAG(**settings) as dag:
         add_tasks(TRAINING, spec, model_name=spec.model_name, form=form_templates(spec))
-    dag.params = form  # not before: every operator would copy the whole form, which is a third of the parse
+    # Not before: every operator would copy the whole form, which is a third of the parse.
+    if form:
+        dag.params = form
+    else:  # one by one, since Airflow would check each default by JSON Schema, and ours are of the types that they have
+        for name, param in trigger_form(spec).items():
+            dag.params[name] = param
     return dag

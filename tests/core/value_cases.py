@@ -53,7 +53,7 @@ VALIDATION = ValidationReport(
 DRIFT = DriftReport(
     model_name="co2",
     status=DriftStatus.DRIFTED,
-    reasons=("It moved.",),
+    reasons=(Reason(stage="monitoring", rule="decided_by_evidently"),),
     current_digest="",
     columns=(
         ColumnDrift(

@@ -2,11 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from airflow_mlops.core.gate.rules import BlessingVerdict
 from airflow_mlops.core.monitoring.drift_report import ColumnDrift, DriftStatus
@@ -14,7 +11,7 @@ from airflow_mlops.core.monitoring.performance_report import (
     PerformanceStatus,
 )
 from airflow_mlops.core.observability.measurements import measure
-from airflow_mlops.core.observability.telemetry import MAX_COLUMNS, METRICS, Measurement, MetricKind, clean_tag
+from airflow_mlops.core.observability.telemetry import MAX_COLUMNS, METRICS
 from airflow_mlops.core.rollout.online_validation import RolloutVerdict
 from airflow_mlops.core.validation.findings import Verdict
 from airflow_mlops.core.values import PipelineRun, Value
@@ -161,27 +158,6 @@ def test_a_rollback_changes_the_champion_and_took_no_time_from_any_data():
 
 def test_a_value_without_numbers_sends_nothing():
     assert measure(PipelineRun(pipeline="p", run_id="r"), now=NOW) == []
-
-
-@given(st.text())
-def test_a_tag_is_what_every_backend_takes(text: str):
-    cleaned = clean_tag(text)
-    assert 0 < len(cleaned) <= 60
-    assert not set(cleaned) & set(" ,=:|#@\n")
-    assert cleaned.isascii()
-
-
-@given(st.text(), st.text())
-def test_a_name_without_tags_has_a_part_for_each_tag(model: str, column: str):
-    tags: dict[str, Any] = {"model_name": clean_tag(model), "column": clean_tag(column)}
-    name = Measurement(metric=METRICS["mlops.drift.psi"], value=1.0, tags=tags).flat_name
-    assert name.count(".") == 4
-    assert len(name) < 250
-
-
-def test_counters_count_what_happened_and_gauges_say_what_is():
-    counted = {metric.name for metric in METRICS.values() if metric.kind is MetricKind.COUNTER}
-    assert {name.rpartition(".")[2] for name in counted} == {"decisions", "models", "changes", "rows"}
 
 
 def test_of_drift_that_nothing_was_compared_for_there_is_the_status_alone():
