@@ -21,7 +21,6 @@ from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.core.values import PipelineRun, Value
 from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import IntegrityError
-from airflow_mlops.steps.data.snapshot import load_snapshot
 from airflow_mlops.steps.platform import Platform, folder_name, short
 from airflow_mlops.steps.registry.training_record import load_record
 from airflow_mlops.steps.registry.versions import find_version
@@ -112,6 +111,8 @@ def _report(kind: type[AnyValue], name: str, run: PipelineRun, platform: Platfor
 
 
 def _snapshot(record: TrainingRecord, platform: Platform) -> DatasetSnapshot | None:
+    from airflow_mlops.steps.data.snapshot import load_snapshot  # which needs the engine, and a promotion does not
+
     dataset = record.split.recipe.dataset if record.split.recipe else record.model_name
     try:
         return load_snapshot(platform.storage, dataset, record.split.snapshot_digest)
