@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from airflow_mlops.core.gate.rules import Blessing, bless
+from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict, GateDecision, bless
 from airflow_mlops.core.packaging.serving_check import ServingFootprint, judge_footprint
+from airflow_mlops.core.values import digest_of
 from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.specs import GateSpec, ServingCheckSpec
 from tests.core.gate.test_rules import (
@@ -198,3 +200,19 @@ def test_a_blessing_of_version_1_is_told_in_its_own_words():
         "reasons": ["Passed: it is good.", "Passed: it is fair."],
     }
     assert str(Blessing.from_dict(old)) == "churn: challenger BLESSED. Passed: it is good. Passed: it is fair."
+
+
+def test_an_entry_of_the_ledger_of_version_1_keeps_its_words_and_its_digest():
+    entry = GateDecision(
+        model_name="churn",
+        verdict=BlessingVerdict.REJECTED,
+        reasons=(),
+        champion_version=3,
+        evidence_digest="sha256:1",
+        run_id="r",
+        at=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    old = {**entry.to_dict(), "schema_version": 1, "reasons": ["Failed: r2 0.1."]}
+    read = GateDecision.from_dict(old)
+    assert sentences_of(read.reasons) == ("Failed: r2 0.1.",)
+    assert read.content_digest == digest_of(old)
