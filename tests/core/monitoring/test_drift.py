@@ -17,6 +17,7 @@ from airflow_mlops.core.monitoring.drift import (
     judge_domains,
     judge_drift,
     measure_column,
+    unknown_ignored,
 )
 from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftStatus
 from airflow_mlops.core.reason import Reason
@@ -388,3 +389,23 @@ def test_a_reference_that_names_no_row_of_a_column_is_not_silent():
     reference, current = pair(STILL, MOVED)
     verdict = judge([(replace(reference, counts={"null": 200}), replace(current, counts={"(other)": 200}))])
     assert verdict.status is DriftStatus.DRIFTED
+
+
+def test_limits_that_fit_their_columns_are_accepted():
+    columns = [texts(STILL, "x"), numbers(np.arange(200.0), "n")]
+    fitting = MonitoringSpec(features={"x": {"chi_square": 0.1}, "n": {"wasserstein": 0.1, "psi": 0.2}})
+    check_limits(columns, fitting)
+    with pytest.raises(SpecError, match="'n' is not among the columns"):
+        check_limits(columns[:1], fitting)
+
+
+def test_of_rare_categories_that_came_among_many_rare_ones_none_is_named():
+    old = [str(place % 150) for place in range(15_000)]
+    new = [*(str(place % 150) for place in range(14_990)), *(f"new {place}" for place in range(10))]
+    column = judge([pair(old, new)]).columns[0]
+    assert not column.is_drifted
+    assert [reason.rule for reason in column.reasons if reason.rule.endswith("categories")] == []
+
+
+def test_nothing_is_said_of_columns_that_are_ignored_and_known():
+    assert unknown_ignored(MonitoringSpec(ignore=["temp"]), ["temp", "hum"]) == ""
