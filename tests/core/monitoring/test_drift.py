@@ -401,9 +401,9 @@ def test_limits_that_fit_their_columns_are_accepted():
 
 def test_of_rare_categories_that_came_among_many_rare_ones_none_is_named():
     old = [str(place % 150) for place in range(15_000)]
-    new = [*(str(place % 150) for place in range(14_990)), *(f"new {place}" for place in range(10))]
+    new = [*["7"] * 7_000, *(str(place % 150) for place in range(7_990)), *(f"new {place}" for place in range(10))]
     column = judge([pair(old, new)]).columns[0]
-    assert not column.is_drifted
+    assert column.is_drifted
     assert [reason.rule for reason in column.reasons if reason.rule.endswith("categories")] == []
 
 
