@@ -547,7 +547,7 @@ def test_a_document_of_an_older_version_is_read_as_it_is_where_no_field_changed(
 
 
 @pytest.mark.parametrize(
-    "kind", ["Blessing", "ExportReport", "MonitoringDecision", "RetrainDecision", "TrainingRecord"]
+    "kind", ["Blessing", "ExportReport", "GateDecision", "MonitoringDecision", "RetrainDecision", "TrainingRecord"]
 )
 def test_sentences_that_an_older_version_wrote_as_reasons_are_quoted(kind: str):
     value = next(value for value in EXAMPLES if type(value).__name__ == kind)

@@ -101,16 +101,19 @@ def errors_by_time(moments: Moments, *, challenger: Floats, champion: Floats | N
 
 
 def _cut(known: Moments) -> tuple[str, NDArray[np.int64], Moments]:
-    """Return the step, the bin of each row, and where the bins start."""
-    first, last = known.min(), known.max()
-    for amount, unit, origin in _steps():
-        ends = (np.array([first, last]).astype(origin.dtype) - origin).astype(np.int64) // amount
-        low, high = ends.tolist()
-        if high - low < MAX_TIME_BINS:
-            places = (known.astype(origin.dtype) - origin).astype(np.int64) // amount - low
-            starts = (origin + np.arange(low, high + 1) * amount).astype("datetime64[s]")
-            return _step_name(amount, unit), places, starts
-    raise AssertionError("the steps double without end")
+    """Return the step, the bin of each row, and where the bins start: by the first of the steps that makes few bins."""
+    ends = np.array([known.min(), known.max()])
+    amount, unit, origin = next(step for step in _steps() if np.diff(_bins(ends, step))[0] < MAX_TIME_BINS)
+    low, high = _bins(ends, (amount, unit, origin)).tolist()
+    starts = (origin + np.arange(low, high + 1) * amount).astype("datetime64[s]")
+    return _step_name(amount, unit), _bins(known, (amount, unit, origin)) - low, starts
+
+
+def _bins(moments: Moments, step: tuple[int, str, Any]) -> NDArray[np.int64]:
+    """Return in which bin of a step each moment lies, counted from the step's origin."""
+    amount, _, origin = step
+    bins: NDArray[np.int64] = (moments.astype(origin.dtype) - origin).astype(np.int64) // amount
+    return bins
 
 
 def _steps() -> Iterator[tuple[int, str, Any]]:

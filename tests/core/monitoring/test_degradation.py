@@ -263,3 +263,9 @@ def test_predictions_that_are_too_young_are_told_with_their_count_and_when_they_
         said = decide_degradation(windows(status), LabelCounts(n_rows=1), rules, younger=younger)[1]
         assert (younger in said) is is_told
     assert (tell_younger(0, None, rules).rule, tell_younger(0, None, rules).n) == ("no_younger_predictions", 0)
+
+
+def test_a_metric_that_has_one_threshold_alone_is_held_against_nothing_else():
+    asked = spec(metrics={"accuracy": {"change_threshold": None, "value_threshold": 0.75}})
+    found, reasons = judge_scores([accuracy(against_blessing=interval(-0.5, -0.4))], (), asked)
+    assert (found, [reason.rule for reason in reasons]) == (Status.OK, ["value_threshold"])

@@ -17,6 +17,7 @@ from airflow_mlops.core.monitoring.drift import (
     judge_domains,
     judge_drift,
     measure_column,
+    unknown_ignored,
 )
 from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftStatus
 from airflow_mlops.core.reason import Reason
@@ -388,3 +389,23 @@ def test_a_reference_that_names_no_row_of_a_column_is_not_silent():
     reference, current = pair(STILL, MOVED)
     verdict = judge([(replace(reference, counts={"null": 200}), replace(current, counts={"(other)": 200}))])
     assert verdict.status is DriftStatus.DRIFTED
+
+
+def test_limits_that_fit_their_columns_are_accepted():
+    columns = [texts(STILL, "x"), numbers(np.arange(200.0), "n")]
+    fitting = MonitoringSpec(features={"x": {"chi_square": 0.1}, "n": {"wasserstein": 0.1, "psi": 0.2}})
+    check_limits(columns, fitting)
+    with pytest.raises(SpecError, match="'n' is not among the columns"):
+        check_limits(columns[:1], fitting)
+
+
+def test_where_only_known_categories_moved_none_that_is_rare_is_named():
+    rare = [str(place % 150) for place in range(7_500)]
+    old, new = ["a"] * 5_000 + ["b"] * 2_500 + rare, ["a"] * 2_500 + ["b"] * 5_000 + rare
+    column = judge([pair(old, new)]).columns[0]
+    assert column.is_drifted
+    assert [reason.rule for reason in column.reasons if reason.rule.endswith("categories")] == []
+
+
+def test_nothing_is_said_of_columns_that_are_ignored_and_known():
+    assert unknown_ignored(MonitoringSpec(ignore=["temp"]), ["temp", "hum"]) == ""

@@ -122,3 +122,13 @@ def share_of_worse_windows(*, block_length: int, n_rows: int = 1_000, n_runs: in
 def test_blocks_keep_a_series_from_raising_alarms_by_itself():
     assert share_of_worse_windows(block_length=1) >= 0.15
     assert share_of_worse_windows(block_length=50) <= 0.06
+
+
+def test_samples_that_share_no_slice_are_compared_by_none():
+    rng = np.random.default_rng(3)
+    known = answers(100, 0.8, rng)
+    drawn = [
+        draw(Outcomes(y_true=known.y_true, models=known.models, slices={name: np.arange(50)}), ACCURACY, n_classes=2)
+        for name in ("part=a", "part=b")
+    ]
+    assert compare_slices(current=drawn[0], reference=drawn[1], n_rows={"part=a": 50}, confidence_level=0.95) == ()

@@ -93,6 +93,13 @@ def test_a_feature_that_is_mostly_null_is_a_limit():
     assert "Features that are null in at least half of the rows: 'region'." in _card().limits
 
 
+def test_features_that_are_there_in_most_rows_are_no_limit():
+    card = _card()
+    columns = (Column(name="age", type="double", n_null=500), Column(name="y", type="double"))
+    card = replace(card, record=replace(card.record, split=replace(card.record.split, columns=columns)))
+    assert [text for text in card.limits if text.startswith("Features that are null")] == []
+
+
 def test_few_rows_are_a_limit_and_many_are_none():
     few = DatasetPart(uri="/test", digest="sha256:2", n_rows=999)
     card = _card()
@@ -200,6 +207,11 @@ def test_classes_and_groups_that_are_found_and_large_are_no_limit():
     report = FairnessReport(attribute="sex", min_rows=100, groups=(group,), measures={})
     limits = _card(evaluation={"classes": (scores,), "fairness": (report,)}).limits
     assert [text for text in limits if text.startswith(("Classes", "Groups"))] == []
+
+
+def test_data_of_no_window_is_of_no_time():
+    snapshot = replace(_example(DatasetSnapshot), window_start=None, window_end=None)
+    assert [text for text in _card(snapshot=snapshot).limits if "other times" in text] == []
 
 
 def test_data_that_did_not_drift_is_no_limit():

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.reason import Reason
+from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.rollout.online_validation import (
     LATENCY_EDGES_MS,
     RolloutReport,
@@ -17,12 +18,16 @@ from airflow_mlops.core.rollout.online_validation import (
     error_rate_difference,
     judge_rollout,
     latency_interval,
+    require_healthy,
 )
+from airflow_mlops.errors import NotBlessedError
 from airflow_mlops.specs import RolloutSpec
 from tests.core.reasons import only
+from tests.core.value_cases import ROLLOUT
 
 WATCHED, HEALTHY, UNHEALTHY, INCONCLUSIVE = RolloutVerdict
 LABELS = {"no": 900, "yes": 100}
+VERSION = {"model_name": "co2", "model_digest": "sha256:1", "run_id": "r", "snapshot_digest": "", "evidence_digest": ""}
 
 
 def _binned(latencies_ms: np.ndarray) -> dict[int, int]:
@@ -201,3 +206,19 @@ def test_a_report_of_version_1_keeps_its_sentences():
     )
     assert str(report) == "m v2 as canary: WATCHED. The champion had 3 requests."
     assert RolloutReport.from_dict(report.to_dict()) == report
+
+
+def test_what_is_not_limited_is_not_judged():
+    rollout = RolloutSpec(max_latency_p95_increase=None, max_prediction_shift=None)
+    slow = _side(2, scale=9)
+    verdict, reasons = judge_rollout(champion=CHAMPION, challenger=slow, rollout=rollout, is_last=True)
+    assert (verdict, len(reasons)) == (HEALTHY, 1)
+
+
+def test_only_the_version_that_was_healthy_is_promoted():
+    report = replace(ROLLOUT, verdict=HEALTHY)
+    require_healthy(report, ModelVersion(model_version=3, **VERSION))
+    with pytest.raises(NotBlessedError, match=r"^co2 v4 not promoted\. co2 v3 as canary: HEALTHY\."):
+        require_healthy(report, ModelVersion(model_version=4, **VERSION))
+    with pytest.raises(NotBlessedError, match="co2 v3 not promoted"):
+        require_healthy(replace(ROLLOUT, verdict=UNHEALTHY), ModelVersion(model_version=3, **VERSION))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.splitting.leakage import LeakageFinding, LeakageReport, chance_of_equal_rows
 from airflow_mlops.core.wording import sentences_of
-from airflow_mlops.errors import LeakageError
+from airflow_mlops.errors import IntegrityError, LeakageError
 
 
 def _report(*findings: LeakageFinding) -> LeakageReport:
@@ -95,3 +95,17 @@ def test_rows_that_are_there_several_times_are_not_equal_by_chance(seed, n_times
 def test_chance_is_a_fraction_that_grows_with_the_rows(rows, n_rows):
     codes = np.array(rows, dtype=np.int64).reshape(-1, 2)
     assert 0 <= chance_of_equal_rows(codes, n_rows) <= chance_of_equal_rows(codes, 2 * n_rows) <= 1
+
+
+@pytest.mark.parametrize(
+    "damaged", [{"findings": [7]}, {"findings": [{"rule": "r"}]}, {"findings": None}, {"notes": 7}]
+)
+def test_a_report_of_version_1_that_is_damaged_is_not_mended(damaged: dict[str, object]):
+    with pytest.raises(IntegrityError, match="LeakageReport: the document is damaged"):
+        LeakageReport.from_dict({**_report().to_dict(), "schema_version": 1, **damaged})
+
+
+def test_a_report_from_before_there_were_notes_has_none():
+    document = {**_report().to_dict(), "schema_version": 1}
+    del document["notes"]
+    assert LeakageReport.from_dict(document) == _report()

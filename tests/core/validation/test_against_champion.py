@@ -299,3 +299,19 @@ def test_without_a_champion_moments_that_go_back_are_no_pass():
     assert (finding.rule, finding.column, finding.action) == ("timestamp_order", "date", Verdict.RETRAIN)
     assert finding.found.facts == {"has_champion": False}
     assert check_order(_snapshot(DATE), profile, POLICY) == ()
+
+
+def test_data_without_a_column_of_timestamps_has_none_that_are_wrong():
+    assert check_timestamp(_snapshot(CITY), POLICY) == ()
+    assert check_timestamp(_snapshot(CITY, timestamp="date"), POLICY) == ()
+
+
+def test_a_column_that_is_gone_is_found_once_and_has_no_values_to_compare():
+    (finding,) = compare_with_reference(
+        reference=_snapshot(CITY, DATE),
+        reference_profile=_profile(city={"=a": 50, "=b": 50}, date={"all": 100}),
+        current=_snapshot(DATE),
+        current_profile=_profile(date={"all": 100}),
+        validation=SPEC,
+    )
+    assert (finding.rule, finding.column, finding.action) == ("column_missing", "city", Verdict.HALT)

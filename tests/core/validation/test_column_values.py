@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from itertools import pairwise
 
@@ -171,3 +172,32 @@ def test_of_keys_and_of_columns_that_had_no_value_nothing_is_new():
     keys = ColumnProfile(name="x", counts={f"={i}": 1 for i in range(50)}, n_distinct=50)
     assert compare_values(keys, _categories(z=50), None, SPEC) == []
     assert compare_values(ColumnProfile(name="x", counts={"null": 9}), _categories(z=50), None, SPEC) == []
+
+
+def test_moments_that_go_back_are_found_where_the_champions_were_in_order():
+    ordered = ColumnProfile(name="at", counts={"all": 100}, n_distinct=100, is_ordered=True)
+    (finding,) = compare_values(ordered, dataclasses.replace(ordered, is_ordered=False), None, SPEC)
+    assert (finding.rule, finding.column, finding.found.facts) == ("timestamp_order", "at", {"has_champion": True})
+    assert compare_values(ordered, ordered, None, SPEC) == []
+
+
+def test_what_is_no_column_of_numbers_has_no_range():
+    assert near_range(_categories(a=50, b=50)) is None
+
+
+@pytest.mark.parametrize(
+    "current",
+    [
+        _categories(a=50, b=50),  # they were numbers
+        ColumnProfile(name="x", edges=(), counts={"null": 100}),
+    ],
+)
+def test_where_no_number_came_there_is_nothing_to_count(current: ColumnProfile):
+    profiles = [DatasetProfile(snapshot_digest="s", n_rows=each.n_rows, columns=(each,)) for each in (CODES, current)]
+    assert bins_to_count(reference=profiles[0], current=profiles[1], validation=SPEC) == ()
+
+
+def test_keys_that_were_counted_are_out_of_no_range():
+    keys = numbers(*range(1, 301), top=False)
+    counted = ColumnProfile(name="x", edges=(0.0, 1.0), counts={"below": 0, "[0, 1)": 0, "above": 300})
+    assert compare_values(keys, numbers(*range(1000, 1300), top=False), counted, SPEC) == []

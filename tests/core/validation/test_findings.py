@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from datetime import date
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.validation.findings import (
+    IN_THE_REST,
     Check,
     Finding,
     Outcome,
@@ -21,7 +23,7 @@ from airflow_mlops.core.validation.findings import (
 )
 from airflow_mlops.core.wording import sentence_of
 from airflow_mlops.core.wording.validation import found_and_expected
-from airflow_mlops.errors import DataError, DataHaltedError, SpecError
+from airflow_mlops.errors import DataError, DataHaltedError, IntegrityError, SpecError
 from airflow_mlops.specs.validate import PolicySpec
 
 RANGE = "expect_column_values_to_be_between"
@@ -210,3 +212,22 @@ def test_a_branch_for_what_is_no_verdict_is_refused_with_a_guess():
     check_verdicts(["HALT", "RETRAIN"])
     with pytest.raises(SpecError, match=r"'HALTED' is no verdict\. Did you mean 'HALT'\?"):
         check_verdicts(["HALTED"])
+
+
+def test_of_rows_that_were_set_aside_nothing_is_a_reason_but_what_the_rest_showed():
+    shift, of_the_rest = (
+        dataclasses.replace(_finding(Verdict.RETRAIN), rule=rule) for rule in ("r", "r" + IN_THE_REST)
+    )
+    report = _report(_finding(Verdict.QUARANTINE), shift, of_the_rest)
+    assert [reason.facts["finding"] for reason in report.retrain_reasons] == ["r" + IN_THE_REST]
+
+
+def test_arguments_of_an_expectation_that_are_nested_keep_their_names():
+    assert kwargs_as_facts({"column": "n", "ties": {"a": (1, 2), 3: None}}) == {"ties": {"a": [1, 2], "3": None}}
+
+
+@pytest.mark.parametrize("damaged", [7, "r", {"rule": "r"}])
+def test_a_finding_of_an_older_version_that_is_damaged_is_not_mended(damaged: object):
+    document = {**_report().to_dict(), "schema_version": 1, "findings": [damaged]}
+    with pytest.raises(IntegrityError, match="ValidationReport: the document is damaged"):
+        ValidationReport.from_dict(document)
