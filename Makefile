@@ -7,14 +7,27 @@ LOCKED := --universal --python-version 3.11 --generate-hashes --custom-compile-c
 # Also where the machine says otherwise: each process that a test starts would compile the libraries anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test lint unit integration docs bench lock secrets clean
+# What is fast to test: no library, no file, no process.
+CORE := tests/core tests/specs airflow_mlops/core airflow_mlops/specs
+
+.PHONY: help demo quick changed test lint unit integration docs new-step picture bench lock secrets clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo: .venv/installed  ## Start Airflow and MLflow and tell one model's story (DEMO_EXIT=1: end after it)
 	@PYTHONPATH=. $(BIN)/python -m include.demo
+
+quick: .venv/installed  ## Check style, types, floors, core and specs, in half a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -m "not statistics" --numprocesses 2 --dist worksteal $(CORE)
+
+changed: .venv/installed  ## Run the tests of what differs from main (IMPORTERS=1: and of what imports it)
+	$(BIN)/python -m tests.changed $(if $(IMPORTERS),--importers)
 
 test: lint unit integration docs  ## Check everything: lint, types, floors, unit, docs, integration, the demo
 
@@ -24,14 +37,21 @@ lint: .venv/installed  ## Check style, types and floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-unit: .venv/installed  ## Run what needs no server
-	$(BIN)/python -m pytest -m "not standalone" --numprocesses 2 --dist loadfile
+unit: .venv/installed  ## Run what needs no server; no line of the core is left out
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --cov --cov-report=term $(CORE)
+	$(BIN)/python -m pytest -m "not standalone" --numprocesses 2 --dist loadfile $(CORE:%=--ignore=%)
 
 integration: .venv/installed  ## Run what starts Airflow and MLflow, the demo among it
 	$(BIN)/python -m pytest -m standalone
 
 docs: .venv/installed  ## Build the site, warnings being errors
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+
+new-step: .venv/installed  ## Write the files of a new step: make new-step NAME=check_units STAGE=validation
+	@PYTHONPATH=. $(BIN)/python -m tools.new_step "$(NAME)" "$(STAGE)"
+
+picture: .venv/installed  ## Draw the flow from its declaration in README and docs
+	PYTHONPATH=. $(BIN)/python -m tools.flow_picture
 
 bench: .venv/installed  ## Run the benchmarks, or one of them: make bench ONLY=parse
 	PYTHONPATH=. $(BIN)/python -m benchmarks $(ONLY)
@@ -53,7 +73,7 @@ secrets:  ## Make the secrets that docker-compose.yaml reads, once
 	@echo "Written to .secrets. The login is admin, with the password in .secrets/admin_password."
 
 clean:  ## Remove what was made, the environment too
-	rm -rf .venv .demo build docs/_build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .demo build docs/_build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage
 
 .venv/uv:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or later, or: make PYTHON=/path/to/python3"; exit 1; }

@@ -53,6 +53,7 @@ __all__ = [
     "UntrustedModelError",
     "bounded",
     "bounded_lines",
+    "closest",
     "counted",
     "did_you_mean",
 ]
@@ -168,11 +169,20 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most like another one; ``None`` where none is close.
+
+    >>> closest("co2_pm", ["co2_ppm", "date"])
+    'co2_ppm'
+    """
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` when a known name is close, otherwise an empty string.
 
     >>> did_you_mean("co2_pm", ["co2_ppm", "date"])
     " Did you mean 'co2_ppm'?"
     """
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    close = closest(name, known)
+    return "" if close is None else f" Did you mean {close!r}?"

@@ -22,6 +22,7 @@ import time
 import warnings
 from collections.abc import Sequence
 
+from airflow_mlops.core.flow import MONITORING, SCORING, TRAINING
 from airflow_mlops.extras import has_extra
 
 __all__ = ["AUTHORING_MODULES", "HEAVY_MODULES", "modules_for", "preload"]
@@ -33,14 +34,10 @@ AUTHORING_MODULES = ("airflow_mlops.pipelines", "airflow_mlops.operators", "airf
 
 HEAVY_MODULES = (
     *AUTHORING_MODULES,
-    "airflow_mlops.steps.evaluation.evaluate",
+    *dict.fromkeys(step.function.partition(":")[0] for step in (*TRAINING, *MONITORING, *SCORING) if step.function),
     "airflow_mlops.steps.promotion.card",
-    "airflow_mlops.steps.monitoring.performance",
     "airflow_mlops.steps.pipeline",
-    "airflow_mlops.steps.scoring.predict",
     "airflow_mlops.steps.runner",
-    "airflow_mlops.steps.training.train",
-    "airflow_mlops.steps.training.tune",
     "airflow_mlops.adapters.sklearn.domain_classifier",
     "airflow_mlops.adapters.evidently",
     "airflow_mlops.adapters.great_expectations.run",

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import pkgutil
+from pathlib import Path
 from typing import Any
 
 __all__ = ["get_provider_info"]
 
 _NAME = "MLOps"
+
+
+def _modules(folder: str) -> list[str]:
+    """Return the modules of a folder, without importing them."""
+    found = pkgutil.iter_modules([str(Path(__file__).with_name(folder))])
+    return [f"airflow_mlops.{folder}.{module.name}" for module in found if not module.name.startswith("_")]
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -19,39 +27,20 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": _NAME,
-                "python-modules": [
-                    f"airflow_mlops.operators.{stage}"
-                    for stage in (
-                        "data",
-                        "validate",
-                        "split",
-                        "monitor",
-                        "retrain",
-                        "performance",
-                        "tune",
-                        "train",
-                        "evaluate",
-                        "serving",
-                        "export",
-                        "approve",
-                        "rollout",
-                        "promote",
-                        "predict",
-                    )
-                ],
+                "python-modules": _modules("operators"),
             }
         ],
         "sensors": [
             {
                 "integration-name": _NAME,
-                "python-modules": [f"airflow_mlops.sensors.{stage}" for stage in ("data", "model", "monitor")],
+                "python-modules": _modules("sensors"),
             }
         ],
         "hooks": [{"integration-name": _NAME, "python-modules": ["airflow_mlops.hooks.mlflow"]}],
         "triggers": [
             {
                 "integration-name": _NAME,
-                "python-modules": [f"airflow_mlops.triggers.{stage}" for stage in ("data", "model", "monitor")],
+                "python-modules": _modules("triggers"),
             }
         ],
         "asset-uris": [

@@ -47,6 +47,23 @@ os.environ |= {
 }
 (Path(_home.name) / "dags").mkdir()
 
+# What the tests of a floor cost, by the folder that they (and the modules with doctests) stand in.
+MARKS = {
+    **dict.fromkeys(("core", "specs"), "core"),
+    "adapters": "adapters",
+    **dict.fromkeys(("pages", "steps"), "steps"),
+    **dict.fromkeys(("hooks", "operators", "pipelines", "plugin", "sensors", "triggers"), "airflow"),
+    "integration": "standalone",
+}
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        floor = item.path.relative_to(REPOSITORY).parts[1]
+        if floor in MARKS:
+            item.add_marker(MARKS[floor])
+
 
 def requirements_of(settings: str, extra: str = "") -> list[str]:
     """Return the lines that a ``setup.cfg`` asks for, without comments: its own, or those of an extra."""

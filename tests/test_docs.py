@@ -110,3 +110,14 @@ def test_the_readmes_pipeline_builds_its_dag_and_runs(
     shutil.copy(mlflow_database, tmp_path / "mlflow.db")
     result = names["visits"].run(storage_root=tmp_path / "mlops", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     assert result.promotion.to_version == 1
+
+
+@pytest.mark.airflow
+def test_a_task_of_one_s_own_is_inserted_as_its_page_has_it(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "howto" / "insert.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    shutil.copy(REPOSITORY / "include" / "randhie.yaml", tmp_path / "visits.yaml")
+    made: dict[str, Any] = {}
+    exec(code.replace("/opt/airflow/include", str(tmp_path)), made)
+    assert "ask_the_risk_service" in made["dag"].get_task("promote").upstream_task_ids
+    assert {"register", "bless"} <= made["dag"].get_task("ask_the_risk_service").upstream_task_ids

@@ -1,22 +1,42 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import airflow_mlops
+from airflow_mlops import operators, sensors, specs
+from airflow_mlops.specs._base import Spec
 
 HEAVY = ("pandas", "sklearn", "mlflow", "great_expectations", "evidently", "boto3", "numpy")
 
 
-def _names_for_type_checkers() -> set[str]:
-    tree = ast.parse(Path(airflow_mlops.__file__).read_text())
-    mirror = next(node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-    return {alias.name for node in mirror.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+def _imported_for_type_checkers(package: ModuleType) -> list[ast.ImportFrom]:
+    """Return the imports that a type checker reads, of the root or of one of its folders."""
+    tree = ast.parse(Path(str(package.__file__)).read_text())
+    mirrors = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    found = [node for part in (tree, *mirrors) for node in part.body if isinstance(node, ast.ImportFrom)]
+    return [node for node in found if str(node.module).startswith("airflow_mlops.")]
+
+
+def _names_for_type_checkers(package: ModuleType) -> set[str]:
+    names = set()
+    for node in _imported_for_type_checkers(package):
+        for alias in node.names:
+            if alias.name == "*":
+                module = importlib.import_module(str(node.module))
+                is_package = hasattr(module, "__path__")
+                names |= {*(_names_for_type_checkers(module) if is_package else module.__all__)}
+            else:
+                names.add(alias.name)
+    return names
 
 
 def _loaded_heavy_modules(code: str) -> list[str]:
@@ -27,8 +47,23 @@ def _loaded_heavy_modules(code: str) -> list[str]:
 
 
 def test_what_is_exported_is_what_type_checkers_see():
-    assert set(airflow_mlops.__all__) == _names_for_type_checkers() | {"__version__"}
-    assert set(airflow_mlops._LAZY) == _names_for_type_checkers()
+    helpers = {name for name in _names_for_type_checkers(specs) if not _is_spec(name)}
+    assert set(airflow_mlops.__all__) == _names_for_type_checkers(airflow_mlops) - helpers
+    assert set(specs.__all__) == _names_for_type_checkers(specs) - helpers
+    for package in (operators, sensors):
+        assert set(package.__all__) == _names_for_type_checkers(package)
+
+
+def _is_spec(name: str) -> bool:
+    it = getattr(specs, name, None)
+    return isinstance(it, type) and issubclass(it, Spec)
+
+
+@pytest.mark.parametrize("package", [specs, operators, sensors], ids=lambda package: package.__name__)
+def test_every_public_module_of_a_folder_has_its_line(package: ModuleType):
+    there = [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
+    lines = [node.module for node in _imported_for_type_checkers(package) if node.names[0].name == "*"]
+    assert lines == [f"{package.__name__}.{name}" for name in sorted(there)]
 
 
 def test_the_public_names_are_sorted_and_listed_by_dir():

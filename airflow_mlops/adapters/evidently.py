@@ -13,7 +13,8 @@ os.environ.setdefault("DO_NOT_TRACK", "true")
 from evidently import DataDefinition, Dataset, Report
 from evidently.presets import DataDriftPreset
 
-from airflow_mlops.core.monitoring.drift_report import ColumnDrift
+from airflow_mlops.core.monitoring.drift_report import ColumnDrift, DriftStatus
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.errors import DataError
 
 __all__ = ["Comparison", "compare_frames"]
@@ -60,5 +61,17 @@ def _column(metric: dict[str, Any]) -> ColumnDrift:
     config, value = metric["config"], float(metric["value"])
     method, limit = str(config["method"]), float(config["threshold"])
     is_drifted = value < limit if "p_value" in method else value >= limit
-    reason = f"Evidently's {method} {value:.3g}, limit {limit:g}" if is_drifted else ""
-    return ColumnDrift(name=config["column"], statistics={method: value}, is_drifted=is_drifted, reason=reason)
+    reason = Reason(
+        stage="monitoring",
+        rule="evidently",
+        verdict=DriftStatus.DRIFTED,
+        observed=value,
+        required=limit,
+        facts={"method": method},
+    )
+    return ColumnDrift(
+        name=config["column"],
+        statistics={method: value},
+        is_drifted=is_drifted,
+        reasons=(reason,) if is_drifted else (),
+    )

@@ -17,6 +17,7 @@ from openlineage.client.facet_v2 import (
 
 from airflow_mlops.core.observability.dataset_lineage import LineageDataset
 from airflow_mlops.core.validation.findings import Check, Outcome, Severity
+from airflow_mlops.core.wording.validation import found_and_expected
 
 __all__ = ["as_input", "as_output"]
 
@@ -57,11 +58,12 @@ def _facets(dataset: LineageDataset) -> dict[str, Any]:
 
 
 def _assertion(check: Check) -> assertions.Assertion:
+    actual, expected = found_and_expected(check.found)
     return assertions.Assertion(
         assertion=check.rule,
         success=check.outcome is Outcome.MET,
         column=check.column,
         severity=_SEVERITIES[check.severity],
-        expected=check.expected,
-        actual=check.observed,
+        expected=expected,
+        actual=actual,
     )

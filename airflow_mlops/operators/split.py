@@ -25,7 +25,7 @@ class SplitDatasetOperator(StepOperator):
     """Make the rows to train on from a snapshot, and hold some of them back.
 
     Gives a :class:`~airflow_mlops.core.splitting.split.DatasetSplit`. See
-    :func:`~airflow_mlops.steps.splitting.split.split_dataset`.
+    :func:`~airflow_mlops.steps.splitting.split.split_snapshot`.
 
     :param snapshot: what :class:`SnapshotDatasetOperator` gave. (templated)
     :param data: a :class:`~airflow_mlops.specs.DatasetSpec`, or its settings: the features and the
@@ -52,20 +52,23 @@ class SplitDatasetOperator(StepOperator):
         """Make the split."""
         from airflow_mlops.core.data.snapshot import DatasetSnapshot
         from airflow_mlops.hooks.sources import AirflowConnections
-        from airflow_mlops.steps.data.features import feature_source
-        from airflow_mlops.steps.splitting.split import split_dataset
+        from airflow_mlops.steps.splitting.split import split_snapshot
 
-        snapshot, data = DatasetSnapshot.from_dict(self.snapshot), DatasetSpec.parse(self.data)
-        storage, connections = get_storage(), AirflowConnections()
-        joined = feature_source(data, dataset=snapshot.dataset, storage=storage, connections=connections, run=run)
-        return split_dataset(snapshot, data, SplitSpec.parse(self.split or {}), storage=storage, source=joined)
+        return split_snapshot(
+            DatasetSnapshot.from_dict(self.snapshot),
+            DatasetSpec.parse(self.data),
+            SplitSpec.parse(self.split or {}),
+            storage=get_storage(),
+            connections=AirflowConnections(),
+            run=run,
+        )
 
 
 class CheckLeakageOperator(StepOperator):
     """Look for leakage in a split, and fail the task for good when there is some.
 
     Gives a :class:`~airflow_mlops.core.splitting.leakage.LeakageReport`, also when it fails. See
-    :func:`~airflow_mlops.steps.splitting.leakage.check_leakage`.
+    :func:`~airflow_mlops.steps.splitting.leakage.check_split`.
 
     :param split: what :class:`SplitDatasetOperator` gave. (templated)
     :param training: a :class:`~airflow_mlops.specs.TrainingSpec`, or its settings: the target and the features.
@@ -92,15 +95,12 @@ class CheckLeakageOperator(StepOperator):
     def call_step(self, run: PipelineRun) -> LeakageReport:
         """Check for leakage."""
         from airflow_mlops.core.splitting.split import DatasetSplit
-        from airflow_mlops.core.training.model import choose_features
-        from airflow_mlops.steps.splitting.leakage import check_leakage
+        from airflow_mlops.steps.splitting.leakage import check_split
 
-        split, training = DatasetSplit.from_dict(self.split), TrainingSpec.parse(self.training)
-        return check_leakage(
-            split,
+        return check_split(
+            DatasetSplit.from_dict(self.split),
+            TrainingSpec.parse(self.training),
             LeakageSpec.parse(self.leakage or {}),
-            target=training.target,
-            features=choose_features(training, split),
             platform=self.platform(),
             run=run,
         )

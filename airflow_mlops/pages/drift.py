@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from airflow_mlops.adapters.documents.html import Link, report_page
 from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftReport, DriftStatus
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.extras import has_extra, install_line
+from airflow_mlops.pages.reasons import reasons_table
 
 __all__ = ["drift_page"]
 
@@ -30,7 +32,7 @@ def drift_page(report: DriftReport, picture: str) -> str:
             c.name,
             c.kind,
             f"{c.importance:.1%}" if c.kind is ColumnKind.FEATURE else "",
-            c.reason or "no",
+            "; ".join(sentences_of(c.reasons)) or "no",
             *(f"{c.statistics[name]:.4g}" if name in c.statistics else "" for name in names),
             *(_chance(c.p_values.get(test)) for test in tests),
         )
@@ -50,6 +52,6 @@ def drift_page(report: DriftReport, picture: str) -> str:
             "Window": window,
             "Picture": Link("drawn by Evidently from samples", picture) if picture else _no_picture(report),
         },
-        reasons=report.reasons,
-        tables={"Columns": ([head], rows)},
+        reasons=sentences_of(report.reasons),
+        tables={"Columns": ([head], rows), "Rules": reasons_table(report.reasons)},
     )

@@ -13,6 +13,8 @@ from airflow_mlops.core.monitoring.performance_report import (
     WindowPerformance,
 )
 from airflow_mlops.core.stats.interval import Interval
+from airflow_mlops.core.wording import sentences_of
+from airflow_mlops.pages.reasons import reasons_table
 
 __all__ = ["performance_page"]
 
@@ -38,15 +40,16 @@ def performance_page(report: PerformanceReport, *, draws: bool = True) -> str:
             "Labels": f"{labels.n_rows}, {report.labels_digest or 'none has come'}",
             "Predictions logged twice": report.n_repeated,
         },
-        reasons=report.reasons,
+        reasons=sentences_of(report.reasons),
         tables={
             "Windows": (
                 [("From", "Until before", "Status", *_COUNTS, "Reasons")],
                 [
-                    (*_span(window), window.status, *_counted(window.counts), Listed(window.reasons))
+                    (*_span(window), window.status, *_counted(window.counts), Listed(sentences_of(window.reasons)))
                     for window in report.windows
                 ],
             ),
+            "Rules": reasons_table(report.reasons),
             f"Metrics, with {report.confidence_level:.0%} intervals": (
                 [
                     (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from airflow_mlops.adapters.documents.html import report_page
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutSide, latency_interval
+from airflow_mlops.core.wording import sentences_of
+from airflow_mlops.pages.reasons import reasons_table
 
 __all__ = ["rollout_page"]
 
@@ -24,8 +26,9 @@ def rollout_page(report: RolloutReport) -> str:
             "Until": report.until.isoformat(" ", "seconds"),
             "Look": f"{report.look} of {report.n_looks}",
         },
-        reasons=report.reasons,
+        reasons=sentences_of(report.reasons),
         tables={
+            "Rules": reasons_table(report.reasons),
             "Requests": ([header], [_row(title, side) for title, side in sides]),
             "Predictions": (
                 [("Prediction", "Champion", "Challenger")],

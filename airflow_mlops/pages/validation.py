@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from airflow_mlops.adapters.documents.html import report_page
+from airflow_mlops.adapters.documents.html import Figure, report_page
 from airflow_mlops.core.data.profile import DatasetProfile
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.validation.findings import ValidationReport
+from airflow_mlops.core.wording.numbers import shown
+from airflow_mlops.core.wording.validation import found_and_expected
 from airflow_mlops.errors import bounded
 
 __all__ = ["validation_page"]
 
+_FOUND = ("Found", "Expected", Figure("Observed"), Figure("Required"), Figure("n"))
 _SHOWN = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SPREAD = ("Smallest", *(f"{share:.0%}" for share in _SHOWN), "Largest")
 
@@ -17,16 +21,14 @@ _SPREAD = ("Smallest", *(f"{share:.0%}" for share in _SHOWN), "Largest")
 def validation_page(report: ValidationReport, snapshot: DatasetSnapshot, profile: DatasetProfile) -> str:
     """Draw what a validation found, beside what the columns hold."""
     findings = [
-        (f.action, f.severity, f.column or "", f.rule, f.observed, f.expected, _shown(f.examples))
-        for f in report.findings
+        (f.action, f.severity, f.column or "", f.rule, *_numbers(f.found), _shown(f.examples)) for f in report.findings
     ]
     checks = [
         (
             c.outcome,
             c.column or "",
             c.rule,
-            c.expected,
-            c.observed,
+            *_numbers(c.found),
             c.engine,
         )
         for c in report.checks
@@ -45,9 +47,9 @@ def validation_page(report: ValidationReport, snapshot: DatasetSnapshot, profile
         },
         reasons=(),
         tables={
-            "Findings": ([("Leads to", "Severity", "Column", "Rule", "Observed", "Expected", "Examples")], findings),
+            "Findings": ([("Leads to", "Severity", "Column", "Rule", *_FOUND, "Examples")], findings),
             "Expectations": (
-                [("Outcome", "Column", "Rule", "Expected", "Observed", "Checked by")],
+                [("Outcome", "Column", "Rule", *_FOUND, "Checked by")],
                 checks,
             ),
             "Columns": (
@@ -56,6 +58,12 @@ def validation_page(report: ValidationReport, snapshot: DatasetSnapshot, profile
             ),
         },
     )
+
+
+def _numbers(found: Reason) -> tuple[object, ...]:
+    """Return what was found and expected in words, and beside them the numbers, set to the right."""
+    numbers = (value if isinstance(value, int | float) else None for value in (found.observed, found.required))
+    return (*found_and_expected(found), *(Figure(shown(number)) for number in (*numbers, found.n)))
 
 
 def _column_rows(snapshot: DatasetSnapshot, profile: DatasetProfile) -> list[tuple[object, ...]]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from airflow_mlops.core.flow import MONITORING, TRAINING
+from airflow_mlops.core.step import Step, steps_of
 from airflow_mlops.specs.monitor import AssetTrigger, NewDataTrigger, ScheduleTrigger, TriggerSpec
 from airflow_mlops.specs.pipeline import PipelineSpec
 
@@ -9,7 +13,7 @@ __all__ = ["describe", "describe_monitoring"]
 
 
 def describe(spec: PipelineSpec) -> str:
-    """Return a pipeline's description in Markdown: what it learns, when it runs, what the gate asks."""
+    """Return a pipeline's description in Markdown: what it learns, when it runs, what the gate asks, what it does."""
     when = [_occasion(trigger, spec) for trigger in spec.triggers]
     rules = "\n".join(
         f"| {metric} | {_or_dash(t.value_threshold)} | {_or_dash(t.change_threshold)} |"
@@ -31,8 +35,10 @@ def describe(spec: PipelineSpec) -> str:
 |---|---|---|
 {rules}
 
-The run ends early, and green, when nothing changed or the challenger is not blessed. It ends red when the data
-is halted. In each case the champion stays. To go back to an earlier champion, trigger `{spec.model_name}_rollback`.
+{_tasks(TRAINING, spec)}
+
+Wherever a run ends before `promote`, the champion stays.
+To go back to an earlier champion, trigger `{spec.model_name}_rollback`.
 """
 
 
@@ -49,7 +55,15 @@ def describe_monitoring(spec: PipelineSpec) -> str:
 
 Looks at the champion in production: {checks}. An alarm {starts}. Each decision is in the ledger, yes or no:
 `airflow-mlops decisions {spec.model_name}`. A check that fails makes the run red; the others are heard all the same.
+
+{_tasks(MONITORING, spec)}
 """
+
+
+def _tasks(flow: Sequence[Step], spec: PipelineSpec) -> str:
+    """Return the tasks as a table: what each does, and how it may end the run."""
+    rows = (f"| `{step.name}` | {step.does} | {'; '.join(map(str, step.ends))} |" for step in steps_of(flow, spec))
+    return "\n".join(["| task | what it does | may end the run |", "|---|---|---|", *rows])
 
 
 def _occasion(trigger: TriggerSpec, spec: PipelineSpec) -> str:

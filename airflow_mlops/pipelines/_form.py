@@ -9,7 +9,7 @@ from typing import Any
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs.pipeline import PipelineSpec
 
-__all__ = ["trigger_form", "window_fields"]
+__all__ = ["form_templates", "trigger_form"]
 
 _OWN_PARAMS = ("force", "window_start", "window_end", "promotion")
 
@@ -34,7 +34,7 @@ def trigger_form(spec: PipelineSpec) -> dict[str, Any]:
             description="Make a blessed version champion, or only register it.",
         ),
     }
-    for name, title, moment in window_fields(spec):
+    for name, title, moment in _window_fields(spec):
         form[name] = Param(
             moment.replace(tzinfo=moment.tzinfo or UTC).isoformat() if moment else None,
             type=["null", "string"],
@@ -44,10 +44,24 @@ def trigger_form(spec: PipelineSpec) -> dict[str, Any]:
         )
     for name, value in spec.training.params.items():
         form[name] = Param(value, type=_json_type(value), title=name, section="Hyperparameters")
+    for param in form.values():
+        param.source = "dag"  # as the DAG would note it
     return form
 
 
-def window_fields(spec: PipelineSpec) -> list[tuple[str, str, datetime | None]]:
+def form_templates(spec: PipelineSpec) -> dict[str, Any]:
+    """Return what the tasks read from the form: of each setting the template, or a document with templates in it."""
+    chosen = ", ".join(f"{name!r}: params[{name!r}]" for name in spec.training.params)
+    window = {name: f"{{{{ params.{name} or '' }}}}" for name, _, _ in _window_fields(spec)}
+    return {
+        "data": spec.data.model_dump(mode="json") | window,
+        "force": "{{ params.force }}",
+        "hyperparameters": f"{{{{ {{{chosen}}} | tojson }}}}",
+        "promotion": "{{ params.promotion }}",
+    }
+
+
+def _window_fields(spec: PipelineSpec) -> list[tuple[str, str, datetime | None]]:
     """Return the fields that set the data's window: name, title, value."""
     data, fields = spec.data, []
     if data.timestamp and not data.trailing and not data.since_last_snapshot:

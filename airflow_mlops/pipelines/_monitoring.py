@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops.core.flow import MONITORING
 from airflow_mlops.pipelines._docs import describe_monitoring
 from airflow_mlops.pipelines._shared import dag_arguments
+from airflow_mlops.pipelines._tasks import add_tasks
 from airflow_mlops.specs.pipeline import PipelineSpec
 
 if TYPE_CHECKING:
@@ -24,9 +26,6 @@ def build_monitoring_dag(spec: PipelineSpec, mlflow_conn_id: str, dag_settings: 
     from airflow.providers.standard.operators.empty import EmptyOperator
     from airflow.sdk import DAG, CronTriggerTimetable
 
-    from airflow_mlops import operators
-    from airflow_mlops.assets import alarm_asset
-
     cron = spec.monitoring.schedule
     settings = dag_arguments(
         mlflow_conn_id,
@@ -37,28 +36,8 @@ def build_monitoring_dag(spec: PipelineSpec, mlflow_conn_id: str, dag_settings: 
         doc_md=describe_monitoring(spec),
         tags=["mlops", "monitoring"],
     )
-    name, monitoring = spec.model_name, spec.monitoring.model_dump(mode="json")
     with DAG(**settings) as dag:
-        check_drift = operators.DriftCheckOperator(task_id="check_drift", model_name=name, monitoring=monitoring)
-        checks: list[Any] = [check_drift]
-        found: dict[str, Any] = {"drift": check_drift.output}
-        if spec.performance:
-            check_performance = operators.PerformanceCheckOperator(
-                task_id="check_performance", model_name=name, performance=spec.performance.model_dump(mode="json")
-            )
-            checks.append(check_performance)
-            found["performance"] = check_performance.output
-        operators.RaiseAlarmOperator(
-            task_id="raise_alarm",
-            model_name=name,
-            kinds=spec.alarms,
-            checks=list(found),
-            monitoring=monitoring,
-            policy=spec.retraining.model_dump(mode="json"),
-            notifications=spec.model_dump(mode="json")["notifications"],
-            outlets=[alarm_asset(name)],
-            trigger_rule="all_done",
-            **found,
-        )
+        tasks = add_tasks(MONITORING, spec, model_name=spec.model_name)
+        checks = [task for name, task in tasks.items() if name != "raise_alarm"]
         checks >> EmptyOperator(task_id="checked")
     return dag

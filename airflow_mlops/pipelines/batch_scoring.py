@@ -6,8 +6,10 @@ import os
 import uuid
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_mlops.pipelines._shared import as_written, dag_arguments, parse_yaml
-from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec
+from airflow_mlops.core.flow import SCORING
+from airflow_mlops.pipelines._shared import dag_arguments, parse_yaml
+from airflow_mlops.pipelines._tasks import add_tasks
+from airflow_mlops.specs.predict import BatchScoringSpec
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -38,9 +40,7 @@ class BatchScoring(BatchScoringSpec):
         :param mlflow_conn_id: the Airflow connection to MLflow.
         :param dag_settings: more arguments for :class:`airflow.sdk.DAG`; they win over the defaults.
         """
-        from airflow.sdk import DAG, XComArg
-
-        from airflow_mlops import operators
+        from airflow.sdk import DAG
 
         settings = dag_arguments(
             mlflow_conn_id,
@@ -50,23 +50,8 @@ class BatchScoring(BatchScoringSpec):
             description=self.description or f"Batch scoring by the champion of {self.model_name}",
             tags=["mlops", "batch-scoring"],
         )
-        spec = self.model_dump(mode="json")
         with DAG(**settings) as dag:
-            snapshot = operators.SnapshotDatasetOperator(
-                task_id="snapshot", dataset=f"{self.model_name}.batch", data=spec["data"]
-            )
-            rows = snapshot.output
-            if self.validation:
-                validate = operators.ValidateDataOperator(
-                    task_id="validate", snapshot=rows, validation=as_written(spec["validation"])
-                )
-                rows = XComArg(validate, key="snapshot")
-            operators.BatchPredictOperator(
-                task_id="predict",
-                snapshot=rows,
-                prediction={name: spec[name] for name in PredictionSpec.model_fields},
-                data=spec["data"],
-            )
+            add_tasks(SCORING, self, model_name=self.model_name)
         return dag
 
     def run(

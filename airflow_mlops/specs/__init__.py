@@ -1,76 +1,36 @@
-"""What a user writes: frozen pydantic models, in Python or YAML."""
+"""What a user writes: frozen pydantic models, in Python or YAML.
+
+What a module of this folder has in its ``__all__`` and is a spec is public here, and in :mod:`airflow_mlops`: a new
+module is one line.
+"""
 
 from __future__ import annotations
 
-from airflow_mlops.specs.data import AthenaSpec, CsvSpec, DatasetSpec, FeatureTable
-from airflow_mlops.specs.evaluate import FairnessRules, GateSpec, SliceRules, Thresholds
-from airflow_mlops.specs.export import ExportSpec
-from airflow_mlops.specs.inference import InferenceLogSpec
-from airflow_mlops.specs.monitor import (
-    AssetTrigger,
-    DriftTrigger,
-    MonitoringSpec,
-    NewDataTrigger,
-    PerformanceTrigger,
-    ScheduleTrigger,
-)
-from airflow_mlops.specs.notify import NotificationSpec
-from airflow_mlops.specs.performance import PerformanceSlices, PerformanceSpec, WindowRule
-from airflow_mlops.specs.pipeline import PipelineSpec
-from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec, TableOutput
-from airflow_mlops.specs.promote import PromotionSpec
-from airflow_mlops.specs.retrain import RetrainPolicy
-from airflow_mlops.specs.rollout import RolloutSpec
-from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
-from airflow_mlops.specs.server import ServerSpec
-from airflow_mlops.specs.serving import ServingCheckSpec
-from airflow_mlops.specs.split import LeakageSpec, SplitSpec
-from airflow_mlops.specs.train import EarlyStoppingSpec, TrainingSpec
-from airflow_mlops.specs.tune import Choices, FloatRange, IntRange, TuningSpec
-from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "AssetTrigger",
-    "AthenaSpec",
-    "BatchScoringSpec",
-    "Choices",
-    "CommandRunner",
-    "CsvSpec",
-    "DatasetSpec",
-    "DriftTrigger",
-    "EarlyStoppingSpec",
-    "ExportSpec",
-    "FairnessRules",
-    "FeatureTable",
-    "FloatRange",
-    "GateSpec",
-    "InProcessRunner",
-    "InferenceLogSpec",
-    "IntRange",
-    "LeakageSpec",
-    "MonitoringSpec",
-    "NewDataTrigger",
-    "NotificationSpec",
-    "PerformanceSlices",
-    "PerformanceSpec",
-    "PerformanceTrigger",
-    "PipelineSpec",
-    "PolicySpec",
-    "PredictionSpec",
-    "PromotionSpec",
-    "PythonRunner",
-    "RetrainPolicy",
-    "RolloutSpec",
-    "ScheduleTrigger",
-    "ServerSpec",
-    "ServingCheckSpec",
-    "ServingSpec",
-    "SliceRules",
-    "SplitSpec",
-    "TableOutput",
-    "Thresholds",
-    "TrainingSpec",
-    "TuningSpec",
-    "ValidationSpec",
-    "WindowRule",
-]
+from airflow_mlops.specs import _base
+from airflow_mlops.specs.data import *
+from airflow_mlops.specs.evaluate import *
+from airflow_mlops.specs.export import *
+from airflow_mlops.specs.inference import *
+from airflow_mlops.specs.metrics import *
+from airflow_mlops.specs.monitor import *
+from airflow_mlops.specs.notify import *
+from airflow_mlops.specs.performance import *
+from airflow_mlops.specs.pipeline import *
+from airflow_mlops.specs.predict import *
+from airflow_mlops.specs.promote import *
+from airflow_mlops.specs.retrain import *
+from airflow_mlops.specs.rollout import *
+from airflow_mlops.specs.runner import *
+from airflow_mlops.specs.server import *
+from airflow_mlops.specs.serving import *
+from airflow_mlops.specs.split import *
+from airflow_mlops.specs.train import *
+from airflow_mlops.specs.tune import *
+from airflow_mlops.specs.validate import *
+
+if not TYPE_CHECKING:  # they take whatever stands above
+    __all__ = sorted(
+        name for name, each in globals().items() if isinstance(each, type) and issubclass(each, _base.Spec)
+    )

@@ -111,6 +111,11 @@ class PipelineSpec(Spec):
         return tuple(trigger.type for trigger in self.triggers if trigger.type in ("drift", "performance"))
 
     @property
+    def production_checks(self) -> tuple[str, ...]:
+        """What the monitoring checks: ``drift``, and ``performance`` where it is declared."""
+        return ("drift", "performance") if self.performance else ("drift",)
+
+    @property
     def needed_extras(self) -> dict[str, str]:
         """The extras of this package that the settings ask for, and what asks for each."""
         datasets = {"data": self.data}
@@ -135,4 +140,4 @@ class PipelineSpec(Spec):
     @property
     def asks_a_person(self) -> bool:
         """Whether there are promotions that a person has to approve."""
-        return self.promotion.approval == "required" or self.gate.on_inconclusive == "ask"
+        return self.promotion.needs_approval or self.gate.on_inconclusive == "ask"

@@ -97,6 +97,16 @@ class BatchScoringSpec(PredictionSpec):
     data: DatasetSpec
     validation: ValidationSpec | None = None
 
+    @property
+    def dataset(self) -> str:
+        """The name that snapshots of the rows to score are kept under."""
+        return f"{self.model_name}.batch"
+
+    @property
+    def prediction(self) -> PredictionSpec:
+        """How the rows are scored, without where they come from."""
+        return PredictionSpec(**{name: getattr(self, name) for name in PredictionSpec.model_fields})
+
     @model_validator(mode="after")
     def _scores_all_rows(self) -> Self:
         if self.data.since_last_snapshot:

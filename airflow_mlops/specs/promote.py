@@ -29,6 +29,16 @@ class PromotionSpec(Spec):
     approvers: tuple[str, ...] = ()
     approval_timeout: timedelta = Field(default=timedelta(days=3), gt=timedelta())
 
+    @property
+    def needs_approval(self) -> bool:
+        """Whether nothing is promoted without a person's approval."""
+        return self.approval == "required"
+
+    @property
+    def asks_only_the_undecided(self) -> bool:
+        """Whether a person, where one is asked at all, is asked only of what the gate could not decide."""
+        return not self.needs_approval
+
 
 def version_number(name: str, setting: int | str | None) -> int | None:
     """Return a version that may have been given as text, such as a template gives; nothing and empty text are ``None``.

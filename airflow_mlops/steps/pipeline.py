@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport
+from airflow_mlops.core.flow import TRAINING
 from airflow_mlops.core.gate.rules import Blessing
 from airflow_mlops.core.monitoring.drift_report import DriftReport
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport
@@ -18,28 +19,16 @@ from airflow_mlops.core.registry.journal import ModelVersion, PromotionRecord
 from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.core.splitting.leakage import LeakageReport
 from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.training.model import TrainedModel, choose_features, merge_params
+from airflow_mlops.core.step import steps_of
+from airflow_mlops.core.training.model import TrainedModel, merge_params
 from airflow_mlops.core.training.tuning import TuningResult, keep_chosen
 from airflow_mlops.core.validation.findings import ValidationReport
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs.pipeline import PipelineSpec
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps.data.connections import Connections
-from airflow_mlops.steps.data.features import feature_source
-from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.gate.bless import bless_model
-from airflow_mlops.steps.monitoring.drift import check_drift
-from airflow_mlops.steps.monitoring.performance import check_performance
-from airflow_mlops.steps.packaging.export import export_model
-from airflow_mlops.steps.packaging.serving_check import validate_serving
+from airflow_mlops.steps.flow import FlowRun
 from airflow_mlops.steps.platform import Platform
-from airflow_mlops.steps.promotion.promote import promote_model, register_model
-from airflow_mlops.steps.retraining.decide import decide_retrain
-from airflow_mlops.steps.runner import run_step
-from airflow_mlops.steps.splitting.leakage import check_leakage
-from airflow_mlops.steps.splitting.split import split_dataset
-from airflow_mlops.steps.training.tune import tune_model
-from airflow_mlops.steps.validation.validate import validate_dataset
 
 __all__ = ["PipelineResult", "PreparedData", "prepare_data", "run_pipeline"]
 
@@ -94,63 +83,27 @@ def run_pipeline(
     :raises DataHaltedError: when the validation halts.
     :raises LeakageError: when the training part knows what it should not.
     """
-    name = spec.model_name
     training, tuning = merge_params(spec.training, params or {}), spec.tuning
     if tuning:
         training, tuning = keep_chosen(spec.training, tuning, params or {})
+    spec = spec.model_copy(update={"training": training, "tuning": tuning})
     platform.mlflow.check()
-    prepared = prepare_data(spec, training, platform=platform, run=run, connections=connections)
-    split, validation = prepared.split, prepared.validation
-    trusted = validation.require_accepted()
-    drift = check_drift(trusted, spec.monitoring, model_name=name, platform=platform, run=run, draw=platform.draws)
-    performance = None
-    if spec.performance:
-        performance = check_performance(
-            spec.performance, model_name=name, connections=connections, platform=platform, run=run, now=now
-        )
-    decision = decide_retrain(
-        split,
-        training,
-        model_name=name,
-        validation=validation,
-        drift=drift,
-        performance=performance,
-        gate=spec.gate,
-        tuning=tuning,
-        policy=spec.retraining,
-        force=force,
-        now=now,
-        platform=platform,
-        run=run,
-    )
-    result = PipelineResult(
-        snapshot=prepared.snapshot,
-        validation=validation,
-        split=split,
-        leakage=prepared.leakage,
-        drift=drift,
-        performance=performance,
-        decision=decision,
-    )
-    if not decision.should_retrain:
-        return result
-    at: dict[str, Any] = {"runner": spec.runner, "platform": platform, "run": run}
-    tuned = tune_model(split, training, tuning, model_name=name, platform=platform, run=run) if tuning else None
-    model = run_step("train", TrainedModel, split=split, training=training, tuning=tuned, model_name=name, **at)
-    evaluation = run_step("evaluate", EvaluationReport, model=model, split=split, gate=spec.gate, **at)
-    serving = validate_serving(model, split, spec.serving, platform=platform, run=run) if spec.serving else None
-    export = export_model(model, split, spec.export, platform=platform, run=run) if spec.export else None
-    blessing = bless_model(evaluation, spec.gate, model, serving=serving, platform=platform, run=run)
-    result = replace(
-        result, tuning=tuned, model=model, evaluation=evaluation, serving=serving, export=export, blessing=blessing
-    )
-    if blessing.is_over:
-        return result
-    version = register_model(model, blessing, description=spec.description, platform=platform)
-    must_wait = spec.promotion.approval == "required" or not blessing.is_blessed or spec.rollout is not None
-    policy = "hold" if must_wait else spec.promotion.policy
-    promotion = promote_model(version, blessing, platform=platform, run=run, policy=policy)
-    return replace(result, version=version, promotion=promotion)
+    form = {"data": spec.data, "force": force, "now": now, "promotion": spec.promotion.policy}
+    flow = FlowRun(spec, platform=platform, run=run, connections=connections, form=form)
+    for step in steps_of(TRAINING, spec):
+        if not step.function:  # it waits for a person, or for live requests
+            continue
+        result = flow.do(step)
+        if step.is_over(result):
+            break
+        if isinstance(result, Blessing) and _must_wait(spec, result):
+            flow.form["promotion"] = "hold"
+    return PipelineResult(**flow.results)
+
+
+def _must_wait(spec: PipelineSpec, blessing: Blessing) -> bool:
+    """Whether the version has to be approved, or tried, before it may be promoted."""
+    return spec.promotion.needs_approval or not blessing.is_blessed or spec.rollout is not None
 
 
 def prepare_data(
@@ -167,21 +120,9 @@ def prepare_data(
     :raises DataHaltedError: when the validation halts.
     :raises LeakageError: when the training part knows what it should not.
     """
-    name, storage = spec.model_name, platform.storage
-    snapshot = snapshot_dataset(spec.data, dataset=name, storage=storage, connections=connections, run=run)
-    validation = validate_dataset(
-        snapshot, spec.validation, model_name=name, connections=connections, platform=platform, run=run
-    )
-    trusted = validation.require_accepted()
-    source = feature_source(spec.data, dataset=name, storage=storage, connections=connections, run=run)
-    split = split_dataset(trusted, spec.data, spec.split, storage=storage, source=source)
-    leakage = check_leakage(
-        split,
-        spec.split.leakage,
-        target=training.target,
-        features=choose_features(training, split),
-        platform=platform,
-        run=run,
-    )
-    leakage.require_clean()
-    return PreparedData(snapshot=snapshot, validation=validation, split=split, leakage=leakage)
+    spec = spec.model_copy(update={"training": training})
+    flow = FlowRun(spec, platform=platform, run=run, connections=connections, form={"data": spec.data})
+    for step in steps_of(TRAINING, spec):
+        if step.group == "data":
+            flow.do(step)
+    return PreparedData(**flow.results)

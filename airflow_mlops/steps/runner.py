@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.adapters.process.child_process import Ended, run_child
 from airflow_mlops.adapters.storage.store import Place, Storage
+from airflow_mlops.core.flow import TRAINING
 from airflow_mlops.core.step_request import StepError, StepRequest
 from airflow_mlops.core.values import PipelineRun, Value
 from airflow_mlops.errors import RunnerError, SpecError, UnavailableError, bounded, did_you_mean
@@ -23,14 +24,11 @@ from airflow_mlops.specs._base import Spec
 from airflow_mlops.specs.runner import CommandRunner, InProcessRunner, PythonRunner
 from airflow_mlops.steps.platform import Platform
 
-__all__ = ["STEPS", "answer_request", "open_platform", "run_step"]
+__all__ = ["STEPS", "answer_request", "load_function", "open_platform", "run_step"]
 
 log = logging.getLogger(__name__)
 
-STEPS = {
-    "train": "airflow_mlops.steps.training.train:train_model",
-    "evaluate": "airflow_mlops.steps.evaluation.evaluate:evaluate_model",
-}
+STEPS = {step.name: step.function for step in TRAINING if step.runs_elsewhere}
 """The steps that may run elsewhere, and their functions."""
 
 _PLATFORM = {
@@ -79,6 +77,13 @@ def run_step(
     if document.get("kind") == StepError.__name__:
         raise StepError.from_dict(document).exception()
     return returns.from_dict(document)
+
+
+def load_function(path: str) -> Callable[..., Any]:
+    """Return the function that a step of a flow names as ``module:name``."""
+    module, _, name = path.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
 
 
 def answer_request(request: StepRequest, platform: Platform) -> Value:
@@ -166,9 +171,7 @@ def _environment() -> dict[str, str]:
 def _function(step: str) -> Callable[..., Any]:
     if step not in STEPS:
         raise SpecError(f"There is no step {step!r} that runs elsewhere.{did_you_mean(step, STEPS)} {bounded(STEPS)}.")
-    module, _, name = STEPS[step].partition(":")
-    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return function
+    return load_function(STEPS[step])
 
 
 def _read(kind: Any, document: Any) -> Any:

@@ -53,7 +53,9 @@ def test_its_verdicts_are_read_with_their_methods_and_limits(comparison):
         "city": False,
     }
     assert found["temperature_c"].statistics == {"K-S p_value": pytest.approx(0.0, abs=1e-9)}
-    assert found["temperature_c"].reason.startswith("Evidently's K-S p_value ")
+    (reason,) = found["temperature_c"].reasons
+    assert (reason.rule, reason.facts, reason.required) == ("evidently", {"method": "K-S p_value"}, 0.05)
+    assert reason.observed == found["temperature_c"].statistics["K-S p_value"]
 
 
 def test_what_it_can_not_compare_is_an_error_that_says_so():

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,10 +45,18 @@ REASON = Reason(
     required=0.1 + 0.2,
     interval=evaluate.Interval(difference=float("-inf"), low=float("-inf"), high=1.5),
     n=100,
-    facts={"champion": float("inf"), "slices": [{"name": "NaN", "n_rows": 3, "low": float("-inf")}]},
+    facts={
+        "challenger": float("-inf"),
+        "champion": float("inf"),
+        "champion_version": 3,
+        "threshold": 0.1 + 0.2,
+        "confidence_level": 0.95,
+        "slices": [{"name": "NaN", "n_rows": 3, "low": float("-inf")}],
+    },
     because=recorded("worse"),
     source="performance",
 )
+PARITY = export.Parity(n_rows=3, n_label_mismatches=1, n_beyond=0, max_difference=0.5)
 PART = split.DatasetPart(uri="/x.parquet", digest="sha256:1", n_rows=3)
 INTERVAL = evaluate.Interval(difference=0.1 + 0.2, low=-1e-300, high=1.5)
 COMPARISON = evaluate.MetricComparison(
@@ -59,6 +68,21 @@ COMPARISON = evaluate.MetricComparison(
     against_baseline=INTERVAL,
     against_champion=INTERVAL,
 )
+
+MOVED = Reason(
+    stage="monitoring",
+    rule="column",
+    verdict="DRIFTED",
+    subject="a",
+    observed=float("inf"),
+    required=0.1,
+    n=3,
+    facts={"kind": "feature", "shares": [["NaN", 0.1]]},
+    because=(Reason(stage="monitoring", rule="psi", observed=0.3, required=0.1),),
+)
+WORSE = Reason(stage="monitoring", rule="change", verdict="DEGRADED", observed=-0.1, interval=INTERVAL)
+RETYPED = Reason(stage="validation", rule="column_retyped", subject="a", observed="string", required="double")
+TOO_FEW = Reason(stage="rollout", rule="min_requests", observed=3, required=100)
 
 EVALUATION = evaluate.EvaluationReport(
     model_name="m",
@@ -136,16 +160,13 @@ EXAMPLES: list[Value] = [
             findings.Check(
                 rule="r",
                 severity=findings.Severity.INFO,
-                expected="1",
+                found=RETYPED,
                 outcome=findings.Outcome.MET,
-                observed="1",
                 engine="DuckDB",
             ),
         ),
         findings=(
-            findings.Finding(
-                rule="r", severity=findings.Severity.WARNING, column="a", observed="1", expected="2", examples=("x",)
-            ),
+            findings.Finding(rule="r", severity=findings.Severity.WARNING, column="a", found=RETYPED, examples=("x",)),
         ),
         verdict=findings.Verdict.PROCEED,
         quarantine=findings.Quarantine(uri="/q", n_rows=1),
@@ -158,7 +179,7 @@ EXAMPLES: list[Value] = [
         n_test=2,
         n_sampled=8,
         n_checks=3,
-        findings=(leakage.LeakageFinding(rule="r", columns=("a",), observed="1", expected="2", advice="x"),),
+        findings=(leakage.LeakageFinding(rule="r", columns=("a",), found=RETYPED, advice="x"),),
     ),
     SPLIT,
     training_record.TrainingRecord(
@@ -221,7 +242,11 @@ EXAMPLES: list[Value] = [
         settings_digest="sha256:8",
         env_manager="local",
         n_golden_rows=3,
-        checks=(serving_check.ServingCheck(found=replace(REASON, stage="packaging")),),
+        checks=(
+            serving_check.judge_answers(
+                "golden_rows", [serving_check.Answer(status=400)], None, expected="predictions_or_error"
+            ),
+        ),
         footprint=serving_check.ServingFootprint(latency_p95_ms=12.5),
     ),
     export.ExportReport(
@@ -233,8 +258,8 @@ EXAMPLES: list[Value] = [
         settings_digest="sha256:8",
         tolerance=1e-5,
         status=export.ExportStatus.REFUSED,
-        reasons=(replace(REASON, stage="packaging"),),
-        parity=export.Parity(n_rows=3, n_label_mismatches=1, n_beyond=0, max_difference=0.5),
+        reasons=export.judge_parity(PARITY, tolerance=1e-5)[1],
+        parity=PARITY,
     ),
     tuning.TuningResult(
         model_name="m",
@@ -261,7 +286,7 @@ EXAMPLES: list[Value] = [
     drift_report.DriftReport(
         model_name="m",
         status=drift_report.DriftStatus.DRIFTED,
-        reasons=("moved",),
+        reasons=(MOVED,),
         current_digest="sha256:5",
         columns=(
             drift_report.ColumnDrift(
@@ -271,7 +296,7 @@ EXAMPLES: list[Value] = [
                 p_values={"chi_square": 1e-300},
                 importance=0.5,
                 is_drifted=True,
-                reason="it moved",
+                reasons=(MOVED,),
             ),
         ),
         domain_score=0.75,
@@ -281,14 +306,14 @@ EXAMPLES: list[Value] = [
         model_name="m",
         model_version=3,
         status=performance_report.PerformanceStatus.SUSPECT,
-        reasons=("worse",),
+        reasons=(WORSE,),
         checked_at=AT,
         windows=(
             performance_report.WindowPerformance(
                 start=AT,
                 end=AT,
                 status=performance_report.PerformanceStatus.DEGRADED,
-                reasons=("worse",),
+                reasons=(WORSE,),
                 counts=performance_report.PredictionCounts(n_predictions=9, n_labelled=3),
                 metrics=(
                     performance_report.MetricPerformance(
@@ -330,7 +355,7 @@ EXAMPLES: list[Value] = [
     decision.RetrainDecision(
         model_name="m",
         should_retrain=True,
-        reasons=(replace(REASON, stage="retraining"),),
+        reasons=(decision.take_reason("forced", "RETRAIN"), REASON),
         snapshot_digest="sha256:1",
         fingerprint="sha256:6",
         evidence=(decision.CheckEvidence(kind="drift", state="STABLE", report_uri="reports/p/r/drift.html"),),
@@ -386,7 +411,7 @@ EXAMPLES: list[Value] = [
     online_validation.RolloutReport(
         model_name="m",
         verdict=online_validation.RolloutVerdict.WATCHED,
-        reasons=("too few",),
+        reasons=(TOO_FEW,),
         mode="canary",
         share=0.1,
         champion=online_validation.RolloutSide(model_version=2, n_requests=3, latencies={7: 3}),
@@ -450,6 +475,16 @@ EXAMPLES: list[Value] = [
     ),
 ]
 
+
+def _beside_the_tests() -> list[Value]:
+    """Return the examples that stand with the tests of their module, each called ``EXAMPLE``."""
+    here = Path(__file__).parent
+    files = [file for file in sorted(here.glob("*/test_*.py")) if "\nEXAMPLE = " in file.read_text()]
+    return [importlib.import_module(f"tests.core.{file.parent.name}.{file.stem}").EXAMPLE for file in files]
+
+
+EXAMPLES += _beside_the_tests()
+
 each_value = pytest.mark.parametrize("value", EXAMPLES, ids=lambda value: type(value).__name__)
 
 
@@ -501,6 +536,23 @@ def test_a_document_of_a_version_that_is_not_known_is_refused(value, version):
     version = known + 1 if version == "newer" else version
     with pytest.raises(IntegrityError, match=f"schema version {version!r}, this package reads up to {known}. Upgrade"):
         type(value).from_dict({**value.to_dict(), "schema_version": version})
+
+
+def test_a_document_of_an_older_version_is_read_as_it_is_where_no_field_changed():
+    class Newer(PipelineRun):
+        schema_version = PipelineRun.schema_version + 1
+
+    run = Newer(pipeline="p", run_id="r", actor="ada")
+    assert Newer.from_dict({**run.to_dict(), "schema_version": PipelineRun.schema_version}) == run
+
+
+@pytest.mark.parametrize(
+    "kind", ["Blessing", "ExportReport", "MonitoringDecision", "RetrainDecision", "TrainingRecord"]
+)
+def test_sentences_that_an_older_version_wrote_as_reasons_are_quoted(kind: str):
+    value = next(value for value in EXAMPLES if type(value).__name__ == kind)
+    again = type(value).from_dict({**value.to_dict(), "schema_version": 1, "reasons": ["It is worse."]})
+    assert [(reason.rule, reason.recorded) for reason in again.reasons] == [("recorded", "It is worse.")]
 
 
 @each_value

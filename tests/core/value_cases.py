@@ -16,6 +16,7 @@ from airflow_mlops.core.monitoring.performance_report import (
     PredictionCounts,
     WindowPerformance,
 )
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.core.retraining.alarm import MonitoringDecision
 from airflow_mlops.core.retraining.decision import RetrainDecision
@@ -52,7 +53,7 @@ VALIDATION = ValidationReport(
 DRIFT = DriftReport(
     model_name="co2",
     status=DriftStatus.DRIFTED,
-    reasons=("It moved.",),
+    reasons=(Reason(stage="monitoring", rule="decided_by_evidently"),),
     current_digest="",
     columns=(
         ColumnDrift(
@@ -143,7 +144,21 @@ EVALUATION = EvaluationReport(
 BLESSING = Blessing(
     model_name="co2",
     verdict=BlessingVerdict.REJECTED,
-    reasons=(),
+    reasons=(
+        Reason(
+            stage="gate",
+            rule="value_threshold",
+            verdict="REJECTED",
+            subject="r2",
+            setting="gate.metrics.r2.value_threshold",
+            observed=-0.2,
+            required=0.05,
+            n=60,
+        ),
+        Reason(stage="gate", rule="finite", verdict="REJECTED", subject="r2", observed=math.nan),
+        Reason(stage="gate", rule="cold_start", verdict="BLESSED", observed=True, required=True),
+        *recorded("Passed: it is good."),
+    ),
     model_digest="sha256:m",
     champion_version=2,
     evidence_digest="sha256:e",

@@ -8,8 +8,6 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from opentelemetry.sdk.metrics import MeterProvider
-
 Switch = Callable[..., None]
 """Configures ``[metrics]``, as in ``switch(statsd_on=True)``."""
 
@@ -78,6 +76,7 @@ class OtlpReceiver:
 
     def close(self) -> None:
         from opentelemetry import metrics
+        from opentelemetry.sdk.metrics import MeterProvider
 
         provider = metrics.get_meter_provider()
         if isinstance(provider, MeterProvider):  # or it would send to a closed port when the process ends

@@ -9,8 +9,6 @@ from airflow_mlops.core.observability.telemetry import METRICS, Measurement
 from airflow_mlops.hooks.metrics import send_metrics
 from tests.hooks.metrics_cases import OtlpReceiver, StatsdListener, Switch
 
-pytestmark = pytest.mark.airflow
-
 R2 = Measurement(
     metric=METRICS["mlops.evaluation.value"],
     value=-0.5,

@@ -15,8 +15,6 @@ import pytest
 from airflow_mlops.errors import UnavailableError
 from airflow_mlops.hooks.mlflow import MlflowHook
 
-pytestmark = pytest.mark.airflow
-
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch):

@@ -4,8 +4,6 @@ import pytest
 
 from airflow_mlops import alarm_asset, model_asset
 
-pytestmark = pytest.mark.airflow
-
 
 def test_a_model_and_its_alarms_are_two_datasets():
     pytest.importorskip("openlineage")

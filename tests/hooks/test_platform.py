@@ -8,8 +8,6 @@ import pytest
 from airflow_mlops.errors import SpecError
 from airflow_mlops.hooks.platform import get_platform, get_storage, report_url
 
-pytestmark = pytest.mark.airflow
-
 
 def test_the_storage_is_where_the_configuration_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AIRFLOW__MLOPS__STORAGE_ROOT", str(tmp_path))

@@ -25,8 +25,6 @@ from airflow_mlops.hooks.storage import open_storage
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.steps.data.sources import open_source
 
-pytestmark = pytest.mark.airflow
-
 POSTGRES = sa.make_url(os.environ.get("MLOPS_TEST_POSTGRES", "postgresql+psycopg2://postgres@127.0.0.1:5432/test"))
 KEYS = {"login": "AKIAEXAMPLE", "password": "s3cret"}
 

@@ -15,8 +15,6 @@ import pytest
 
 from include.demo.services import HOST, REPOSITORY, free_port
 
-pytestmark = pytest.mark.standalone
-
 CHAPTERS = ["Cold start", "New data", "Nothing new", "A broken batch", "A worse challenger", "Rollback"]
 
 

@@ -11,8 +11,6 @@ from include.demo import co2_data
 from include.demo.api import AirflowApi, champion_in_mlflow
 from include.demo.services import REPOSITORY, Demo, free_port, running
 
-pytestmark = pytest.mark.standalone
-
 DAG = """
 import logging, os, signal
 from datetime import timedelta

@@ -15,8 +15,6 @@ from airflow_mlops.steps.registry.ledger import read_alarms, read_decisions
 from tests.integration.house import House
 from tests.steps.cases import small_frame
 
-pytestmark = pytest.mark.standalone
-
 DAGS = """
 from airflow.sdk import DAG, Asset, task
 

@@ -20,8 +20,6 @@ from airflow_mlops.steps.registry.journal import serving_version
 from tests.integration.house import House
 from tests.steps.cases import small_frame
 
-pytestmark = pytest.mark.standalone
-
 DAGS = """
 import os
 

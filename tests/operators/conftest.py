@@ -14,7 +14,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fastapi.testclient import TestClient
 
 from tests.conftest import REPOSITORY
 from tests.stage import Stage
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.models.dagrun import DagRun
     from airflow.sdk import DAG
+    from fastapi.testclient import TestClient
 
     from airflow_mlops.steps import Platform
 
@@ -186,6 +186,7 @@ class Person:
 @pytest.fixture
 def person(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
     from airflow.api_fastapi.app import create_app
+    from fastapi.testclient import TestClient
 
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
     with TestClient(create_app(apps="core"), base_url="http://testserver") as client:

@@ -17,9 +17,6 @@ from airflow_mlops.steps.registry.ledger import read_ledger
 from tests.operators.conftest import Ended, House, Person
 from tests.steps.cases import Bench, small_frame
 
-pytestmark = pytest.mark.airflow
-
-
 UNDECIDED = {"min_rows": 1000, "on_inconclusive": "ask"}
 
 

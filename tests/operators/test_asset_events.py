@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from airflow.sdk import DAG
 from airflow.sdk.definitions.decorators import task
 
@@ -12,8 +11,6 @@ from airflow_mlops import ContinuousTraining, model_asset
 from airflow_mlops.core.registry.descriptions import ChampionChange
 from tests.operators.conftest import House
 from tests.steps.cases import small_frame, small_settings
-
-pytestmark = pytest.mark.airflow
 
 
 def asset_events(uri: str = "mlmodel://small") -> list[tuple[str, dict[str, Any]]]:

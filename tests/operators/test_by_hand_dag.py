@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from airflow_mlops.hooks.platform import get_watermark
 from include.demo import co2_data
 from tests.operators.conftest import Ended, House, load_dag_file
 from tests.stage import Stage
 from tests.steps.cases import Left, left_by
-
-pytestmark = pytest.mark.airflow
 
 TASKS = ("wait", "snapshot", "validate", "split", "train", "evaluate", "bless", "register", "promote")
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from airflow_mlops import ContinuousTraining
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing
@@ -14,8 +12,6 @@ from include.demo import co2_data
 from tests.operators.conftest import Ended, House, load_dag_file
 from tests.stage import Stage
 from tests.steps.cases import Left, left_by
-
-pytestmark = pytest.mark.airflow
 
 ALL = ("snapshot", "validate", "split", "check_leakage", "check_drift", "decide")
 TRAINED = ("train", "evaluate", "bless")

@@ -3,56 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
+import pkgutil
 from typing import Any
 
 import pytest
 from airflow.sdk import BaseOperator
 
-from airflow_mlops import operators, sensors
-from airflow_mlops.core.data import snapshot
-from airflow_mlops.core.evaluation import report
-from airflow_mlops.core.gate import rules
-from airflow_mlops.core.monitoring import drift_report, performance_report
-from airflow_mlops.core.packaging import export, serving_check
-from airflow_mlops.core.promotion import approval
-from airflow_mlops.core.registry import journal
-from airflow_mlops.core.retraining import alarm, decision
-from airflow_mlops.core.rollout import deployment, online_validation
-from airflow_mlops.core.scoring import batch
-from airflow_mlops.core.splitting import leakage, split
-from airflow_mlops.core.training import model, tuning
-from airflow_mlops.core.validation import findings
+from airflow_mlops import core, operators, sensors
+from airflow_mlops.core.values import Value
 from airflow_mlops.operators._base import StepOperator
 from airflow_mlops.operators._notify import Notifying
-
-pytestmark = pytest.mark.airflow
 
 CLASSES = [
     *(getattr(operators, name) for name in operators.__all__),
     *(getattr(sensors, name) for name in sensors.__all__),
 ]
-STAGES = (
-    alarm,
-    snapshot,
-    findings,
-    split,
-    leakage,
-    tuning,
-    model,
-    report,
-    export,
-    serving_check,
-    rules,
-    approval,
-    deployment,
-    online_validation,
-    journal,
-    drift_report,
-    decision,
-    batch,
-    performance_report,
-)
+VALUES = {
+    name: it
+    for module in pkgutil.walk_packages(core.__path__, "airflow_mlops.core.")
+    for name, it in vars(importlib.import_module(module.name)).items()
+    if isinstance(it, type) and issubclass(it, Value)
+}
+"""What steps give, by name."""
+
 TYPED = {"poke_interval": 7.0}
 
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
@@ -127,7 +102,7 @@ def test_an_operator_has_a_link_exactly_where_its_result_has_a_page(cls: type[Ba
     fields: set[str] = set()
     if issubclass(cls, StepOperator):
         result = cls.call_step.__annotations__["return"].removesuffix(" | None")
-        values = {getattr(stage, result) for stage in STAGES if hasattr(stage, result)}
+        values = {VALUES[result]} if result in VALUES else set()
         assert len(values) == (result != "None")
         fields = {field.name for value in values for field in dataclasses.fields(value)}
         fields |= {"report_uri" for value in values if hasattr(value, "report_uri")}  # of a decision: its evidence's

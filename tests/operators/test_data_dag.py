@@ -24,8 +24,6 @@ from tests.operators.conftest import Ended, House
 from tests.stage import Stage
 from tests.steps.cases import Left, left_by, small_frame, small_settings
 
-pytestmark = pytest.mark.airflow
-
 NOT_NULL = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "y"}}
 CHECKED = ("snapshot", "validate", "split", "check_leakage", "check_drift", "decide")
 TRAINED = ("train", "evaluate", "bless", "register", "promote")

@@ -19,8 +19,6 @@ from tests.operators.conftest import House
 from tests.steps.cases import Bench
 from tests.steps.drift_cases import Log, asked
 
-pytestmark = pytest.mark.airflow
-
 
 @pytest.fixture
 def log(bench: Bench) -> Log:

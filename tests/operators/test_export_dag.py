@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mlflow
-import pytest
 from airflow.sdk import DAG
 
 from airflow_mlops.operators import (
@@ -14,8 +13,6 @@ from airflow_mlops.operators import (
 )
 from tests.operators.conftest import House
 from tests.steps.cases import small_frame
-
-pytestmark = pytest.mark.airflow
 
 
 def test_an_export_that_is_refused_is_green_and_its_report_says_why(house: House):

@@ -18,8 +18,6 @@ from airflow_mlops.errors import MlopsError, SpecError, UnavailableError
 from tests.operators.conftest import House
 from tests.steps.cases import small_frame, small_settings
 
-pytestmark = pytest.mark.airflow
-
 
 def _context() -> Any:
     return {

@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
 from airflow_mlops import ContinuousTraining
 from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.operators._base import pipeline_run
@@ -14,8 +12,6 @@ from airflow_mlops.steps.registry.journal import current_champion
 from airflow_mlops.steps.registry.training_record import load_record
 from tests.operators.conftest import House
 from tests.steps.cases import small_frame, small_settings
-
-pytestmark = pytest.mark.airflow
 
 
 def test_the_record_names_dag_run_try_and_reason(house: House):

@@ -25,8 +25,6 @@ from tests.operators.conftest import House
 from tests.steps.cases import Bench, small_frame, small_settings
 from tests.steps.drift_cases import Log, asked
 
-pytestmark = pytest.mark.airflow
-
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 

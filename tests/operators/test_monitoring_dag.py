@@ -15,8 +15,6 @@ from tests.operators.test_asset_events import asset_events, queued_dags
 from tests.steps.cases import Bench, small_frame, small_settings
 from tests.steps.drift_cases import Log, asked
 
-pytestmark = pytest.mark.airflow
-
 ALARM = "mlmodel://small/alarm"
 PERFORMANCE = {
     "label": "y",

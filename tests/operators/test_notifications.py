@@ -13,6 +13,7 @@ from airflow.sdk import DAG, BaseNotifier
 from moto.server import ThreadedMotoServer
 
 from airflow_mlops.core.monitoring.drift_report import DriftReport, DriftStatus
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.operators import (
     ApprovePromotionOperator,
     BlessModelOperator,
@@ -22,8 +23,6 @@ from airflow_mlops.operators import (
 )
 from tests.operators.conftest import House, Person
 from tests.steps.cases import Bench
-
-pytestmark = pytest.mark.airflow
 
 SNS = "airflow.providers.amazon.aws.notifications.sns:SnsNotifier"
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -120,10 +119,13 @@ def test_a_promotion_a_rejection_and_a_rollback_are_told_with_what_to_do_next(
     assert "complaints" in text
 
 
+MOVED = Reason(stage="monitoring", rule="recorded", recorded="x moved.")
+
+
 def test_an_alarm_is_told_and_no_alarm_is_not(house: House, bench: Bench, told: tuple[dict[str, Any], Inbox]):
     notification, inbox = told
     assert bench.run("first").promotion
-    drift = {"model_name": "small", "current_digest": "", "reasons": ("x moved.",)}
+    drift = {"model_name": "small", "current_digest": "", "reasons": (MOVED,)}
     for status in (DriftStatus.STABLE, DriftStatus.DRIFTED):
         report = DriftReport(status=status, **drift).to_dict()
         settings = {"model_name": "small", "kinds": ("drift",), "drift": report}

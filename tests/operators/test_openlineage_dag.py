@@ -18,8 +18,6 @@ from tests.operators.cases import halting_checks
 from tests.operators.conftest import House
 from tests.steps.cases import Bench, small_frame, small_settings
 
-pytestmark = pytest.mark.airflow
-
 
 class Events:
     """What the provider has written."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from airflow.sdk import DAG
 
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
 from airflow_mlops.operators import PerformanceCheckOperator
 from tests.operators.conftest import House
 from tests.steps.performance_cases import Shop
-
-pytestmark = pytest.mark.airflow
 
 
 def check_in_a_dag(house: House, dag_id: str, **arguments: Any) -> tuple[str, dict[tuple[str, str], Any]]:

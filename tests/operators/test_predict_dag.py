@@ -21,8 +21,6 @@ from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from tests.operators.conftest import House
 from tests.steps.cases import Bench, small_frame
 
-pytestmark = pytest.mark.airflow
-
 
 @pytest.fixture
 def small(house: House) -> Bench:

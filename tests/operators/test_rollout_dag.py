@@ -18,8 +18,6 @@ from tests.operators.conftest import House
 from tests.steps.cases import Bench
 from tests.steps.rollout.test_online_validation import LENIENT, traffic
 
-pytestmark = pytest.mark.airflow
-
 ROLLOUT = {"window": "PT4S", "looks": 2, "min_requests": 100, "max_error_rate_increase": 0.05}
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
 from airflow.sdk import DAG
 
 from airflow_mlops import operators
@@ -14,8 +13,6 @@ from tests.adapters.process.test_child_process import assert_all_end, wait_until
 from tests.operators.conftest import House
 from tests.steps import trainers
 from tests.steps.cases import runs_by_status, small_frame
-
-pytestmark = pytest.mark.airflow
 
 GATE = {"metrics": {"mean_absolute_error": {"value_threshold": 1.0}}, "cold_start": True}
 

@@ -25,8 +25,6 @@ from airflow_mlops.steps.training.train import train_model
 from tests.operators.conftest import House
 from tests.steps.cases import Bench, small_frame
 
-pytestmark = pytest.mark.airflow
-
 
 def _documents(house: House) -> tuple[dict[str, Any], dict[str, Any]]:
     """Train, and return what the tasks for it would have left."""

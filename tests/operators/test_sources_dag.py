@@ -19,8 +19,6 @@ from airflow_mlops.operators import SnapshotDatasetOperator
 from tests.operators.conftest import Ended, House
 from tests.steps.cases import Left, left_by
 
-pytestmark = pytest.mark.airflow
-
 LOAD = """
 import pandas as pd
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from airflow.sdk import DAG
 
 from airflow_mlops.operators.data import SnapshotDatasetOperator
 from airflow_mlops.operators.split import CheckLeakageOperator, SplitDatasetOperator
 from tests.operators.conftest import House
 from tests.steps.cases import small_frame
-
-pytestmark = pytest.mark.airflow
 
 
 def _dag(house: House, **leakage: Any) -> DAG:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from airflow.sdk import DAG
 
 from airflow_mlops.operators.data import SnapshotDatasetOperator
@@ -13,8 +12,6 @@ from airflow_mlops.operators.split import SplitDatasetOperator
 from airflow_mlops.operators.train import TrainModelOperator
 from tests.operators.conftest import House
 from tests.steps.cases import NOTHING_LEFT, left_by, runs_by_status, small_frame
-
-pytestmark = pytest.mark.airflow
 
 
 def _dag(house: House, training: dict[str, Any], **settings: Any) -> DAG:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from airflow.sdk import DAG
 
 from airflow_mlops.operators import (
@@ -13,8 +12,6 @@ from airflow_mlops.operators import (
 )
 from tests.operators.conftest import House
 from tests.steps.cases import small_frame
-
-pytestmark = pytest.mark.airflow
 
 
 def _dag(house: House) -> DAG:

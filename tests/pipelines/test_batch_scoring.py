@@ -9,8 +9,6 @@ from airflow.sdk import Asset, CronTriggerTimetable
 from airflow_mlops import BatchScoring
 from airflow_mlops.errors import SpecError
 
-pytestmark = pytest.mark.airflow
-
 RULES = {
     "expectations": [{"type": "expect_column_values_to_match_regex", "kwargs": {"column": "c", "regex": "x{{2}}"}}]
 }

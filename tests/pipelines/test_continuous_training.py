@@ -12,8 +12,6 @@ from airflow_mlops.errors import SpecError
 from tests.conftest import REPOSITORY
 from tests.steps.cases import small_settings
 
-pytestmark = pytest.mark.airflow
-
 NEW_DATA = {"type": "new_data", "poll_interval_s": 5}
 WEEKLY = {"type": "schedule", "cron": "0 3 * * 1"}
 

@@ -23,8 +23,6 @@ from tests.core.cases import recorded
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
 
-pytestmark = pytest.mark.airflow
-
 ROUTES = [route.path for route in create_app().routes]
 
 

@@ -8,8 +8,6 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow_mlops.sensors import ModelVersionSensor
 from airflow_mlops.triggers.model import ModelVersionTrigger
 
-pytestmark = pytest.mark.airflow
-
 
 def test_it_leaves_the_waiting_to_the_triggerer():
     sensor = ModelVersionSensor(

@@ -10,8 +10,6 @@ from airflow_mlops.hooks.platform import get_watermark
 from airflow_mlops.sensors import NewDataSensor
 from airflow_mlops.triggers.data import NewFilesTrigger, NewRowsTrigger
 
-pytestmark = pytest.mark.airflow
-
 
 @pytest.fixture(autouse=True)
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

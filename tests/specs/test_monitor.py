@@ -4,7 +4,6 @@ import re
 
 import pytest
 import yaml
-from airflow.sdk import CronTriggerTimetable
 
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs import MonitoringSpec, NewDataTrigger, ScheduleTrigger
@@ -57,6 +56,8 @@ def test_the_monitoring_may_be_started_by_hand_alone():
 
 @pytest.mark.parametrize("cron", ["@quarterly", "*/15 6-18 * * 1-5", "0 0 29 2 *"])
 def test_what_airflow_understands_is_a_cron_expression(cron):
+    from airflow.sdk import CronTriggerTimetable  # takes seconds, which the other tests of specs need not wait for
+
     assert CronTriggerTimetable(ScheduleTrigger(cron=cron).cron, timezone="UTC").expression
 
 

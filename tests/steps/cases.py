@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-from mlflow import MlflowClient
-
-from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs import PipelineSpec
 from airflow_mlops.steps import Platform
-from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
-from airflow_mlops.steps.registry.journal import read_journal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+
+    from airflow_mlops.steps.pipeline import PipelineResult
+
+# The heavy libraries are imported where they are used: tests of how DAGs are built take their settings from here.
 
 INCLUDE = Path(__file__).parents[2] / "include"
 
 
 def small_frame(n_rows: int = 300, *, start: str = "2020-01-01", slope: float = 2.0, seed: int = 0) -> pd.DataFrame:
     """Return days with ``y = slope * x`` and some noise."""
+    import numpy as np
+    import pandas as pd
+
     rng = np.random.default_rng(seed)
     x = rng.normal(size=n_rows)
     return pd.DataFrame(
@@ -72,6 +76,12 @@ def run_named(run_id: str, *, pipeline: str = "small") -> PipelineRun:
     return PipelineRun(pipeline=pipeline, run_id=run_id, actor="ada")
 
 
+def _client(platform: Platform) -> MlflowClient:
+    from mlflow import MlflowClient
+
+    return MlflowClient(platform.mlflow.tracking_uri)
+
+
 @dataclass(frozen=True)
 class Left:
     """What a model has in the registry and in the storage."""
@@ -86,7 +96,9 @@ NOTHING_LEFT = Left(versions=(), alias=None, journal=())
 
 def left_by(platform: Platform, model_name: str = "small") -> Left:
     """Look at the registry and at the journal."""
-    client = MlflowClient(platform.mlflow.tracking_uri)
+    from airflow_mlops.steps.registry.journal import read_journal
+
+    client = _client(platform)
     versions = client.search_model_versions(f"name = '{model_name}'")
     return Left(
         versions=tuple(sorted(int(version.version) for version in versions)),
@@ -100,7 +112,7 @@ def left_by(platform: Platform, model_name: str = "small") -> Left:
 
 def runs_by_status(platform: Platform, model_name: str = "small") -> dict[str, int]:
     """Count the runs of an experiment by how they ended."""
-    client = MlflowClient(platform.mlflow.tracking_uri)
+    client = _client(platform)
     experiment = client.get_experiment_by_name(model_name)
     runs = client.search_runs([experiment.experiment_id]) if experiment else []
     statuses = [run.info.status for run in runs]
@@ -109,12 +121,14 @@ def runs_by_status(platform: Platform, model_name: str = "small") -> dict[str, i
 
 def elsewhere(platform: Platform, tracking_uri: str) -> Platform:
     """Return the same storage with another tracking server."""
+    from airflow_mlops.adapters.mlflow.client import Mlflow
+
     return Platform(platform.storage, Mlflow(tracking_uri), platform.trusted_types)
 
 
 def stored_file(platform: Platform, model_name: str, model_version: int) -> Path:
     """Return where the model of a version is stored."""
-    source = MlflowClient(platform.mlflow.tracking_uri).get_model_version(model_name, str(model_version)).source
+    source = _client(platform).get_model_version(model_name, str(model_version)).source
     folder = Path(platform.mlflow.tracking_uri.removeprefix("sqlite:///")).parent
     (file,) = folder.glob(f"artifacts/**/{source.rpartition('/')[2]}/**/model.skops")
     return file
@@ -146,6 +160,8 @@ class Bench:
         return PipelineSpec.parse(settings)
 
     def run(self, run_id: str, spec: PipelineSpec | None = None, **options: Any) -> PipelineResult:
+        from airflow_mlops.steps.pipeline import run_pipeline
+
         return run_pipeline(spec or self.spec(), platform=self.platform, run=run_named(run_id), **options)
 
 

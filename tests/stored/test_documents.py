@@ -13,6 +13,7 @@ import pytest
 import airflow_mlops.core
 import airflow_mlops.steps
 from airflow_mlops.core.values import Value
+from airflow_mlops.core.wording import sentences_of
 from tests.stored.cases import NAME
 from tests.stored.conftest import Stored
 from tests.stored.unpacked import digest_of
@@ -79,6 +80,7 @@ def test_every_document_is_decoded_by_its_kind_and_written_as_it_is_read(stored:
             continue
         value = known[document["kind"]].from_dict(document)
         assert type(value).from_dict(value.to_dict()) == value
+        assert value.content_digest == digest_of(document), "what refers to it by its digest still finds it"
         found.append(document["kind"])
     assert set(found) == KINDS
     assert len(found) == 110
@@ -226,7 +228,7 @@ def test_snapshots_splits_and_the_training_record_keep_what_was_trained_on(repor
     record = reports.decode(stored.record("cold start"))
     assert record.split == split
     assert (record.training.target, record.training.params) == ("y", {"alpha": 50.0})
-    assert (record.run.run_id, record.n_threads, record.reasons) == (
+    assert (record.run.run_id, record.n_threads, sentences_of(record.reasons)) == (
         "cold start",
         1,
         ("Cold start: there is no champion yet.",),

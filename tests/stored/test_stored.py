@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from airflow_mlops import BatchScoring
+from airflow_mlops.core.wording import sentences_of
 from tests.stored.cases import NAME, trips
 from tests.stored.conftest import Stored
 from tests.stored.unpacked import digest_of
@@ -138,7 +139,7 @@ def test_the_same_data_is_nothing_new_and_its_decision_answers_the_open_alarm_al
     alarms = [digest_of(entry) for entry in stored.ledger() if entry["kind"] == "MonitoringDecision"]
     result = stored.pipeline(monitoring=NOT_DRAWN).run(run_id="same", **stored.where)
     assert not result.decision.should_retrain
-    first, *others = result.decision.reasons
+    first, *others = sentences_of(result.decision.reasons)
     assert first.startswith(
         "Nothing new: data, code and parameters are those of run answer (HELD), whose version 3 is marked as unhealthy "
         "(entry 4: trained on test fares)."
@@ -154,14 +155,16 @@ def test_what_the_same_gate_has_rejected_is_not_trained_again(stored: Stored):
     (stored.folder / "inbox" / "trips" / "3.csv").unlink()
     result = stored.pipeline(monitoring=NOT_DRAWN).run(run_id="worse again", params={"alpha": 1e6}, **stored.where)
     assert not result.decision.should_retrain
-    assert "those of run worse (REJECTED)." in result.decision.reasons[0]
+    facts = result.decision.reasons[0].facts
+    assert (facts["run"], facts["outcome"]) == ("worse", "REJECTED")
 
 
 def test_new_data_is_compared_with_the_stored_champion_and_promoted_after_it(stored: Stored):
     alarms = [digest_of(entry) for entry in stored.ledger() if entry["kind"] == "MonitoringDecision"]
     trips(60, "2020-10-01", seed=20, shift=5.0).to_csv(stored.folder / "inbox" / "trips" / "4.csv", index=False)
     result = stored.pipeline().run(run_id="next", **stored.where)
-    assert result.decision.reasons[0] == "Data, code or parameters changed since v1."
+    first = result.decision.reasons[0]
+    assert (first.rule, first.facts) == ("new_data", {"champion_version": 1})
     assert result.decision.alarms == (alarms[1],)
 
     assert (result.drift.champion_version, result.drift.reference_digest) == (1, FIRST_SNAPSHOT)

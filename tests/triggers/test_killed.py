@@ -12,12 +12,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import REPOSITORY
 from tests.processes import wait_until
-
-pytestmark = pytest.mark.airflow
 
 TRIGGERER = """
 import asyncio, json, os, sys

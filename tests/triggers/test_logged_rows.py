@@ -15,8 +15,6 @@ from airflow.sdk.module_loading import import_string
 from airflow_mlops.adapters.storage.inference_log import InferenceLog
 from airflow_mlops.triggers.monitor import LoggedRowsTrigger
 
-pytestmark = pytest.mark.airflow
-
 
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InferenceLog:

@@ -10,8 +10,6 @@ from airflow_mlops.errors import IntegrityError, UnavailableError
 from airflow_mlops.triggers import _looks
 from airflow_mlops.triggers._looks import SPREAD, looks
 
-pytestmark = pytest.mark.airflow
-
 
 async def _take(n_seen: int, look, *, every_s: float = 0.0) -> list[object]:
     seen: list[object] = []

@@ -13,8 +13,6 @@ from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.errors import IntegrityError
 from airflow_mlops.triggers.model import ModelVersionTrigger
 
-pytestmark = pytest.mark.airflow
-
 
 @pytest.fixture
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:

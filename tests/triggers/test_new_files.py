@@ -19,8 +19,6 @@ from airflow_mlops.steps.data import watch
 from airflow_mlops.steps.data.watch import News
 from airflow_mlops.triggers.data import NewFilesTrigger
 
-pytestmark = pytest.mark.airflow
-
 
 @pytest.fixture(autouse=True)
 def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -17,8 +17,6 @@ from airflow_mlops.hooks.watch import S3Objects
 from airflow_mlops.triggers.data import NewFilesTrigger
 from tests.triggers.test_new_files import _until
 
-pytestmark = pytest.mark.airflow
-
 KEYS = {"aws_access_key_id": "AKIAOFTHETESTS", "aws_secret_access_key": "s3cr3t", "region_name": "us-east-1"}
 
 

@@ -22,8 +22,6 @@ from airflow_mlops.triggers.data import NewRowsTrigger
 from tests.processes import wait_until
 from tests.triggers.test_new_files import _until
 
-pytestmark = pytest.mark.airflow
-
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> sqlite3.Connection:

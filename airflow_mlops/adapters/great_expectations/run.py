@@ -17,7 +17,8 @@ from great_expectations.compatibility.pydantic import ValidationError
 from great_expectations.exceptions import GreatExpectationsError
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-from airflow_mlops.core.validation.findings import Check, Outcome, Severity
+from airflow_mlops.core.reason import Reason, Scalar
+from airflow_mlops.core.validation.findings import Check, Outcome, Severity, kwargs_as_facts
 from airflow_mlops.errors import SpecError
 
 __all__ = ["run_suite"]
@@ -90,16 +91,23 @@ def _check(entry: Mapping[str, Any], result: Any) -> Check:
     details = result.result or {}
     error = "" if result.success else _exception_of(result.exception_info)
     outcome = Outcome.MET if result.success else Outcome.UNCHECKED if error else Outcome.BROKEN
-    expected = {key: value for key, value in kwargs.items() if key not in ("column", "column_A", "column_B")}
     examples = [str(value)[:80] for value in details.get("partial_unexpected_list") or () if value is not None]
     counts = details if "element_count" in details else {}
+    kind, observed, facts = ("unchecked", None, {"error": error}) if error else _observed(details)
+    found = Reason(
+        stage="validation",
+        rule=entry["type"],
+        subject=_about(kwargs) or "",
+        observed=observed,
+        n=counts["element_count"] - counts.get("missing_count", 0) if counts else None,
+        facts={"kind": kind, **facts, "kwargs": kwargs_as_facts(kwargs)},
+    )
     return Check(
         rule=entry["type"],
         column=_about(kwargs),
         severity=Severity(str(entry.get("severity") or "critical").lower()),
-        expected=(", ".join(f"{key}={value}" for key, value in expected.items()) or "to hold")[:300],
+        found=found,
         outcome=outcome,
-        observed=f"can't be checked: {error}" if error else _observed(details),
         n_elements=counts.get("element_count"),
         n_missing=counts.get("missing_count", 0) if counts else None,
         n_unexpected=counts.get("unexpected_count"),
@@ -124,9 +132,13 @@ def _exception_of(info: Mapping[str, Any]) -> str:
     return ""
 
 
-def _observed(details: Mapping[str, Any]) -> str:
+def _observed(details: Mapping[str, Any]) -> tuple[str, Scalar, dict[str, Any]]:
+    """Return what kind of thing was observed, the number or text of it, and what else is known of it."""
     if details.get("unexpected_count") is not None and details.get("element_count") is not None:
-        count, n_values = details["unexpected_count"], details["element_count"] - details.get("missing_count", 0)
-        share = f" ({100 * count / n_values:.3g} %)" if n_values else ""
-        return f"{count} of {n_values} values break it{share}" if n_values else "no value to look at"
-    return str(details.get("observed_value", "no value"))[:300]
+        count, n_values = int(details["unexpected_count"]), details["element_count"] - details.get("missing_count", 0)
+        return "values", count / n_values if n_values else None, {"n_broken": count}
+    if "observed_value" not in details:
+        return "no_value", None, {}
+    figure = details["observed_value"]
+    is_number = isinstance(figure, bool | int | float)
+    return "figure", figure if is_number else str(figure)[:300], {}

@@ -14,6 +14,7 @@ from airflow_mlops.adapters.ibis_rules._columns import (
     Kind,
     Rows,
     literals_of,
+    shown,
 )
 from airflow_mlops.adapters.ibis_rules._engine import Engine
 from airflow_mlops.adapters.ibis_rules._question import Answer, Compiler, Facts, Question, flag
@@ -115,7 +116,8 @@ def _distinct(*, all_in_set: bool, whole_set: bool) -> Compiler:
             n_outside, n_absent = n_values - n_inside, len(values) + n_other - n_inside
             return Answer(
                 is_met=not (all_in_set and n_outside) and not (whole_set and n_absent),
-                observed=f"{n_outside} different values outside the set, {n_absent} of the set not there",
+                kind="distinct",
+                facts={"n_outside": n_outside, "n_absent": n_absent},
                 bad=outside if all_in_set and n_outside else None,
             )
 
@@ -138,11 +140,10 @@ def _most_common(rows: Rows, kwargs: Arguments, _: Engine) -> Question:
     def answer(_facts: Facts, engine: Engine) -> Answer:
         found = engine.fetch(most)
         if not found:
-            return Answer(is_met=False, observed="no value")
+            return Answer(is_met=False, kind="no_value")
         n, n_values, n_inside, one = found[0]
         is_met = n_inside > 0 if ties_okay else n_values == n_inside == 1
-        more = f" and {n_values - 1} other values" if n_values > 1 else ""
-        return Answer(is_met=is_met, observed=f"{str(one)[:80]!r}{more}, {n} times")
+        return Answer(is_met=is_met, kind="most_common", observed=shown(one), facts={"n_values": n_values, "n_rows": n})
 
     return Question(answer=answer)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_mlops.adapters.ibis_rules._columns import CantBeAnsweredError, Rows
 from airflow_mlops.adapters.ibis_rules._engine import Engine
+from airflow_mlops.core.reason import Scalar
 
 __all__ = ["Answer", "Compiler", "Facts", "Question", "between", "bounds_of", "flag"]
 
@@ -26,11 +27,16 @@ class Facts:
 class Answer:
     """What came of a check.
 
+    :param kind: what was observed, as :mod:`airflow_mlops.core.wording.validation` knows it.
+    :param observed: the figure, or the share of the values that break the rule.
+    :param facts: what else was observed, as JSON.
     :param bad: the values that broke the rule, as a table of one or more columns; ``None`` if there are none to show.
     """
 
     is_met: bool
-    observed: str
+    kind: str
+    observed: Scalar = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
     n_elements: int | None = None
     n_missing: int | None = None
     n_unexpected: int | None = None

@@ -78,10 +78,11 @@ def row_question(make: Callable[[Rows, Arguments, Engine], RowRule]) -> Callable
 def answer_of_rows(n_rows: int, n_looked_at: int, n_broken: int, mostly: float, bad: Any) -> Answer:
     """Decide as Great Expectations does: on the share of the values that are there, and true where there is none."""
     is_met = n_looked_at == 0 or (n_looked_at - n_broken) / n_looked_at >= mostly
-    share = f" ({100 * n_broken / n_looked_at:.3g} %)" if n_looked_at else ""
     return Answer(
         is_met=is_met,
-        observed=f"{n_broken} of {n_looked_at} values break it{share}" if n_looked_at else "no value to look at",
+        kind="values",
+        observed=n_broken / n_looked_at if n_looked_at else None,
+        facts={"n_broken": n_broken},
         n_elements=n_rows,
         n_missing=n_rows - n_looked_at,
         n_unexpected=n_broken,

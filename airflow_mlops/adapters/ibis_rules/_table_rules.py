@@ -11,15 +11,17 @@ from airflow_mlops.adapters.ibis_rules._columns import NUMBERS, CantBeAnsweredEr
 from airflow_mlops.adapters.ibis_rules._engine import Engine
 from airflow_mlops.adapters.ibis_rules._question import Answer, Compiler, Facts, Question, between, bounds_of, flag
 from airflow_mlops.adapters.ibis_rules._row_rules import is_known_type, is_text, row_question
-from airflow_mlops.errors import bounded
+from airflow_mlops.core.reason import Scalar
 
 __all__ = ["TABLE_RULES"]
 
 Arguments = Mapping[str, Any]
 
+_N_NAMES, _N_DIFFERING = 20, 10
 
-def _known(is_met: bool, observed: object) -> Question:
-    answer = Answer(is_met=is_met, observed=str(observed)[:300])
+
+def _known(is_met: bool, kind: str, observed: Scalar = None, **facts: Any) -> Question:
+    answer = Answer(is_met=is_met, kind=kind, observed=observed, facts=facts)
     return Question(answer=lambda _facts, _engine: answer)
 
 
@@ -28,9 +30,9 @@ def _exists(rows: Rows, kwargs: Arguments, _: Engine) -> Question:
     if index is not None and (isinstance(index, bool) or not isinstance(index, int)):
         raise CantBeAnsweredError(f"column_index is {index!r}")
     if not index:  # 0 counts as not given in Great Expectations
-        return _known(name in names, f"columns {bounded(names, 20)}")
+        return _known(name in names, "columns", columns=names[:_N_NAMES], n_columns=len(names))
     found = names[index] if -len(names) <= index < len(names) else None
-    return _known(found == name, f"column {found!r} there")
+    return _known(found == name, "column_at", found)
 
 
 def _column_set(rows: Rows, kwargs: Arguments, _: Engine) -> Question:
@@ -38,13 +40,17 @@ def _column_set(rows: Rows, kwargs: Arguments, _: Engine) -> Question:
     missing = [name for name in wanted if name not in rows.schema.names]
     more = [name for name in rows.schema.names if name not in wanted]
     is_met = not missing and not (more and flag(kwargs["exact_match"]))
-    return _known(is_met, f"missing: {bounded(missing)}; unexpected: {bounded(more)}")
+    return _known(is_met, "column_set", **_named("missing", missing), **_named("unexpected", more))
 
 
 def _column_order(rows: Rows, kwargs: Arguments, _: Engine) -> Question:
     wanted, names = _names_in(kwargs["column_list"]), rows.schema.names
     differing = [found for found, name in zip(names, wanted, strict=False) if found != name]
-    return _known(names == list(wanted), f"{len(names)} columns; not in their place: {bounded(differing)}")
+    return _known(names == list(wanted), "column_order", len(names), **_named("displaced", differing))
+
+
+def _named(what: str, names: Sequence[str]) -> dict[str, Any]:
+    return {what: list(names[:_N_DIFFERING]), f"n_{what}": len(names)}
 
 
 def _names_in(names: object) -> Sequence[str]:
@@ -55,14 +61,14 @@ def _names_in(names: object) -> Sequence[str]:
 
 def _column_count(rows: Rows, kwargs: Arguments, _: Engine) -> Question:
     n_columns = len(rows.schema.names)
-    return _known(all(between(n_columns, *_numbers(kwargs))), n_columns)
+    return _known(all(between(n_columns, *_numbers(kwargs))), "figure", n_columns)
 
 
 def _row_count(rows: Rows, kwargs: Arguments, _: Engine) -> Question:
     limits, n_rows = _numbers(kwargs), rows.table.count()
 
     def answer(facts: Facts, _: Engine) -> Answer:
-        return Answer(is_met=all(between(facts[n_rows], *limits)), observed=str(facts[n_rows]))
+        return Answer(is_met=all(between(facts[n_rows], *limits)), kind="figure", observed=int(facts[n_rows]))
 
     return Question(aggregates=(n_rows,), answer=answer)
 
@@ -90,7 +96,7 @@ def _type(rows: Rows, kwargs: Arguments, engine: Engine) -> Question:
     found = rows.schema.field(name).type
     actual = np.dtype("datetime64[ns]").type if kind in (Kind.DATE, Kind.TIMESTAMP) else found.to_pandas_dtype()
     is_met = any(_numpy_type(each) is actual or (each.lower() == "bool" and kind is Kind.BOOLEAN) for each in wanted)
-    return _known(is_met, found)
+    return _known(is_met, "figure", str(found))
 
 
 def _numpy_type(name: str) -> Any:

@@ -17,6 +17,7 @@ from airflow_mlops.adapters.ibis_rules._columns import (
     Rows,
     moment,
     number,
+    shown,
 )
 from airflow_mlops.adapters.ibis_rules._engine import Engine
 from airflow_mlops.adapters.ibis_rules._order import OrderStatistics
@@ -80,10 +81,11 @@ def _moment_bounds(kwargs: Arguments, kind: Kind) -> tuple[Any, Any, bool, bool]
 def decide_between(figure: Any, limits: tuple[Any, Any, bool, bool]) -> Answer:
     """Compare a figure with its bounds; no figure (nothing there to compute it from) breaks every rule."""
     if figure is None or (isinstance(figure, float) and math.isnan(figure)):
-        return Answer(is_met=False, observed="no value")
+        return Answer(is_met=False, kind="no_value")
     if isinstance(figure, dt.date) and not isinstance(figure, dt.datetime):
         figure = dt.datetime.combine(figure, dt.time())
-    return Answer(is_met=all(between(figure, *limits)), observed=str(figure)[:300])
+    shown_figure = figure if isinstance(figure, bool | int | float) else shown(figure, 300)
+    return Answer(is_met=all(between(figure, *limits)), kind="figure", observed=shown_figure)
 
 
 def _median(rows: Rows, kwargs: Arguments, _: Engine) -> Question:
@@ -112,13 +114,13 @@ def _quantiles(rows: Rows, kwargs: Arguments, _: Engine) -> Question:
     def answer(facts: Facts, engine: Engine) -> Answer:
         n_values = order.n_values(facts)
         if n_values == 0:
-            return Answer(is_met=False, observed="no value")
+            return Answer(is_met=False, kind="no_value")
         ranks = [_rank(share, n_values, method) for share in shares]
         known = order.values_at(sorted(set(ranks)), facts, engine)
         found = [known[rank] for rank in ranks]
         is_met = all(_lies_in(value, *limits) for value, limits in zip(found, ranges, strict=True))
-        shown = ", ".join(f"{share}: {value}" for share, value in zip(shares, found, strict=True))
-        return Answer(is_met=is_met, observed=shown[:300])
+        quantiles = [list(pair) for pair in zip(shares, found, strict=True)]
+        return Answer(is_met=is_met, kind="quantiles", facts={"quantiles": quantiles})
 
     return Question(aggregates=order.aggregates, answer=answer)
 

@@ -17,7 +17,8 @@ from airflow_mlops.adapters.ibis_rules._question import Answer, Compiler, Facts,
 from airflow_mlops.adapters.ibis_rules._row_rules import ROW_RULES, row_question
 from airflow_mlops.adapters.ibis_rules._table_rules import TABLE_RULES
 from airflow_mlops.adapters.ibis_rules._value_rules import VALUE_RULES
-from airflow_mlops.core.validation.findings import Check, Outcome, Severity
+from airflow_mlops.core.reason import Reason
+from airflow_mlops.core.validation.findings import Check, Outcome, Severity, kwargs_as_facts
 
 __all__ = ["check_rules"]
 
@@ -88,7 +89,9 @@ def _check(
     if question is None:
         return None
     if isinstance(question, CantBeCheckedError):
-        return _as_check(expectation, Outcome.UNCHECKED, Answer(is_met=False, observed=f"can't be checked: {question}"))
+        return _as_check(
+            expectation, Outcome.UNCHECKED, Answer(is_met=False, kind="unchecked", facts={"error": str(question)})
+        )
     try:
         known = _scan(rows, [question], engine) if facts is None else facts
         answer = question.answer(known, engine) if known is not None else None
@@ -117,15 +120,21 @@ def _examples(rows: Rows, bad: Any, engine: Engine) -> tuple[str, ...]:
 
 
 def _as_check(expectation: Expectation, outcome: Outcome, answer: Answer, examples: tuple[str, ...] = ()) -> Check:
-    about = ("column", "column_A", "column_B")
-    kwargs = {key: value for key, value in (expectation.get("kwargs") or {}).items() if key not in about}
+    column = column_of(expectation)
+    found = Reason(
+        stage="validation",
+        rule=expectation["type"],
+        subject=column or "",
+        observed=answer.observed,
+        n=None if answer.n_elements is None else answer.n_elements - (answer.n_missing or 0),
+        facts={"kind": answer.kind, **answer.facts, "kwargs": kwargs_as_facts(expectation.get("kwargs") or {})},
+    )
     return Check(
         rule=expectation["type"],
-        column=column_of(expectation),
+        column=column,
         severity=Severity(str(expectation.get("severity") or "critical").lower()),
-        expected=shown(", ".join(f"{key}={value}" for key, value in kwargs.items()) or "to hold", 300),
+        found=found,
         outcome=outcome,
-        observed=answer.observed,
         n_elements=answer.n_elements,
         n_missing=answer.n_missing,
         n_unexpected=answer.n_unexpected,

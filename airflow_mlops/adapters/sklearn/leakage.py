@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.splitting.leakage import chance_of_equal_rows
-from airflow_mlops.errors import bounded
 
 __all__ = ["Reproduction", "equal_by_chance", "find_reproductions"]
 
@@ -33,9 +34,15 @@ _MIN_PER_CLASS = 20
 """Rows of a class on average, where there are more of them."""
 
 _MAX_COMBINED = 400
+_N_CLASSES, _N_NAMES, _N_TERMS = 5, 5, 10
+"""So many of them are named."""
+
 _MIN_OF_OTHER_CLASSES = 10
 _MIN_PARSED_FRACTION = 0.9
 """Of a text column's values, how many are numbers where it is taken for one; the rest are marks of missing values."""
+
+
+_reason = partial(Reason, stage="splitting")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +52,21 @@ class Reproduction:
     :param rule: ``reproduces_target`` (one feature orders the rows as the target does), ``determines_class`` (its
         values, or the rows that have one, stand for the classes) or ``combination_reproduces_target`` (a weighted sum
         of them is the target).
-    :param observed: how, in words.
+    :param found: how.
     """
 
-    rule: str
     columns: tuple[str, ...]
-    observed: str
+    found: Reason
+
+    @property
+    def rule(self) -> str:
+        """By which of the rules."""
+        return self.found.rule
 
 
 def find_reproductions(
     sample: Any, *, target: str, features: Sequence[str]
-) -> tuple[list[Reproduction], int, list[str]]:
+) -> tuple[list[Reproduction], int, list[Reason]]:
     """Look for features that reproduce the target.
 
     Numbers, booleans, dates, times and text that holds numbers are compared as numbers; a target of few values is a
@@ -69,10 +80,10 @@ def find_reproductions(
     known = answer.notna().to_numpy()
     sample, answer = sample[known], answer[known]
     if len(sample) < _MIN_ROWS:
-        return [], 0, [f"{len(sample)} rows with a target: too few to tell whether a feature reproduces it"]
+        return [], 0, [_reason(rule="too_few_rows", observed=len(sample), required=_MIN_ROWS, n=len(sample))]
     if answer.nunique() < 2:
-        return [], 0, [f"the target {target!r} has one value only, which every feature would reproduce"]
-    notes: list[str] = []
+        return [], 0, [_reason(rule="one_value", subject=target)]
+    notes: list[Reason] = []
     # A target may be a number and a class at once, such as 0 and 1: both readings are looked at.
     numbers = _as_numbers(answer)
     classes = _as_classes(answer, notes)
@@ -125,33 +136,29 @@ def _numbers_among_objects(column: Any) -> Any:
     return None
 
 
-def _as_classes(answer: Any, notes: list[str]) -> NDArray[np.int64] | None:
+def _as_classes(answer: Any, notes: list[Reason]) -> NDArray[np.int64] | None:
     """Return the classes as codes; ``None`` when there are too many to be classes."""
     codes, values = pd.factorize(answer.astype(str) if answer.dtype == object else answer)
     n_other = len(codes) - int(np.bincount(codes).max())
     if n_other < _MIN_OF_OTHER_CLASSES:
-        notes.append(
-            f"{n_other} of {len(codes)} rows have another value of the target than the most frequent one: too few to "
-            f"tell whether a feature reproduces it"
-        )
+        notes.append(_reason(rule="rare_classes", observed=n_other, required=_MIN_OF_OTHER_CLASSES, n=len(codes)))
     if len(values) <= max(_MAX_CLASSES, len(codes) // _MIN_PER_CLASS):
         return np.asarray(codes, dtype=np.int64)
     if _as_numbers(answer) is None:
-        notes.append(
-            f"the target has {len(values)} values in {len(codes)} rows: too many to tell whether a feature stands for "
-            f"one of them each"
-        )
+        notes.append(_reason(rule="many_values", observed=len(values), n=len(codes)))
     return None
 
 
-def _ranks_to_compare(answer: NDArray[np.float64] | None, target: str, notes: list[str]) -> NDArray[np.float64] | None:
+def _ranks_to_compare(
+    answer: NDArray[np.float64] | None, target: str, notes: list[Reason]
+) -> NDArray[np.float64] | None:
     """Return the target where its order among the rows tells something; two trends have the same order by nature."""
     if answer is None:
         return None
     # Ranks of a trend grow with the rows: any other trend has the same order, and leaks nothing.
     ranks = _ranks(answer[np.isfinite(answer)])
     if _step_variance(ranks) < _SMOOTH * ranks.var():
-        notes.append(f"{target!r} follows the order of the rows, as a trend does: features were not compared by rank")
+        notes.append(_reason(rule="trend", subject=target))
         return None
     return answer
 
@@ -182,12 +189,8 @@ def _judge_order(
     correlation = float(np.corrcoef(_ranks(values[both]), ranks)[0, 1])
     if 1 - abs(correlation) >= _TOLERANCE:
         return None
-    order = "in the same order" if correlation > 0 else "in the opposite order"
-    return Reproduction(
-        rule="reproduces_target",
-        columns=(name,),
-        observed=f"{both.sum()} rows {order} as by the target (rank correlation {correlation:.7f})",
-    )
+    found = _reason(rule="reproduces_target", observed=correlation, n=int(both.sum()))
+    return Reproduction(columns=(name,), found=found)
 
 
 def _is_varied(answer: NDArray[np.float64]) -> bool:
@@ -204,22 +207,19 @@ def _judge_classes(
     if values is not None:
         both = np.isfinite(values)
         if _separates(values[both], classes[both]):
-            return Reproduction(
-                rule="determines_class",
-                columns=(name,),
-                observed=f"ranges of values that part the classes without an error, in {both.sum()} rows",
-            )
+            return _determines(name, "ranges", int(both.sum()))
     present = column.notna().to_numpy()
     # Where ranges do not separate the classes, single values may: codes and names have no order.
     codes, _ = pd.factorize(column[present].astype(str))
     n_judged = _n_told(np.asarray(codes), classes[present])
     if not n_judged:
         return None
-    return Reproduction(
-        rule="determines_class",
-        columns=(name,),
-        observed=f"values that stand for one class each, in all of {n_judged} rows that were judged by other rows",
-    )
+    return _determines(name, "values", n_judged)
+
+
+def _determines(name: str, how: str, n_rows: int, **facts: Any) -> Reproduction:
+    found = _reason(rule="determines_class", n=n_rows, facts={"how": how, **facts})
+    return Reproduction(columns=(name,), found=found)
 
 
 def _judge_gaps(name: str, column: Any, answer: Any, classes: NDArray[np.int64] | None) -> Reproduction | None:
@@ -231,12 +231,9 @@ def _judge_gaps(name: str, column: Any, answer: Any, classes: NDArray[np.int64] 
     # The gaps tell the class if no class has rows of both kinds, and either kind has enough of them.
     if min(n_missing, n_set) < _MIN_OF_OTHER_CLASSES or np.intersect1d(classes[is_missing], classes[~is_missing]).size:
         return None
-    with_value = bounded(sorted(answer[~is_missing].astype(str).unique()), 5)
-    return Reproduction(
-        rule="determines_class",
-        columns=(name,),
-        observed=f"a value in all {n_set} rows of class {with_value} and in none of the other {n_missing} rows",
-    )
+    classes_set = sorted(answer[~is_missing].astype(str).unique())
+    facts = {"classes": [str(each) for each in classes_set[:_N_CLASSES]], "n_classes": len(classes_set)}
+    return _determines(name, "gaps", n_set, n_missing=n_missing, **facts)
 
 
 def _separates(values: NDArray[np.float64], classes: NDArray[np.int64]) -> bool:
@@ -276,7 +273,7 @@ def _n_told(codes: NDArray[np.int64], classes: NDArray[np.int64]) -> int:
 
 
 def _judge_combination(
-    columns: dict[str, NDArray[np.float64]], answer: NDArray[np.float64], notes: list[str]
+    columns: dict[str, NDArray[np.float64]], answer: NDArray[np.float64], notes: list[Reason]
 ) -> list[Reproduction]:
     """Look for a weighted sum of numeric features that is the target."""
     chosen, table = _complete_rows(columns, answer, notes)
@@ -284,7 +281,7 @@ def _judge_combination(
 
 
 def _judge_indicators(
-    columns: dict[str, NDArray[np.float64]], classes: NDArray[np.int64], notes: list[str]
+    columns: dict[str, NDArray[np.float64]], classes: NDArray[np.int64], notes: list[Reason]
 ) -> list[Reproduction]:
     """Look for weighted sums of numeric features that tell each class from the others, as flags by class do."""
     chosen, table = _complete_rows(columns, classes.astype(np.float64), notes)
@@ -299,8 +296,19 @@ def _judge_indicators(
             return []
         sums += found
     named = tuple(dict.fromkeys(name for each in sums for name in each.columns))
-    observed = f"{len(sums)} classes, each of which a weighted sum tells from the others: {sums[0].observed}"
-    return [Reproduction(rule="combination_reproduces_target", columns=named, observed=observed)]
+    reason = _reason(
+        rule="combination_reproduces_target",
+        observed=max(_open(each) for each in sums),
+        required=_TOLERANCE,
+        n=len(table),
+        facts={"n_classes": len(sums)},
+        because=(sums[0].found,),
+    )
+    return [Reproduction(columns=named, found=reason)]
+
+
+def _open(each: Reproduction) -> float:
+    return float(each.found.observed or 0.0)
 
 
 def _judge_sum(chosen: list[str], table: NDArray[np.float64]) -> list[Reproduction]:
@@ -320,20 +328,19 @@ def _judge_sum(chosen: list[str], table: NDArray[np.float64]) -> list[Reproducti
         return []
     order = carries[np.argsort(-shares[carries], kind="stable")]
     found = dict(zip(carries.tolist(), weights.tolist(), strict=True))
-    terms = " + ".join(f"{found[index]:.4g}*{chosen[index]}" for index in order[:10].tolist())
-    more = f" + {len(order) - 10} more" if len(order) > 10 else ""
-    return [
-        Reproduction(
-            rule="combination_reproduces_target",
-            columns=tuple(chosen[index] for index in order.tolist()),
-            observed=f"the target = {terms}{more}, which leaves {open_fraction:.1g} of its variance open on rows that "
-            f"it was not fitted on",
-        )
-    ]
+    terms = [[found[index], chosen[index]] for index in order[:_N_TERMS].tolist()]
+    reason = _reason(
+        rule="combination_reproduces_target",
+        observed=float(open_fraction),
+        required=_TOLERANCE,
+        n=len(table),
+        facts={"terms": terms, "n_terms": len(order)},
+    )
+    return [Reproduction(columns=tuple(chosen[index] for index in order.tolist()), found=reason)]
 
 
 def _complete_rows(
-    columns: dict[str, NDArray[np.float64]], answer: NDArray[np.float64], notes: list[str]
+    columns: dict[str, NDArray[np.float64]], answer: NDArray[np.float64], notes: list[Reason]
 ) -> tuple[list[str], NDArray[np.float64]]:
     """Return columns, and the rows in which none of them is missing; those with the most gaps are left out first."""
     names = [
@@ -354,10 +361,7 @@ def _complete_rows(
         else:
             complete, kept = still, [*kept, name]
     if left_out:
-        notes.append(
-            f"{len(left_out)} numeric feature(s) were judged alone and in no combination, for their gaps or their "
-            f"number: {', '.join(left_out[:5])}"
-        )
+        notes.append(_reason(rule="judged_alone", n=len(left_out), facts={"columns": left_out[:_N_NAMES]}))
     table = np.column_stack([*(columns[name][complete] for name in kept), answer[complete]])
     # Among the complete rows a feature may be constant though it is not elsewhere.
     varied = [index for index in range(len(kept)) if table[:, index].std() > 0]

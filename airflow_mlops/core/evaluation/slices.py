@@ -165,12 +165,8 @@ def _readable(numbers: Floats) -> list[str]:
     """Return whole numbers as they are, others with four digits, or as many more as tell them apart."""
     if (numbers == np.round(numbers)).all() and (np.abs(numbers) < _WHOLE).all():
         return [str(int(number)) for number in numbers]
-    texts: list[str] = []
-    for digits in range(4, 18):
-        texts = [f"{number + 0.0:.{digits}g}" for number in numbers]  # -0.0 is 0.0
-        if len(set(texts)) == len(numbers):
-            break
-    return texts
+    written = ([f"{number + 0.0:.{digits}g}" for number in numbers] for digits in range(4, 18))  # -0.0 is 0.0
+    return next(texts for texts in written if len(set(texts)) == len(numbers))  # 17 digits tell any two floats apart
 
 
 def _interval_conditions(name: str, edges: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from airflow_mlops.core.monitoring.performance_report import (
     LabelCounts,
@@ -14,10 +15,9 @@ from airflow_mlops.core.monitoring.performance_report import (
     SlicePerformance,
     WindowPerformance,
 )
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.stats.metrics import worsening
-from airflow_mlops.errors import bounded, counted
-from airflow_mlops.specs._base import shown_duration
 from airflow_mlops.specs.evaluate import Thresholds
 from airflow_mlops.specs.metrics import Direction
 from airflow_mlops.specs.performance import PerformanceSpec
@@ -25,106 +25,170 @@ from airflow_mlops.specs.performance import PerformanceSpec
 __all__ = ["decide_degradation", "judge_clocks", "judge_counts", "judge_scores", "tell_younger"]
 
 OK, DEGRADED = PerformanceStatus.OK, PerformanceStatus.DEGRADED
-Reason = tuple[PerformanceStatus, str]
+UNDECIDED = PerformanceStatus.UNDECIDED
 
 _MAX_BAD = 0.01
 """More labels than this share that are bad, or known too early, and what the others say is no answer."""
 
+_N_SLICES = 3
+_SLICES = "performance.slices.change_threshold"
+
+_reason = partial(Reason, stage="monitoring")
+
 
 def judge_counts(counts: PredictionCounts, spec: PerformanceSpec) -> Reason | None:
-    """Say why a window can't be judged, ``None`` where it can.
+    """Return why a window can't be judged, ``None`` where it can.
 
     >>> from datetime import timedelta
     >>> from airflow_mlops.specs import DatasetSpec
     >>> spec = PerformanceSpec(
     ...     labels=DatasetSpec(path="labels.csv"), label="y", id="id", maturity="P7D", metrics={"accuracy": {}}
     ... )
-    >>> judge_counts(PredictionCounts(n_predictions=300, n_labelled=1), spec)[0]
-    <PerformanceStatus.NOT_ENOUGH_LABELS: 'NOT_ENOUGH_LABELS'>
+    >>> found = judge_counts(PredictionCounts(n_predictions=300, n_labelled=1), spec)
+    >>> found.verdict, found.observed, found.required, found.n
+    (<PerformanceStatus.NOT_ENOUGH_LABELS: 'NOT_ENOUGH_LABELS'>, 1, 200, 300)
     """
     if not counts.n_predictions:
-        return PerformanceStatus.NO_PREDICTIONS, "The log has no prediction of this version in the window."
+        return _reason(rule="no_predictions", verdict=PerformanceStatus.NO_PREDICTIONS, observed=0, n=0)
     answered = counts.n_answers / counts.n_predictions
     if not counts.n_answers or answered < spec.min_coverage:
-        text = f"{counts.n_failed} of {counts.n_predictions} predictions are no answer (null, or no probability)"
-        return PerformanceStatus.NO_ANSWERS, f"{text}, performance.min_coverage {spec.min_coverage:g}."
+        return _reason(
+            rule="no_answers",
+            verdict=PerformanceStatus.NO_ANSWERS,
+            setting="performance.min_coverage",
+            observed=answered,
+            required=spec.min_coverage,
+            n=counts.n_predictions,
+            facts={"n_failed": counts.n_failed},
+        )
     n_found = counts.n_labelled + counts.n_bad
     if counts.n_early > _MAX_BAD * n_found:
-        text = f"{counts.n_early} of {n_found} labels were known before their prediction was made"
-        return PerformanceStatus.BAD_CLOCK, f"{text}: see clocks and time zones, or what was predicted was known."
+        return _of_bad("early_labels", PerformanceStatus.BAD_CLOCK, counts.n_early, n_found)
     if counts.n_bad > _MAX_BAD * n_found:
-        text = f"{counts.n_bad} of {counted(n_found, 'labelled prediction')}: their labels contradict each other"
-        text = f"{text}, or are none of the target's values."
-        return PerformanceStatus.BAD_LABELS, text
-    if counts.n_labelled < spec.min_rows or counts.coverage < spec.min_coverage:
-        text = (
-            f"{counts.n_labelled} of {counts.n_answers} predictions are labelled ({counts.coverage:.0%}), "
-            f"performance.min_rows {spec.min_rows} and min_coverage {spec.min_coverage:g}."
-        )
-        return PerformanceStatus.NOT_ENOUGH_LABELS, text
+        return _of_bad("bad_labels", PerformanceStatus.BAD_LABELS, counts.n_bad, n_found)
+    if counts.n_labelled < spec.min_rows:
+        return _too_few_labels(counts, spec, "min_rows", counts.n_labelled)
+    if counts.coverage < spec.min_coverage:
+        return _too_few_labels(counts, spec, "min_coverage", counts.coverage)
     return None
+
+
+def _of_bad(rule: str, verdict: PerformanceStatus, n_bad: int, n: int) -> Reason:
+    observed = n_bad / n if n else None
+    return _reason(rule=rule, verdict=verdict, observed=observed, required=_MAX_BAD, n=n, facts={"n_bad": n_bad})
+
+
+def _too_few_labels(counts: PredictionCounts, spec: PerformanceSpec, setting: str, observed: float) -> Reason:
+    """Name the setting that is not met first; the sentence says both."""
+    required = {"min_rows": spec.min_rows, "min_coverage": spec.min_coverage}
+    return _reason(
+        rule="not_enough_labels",
+        verdict=PerformanceStatus.NOT_ENOUGH_LABELS,
+        setting=f"performance.{setting}",
+        observed=observed,
+        required=required[setting],
+        n=counts.n_answers,
+        facts={"n_labelled": counts.n_labelled, **required},
+    )
 
 
 def judge_scores(
     metrics: Sequence[MetricPerformance], slices: Sequence[SlicePerformance], spec: PerformanceSpec
-) -> tuple[PerformanceStatus, tuple[str, ...]]:
+) -> tuple[PerformanceStatus, tuple[Reason, ...]]:
     """Judge a window by all of its metrics and slices, each with a reason; those that decide come first."""
     reasons = [reason for metric in metrics for reason in _judge_metric(metric, spec)]
     if slices and spec.slices and spec.slices.change_threshold is not None:
         reasons.append(_judge_slices(slices, metrics[0], spec.slices.change_threshold))
-    order = (DEGRADED, PerformanceStatus.UNDECIDED, OK)
-    found = {status for status, _ in reasons}
-    words = {DEGRADED: "Worse", PerformanceStatus.UNDECIDED: "Undecided", OK: "Not shown to be worse"}
-    texts = tuple(f"{words[each]}: {text}" for each in order for status, text in reasons if status is each)
-    return next((each for each in order if each in found), PerformanceStatus.UNDECIDED), texts
+    order = (DEGRADED, UNDECIDED, OK)
+    found = {reason.verdict for reason in reasons}
+    ordered = tuple(reason for each in order for reason in reasons if reason.verdict == each)
+    return next((each for each in order if each in found), UNDECIDED), ordered
 
 
 def _judge_metric(metric: MetricPerformance, spec: PerformanceSpec) -> Iterator[Reason]:
-    thresholds = spec.metrics[metric.metric]
+    thresholds, value = spec.metrics[metric.metric], metric.value
     asked = f"performance.metrics.{metric.metric}"
-    value = f"{metric.metric} {metric.value.difference:.4g} [{metric.value.low:.4g}, {metric.value.high:.4g}]"
-    limit = thresholds.value_threshold
-    if limit is not None:
-        status = _judge_interval(metric.direction, metric.value, limit)
-        yield status, f"{value}, {asked}.value_threshold {limit:.4g}."
-    margin, setting = _margin(metric, thresholds)
-    if setting:
-        text = f"{value} against {metric.at_blessing:.4g} at the blessing, {asked}.{setting}"
-        if margin is None:
-            yield PerformanceStatus.UNDECIDED, f"{text}: nothing is a fraction of that. Use change_threshold."
-        else:
-            status = _judge_interval(metric.direction, metric.against_blessing, margin, is_worsening=True)
-            yield status, f"{text}; difference {metric.against_blessing}."
-    margin = thresholds.baseline_change_threshold
-    if metric.against_baseline is None or (margin is None and metric.metric != next(iter(spec.metrics))):
+    if (limit := thresholds.value_threshold) is not None:
+        yield _reason(
+            rule="value_threshold",
+            verdict=_judge_interval(metric.direction, value, limit),
+            subject=metric.metric,
+            setting=f"{asked}.value_threshold",
+            observed=value.difference,
+            required=limit,
+            interval=value,
+        )
+    facts = {"value": value.difference, "low": value.low, "high": value.high}
+    if setting := _change_setting(thresholds):
+        margin = _margin(metric, thresholds)
+        against = metric.against_blessing
+        status = UNDECIDED if margin is None else _judge_interval(metric.direction, against, margin, is_worsening=True)
+        yield _reason(
+            rule="no_margin" if margin is None else "change",
+            verdict=status,
+            subject=metric.metric,
+            setting=f"{asked}.{setting}",
+            observed=against.difference,
+            required=margin,
+            interval=against,
+            facts={**facts, "at_blessing": metric.at_blessing, "threshold": getattr(thresholds, setting)},
+        )
+    margin, against_baseline = thresholds.baseline_change_threshold, metric.against_baseline
+    if against_baseline is None or (margin is None and metric.metric != next(iter(spec.metrics))):
         return
-    status = _judge_interval(metric.direction, metric.against_baseline, margin or 0.0, is_worsening=True)
-    text = f"{value} against the naive baseline's {metric.baseline:.4g}; difference {metric.against_baseline}."
-    yield status, text
+    yield _reason(
+        rule="baseline_change",
+        verdict=_judge_interval(metric.direction, against_baseline, margin or 0.0, is_worsening=True),
+        subject=metric.metric,
+        setting=f"{asked}.baseline_change_threshold",
+        observed=against_baseline.difference,
+        required=margin or 0.0,
+        interval=against_baseline,
+        facts={**facts, "baseline": metric.baseline},
+    )
 
 
-def _margin(metric: MetricPerformance, thresholds: Thresholds) -> tuple[float | None, str]:
-    """Return by how much a metric may be worse than at the blessing, and the setting that says so, if one does."""
-    relative, absolute = thresholds.relative_change_threshold, thresholds.change_threshold
-    if relative is not None:
-        known = abs(metric.at_blessing)
-        margin = relative * known if known and math.isfinite(known) else None
-        return margin, f"relative_change_threshold {relative:.4g}"
-    return absolute, "" if absolute is None else f"change_threshold {absolute:.4g}"
+def _change_setting(thresholds: Thresholds) -> str:
+    """Return the setting that says by how much a metric may be worse than at the blessing; empty: none does."""
+    if thresholds.relative_change_threshold is not None:
+        return "relative_change_threshold"
+    return "" if thresholds.change_threshold is None else "change_threshold"
+
+
+def _margin(metric: MetricPerformance, thresholds: Thresholds) -> float | None:
+    """Return by how much a metric may be worse than at the blessing; ``None``: nothing is a fraction of what it was."""
+    if thresholds.relative_change_threshold is None:
+        return thresholds.change_threshold
+    known = abs(metric.at_blessing)
+    return thresholds.relative_change_threshold * known if known and math.isfinite(known) else None
 
 
 def _judge_slices(slices: Sequence[SlicePerformance], metric: MetricPerformance, margin: float) -> Reason:
-    asked = f"performance.slices.change_threshold {margin:.4g}"
-    judged = {
-        each.name: _judge_interval(metric.direction, each.against_blessing, margin, is_worsening=True)
-        for each in slices
-    }
-    for status in (DEGRADED, PerformanceStatus.UNDECIDED):
-        listed = [each for each in slices if judged[each.name] is status]
-        if listed:
-            shown = bounded((f"{each.name} ({each.against_blessing}, n={each.n_rows})" for each in listed), 3)
-            return status, f"{metric.metric} in {shown}; {asked}."
-    return OK, f"{metric.metric} in {counted(len(slices), 'slice')}; {asked}."
+    judged = [_judge_slice(each, metric.direction, margin) for each in slices]
+    status = next((each for each in (DEGRADED, UNDECIDED) if any(one.verdict == each for one in judged)), OK)
+    listed = [] if status is OK else [each for each in judged if each.verdict == status]
+    return _reason(
+        rule="slices",
+        verdict=status,
+        subject=metric.metric,
+        setting=_SLICES,
+        required=margin,
+        n=len(listed or judged),
+        because=tuple(listed[:_N_SLICES]),
+    )
+
+
+def _judge_slice(each: SlicePerformance, direction: Direction, margin: float) -> Reason:
+    return _reason(
+        rule="slice",
+        verdict=_judge_interval(direction, each.against_blessing, margin, is_worsening=True),
+        subject=each.name,
+        setting=_SLICES,
+        observed=each.against_blessing.difference,
+        required=margin,
+        interval=each.against_blessing,
+        n=each.n_rows,
+    )
 
 
 def _judge_interval(
@@ -136,7 +200,7 @@ def _judge_interval(
     """
     bounds = (interval.low, interval.high)
     if not all(math.isfinite(bound) for bound in bounds):
-        return PerformanceStatus.UNDECIDED
+        return UNDECIDED
     if is_worsening:
         best = min(worsening(direction, bound) for bound in bounds) - limit
     else:
@@ -144,17 +208,17 @@ def _judge_interval(
     return DEGRADED if best > 0 else OK
 
 
-def judge_clocks(labels: LabelCounts, n_future: int) -> tuple[str, ...]:
-    """Say what lies in the future that can't, seen from now.
+def judge_clocks(labels: LabelCounts, n_future: int) -> tuple[Reason, ...]:
+    """Return what lies in the future that can't, seen from now.
 
     :param n_future: predictions whose moment lies after now.
     """
-    found = []
+    bad_clock, found = PerformanceStatus.BAD_CLOCK, []
     if n_future:
-        found.append(f"In the future: {counted(n_future, 'prediction')} of the log.")
+        found.append(_reason(rule="future_predictions", verdict=bad_clock, observed=n_future, required=0, n=n_future))
     if labels.n_future > _MAX_BAD * labels.n_rows:
-        found.append(f"{labels.n_future} of {labels.n_rows} labels become known in the future.")
-    return tuple(f"{each} See the clocks and time zones; times without a zone are in UTC." for each in found)
+        found.append(_of_bad("future_labels", bad_clock, labels.n_future, labels.n_rows))
+    return tuple(found)
 
 
 def decide_degradation(
@@ -162,14 +226,15 @@ def decide_degradation(
     labels: LabelCounts,
     spec: PerformanceSpec,
     *,
-    clocks: tuple[str, ...] = (),
-    younger: str = "",
-) -> tuple[PerformanceStatus, tuple[str, ...]]:
+    clocks: tuple[Reason, ...] = (),
+    younger: Reason | None = None,
+) -> tuple[PerformanceStatus, tuple[Reason, ...]]:
     """Decide from the last windows whether a model is worse, with the reasons.
 
     :param windows: the newest first, as many as ``spec.windows.of``.
     :param clocks: what is wrong with the clocks, from :func:`judge_clocks`.
-    :param younger: what is said of predictions that do not count yet, from :func:`tell_younger`, where none does.
+    :param younger: what there is of predictions that do not count yet, from :func:`tell_younger`; it is said where none
+        does.
     """
     newest, rule = windows[0], spec.windows
     n_worse = sum(window.status is DEGRADED for window in windows)
@@ -180,43 +245,50 @@ def decide_degradation(
         status = PerformanceStatus.BAD_CLOCK
     elif status is DEGRADED:
         status = PerformanceStatus.SUSPECT
-    text = (
-        f"Worse than allowed: {n_worse} of {counted(len(windows), 'window')}; it takes {rule.n} for a degradation. The "
-        f"newest, from {newest.start:%Y-%m-%d} until before {newest.end:%Y-%m-%d}, is {newest.status}."
+    summary = _reason(
+        rule="windows",
+        verdict=status,
+        setting="performance.windows",
+        observed=n_worse,
+        required=rule.n,
+        n=len(windows),
+        facts={"start": newest.start.isoformat(), "end": newest.end.isoformat(), "newest": newest.status},
     )
     told = (younger,) if younger and newest.status is PerformanceStatus.NO_PREDICTIONS else ()
-    return status, (*clocks, text, *newest.reasons, *told, *_of_labels(labels, spec))
+    return status, (*clocks, summary, *newest.reasons, *told, *_of_labels(labels, spec))
 
 
-def tell_younger(n_younger: int, first: datetime | None, spec: PerformanceSpec) -> str:
-    """Say of predictions that came after the newest window how many there are, and when they count.
+def tell_younger(n_younger: int, first: datetime | None, spec: PerformanceSpec) -> Reason:
+    """Return how many predictions came after the newest window, and when they count.
 
-    :param first: the moment of the first of them, in UTC.
+    :param first: the moment of the first of them, in UTC; ``None``: there is none.
     """
     if first is None:
-        return "It has none after the window either."
+        return _reason(rule="no_younger_predictions", n=0)
     day = first.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return (
-        f"It has {counted(n_younger, 'prediction')} after the window, which do not count yet: the first is from "
-        f"{first:%Y-%m-%d} and counts from {day + spec.maturity:%Y-%m-%d %H:%M} UTC on (the end of its day and "
-        f"performance.maturity {shown_duration(spec.maturity)})."
+    return _reason(
+        rule="younger_predictions",
+        setting="performance.maturity",
+        n=n_younger,
+        facts={
+            "first": first.isoformat(),
+            "counts_from": (day + spec.maturity).isoformat(),
+            "maturity_s": spec.maturity.total_seconds(),
+        },
     )
 
 
-def _of_labels(labels: LabelCounts, spec: PerformanceSpec) -> Iterator[str]:
-    """Say what is odd about the labels, if anything is."""
+def _of_labels(labels: LabelCounts, spec: PerformanceSpec) -> Iterator[Reason]:
+    """Return what is odd about the labels, if anything is."""
     if not labels.n_rows:
-        yield "No label has come."
-    contradict = "their labels contradict each other, so none of these counts"
-    if not spec.known_at:
-        contradict += "; performance.known_at would say which label is the last"
-    predictions = (labels.n_predictions, "labelled prediction")
-    for n, (n_all, noun), text in (
-        (labels.n_null, (labels.n_rows, "label"), "null, so not known yet"),
-        (labels.n_repeated, (labels.n_rows, "label"), "came again for the same prediction"),
-        (labels.n_changed, predictions, "their label was changed, the last one known counts"),
-        (labels.n_contradicting, predictions, contradict),
-        (labels.n_unknown, predictions, "the log does not have them"),
+        yield _reason(rule="no_labels", observed=0, n=0)
+    for rule, n, n_all in (
+        ("null_labels", labels.n_null, labels.n_rows),
+        ("repeated_labels", labels.n_repeated, labels.n_rows),
+        ("changed_labels", labels.n_changed, labels.n_predictions),
+        ("contradicting_labels", labels.n_contradicting, labels.n_predictions),
+        ("unknown_labels", labels.n_unknown, labels.n_predictions),
     ):
         if n:
-            yield f"{n} of {counted(n_all, noun)}: {text}."
+            facts = {"known_at": spec.known_at or ""} if rule == "contradicting_labels" else {}
+            yield _reason(rule=rule, observed=n, n=n_all, facts=facts)

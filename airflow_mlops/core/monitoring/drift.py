@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile
 from airflow_mlops.core.monitoring.drift_report import ColumnDrift, ColumnKind, DriftStatus
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.stats.drift_statistics import (
     adjust_p_values,
     expected_counts,
@@ -20,7 +22,7 @@ from airflow_mlops.core.stats.drift_statistics import (
     sampling_noise,
     wasserstein_distance,
 )
-from airflow_mlops.errors import SpecError, bounded, counted, did_you_mean
+from airflow_mlops.errors import SpecError, bounded, did_you_mean
 from airflow_mlops.specs.monitor import MonitoringSpec
 
 __all__ = [
@@ -36,9 +38,12 @@ __all__ = [
     "unknown_ignored",
 ]
 
-_TESTS = {"chi_square": "chi-square", "kolmogorov_smirnov": "Kolmogorov-Smirnov"}
-_DISTANCES = {"psi": "PSI", "jensen_shannon": "Jensen-Shannon distance", "wasserstein": "Wasserstein distance"}
+_TESTS = ("chi_square", "kolmogorov_smirnov")
 _N_SHOWN = 5
+_N_EXAMPLES = 3
+_N_NAMES = 10
+
+_reason = partial(Reason, stage="monitoring")
 
 DOMAIN_LIMIT = 0.6
 """The area under the ROC curve from which on old rows can be told from new ones."""
@@ -73,20 +78,21 @@ class DriftVerdict:
 
     status: DriftStatus
     columns: tuple[ColumnDrift, ...] = ()
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
 
 
 def judge_drift(
     *, reference: DatasetProfile, current: DatasetProfile, monitoring: MonitoringSpec, facts: ColumnFacts
 ) -> DriftVerdict:
     """Compare two profiles that were counted in the same bins."""
-    looked_at = {"in the window": current.n_rows}
+    looked_at = {"window": current.n_rows}
     if monitoring.reference == "seasonal":
-        looked_at["in the same window a season before"] = reference.n_rows
+        looked_at["season"] = reference.n_rows
     for where, n_rows in looked_at.items():
         if n_rows < monitoring.min_rows:
-            text = f"{counted(n_rows, 'row')} {where}, monitoring.min_rows is {monitoring.min_rows}: too few to tell."
-            return DriftVerdict(status=DriftStatus.TOO_FEW_ROWS, reasons=(text,))
+            return DriftVerdict(
+                status=DriftStatus.TOO_FEW_ROWS, reasons=(_too_few(where, n_rows, monitoring.min_rows),)
+            )
     found = {column.name: column for column in current.columns}
     shares = facts.shares([column.name for column in reference.columns])
     pairs = [(column, found[column.name]) for column in reference.columns]
@@ -104,19 +110,32 @@ def judge_drift(
         ]
     columns = [_judged(each, old, new, monitoring) for each, (old, new) in zip(measured, pairs, strict=True)]
     verdict = judge_shares(columns, monitoring)
-    compared = f"{counted(current.n_rows, 'row')} against {reference.n_rows}."
-    return replace(verdict, reasons=(f"{verdict.reasons[0]} {compared}", *verdict.reasons[1:], *_uncounted(reference)))
+    first, *others = verdict.reasons
+    first = replace(first, n=current.n_rows, facts={**first.facts, "n_reference": reference.n_rows})
+    return replace(verdict, reasons=(first, *others, *_uncounted(reference)))
 
 
-def _uncounted(reference: DatasetProfile) -> Iterator[str]:
-    """Say of which columns no value has a bin, so that null alone can be compared."""
+def _too_few(where: str, n_rows: int, min_rows: int) -> Reason:
+    return _reason(
+        rule="min_rows",
+        verdict=DriftStatus.TOO_FEW_ROWS,
+        subject=where,
+        setting="monitoring.min_rows",
+        observed=n_rows,
+        required=min_rows,
+        n=n_rows,
+    )
+
+
+def _uncounted(reference: DatasetProfile) -> Iterator[Reason]:
+    """Name the columns of which no value has a bin, so that null alone can be compared."""
     names = [
         each.name
         for each in reference.columns
         if each.edges is None and each.counts.get(OTHER) and not any(label.startswith("=") for label in each.counts)
     ]
     if names:
-        yield f"Of {bounded(names)} null alone was compared: dates, long texts and lists have no bins."
+        yield _reason(rule="null_alone", n=len(names), facts={"columns": names[:_N_NAMES]})
 
 
 def judge_shares(columns: Sequence[ColumnDrift], monitoring: MonitoringSpec) -> DriftVerdict:
@@ -131,14 +150,35 @@ def judge_shares(columns: Sequence[ColumnDrift], monitoring: MonitoringSpec) -> 
     beside = [each for each in drifted if each.kind is not ColumnKind.FEATURE]
     n_features = sum(each.kind is ColumnKind.FEATURE for each in columns)
     is_drifted = bool(beside) or (bool(features) and share >= monitoring.drifted_fraction - 1e-9)
-    text = f"{len(features)} of {counted(n_features, 'feature')} drifted, with {share:.0%} of the importance"
-    text = f"{text} (monitoring.drifted_fraction is {monitoring.drifted_fraction:.0%})."
+    status = DriftStatus.DRIFTED if is_drifted else DriftStatus.STABLE
+    summary = _reason(
+        rule="drifted_fraction",
+        verdict=status,
+        setting="monitoring.drifted_fraction",
+        observed=share,
+        required=monitoring.drifted_fraction,
+        facts={"n_drifted": len(features), "n_features": n_features},
+    )
     decisive = [*beside, *features]
-    reasons = [text, *(f"{each.kind.capitalize()} {each.name}: {each.reason}." for each in decisive[:_N_SHOWN])]
-    if decisive[_N_SHOWN:]:
-        reasons.append(f"And drifted: {bounded(each.name for each in decisive[_N_SHOWN:])}.")
-    return DriftVerdict(
-        status=DriftStatus.DRIFTED if is_drifted else DriftStatus.STABLE, columns=tuple(ordered), reasons=tuple(reasons)
+    reasons = [summary, *map(_of_column, decisive[:_N_SHOWN])]
+    if others := [each.name for each in decisive[_N_SHOWN:]]:
+        reasons.append(_reason(rule="others_drifted", n=len(others), facts={"columns": others[:_N_NAMES]}))
+    return DriftVerdict(status=status, columns=tuple(ordered), reasons=tuple(reasons))
+
+
+def _of_column(each: ColumnDrift) -> Reason:
+    """Repeat what was found of a column, with the numbers of the limit that it reached first."""
+    first = next(iter(each.reasons), _reason(rule=""))
+    return _reason(
+        rule="column",
+        verdict=DriftStatus.DRIFTED,
+        subject=each.name,
+        setting=first.setting,
+        observed=first.observed,
+        required=first.required,
+        n=first.n,
+        facts={"kind": each.kind},
+        because=each.reasons,
     )
 
 
@@ -151,13 +191,17 @@ def judge_domains(verdict: DriftVerdict, score: float) -> DriftVerdict:
     :param score: the area under the ROC curve on rows that the classifier did not learn from.
     """
     is_told = score >= DOMAIN_LIMIT
-    text = (
-        f"A classifier tells old rows from new ones with an area under the curve of {score:.3f}, limit {DOMAIN_LIMIT}."
+    reason = _reason(
+        rule="domain_classifier",
+        verdict=DriftStatus.DRIFTED if is_told else DriftStatus.STABLE,
+        observed=score,
+        required=DOMAIN_LIMIT,
     )
-    return replace(verdict, status=DriftStatus.DRIFTED if is_told else verdict.status, reasons=(*verdict.reasons, text))
+    status = DriftStatus.DRIFTED if is_told else verdict.status
+    return replace(verdict, status=status, reasons=(*verdict.reasons, reason))
 
 
-def admit_gaps(verdict: DriftVerdict, gaps: Sequence[str]) -> DriftVerdict:
+def admit_gaps(verdict: DriftVerdict, gaps: Sequence[Reason]) -> DriftVerdict:
     """Add what could not be measured. What is left may not have drifted; that is not the same as no drift."""
     is_open = bool(gaps) and verdict.status is DriftStatus.STABLE
     status = DriftStatus.INCOMPLETE if is_open else verdict.status
@@ -234,62 +278,81 @@ def unknown_ignored(monitoring: MonitoringSpec, known: Iterable[str]) -> str:
 def _judged(
     each: ColumnDrift, reference: ColumnProfile, current: ColumnProfile, monitoring: MonitoringSpec
 ) -> ColumnDrift:
-    """Return a column with the verdict, and the reasons for it in words."""
+    """Return a column with the verdict, and the reasons for it."""
     is_number = reference.edges is not None
-    of_kind = {**monitoring.numeric} if is_number else {**monitoring.categorical}
-    limits = {**monitoring.features.get(each.name, {})} or of_kind
-    reasons = [text for statistic, limit in limits.items() if (text := _reached(each, statistic, limit, monitoring))]
-    missing = _missing_change(reference, current, each, monitoring)
-    reasons += [missing] if missing else []
+    own, of_kind = monitoring.features.get(each.name), "numeric" if is_number else "categorical"
+    limits = {**own} if own else {**monitoring.numeric} if is_number else {**monitoring.categorical}
+    setting = f"monitoring.features.{each.name}" if own else f"monitoring.{of_kind}"
+    reasons = [
+        _reason(
+            rule=statistic,
+            verdict=DriftStatus.DRIFTED,
+            setting=f"{setting}.{statistic}",
+            observed=each.p_values[statistic] if statistic in _TESTS else each.statistics[statistic],
+            required=limit,
+            n=current.n_rows,
+        )
+        for statistic, limit in limits.items()
+        if _is_reached(each, statistic, limit, monitoring)
+    ]
+    reasons += _missing_change(reference, current, each, monitoring)
     if not reasons:
         return each
-    changes = [] if is_number else _category_changes(reference, current)
-    return replace(each, is_drifted=True, reason="; ".join([*reasons, *changes]))
+    changes = () if is_number else _category_changes(reference, current)
+    return replace(each, is_drifted=True, reasons=(*reasons, *changes))
 
 
-def _reached(each: ColumnDrift, statistic: str, limit: float, monitoring: MonitoringSpec) -> str:
+def _is_reached(each: ColumnDrift, statistic: str, limit: float, monitoring: MonitoringSpec) -> bool:
     if statistic in _TESTS:
-        p_value = each.p_values[statistic]
-        return f"{_TESTS[statistic]} test p {p_value:.2g}, limit {limit:g}" if p_value < limit else ""
-    value = each.statistics[statistic]
+        return each.p_values[statistic] < limit
     ordered = statistic == "wasserstein"
     p_value = each.p_values["kolmogorov_smirnov" if ordered else "chi_square"]
-    if not (value >= limit and p_value < monitoring.significance_level):
-        return ""
-    return f"{_DISTANCES[statistic]} {value:.3g}, limit {limit:g}"
+    return each.statistics[statistic] >= limit and p_value < monitoring.significance_level
 
 
 def _missing_change(
     reference: ColumnProfile, current: ColumnProfile, each: ColumnDrift, monitoring: MonitoringSpec
-) -> str:
-    """Say that the share of null and NaN moved; distances on an ordered scale do not see that."""
+) -> Iterator[Reason]:
+    """See whether the share of null and NaN moved; distances on an ordered scale do not see that."""
     before, now = ((side.n_null + side.n_nan) / max(side.n_rows, 1) for side in (reference, current))
     is_change = abs(now - before) >= monitoring.missing_change
-    if not is_change or not each.p_values["chi_square"] < monitoring.significance_level:
-        return ""
-    return f"null or NaN in {now:.1%} of the rows, {before:.1%} in the reference"
+    if is_change and each.p_values["chi_square"] < monitoring.significance_level:
+        yield _reason(
+            rule="missing_change",
+            verdict=DriftStatus.DRIFTED,
+            setting="monitoring.missing_change",
+            observed=abs(now - before),
+            required=monitoring.missing_change,
+            n=current.n_rows,
+            facts={"current": now, "reference": before},
+        )
 
 
-def _category_changes(reference: ColumnProfile, current: ColumnProfile) -> list[str]:
-    """Say which categories came and went."""
-    changes = []
+def _category_changes(reference: ColumnProfile, current: ColumnProfile) -> Iterator[Reason]:
+    """Find which categories came and went."""
     known = set(reference.counts)
     n_new = current.counts.get(OTHER, 0)
     if n_new and OTHER not in known:
         names = [value for value, _ in current.top_values if f"={value}" not in known]
-        such = f", such as {bounded(names, 3)}" if names else ""
-        changes.append(f"values that the reference did not have in {n_new / current.n_rows:.1%} of the rows{such}")
+        yield _reason(
+            rule="new_categories",
+            observed=n_new / current.n_rows,
+            n=current.n_rows,
+            facts={"examples": names[:_N_EXAMPLES], "n_examples": len(names)},
+        )
     elif n_new:
         found = [(label, n_rows) for label, n_rows in _parted(reference, current)[1].items() if label not in known]
-        shown = [f"{label.removeprefix('=')!r} in {n_rows / current.n_rows:.1%}" for label, n_rows in found[:3]]
-        changes += [f"frequent now: {', '.join(shown)} of the rows"] if shown else []
+        shares = [[label.removeprefix("="), n_rows / current.n_rows] for label, n_rows in found[:_N_EXAMPLES]]
+        if shares:
+            yield _reason(rule="frequent_categories", n=current.n_rows, facts={"shares": shares})
     share = current.n_rows / max(reference.n_rows, 1)
     gone = [
         label.removeprefix("=")
         for label, n_rows in reference.counts.items()
         if label.startswith("=") and n_rows * share >= _N_SHOWN and not current.counts.get(label)
     ]
-    return [*changes, f"vanished: {bounded(gone, 3)}"] if gone else changes
+    if gone:
+        yield _reason(rule="vanished_categories", n=len(gone), facts={"examples": gone[:_N_EXAMPLES]})
 
 
 def _first(each: ColumnDrift) -> float:

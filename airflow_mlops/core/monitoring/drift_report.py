@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, ClassVar
 
+from airflow_mlops.core.reason import Reason, as_reasons
 from airflow_mlops.core.values import Value
 
 __all__ = ["ColumnDrift", "ColumnKind", "DriftReport", "DriftStatus"]
@@ -40,7 +42,7 @@ class ColumnDrift:
     :param p_values: the probability that chance explains the difference, by test, corrected for the number of columns.
     :param importance: its share of the model's reliance on all features, in [0, 1].
     :param is_drifted: whether a limit was reached.
-    :param reason: which one, with numbers; empty where it has not drifted.
+    :param reasons: which ones, and what came and went beside them; empty where it has not drifted.
     """
 
     name: str
@@ -49,7 +51,7 @@ class ColumnDrift:
     p_values: dict[str, float] = field(default_factory=dict)
     importance: float = 0.0
     is_drifted: bool
-    reason: str = ""
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +65,11 @@ class DriftReport(Value):
         at all. ``None``: it was not asked.
     """
 
+    schema_version: ClassVar[int] = 2
+
     model_name: str
     status: DriftStatus
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     champion_version: int | None = None
     reference_digest: str = ""
     current_digest: str
@@ -76,3 +80,17 @@ class DriftReport(Value):
     columns: tuple[ColumnDrift, ...] = ()
     domain_score: float | None = None
     report_uri: str = ""
+
+    @classmethod
+    def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """Read version 1, in which reasons were sentences."""
+        columns = [_upgrade_column(each) for each in fields.get("columns") or ()]
+        return {**fields, "reasons": as_reasons(fields.get("reasons"), stage="monitoring"), "columns": columns}
+
+
+def _upgrade_column(column: Any) -> Any:
+    """Return a column of version 1, whose reason was one text; what is damaged is left for the check of the types."""
+    if not isinstance(column, dict) or "reason" not in column:
+        return column
+    known = {name: value for name, value in column.items() if name != "reason"}
+    return {**known, "reasons": as_reasons([column["reason"]] if column["reason"] else [], stage="monitoring")}

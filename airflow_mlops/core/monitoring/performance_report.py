@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, ClassVar
 
+from airflow_mlops.core.reason import Reason, as_reasons
 from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.values import Value
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.specs.metrics import Direction
 
 __all__ = [
@@ -154,7 +157,7 @@ class WindowPerformance:
     start: datetime
     end: datetime
     status: PerformanceStatus
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     counts: PredictionCounts = PredictionCounts()
     metrics: tuple[MetricPerformance, ...] = ()
     slices: tuple[SlicePerformance, ...] = ()
@@ -191,10 +194,12 @@ class PerformanceReport(Value):
     :param n_repeated: predictions that were logged more than once, of which the last answer counts.
     """
 
+    schema_version: ClassVar[int] = 2
+
     model_name: str
     model_version: int | None
     status: PerformanceStatus
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     checked_at: datetime
     evidence_digest: str = ""
     n_reference: int = 0
@@ -210,4 +215,13 @@ class PerformanceReport(Value):
 
     def __str__(self) -> str:
         version = "" if self.model_version is None else f" v{self.model_version}"
-        return f"{self.model_name}{version}: {self.status}. " + " ".join(self.reasons)
+        return f"{self.model_name}{version}: {self.status}. " + " ".join(sentences_of(self.reasons))
+
+    @classmethod
+    def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """Read version 1, in which reasons were sentences."""
+        windows = [
+            {**each, "reasons": as_reasons(each.get("reasons"), stage="monitoring")} if isinstance(each, dict) else each
+            for each in fields.get("windows") or ()
+        ]
+        return {**fields, "reasons": as_reasons(fields.get("reasons"), stage="monitoring"), "windows": windows}

@@ -60,8 +60,7 @@ def _measured(value: Value, snapshot: DatasetSnapshot | None, now: datetime) -> 
         case EvaluationReport():
             yield from _of_evaluation(value)
         case Blessing():
-            yield from _states("gate.verdict", BlessingVerdict, value.verdict, model_name=value.model_name)
-            yield _take("gate.decisions", 1, model_name=value.model_name, verdict=value.verdict.value)
+            yield from _of_blessing(value)
         case RolloutReport():
             yield from _states("rollout.verdict", RolloutVerdict, value.verdict, model_name=value.model_name)
         case PromotionRecord():
@@ -131,6 +130,17 @@ def _of_evaluation(report: EvaluationReport) -> Iterator[Measurement]:
         for side, value in sides.items():
             if value is not None:
                 yield _take("evaluation.value", value, model_name=report.model_name, metric=found.metric, side=side)
+
+
+def _of_blessing(blessing: Blessing) -> Iterator[Measurement]:
+    model = blessing.model_name
+    yield from _states("gate.verdict", BlessingVerdict, blessing.verdict, model_name=model)
+    yield _take("gate.decisions", 1, model_name=model, verdict=blessing.verdict.value)
+    for reason in blessing.reasons[:MAX_COLUMNS]:  # those that decided the verdict come first
+        rule = {"model_name": model, "rule": reason.rule, "subject": reason.subject}
+        for name, number in (("gate.observed", reason.observed), ("gate.required", reason.required)):
+            if isinstance(number, int | float) and not isinstance(number, bool):
+                yield _take(name, number, **rule)
 
 
 def _of_promotion(record: PromotionRecord, snapshot: DatasetSnapshot | None) -> Iterator[Measurement]:

@@ -135,7 +135,7 @@ def tell_rollout(report: RolloutReport, *, url: str) -> Notification:
     text = _text(
         f"{tried.capitalize()} of {name} was tried as {report.mode} and taken back: {report.verdict}. "
         f"{_named(report.champion.model_version)} serves alone again.",
-        report.reasons,
+        sentences_of(report.reasons),
         next_step,
         url,
     )

@@ -101,6 +101,8 @@ METRICS: Mapping[str, Metric] = _metrics(
     ("training.models", _COUNTER, "model_name", "models that were trained"),
     ("evaluation.value", _GAUGE, "model_name metric side", "challenger, champion, baseline on the same rows"),
     ("gate.verdict", _GAUGE, "model_name verdict", "1 for the gate's last verdict, 0 for the others"),
+    ("gate.observed", _GAUGE, "model_name rule subject", "what a rule of the gate found at its last verdict"),
+    ("gate.required", _GAUGE, "model_name rule subject", "what that rule requires, in the same unit"),
     ("gate.decisions", _COUNTER, "model_name verdict", "verdicts of the gate"),
     ("rollout.verdict", _GAUGE, "model_name verdict", "1 for the verdict of the last look at a rollout"),
     ("champion.version", _GAUGE, "model_name", "the version that serves"),

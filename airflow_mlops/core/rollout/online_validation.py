@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from itertools import accumulate
 from statistics import NormalDist
+from typing import Any, ClassVar
 
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.reason import Reason, as_reasons
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.stats.drift_statistics import population_stability_index, sampling_noise
+from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.values import Value
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import NotBlessedError
 from airflow_mlops.specs.rollout import RolloutSpec
 
@@ -45,7 +50,8 @@ class RolloutVerdict(StrEnum):
 
 
 WATCHED, HEALTHY, UNHEALTHY, INCONCLUSIVE = RolloutVerdict
-Reason = tuple[RolloutVerdict, str]
+
+_reason = partial(Reason, stage="rollout")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +78,11 @@ class RolloutReport(Value):
     :param key: of the deployment.
     """
 
+    schema_version: ClassVar[int] = 2
+
     model_name: str
     verdict: RolloutVerdict
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     mode: str
     share: float
     champion: RolloutSide
@@ -88,7 +96,12 @@ class RolloutReport(Value):
 
     def __str__(self) -> str:
         name = f"{self.model_name} v{self.challenger.model_version}"
-        return f"{name} as {self.mode}: {self.verdict}. " + " ".join(self.reasons)
+        return f"{name} as {self.mode}: {self.verdict}. " + " ".join(sentences_of(self.reasons))
+
+    @classmethod
+    def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """Read version 1, in which reasons were sentences."""
+        return {**fields, "reasons": as_reasons(fields.get("reasons"), stage="rollout")}
 
 
 def judge_rollout(
@@ -98,7 +111,7 @@ def judge_rollout(
     rollout: RolloutSpec,
     outcomes: PerformanceReport | None = None,
     is_last: bool,
-) -> tuple[RolloutVerdict, tuple[str, ...]]:
+) -> tuple[RolloutVerdict, tuple[Reason, ...]]:
     """Judge a version by what both sides did in the same time.
 
     Each look has its part of the error (Bonferroni), so that looking often does not find harm by chance.
@@ -109,27 +122,31 @@ def judge_rollout(
     """
     fewest = min(champion.n_requests, challenger.n_requests)
     if fewest < rollout.min_requests:
-        text = (
-            f"The champion had {champion.n_requests} requests and the challenger {challenger.n_requests}; each needs "
-            f"rollout.min_requests {rollout.min_requests}."
+        too_few = _reason(
+            rule="min_requests",
+            verdict=INCONCLUSIVE if is_last else WATCHED,
+            setting="rollout.min_requests",
+            observed=fewest,
+            required=rollout.min_requests,
+            facts={"champion": champion.n_requests, "challenger": challenger.n_requests},
         )
-        return (INCONCLUSIVE if is_last else WATCHED), (text,)
+        return RolloutVerdict(too_few.verdict), (too_few,)
     # Bonferroni: each check gets an equal part of the error.
     level = 1 - (1 - rollout.confidence_level) / rollout.looks
-    reasons = [*_judge_errors(champion, challenger, rollout, level)]
+    reasons = [_judge_errors(champion, challenger, rollout, level)]
     if rollout.max_latency_p95_increase is not None:
-        reasons += _judge_latency(champion, challenger, rollout.max_latency_p95_increase, level)
+        reasons.append(_judge_latency(champion, challenger, rollout.max_latency_p95_increase, level))
     if rollout.max_prediction_shift is not None:
-        reasons += _judge_predictions(champion, challenger, rollout.max_prediction_shift)
+        reasons.append(_judge_predictions(champion, challenger, rollout.max_prediction_shift))
     if outcomes:
         reasons.append(_judge_outcomes(outcomes))
-    found = {verdict for verdict, _ in reasons}
+    found = {reason.verdict for reason in reasons}
     order = (UNHEALTHY, INCONCLUSIVE, HEALTHY)
     verdict = next(each for each in order if each in found)
     # Harm ends the rollout at any check, its absence is decided by the last one alone.
     if verdict is not UNHEALTHY and not is_last:
         verdict = WATCHED
-    return verdict, tuple(text for each in order for is_of, text in reasons if is_of is each)
+    return verdict, tuple(reason for each in order for reason in reasons if reason.verdict == each)
 
 
 def require_healthy(report: RolloutReport, version: ModelVersion) -> None:
@@ -189,57 +206,63 @@ def latency_interval(latencies: Mapping[int, int], quantile: float, level: float
     return edges[low], edges[high + 1]
 
 
-def _judge_errors(
-    champion: RolloutSide, challenger: RolloutSide, rollout: RolloutSpec, level: float
-) -> Iterator[Reason]:
+def _judge_errors(champion: RolloutSide, challenger: RolloutSide, rollout: RolloutSpec, level: float) -> Reason:
     limit = rollout.max_error_rate_increase
     low, high = error_rate_difference(champion, challenger, level)
-    verdict = UNHEALTHY if low > limit else HEALTHY if high <= limit else INCONCLUSIVE
-    yield (
-        verdict,
-        f"{challenger.n_failed} of the challenger's {challenger.n_requests} requests failed, of the champion's "
-        f"{champion.n_failed} of {champion.n_requests}: difference [{low:.3g}, {high:.3g}], "
-        f"rollout.max_error_rate_increase {limit:g}.",
+    difference = challenger.n_failed / challenger.n_requests - champion.n_failed / champion.n_requests
+    return _reason(
+        rule="error_rate",
+        verdict=UNHEALTHY if low > limit else HEALTHY if high <= limit else INCONCLUSIVE,
+        setting="rollout.max_error_rate_increase",
+        observed=difference,
+        required=limit,
+        interval=Interval(difference=difference, low=low, high=high),
+        n=challenger.n_requests,
+        facts={"n_failed": challenger.n_failed, "champion": [champion.n_failed, champion.n_requests]},
     )
 
 
-def _judge_latency(champion: RolloutSide, challenger: RolloutSide, limit: float, level: float) -> Iterator[Reason]:
+def _judge_latency(champion: RolloutSide, challenger: RolloutSide, limit: float, level: float) -> Reason:
     low, high = latency_interval(challenger.latencies, _P95, level)
     champion_low, champion_high = latency_interval(champion.latencies, _P95, level)
-    asked = f"rollout.max_latency_p95_increase {limit:g}"
+    judge = partial(_reason, setting="rollout.max_latency_p95_increase", required=limit)
     if math.isnan(low) or math.isnan(champion_low):
-        yield INCONCLUSIVE, f"The latencies were not logged, {asked}."
-        return
-    allowed = 1 + limit
-    verdict = (
+        return judge(rule="no_latencies", verdict=INCONCLUSIVE)
+    most = champion_high * (1 + limit)
+    now, then = (latency_interval(side.latencies, _P95, 0.0)[1] for side in (challenger, champion))
+    return judge(
+        rule="latency_p95",
         # Worse if the intervals are apart, fine if their upper ends are in order; in between it can't be decided.
-        UNHEALTHY if low > champion_high * allowed else HEALTHY if high <= champion_high * allowed else INCONCLUSIVE
-    )
-    yield (
-        verdict,
-        f"p95 latency [{low:.3g}, {high:.3g}] ms against the champion's [{champion_low:.3g}, {champion_high:.3g}] ms, "
-        f"{asked}.",
+        verdict=UNHEALTHY if low > most else HEALTHY if high <= most else INCONCLUSIVE,
+        observed=now / then - 1,
+        n=challenger.n_requests,
+        facts={"challenger_ms": [low, high], "champion_ms": [champion_low, champion_high]},
     )
 
 
-def _judge_predictions(champion: RolloutSide, challenger: RolloutSide, limit: float) -> Iterator[Reason]:
+def _judge_predictions(champion: RolloutSide, challenger: RolloutSide, limit: float) -> Reason:
+    judge = partial(_reason, setting="rollout.max_prediction_shift", required=limit)
     if not sum(champion.predictions.values()) or not sum(challenger.predictions.values()):
-        yield INCONCLUSIVE, "There are no predictions to compare on one of the sides."
-        return
+        return judge(rule="no_predictions", verdict=INCONCLUSIVE)
     sides = {"reference": champion.predictions, "current": challenger.predictions}
     shift, by_chance = population_stability_index(**sides), sampling_noise(**sides)
-    yield (
-        UNHEALTHY if shift - by_chance > limit else HEALTHY,
-        f"The predictions' population stability index is {shift:.3g}, of which {by_chance:.2g} by chance, "
-        f"rollout.max_prediction_shift {limit:g}.",
+    return judge(
+        rule="prediction_shift",
+        verdict=UNHEALTHY if shift - by_chance > limit else HEALTHY,
+        observed=shift - by_chance,
+        n=sum(challenger.predictions.values()),
+        facts={"shift": shift, "by_chance": by_chance},
     )
 
 
 def _judge_outcomes(outcomes: PerformanceReport) -> Reason:
-    text = f"Labels say {outcomes.status}: {' '.join(outcomes.reasons)}"
-    if outcomes.status is PerformanceStatus.DEGRADED:
-        return UNHEALTHY, text
-    return (INCONCLUSIVE if outcomes.status is PerformanceStatus.SUSPECT else HEALTHY), text
+    verdicts = {PerformanceStatus.DEGRADED: UNHEALTHY, PerformanceStatus.SUSPECT: INCONCLUSIVE}
+    return _reason(
+        rule="labels",
+        verdict=verdicts.get(outcomes.status, HEALTHY),
+        facts={"status": outcomes.status},
+        because=outcomes.reasons,
+    )
 
 
 def _wilson(n_hits: int, n: int, level: float) -> tuple[float, float, float]:

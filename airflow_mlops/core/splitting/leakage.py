@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from airflow_mlops.core.reason import Reason, as_reasons
 from airflow_mlops.core.values import Value
-from airflow_mlops.errors import LeakageError, bounded, bounded_lines
+from airflow_mlops.core.wording import sentence_of
+from airflow_mlops.errors import LeakageError, bounded_lines
 
 __all__ = ["LeakageFinding", "LeakageReport", "chance_of_equal_rows"]
 
@@ -23,23 +26,21 @@ class LeakageFinding:
     :param rule: ``shared_rows``, ``shared_groups``, ``reproduces_target``, ``determines_class``,
         ``combination_reproduces_target``, ``known_too_late``, ``known_at_null`` or ``prediction_time_null``.
     :param columns: what leaks.
+    :param found: what was observed, and what was required.
     :param examples: a few of them, as text.
     :param advice: what to do.
     """
 
     rule: str
     columns: tuple[str, ...]
-    observed: str
-    expected: str
+    found: Reason
     examples: tuple[str, ...] = ()
     advice: str
 
     def __str__(self) -> str:
-        shown = f" (for example {bounded(self.examples, 3)})" if self.examples else ""
-        return (
-            f"{', '.join(self.columns[:10])}: {self.rule}: found {self.observed}, expected {self.expected}{shown}. "
-            f"{self.advice}"
-        )
+        facts = {**self.found.facts, "finding": self.rule, "examples": list(self.examples)}
+        found = replace(self.found, subject=", ".join(self.columns[:10]), facts=facts)
+        return f"{sentence_of(found)} {self.advice}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,8 @@ class LeakageReport(Value):
     :param notes: what could not be judged, and why.
     """
 
+    schema_version: ClassVar[int] = 2
+
     snapshot_digest: str
     split_digest: str
     target: str
@@ -59,7 +62,7 @@ class LeakageReport(Value):
     n_sampled: int
     n_checks: int
     findings: tuple[LeakageFinding, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Reason, ...] = ()
     report_uri: str = ""
 
     @property
@@ -79,6 +82,24 @@ class LeakageReport(Value):
             f"({self.snapshot_digest[:19]}, target {self.target!r}).\n{bounded_lines(self.findings)}\n"
             f"Nothing was trained and the champion stays. Report: {self.report_uri}"
         )
+
+    @classmethod
+    def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """Read version 1, in which notes, and what was found and expected, were texts."""
+        upgraded = dict(fields)
+        if "notes" in fields:
+            upgraded["notes"] = as_reasons(fields["notes"], stage="splitting")
+        if isinstance(fields.get("findings"), list | tuple):
+            upgraded["findings"] = [_upgrade_texts(each) for each in fields["findings"]]
+        return upgraded
+
+
+def _upgrade_texts(finding: Any) -> Any:
+    if not isinstance(finding, dict) or not {"observed", "expected"} <= set(finding):
+        return finding
+    facts = {"observed": finding["observed"], "expected": finding["expected"]}
+    rest = {name: value for name, value in finding.items() if name not in ("observed", "expected")}
+    return {**rest, "found": {"stage": "splitting", "rule": "recorded_finding", "facts": facts}}
 
 
 def chance_of_equal_rows(codes: NDArray[np.int64], n_rows: int) -> float:

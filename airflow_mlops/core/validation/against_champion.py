@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from airflow_mlops.core.data.profile import ColumnProfile, DatasetProfile, is_moment
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.stats.drift_statistics import population_stability_index
 from airflow_mlops.core.validation.column_values import compare_values, is_all_missing, new_categories
 from airflow_mlops.core.validation.findings import Finding, Severity, make_finding
-from airflow_mlops.errors import bounded, did_you_mean
+from airflow_mlops.errors import closest
 from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
 
 __all__ = [
@@ -46,16 +49,20 @@ BUILT_IN_RULES = (
 """What is found beside the suite, by the names that a policy knows it by."""
 
 
+_found = partial(Reason, stage="validation")
+_N_NAMES = 5
+
+
 def check_timestamp(snapshot: DatasetSnapshot, policy: PolicySpec) -> tuple[Finding, ...]:
     """Find what makes a snapshot unusable, whatever it is compared with: its timestamps."""
     found = next((column for column in snapshot.columns if column.name == snapshot.timestamp), None)
     if found is None:
         return ()
     if not found.type.startswith(("timestamp", "date")):
-        return (make_finding("timestamp_type", found.name, f"type {found.type}", "a date or a timestamp", policy),)
+        return (make_finding(_found(rule="timestamp_type", subject=found.name, observed=found.type), policy),)
     if found.n_null:
-        observed = f"{found.n_null} of {snapshot.n_rows} rows null"
-        return (make_finding("timestamp_null", found.name, observed, "none", policy),)
+        null = _found(rule="timestamp_null", subject=found.name, observed=found.n_null, required=0, n=snapshot.n_rows)
+        return (make_finding(null, policy),)
     return ()
 
 
@@ -70,13 +77,7 @@ def missing_columns(
     present = [column.name for column in snapshot.columns]
     reported = {finding.column for finding in found}
     return tuple(
-        make_finding(
-            "column_missing",
-            name,
-            f"no such column{_perhaps(name, present)}",
-            "the column that the suite checks",
-            policy,
-        )
+        make_finding(_found(rule="column_missing", subject=name, facts={"similar": closest(name, present)}), policy)
         for name in dict.fromkeys(wanted)
         if name not in present and name not in reported
     )
@@ -93,9 +94,7 @@ def empty_columns(
     reported = {finding.column for finding in found}
     empty = {column.name for column in profile.columns if is_all_missing(column)}
     return tuple(
-        make_finding(
-            "column_empty", name, f"all {profile.n_rows} values missing", "values for the suite to check", policy
-        )
+        make_finding(_found(rule="column_empty", subject=name, observed=profile.n_rows, n=profile.n_rows), policy)
         for name in dict.fromkeys(wanted)
         if name in empty and name not in reported
     )
@@ -105,10 +104,7 @@ def check_order(snapshot: DatasetSnapshot, profile: DatasetProfile, policy: Poli
     """Find timestamps that go back where no champion's data says that they may."""
     return tuple(
         make_finding(
-            "timestamp_order",
-            column.name,
-            "moments that go back from one row to the next",
-            "rows in order, as long as no champion has learnt from others",
+            _found(rule="timestamp_order", subject=column.name, facts={"has_champion": False}),
             policy,
             Severity.WARNING,
         )
@@ -119,15 +115,18 @@ def check_order(snapshot: DatasetSnapshot, profile: DatasetProfile, policy: Poli
 
 def nothing_checked(policy: PolicySpec) -> Finding:
     """Say that there was neither a suite nor a champion's data to compare with."""
-    observed = "no expectation and no champion's data to infer one from"
-    return make_finding(
-        "nothing_checked", None, observed, "something to hold the data against", policy, Severity.WARNING
-    )
+    return make_finding(_found(rule="nothing_checked"), policy, Severity.WARNING)
 
 
 def no_requests(spec: ServingSpec, policy: PolicySpec) -> Finding:
     """Say that there is nothing yet that the model was asked."""
-    return make_finding("serving_rows", None, "0 requests", f"at least {spec.min_rows}", policy, Severity.WARNING)
+    return make_finding(_of_requests(0, spec), policy, Severity.WARNING)
+
+
+def _of_requests(n_rows: int, spec: ServingSpec) -> Reason:
+    return _found(
+        rule="serving_rows", setting="validation.serving.min_rows", observed=n_rows, required=spec.min_rows, n=n_rows
+    )
 
 
 def compare_schemas(
@@ -146,13 +145,21 @@ def compare_schemas(
     findings = []
     for column in reference:
         if column.name not in found:
-            observed = f"no such column{_perhaps(column.name, new)}"
-            findings.append(make_finding("column_missing", column.name, observed, f"type {column.type}", policy))
+            facts = {"similar": closest(column.name, new)}
+            gone = _found(rule="column_missing", subject=column.name, required=column.type, facts=facts)
+            findings.append(make_finding(gone, policy))
         elif severity := _change_of_type(column.type, found[column.name].type):
-            observed, expected = f"type {found[column.name].type}", f"type {column.type}"
-            findings.append(make_finding("column_retyped", column.name, observed, expected, policy, severity))
-    findings += [make_finding("column_new", name, f"type {found[name].type}", "no such column", policy) for name in new]
-    return tuple(findings)
+            types = _found(
+                rule="column_retyped",
+                subject=column.name,
+                observed=found[column.name].type,
+                required=column.type,
+            )
+            findings.append(make_finding(types, policy, severity))
+    return (
+        *findings,
+        *(make_finding(_found(rule="column_new", subject=name, observed=found[name].type), policy) for name in new),
+    )
 
 
 def compare_with_reference(
@@ -176,8 +183,15 @@ def compare_with_reference(
         findings += _judge_type(finding, reference, current, now, policy)
     factor = validation.max_size_factor
     if not reference.n_rows / factor <= current.n_rows <= reference.n_rows * factor:
-        expected = f"at most {factor:g} times more or fewer than the champion's {reference.n_rows}"
-        findings.append(make_finding("row_count", None, f"{current.n_rows} rows", expected, policy))
+        count = _found(
+            rule="row_count",
+            setting="validation.max_size_factor",
+            observed=current.n_rows,
+            required=factor,
+            n=current.n_rows,
+            facts={"n_reference": reference.n_rows},
+        )
+        findings.append(make_finding(count, policy))
     retyped = {finding.column for finding in findings if finding.severity is Severity.CRITICAL}
     in_bins = {column.name: column for column in counted}
     for name, column in was.items():
@@ -203,10 +217,10 @@ def _judge_type(
         severity = Severity.WARNING
     profile = profiles.get(name)
     examples = _some_values(profile) if profile else ()
-    is_unsaid = _is_csv(current) and not finding.observed.endswith("string")  # such values may be of either type
-    where = "; data.csv.types can say so where the values don't" if is_unsaid else ""
-    expected = finding.expected + where
-    return [make_finding(finding.rule, name, finding.observed, expected, policy, severity, examples)]
+    # Such values may be of either type, and only the settings can tell.
+    is_unsaid = _is_csv(current) and not str(finding.found.observed).endswith("string")
+    found = replace(finding.found, facts={"may_be_either": True}) if is_unsaid else finding.found
+    return [make_finding(found, policy, severity, examples)]
 
 
 def _change_of_type(reference: str, current: str) -> Severity | None:
@@ -274,22 +288,25 @@ def compare_with_serving(
     wanted = spec.columns or tuple(name for name in learnt if name in asked)
     findings = []
     if not wanted:
-        observed = f"{bounded(asked, 5)}"
-        findings.append(make_finding("serving_column_missing", None, observed, "a column that is learnt from", policy))
+        others = _found(rule="serving_column_missing", n=len(asked), facts={"columns": list(asked)[:_N_NAMES]})
+        findings.append(make_finding(others, policy))
     for name in wanted:
-        for place, columns, others in (("training data", learnt, asked), ("requests", asked, learnt)):
+        for place, columns, beside in (("training data", learnt, asked), ("requests", asked, learnt)):
             if name not in columns:
-                observed = f"not in the {place}{_perhaps(name, [n for n in columns if n not in others])}"
-                findings.append(make_finding("serving_column_missing", name, observed, "in both", policy))
+                facts = {"missing_in": place, "similar": closest(name, [n for n in columns if n not in beside])}
+                gone = _found(rule="serving_column_missing", subject=name, facts=facts)
+                findings.append(make_finding(gone, policy))
         severity = _change_of_type(learnt[name].type, asked[name].type) if name in learnt and name in asked else None
         if severity:
-            observed, expected = f"type {asked[name].type} in the requests", f"type {learnt[name].type}"
-            findings.append(make_finding("serving_column_retyped", name, observed, expected, policy, severity))
+            types = _found(
+                rule="serving_column_retyped",
+                subject=name,
+                observed=asked[name].type,
+                required=learnt[name].type,
+            )
+            findings.append(make_finding(types, policy, severity))
     if serving.n_rows < spec.min_rows:
-        observed = f"{serving.n_rows} requests"
-        findings.append(
-            make_finding("serving_rows", None, observed, f"at least {spec.min_rows}", policy, Severity.WARNING)
-        )
+        findings.append(make_finding(_of_requests(serving.n_rows, spec), policy, Severity.WARNING))
         return tuple(findings)
     broken = {finding.column for finding in findings if finding.severity is Severity.CRITICAL}
     now = {column.name: column for column in serving_profile.columns}
@@ -310,14 +327,13 @@ def _skew(
     findings = new_categories("serving_category_new", training, serving, counts=counts, validation=validation)
     psi = population_stability_index(reference=training.counts, current=counts)
     if not findings and psi >= spec.psi_threshold:
-        observed, expected = f"PSI {psi:.3g}", f"below {spec.psi_threshold:g}"
-        findings.append(
-            make_finding("serving_skew", training.name, observed, expected, validation.policy, Severity.WARNING)
+        skew = _found(
+            rule="serving_skew",
+            subject=training.name,
+            setting="validation.serving.psi_threshold",
+            observed=psi,
+            required=spec.psi_threshold,
+            n=serving.n_rows,
         )
+        findings.append(make_finding(skew, validation.policy, Severity.WARNING))
     return findings
-
-
-def _perhaps(name: str, known: Iterable[str]) -> str:
-    """Return a guess at what a missing column is called now, to stand inside of a sentence."""
-    guess = did_you_mean(name, known).strip()
-    return f" ({guess})" if guess else ""

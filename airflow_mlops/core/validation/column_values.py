@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 
 from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile, bin_labels, may_be_key
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.validation.findings import Finding, Severity, make_finding
-from airflow_mlops.errors import bounded
 from airflow_mlops.specs.validate import PolicySpec, ValidationSpec
 
 __all__ = ["bins_to_count", "compare_values", "is_all_missing", "known_values", "near_range", "new_categories"]
 
+_found = partial(Reason, stage="validation")
+_N_NAMES = 5
 _LARGEST = math.nextafter(math.inf, 0)
 _FREQUENT_FRACTION = 0.5
 """Of the champion's rows, how many have one of its frequent values where those are taken to say what is usual."""
@@ -46,12 +49,17 @@ def compare_values(
     if is_all_missing(reference):
         return []
     if is_all_missing(current):
-        observed = f"all {current.n_rows} values missing"
-        expected = f"values, as {reference.n_rows - _n_missing(reference)} of the champion's rows have"
-        return [make_finding("column_empty", reference.name, observed, expected, policy)]
+        empty = _found(
+            rule="column_empty",
+            subject=reference.name,
+            observed=current.n_rows,
+            n=current.n_rows,
+            facts={"n_reference": reference.n_rows - _n_missing(reference)},
+        )
+        return [make_finding(empty, policy)]
     if reference.is_ordered and current.is_ordered is False:
-        observed, expected = "moments that go back from one row to the next", "rows in order, as the champion's are"
-        return [make_finding("timestamp_order", reference.name, observed, expected, policy)]
+        order = _found(rule="timestamp_order", subject=reference.name, facts={"has_champion": True})
+        return [make_finding(order, policy)]
     if reference.edges is None and current.edges is None:
         counts = counted.counts if counted else current.counts
         return new_categories("category_new", reference, current, counts=counts, validation=validation)
@@ -111,19 +119,35 @@ def new_categories(
     n_new = sum(counts.values()) - counts.get("null", 0) - n_known
     if not n_new:
         return []
-    n_rows, expected = current.n_rows, f"one of {bounded([name.removeprefix('=') for name in named], 5)}"
-    severity = Severity.CRITICAL if n_new > validation.max_new_category_fraction * n_rows else Severity.WARNING
-    observed = f"{n_new} of {n_rows} rows ({n_new / n_rows:.2%}) with categories that are new"
+    n_rows, most = current.n_rows, validation.max_new_category_fraction
+    severity = Severity.CRITICAL if n_new > most * n_rows else Severity.WARNING
+    known = {"known": [name.removeprefix("=") for name in named[:_N_NAMES]], "n_known": len(named)}
+    found = _found(
+        rule=rule,
+        subject=reference.name,
+        setting="validation.max_new_category_fraction",
+        observed=n_new / n_rows,
+        required=most,
+        n=n_rows,
+        facts={"kind": "new", "n_rows": n_new, **known},
+    )
     if OTHER in reference.counts:
         usual = sum(reference.counts[name] for name in named) / (reference.n_rows - reference.n_null)
         n_expected = usual * (n_known + n_new)
         if usual < _FREQUENT_FRACTION or n_expected < _MIN_EXPECTED or n_known >= _UNKNOWN_FRACTION * n_expected:
             return []
-        observed = f"{n_known} of {n_rows} rows ({n_known / n_rows:.2%}) with one of the champion's frequent categories"
-        expected = f"{expected} in about {usual:.0%}, as the champion's rows have"
+        # Of too many categories to know them all, the frequent ones tell: the batch must have some of them.
+        found = _found(
+            rule=rule,
+            subject=reference.name,
+            observed=n_known / n_rows,
+            required=usual,
+            n=n_rows,
+            facts={"kind": "frequent", "n_rows": n_known, **known},
+        )
     new = [name for name in current.counts if name.startswith("=") and name not in reference.counts]
     examples = [name.removeprefix("=") for name in sorted(new, key=lambda name: -current.counts[name])]
-    return [make_finding(rule, reference.name, observed, expected, validation.policy, severity, examples)]
+    return [make_finding(found, validation.policy, severity, examples)]
 
 
 def is_all_missing(column: ColumnProfile) -> bool:
@@ -168,13 +192,22 @@ def _out_of_range(
         return []
     has_range = far != (reference.minimum, reference.maximum)  # one value has none that could be left by far
     is_many = has_range and n_far > validation.max_new_category_fraction * current.n_rows
-    low, high = (f"{bound:.6g}" for bound in near)
-    observed = f"{n_out} of {current.n_rows} rows ({n_out / current.n_rows:.2%}) below {low} or above {high}"
-    expected = f"values near to the champion's, which are from {reference.minimum:.6g} to {reference.maximum:.6g}"
+    found = _found(
+        rule="value_range",
+        subject=reference.name,
+        observed=n_out / current.n_rows,
+        required=0,
+        n=current.n_rows,
+        facts={
+            "n_rows": n_out,
+            "range": list(near),
+            "champion": [reference.minimum, reference.maximum],
+        },
+    )
     odd = [bound for bound in (current.minimum, current.maximum) if not _is_within(bound, near)]
     examples = [f"{bound:.17g}" for bound in odd] or [name for name in ("-inf", "+inf") if current.counts.get(name)]
     severity = Severity.CRITICAL if is_many else Severity.WARNING
-    return [make_finding("value_range", reference.name, observed, expected, validation.policy, severity, examples)]
+    return [make_finding(found, validation.policy, severity, examples)]
 
 
 def _new_numbers(
@@ -186,11 +219,17 @@ def _new_numbers(
     n_new = current.n_rows - _n_missing(current) - _n_infinite(current) - n_known
     if not known or not n_new:
         return []
-    observed = f"{n_new} of {current.n_rows} rows ({n_new / current.n_rows:.2%}) with numbers that are new"
-    expected = f"one of {bounded([f'{value:.17g}' for value in known], 5)}"
+    found = _found(
+        rule="category_new",
+        subject=reference.name,
+        observed=n_new / current.n_rows,
+        required=0,
+        n=current.n_rows,
+        facts={"kind": "numbers", "n_rows": n_new, "known": list(known[:_N_NAMES]), "n_known": len(known)},
+    )
     shown = [text for text, _ in current.top_values] or [f"{current.minimum:.17g}", f"{current.maximum:.17g}"]
     examples = [text for text in shown if float(text) not in known]
-    return [make_finding("category_new", reference.name, observed, expected, policy, Severity.WARNING, examples)]
+    return [make_finding(found, policy, Severity.WARNING, examples)]
 
 
 def _labels_of(values: Sequence[float]) -> tuple[str, ...]:

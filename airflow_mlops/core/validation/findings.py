@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.values import Value
+from airflow_mlops.core.wording import sentence_of
+from airflow_mlops.core.wording.validation import found_and_expected
 from airflow_mlops.errors import DataError, DataHaltedError, SpecError, bounded, bounded_lines, did_you_mean
 from airflow_mlops.specs.validate import PolicySpec
 
@@ -25,6 +28,7 @@ __all__ = [
     "check_verdicts",
     "decide_action",
     "findings_of",
+    "kwargs_as_facts",
     "make_finding",
     "reach_verdict",
 ]
@@ -72,8 +76,7 @@ class Check:
     """One expectation of a suite, and what came of it.
 
     :param rule: the expectation's type, in Great Expectations' words.
-    :param expected: its arguments, as text.
-    :param observed: what was found instead; for a check that could not be made, why.
+    :param found: what was observed, and the expectation's arguments; for a check that could not be made, why.
     :param n_elements: how many values were looked at, missing ones included; ``None`` where the rule is not about
         single values.
     :param n_missing: how many of them are missing (NULL or NaN), which the rule leaves out unless it is about them.
@@ -85,9 +88,8 @@ class Check:
     rule: str
     column: str | None = None
     severity: Severity
-    expected: str
+    found: Reason
     outcome: Outcome
-    observed: str
     n_elements: int | None = None
     n_missing: int | None = None
     n_unexpected: int | None = None
@@ -99,6 +101,7 @@ class Check:
 class Finding:
     """One thing that is not as it should be.
 
+    :param found: what was observed and what was required, in numbers, types and names.
     :param examples: at most a few of the values that broke the rule, as text.
     :param action: what it leads to, by the policy.
     """
@@ -106,15 +109,18 @@ class Finding:
     rule: str
     severity: Severity
     column: str | None = None
-    observed: str
-    expected: str
+    found: Reason
     examples: tuple[str, ...] = ()
     action: Verdict = Verdict.HALT
 
+    @property
+    def reason(self) -> Reason:
+        """The finding as others repeat it: with its rule, its examples and what it leads to."""
+        facts = {**self.found.facts, "finding": self.rule, "examples": list(self.examples)}
+        return replace(self.found, subject=self.column or "", verdict=self.action, facts=facts)
+
     def __str__(self) -> str:
-        where = f"{self.column}: " if self.column else ""
-        shown = f" (for example {bounded(self.examples, 3)})" if self.examples else ""
-        return f"{where}{self.rule}: found {self.observed}, expected {self.expected}{shown}"
+        return sentence_of(self.reason).removesuffix(".")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +142,8 @@ class ValidationReport(Value):
         ``None`` when the verdict is HALT or UNDECIDED.
     """
 
+    schema_version: ClassVar[int] = 2
+
     snapshot_digest: str
     n_rows: int
     reference_digest: str = ""
@@ -147,14 +155,14 @@ class ValidationReport(Value):
     report_uri: str = ""
 
     @property
-    def retrain_reasons(self) -> tuple[str, ...]:
+    def retrain_reasons(self) -> tuple[Reason, ...]:
         """What a shift in values gives the retrain decision; nothing when the data halted."""
         if self.accepted is None:
             return ()
         found = [finding for finding in self.findings if finding.action is Verdict.RETRAIN]
         if self.verdict is Verdict.QUARANTINE:  # what only the rows that were set aside showed is gone
             found = [finding for finding in found if finding.rule.endswith(IN_THE_REST) or finding.rule in _OF_REQUESTS]
-        return tuple(f"{finding}." for finding in found)
+        return tuple(finding.reason for finding in found)
 
     def require_accepted(self) -> DatasetSnapshot:
         """Return the snapshot that may be learnt from, or stop the pipeline.
@@ -166,7 +174,10 @@ class ValidationReport(Value):
             return self.accepted
         if self.verdict is Verdict.UNDECIDED:
             unchecked = [check for check in self.checks if check.outcome is Outcome.UNCHECKED]
-            texts = [f"{check.rule} on {check.column or 'the table'}: {check.observed}" for check in unchecked]
+            texts = [
+                f"{check.rule} on {check.column or 'the table'}: {found_and_expected(check.found)[0]}"
+                for check in unchecked
+            ]
             raise DataError(
                 f"{len(unchecked)} expectation(s) could not be checked, which says nothing about the data: "
                 f"{bounded(texts, 3)}. Nothing was trained and the champion stays. Mend the suite. "
@@ -179,8 +190,28 @@ class ValidationReport(Value):
             f"Nothing was trained and the champion stays. Mend the source and run again. Report: {self.report_uri}"
         )
 
+    @classmethod
+    def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """Read version 1, in which what was found and expected were texts."""
+        upgraded = {
+            name: [_upgrade_texts(each) for each in fields[name]]
+            for name in ("checks", "findings")
+            if isinstance(fields.get(name), list | tuple)
+        }
+        return {**fields, **upgraded}
+
+
+def _upgrade_texts(entry: Any) -> Any:
+    if not isinstance(entry, dict) or not {"observed", "expected"} <= set(entry):
+        return entry
+    facts = {"observed": entry["observed"], "expected": entry["expected"]}
+    rest = {name: value for name, value in entry.items() if name not in facts}
+    return {**rest, "found": {"stage": "validation", "rule": "recorded", "facts": facts}}
+
 
 _MAX_EXAMPLES = 3
+_MAX_ITEMS, _MAX_TEXT = 100, 300
+"""So much of an argument is kept; a set may have a million values, and its suite has them all."""
 
 _OF_REQUESTS = ("serving_category_new", "serving_skew")
 _SHIFTS = ("category_new", "timestamp_order", "value_range", *_OF_REQUESTS)
@@ -213,24 +244,44 @@ def action_of(check: Check, expectation: Mapping[str, Any], policy: PolicySpec) 
 
 
 def make_finding(
-    rule: str,
-    column: str | None,
-    observed: str,
-    expected: str,
+    found: Reason,
     policy: PolicySpec,
     severity: Severity = Severity.CRITICAL,
     examples: Sequence[str] = (),
 ) -> Finding:
-    """Return a finding that is made beside the suite, with a few of its examples and with what it leads to."""
+    """Return a finding that is made beside the suite, with a few of its examples and with what it leads to.
+
+    :param found: of the rule that the finding has its name from, and of a column as its subject, if it is about one.
+    """
+    column = found.subject or None
     return Finding(
-        rule=rule,
+        rule=found.rule,
         severity=severity,
         column=column,
-        observed=observed,
-        expected=expected,
+        found=found,
         examples=tuple(text[:80] for text in examples[:_MAX_EXAMPLES]),
-        action=decide_action(rule=rule, column=column, severity=severity, policy=policy),
+        action=decide_action(rule=found.rule, column=column, severity=severity, policy=policy),
     )
+
+
+def kwargs_as_facts(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an expectation's arguments, without the columns that it is about, as JSON of bounded size.
+
+    >>> kwargs_as_facts({"column": "n", "max_value": 10, "value_set": range(3)})
+    {'max_value': 10, 'value_set': [0, 1, 2]}
+    """
+    about = ("column", "column_A", "column_B")
+    return {key: _as_json(value) for key, value in kwargs.items() if key not in about}
+
+
+def _as_json(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(each) for key, each in list(value.items())[:_MAX_ITEMS]}
+    if isinstance(value, list | tuple | range):
+        return [_as_json(each) for each in value[:_MAX_ITEMS]]
+    return str(value)[:_MAX_TEXT]
 
 
 def findings_of(
@@ -245,8 +296,7 @@ def findings_of(
             rule=check.rule,
             severity=check.severity,
             column=check.column,
-            observed=check.observed,
-            expected=check.expected,
+            found=check.found,
             examples=check.examples,
             action=action_of(check, expectation, policy),
         )

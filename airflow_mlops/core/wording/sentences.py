@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from airflow_mlops.core.reason import Reason
-from airflow_mlops.core.wording import gate, packaging, retraining
+from airflow_mlops.core.wording import gate, monitoring, packaging, retraining, rollout, splitting, validation
 
 __all__ = ["sentence_of", "sentences_of"]
 
@@ -13,8 +13,12 @@ Words = Callable[[Reason], str]
 
 _STAGES: Mapping[str, Words] = {
     "gate": gate.say,
+    "monitoring": monitoring.say,
     "packaging": packaging.say,
     "retraining": retraining.say,
+    "rollout": rollout.say,
+    "splitting": splitting.say,
+    "validation": validation.say,
 }
 _SOURCES: Mapping[str, Words] = {**gate.SOURCES, **retraining.SOURCES}
 """What stands before a reason that a decision repeats, by where it has it from."""

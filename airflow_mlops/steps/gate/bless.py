@@ -26,7 +26,7 @@ _REPORT = "blessing"
 
 
 def bless_model(
-    report: EvaluationReport,
+    evaluation: EvaluationReport,
     gate: GateSpec,
     model: TrainedModel,
     *,
@@ -41,17 +41,17 @@ def bless_model(
     """
     if serving and serving.model_digest != model.model_digest:
         raise IntegrityError(f"The serving check is of another model than {model.model_uri}. Nothing was blessed.")
-    if report.challenger_digest != model.model_digest:
+    if evaluation.challenger_digest != model.model_digest:
         raise IntegrityError(
-            f"The evaluation is of a model with digest {report.challenger_digest[:19]}…, not of {model.model_uri} "
+            f"The evaluation is of a model with digest {evaluation.challenger_digest[:19]}…, not of {model.model_uri} "
             f"({model.model_digest[:19]}…). Nothing was blessed."
         )
-    blessing = bless(report, gate, serving=serving, report_uri=platform.report_uri(run, _REPORT))
-    for evidence in (report, serving):
+    blessing = bless(evaluation, gate, serving=serving, report_uri=platform.report_uri(run, _REPORT))
+    for evidence in (evaluation, serving):
         if evidence:
             name = f"{short(evidence.content_digest)}.json"
             platform.storage.create_json(evidence.to_dict(), "evidence", folder_name(model.model_name), name)
-    page = blessing_page(blessing, report)
+    page = blessing_page(blessing, evaluation)
     platform.record(run, _REPORT, blessing, page)
     platform.mlflow.log_texts(model.run_id, {f"evaluation/{_REPORT}.html": page})
     sentences = sentences_of(blessing.reasons)
@@ -61,7 +61,7 @@ def bless_model(
         "mlops.gate": digest_of_gate(gate),
         "mlflow.note.content": "\n".join([f"**{blessing.verdict}**", "", *(f"- {each}" for each in sentences)]),
     }
-    if blessing.is_over and not report.champion_error:  # a champion that can be scored again is a new case
+    if blessing.is_over and not evaluation.champion_error:  # a champion that can be scored again is a new case
         tags["mlops.outcome"] = blessing.verdict
     platform.mlflow.set_tags(model.run_id, tags)
     _note(blessing, platform, run)

@@ -12,13 +12,16 @@ from airflow_mlops.adapters import arrow
 from airflow_mlops.adapters.sklearn import labels
 from airflow_mlops.core.monitoring.performance_report import PredictionCounts
 from airflow_mlops.core.monitoring.two_samples import Outcomes
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.stats.metrics import Predicted, value_of
-from airflow_mlops.errors import bounded
 from airflow_mlops.steps.monitoring._champion_baseline import Reference
 
 __all__ = ["WindowRows", "read_rows"]
 
 Mask = NDArray[np.bool_]
+
+_N_EXAMPLES = 3
+_N_CLASSES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +32,7 @@ class WindowRows:
     :param values: ``(n_rows,)``, what was predicted: numbers, or places of classes.
     :param scores: ``(n_rows,) float64``, as they were logged; NaN where there is none.
     :param truth: ``(n_rows,)``, as ``values``; meaningful where ``is_labelled``.
-    :param odd_labels: labels that are none of the target's values, in words.
+    :param odd_labels: that there are labels which are none of the target's values; ``None``: there are not.
     :param table: the rows, for more columns.
     """
 
@@ -41,7 +44,7 @@ class WindowRows:
     is_labelled: Mask
     is_bad: Mask
     is_early: Mask
-    odd_labels: str
+    odd_labels: Reason | None
     table: Any
     reference: Reference
 
@@ -135,9 +138,13 @@ def _coded(column: Any, subject: str, reference: Reference) -> tuple[NDArray[Any
     return codes, codes >= 0
 
 
-def _odd_labels(column: Any, reference: Reference) -> str:
+def _odd_labels(column: Any, reference: Reference) -> Reason | None:
     if reference.classes is None:
-        return ""
+        return None
     distinct, _ = arrow.values_of(column)
     odd = distinct[labels.codes_of(distinct, reference.classes) < 0].tolist()
-    return f"{bounded(odd, 3)} are none of the classes {reference.classes.tolist()[:20]}" if odd else ""
+    if not odd:
+        return None
+    examples = [each if isinstance(each, str | int | float) else str(each) for each in odd[:_N_EXAMPLES]]
+    facts = {"examples": examples, "classes": reference.classes.tolist()[:_N_CLASSES]}
+    return Reason(stage="monitoring", rule="odd_labels", n=len(odd), facts=facts)

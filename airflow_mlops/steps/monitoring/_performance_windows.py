@@ -13,6 +13,7 @@ from airflow_mlops.core.monitoring.degradation import judge_counts, judge_scores
 from airflow_mlops.core.monitoring.performance_report import (
     Cohort,
     MetricPerformance,
+    PerformanceStatus,
     SlicePerformance,
     WindowPerformance,
 )
@@ -140,12 +141,11 @@ def _judge_window(
 ) -> WindowPerformance:
     """Judge a window by its labels, if they suffice."""
     counts = rows.counts()
-    odd = (f"Labels such as {rows.odd_labels}.",) if rows.odd_labels else ()
+    odd = (rows.odd_labels,) if rows.odd_labels else ()
     window: dict[str, Any] = {"start": start, "end": end, "counts": counts, "estimates": rows.estimates()}
     refused = judge_counts(counts, spec)
     if refused:
-        status, reason = refused
-        return WindowPerformance(status=status, reasons=(reason, *odd), **window)
+        return WindowPerformance(status=PerformanceStatus(refused.verdict), reasons=(refused, *odd), **window)
     metrics, slices = _score(rows, spec, reference, seed)
     status, reasons = judge_scores(metrics, slices, spec)
     return WindowPerformance(status=status, reasons=(*reasons, *odd), metrics=metrics, slices=slices, **window)

@@ -15,6 +15,7 @@ from airflow_mlops.core.data.snapshot import DatasetSnapshot, RowFilter
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.monitoring.drift import ColumnFacts, check_limits, unknown_ignored
 from airflow_mlops.core.monitoring.drift_report import ColumnKind
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.scoring.inference_log import InferenceColumn, Role
 from airflow_mlops.core.training.model import choose_features
@@ -30,6 +31,7 @@ __all__ = ["Compared", "of_log", "of_snapshot", "season_before"]
 
 log = logging.getLogger(__name__)
 
+_N_NAMES = 10
 _ANSWERED = (Role.CHAMPION.value, Role.CANARY.value, Role.BATCH.value)
 
 
@@ -41,7 +43,7 @@ class Compared:
     :param only: which of their rows count.
     :param profile: of the reference, with the columns that are compared.
     :param reference_uri: the file with the reference's rows, for what samples of it are needed for.
-    :param gaps: what can't be compared, in words.
+    :param gaps: what can't be compared.
     """
 
     files: tuple[str, ...]
@@ -51,7 +53,7 @@ class Compared:
     reference_digest: str
     current_digest: str
     facts: ColumnFacts
-    gaps: tuple[str, ...] = ()
+    gaps: tuple[Reason, ...] = ()
 
 
 def of_snapshot(
@@ -119,13 +121,13 @@ def of_log(champion: ModelVersion, monitoring: MonitoringSpec, platform: Platfor
         if each.name not in monitoring.ignore
     ]
     check_limits(columns, monitoring)
-    gaps: tuple[str, ...] = ()
+    gaps: tuple[Reason, ...] = ()
     if files:
         numeric = {each.name for each in columns if each.edges is not None}
         kept, gaps = _comparable(columns, duckdb_engine.numeric_columns(files), numeric)
         columns = list(kept)
     if not said:
-        gaps += ("Not measured: predictions; the champion's evaluation keeps none of its own to compare with.",)
+        gaps += (Reason(stage="monitoring", rule="predictions_not_measured"),)
     return Compared(
         files=files,
         only=RowFilter(
@@ -175,7 +177,7 @@ def season_before(compared: Compared, monitoring: MonitoringSpec, model_name: st
 
 def _comparable(
     columns: Sequence[ColumnProfile], present: Mapping[str, bool], numeric: set[str]
-) -> tuple[tuple[ColumnProfile, ...], tuple[str, ...]]:
+) -> tuple[tuple[ColumnProfile, ...], tuple[Reason, ...]]:
     """Return the columns that can be compared, and what is to be said of the others.
 
     :param present: the columns that the current rows have, and whether they are numbers.
@@ -186,16 +188,20 @@ def _comparable(
     retyped = [each.name for each in columns if present.get(each.name, each.name in numeric) != (each.name in numeric)]
     if columns and not missing and not retyped:
         return tuple(columns), ()
-    text = (
-        f"columns of the champion's data are missing ({bounded(missing)}) or are of another type ({bounded(retyped)})"
-    )
     rest = tuple(each for each in columns if each.name not in {*missing, *retyped})
     if not rest:
         raise DataError(
-            f"Drift can't be measured: {text}, and no other is left. That is a broken batch, not drift; validate it "
+            f"Drift can't be measured: columns of the champion's data are missing ({bounded(missing)}) or are of "
+            f"another type ({bounded(retyped)}), and no other is left. That is a broken batch, not drift; validate it "
             f"first. Nothing was decided."
         )
-    return rest, (f"Not measured: {text}.",)
+    facts = {
+        "missing": missing[:_N_NAMES],
+        "n_missing": len(missing),
+        "retyped": retyped[:_N_NAMES],
+        "n_retyped": len(retyped),
+    }
+    return rest, (Reason(stage="monitoring", rule="columns_not_measured", n=len(missing) + len(retyped), facts=facts),)
 
 
 def _evaluation(champion: ModelVersion, platform: Platform) -> EvaluationReport | None:

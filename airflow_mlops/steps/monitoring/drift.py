@@ -13,8 +13,10 @@ from airflow_mlops.core.data.profile import DatasetProfile
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.monitoring.drift import DriftVerdict, admit_gaps, judge_domains, judge_drift, judge_shares
 from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftReport, DriftStatus
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import DataError
 from airflow_mlops.extras import has_extra, importing, require_extra
 from airflow_mlops.pages.drift import drift_page
@@ -59,7 +61,7 @@ def check_drift(
         return _without_champion(model_name, snapshot.digest, platform, run)
     check_snapshot(snapshot)
     compared = of_snapshot(snapshot, champion, monitoring, platform)
-    return _check(compared, champion, monitoring, platform, run, draw=draw)
+    return _check(compared, champion, monitoring, platform, run, draw=draw and platform.draws)
 
 
 def check_log_drift(
@@ -89,14 +91,14 @@ def check_log_drift(
     if champion is None:
         return _without_champion(model_name, "", platform, run)
     compared = of_log(champion, monitoring, platform, end=window_end)
-    return _check(compared, champion, monitoring, platform, run, draw=draw)
+    return _check(compared, champion, monitoring, platform, run, draw=draw and platform.draws)
 
 
 def _without_champion(model_name: str, digest: str, platform: Platform, run: PipelineRun) -> DriftReport:
     report = DriftReport(
         model_name=model_name,
         status=DriftStatus.NO_REFERENCE,
-        reasons=("There is no champion, so there is nothing to compare with.",),
+        reasons=(Reason(stage="monitoring", rule="no_reference", verdict=DriftStatus.NO_REFERENCE),),
         current_digest=digest,
         report_uri=platform.report_uri(run, "drift"),
     )
@@ -217,12 +219,15 @@ def _by_evidently(samples: _Samples, ours: DriftVerdict, monitoring: MonitoringS
         for each in comparison.columns
     }
     verdict = judge_shares(list((known | judged).values()), monitoring)
-    return replace(verdict, reasons=(*verdict.reasons, "Decided by Evidently, on samples.")), comparison.page
+    by_evidently = Reason(stage="monitoring", rule="decided_by_evidently")
+    return replace(verdict, reasons=(*verdict.reasons, by_evidently)), comparison.page
 
 
 def _record(report: DriftReport, page: str, platform: Platform, run: PipelineRun) -> DriftReport:
     if page:
         platform.storage.write_text(page, *platform.report_path(run, _PICTURE))
     platform.record(run, "drift", report, drift_page(report, _PICTURE if page else ""))
-    log.info("drift: status=%s n_current=%d %s", report.status, report.n_current, " ".join(report.reasons))
+    log.info(
+        "drift: status=%s n_current=%d %s", report.status, report.n_current, " ".join(sentences_of(report.reasons))
+    )
     return report

@@ -14,9 +14,11 @@ from airflow_mlops.adapters.storage.inference_window import files_of_window
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.monitoring.degradation import decide_degradation, judge_clocks, tell_younger
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.scoring.inference_log import partition_of
 from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import NoRowsError
 from airflow_mlops.pages.performance import performance_page
 from airflow_mlops.specs.performance import PerformanceSpec
@@ -66,7 +68,7 @@ def check_performance(
             model_name=model_name,
             model_version=None,
             status=PerformanceStatus.NO_CHAMPION,
-            reasons=("There is no champion, so there is nothing to judge.",),
+            reasons=(Reason(stage="monitoring", rule="no_champion", verdict=PerformanceStatus.NO_CHAMPION),),
             checked_at=spans.now,
             report_uri=platform.report_uri(run, _REPORT),
         )
@@ -77,7 +79,7 @@ def check_performance(
         report = _judge(performance, version, reference, labels, files, spans, platform.report_uri(run, _REPORT))
         report = replace(report, reasons=(*report.reasons, *missing))
     platform.record(run, _REPORT, report, performance_page(report, draws=platform.draws))
-    log.info("performance: status=%s %s", report.status, " ".join(report.reasons))
+    log.info("performance: status=%s %s", report.status, " ".join(sentences_of(report.reasons)))
     return report
 
 
@@ -94,7 +96,7 @@ def _read_labels(
     platform: Platform,
     run: PipelineRun,
     now: datetime,
-) -> tuple[DatasetSnapshot | None, tuple[str, ...]]:
+) -> tuple[DatasetSnapshot | None, tuple[Reason, ...]]:
     """Copy the labels, so that the report can be made again; where none has come, say why."""
     dataset = f"{model_name}.labels"
     try:
@@ -104,7 +106,7 @@ def _read_labels(
             )
     except NoRowsError as error:
         log.warning("no labels: %s", error)
-        return None, (str(error),)
+        return None, (Reason(stage="monitoring", rule="labels_not_delivered", facts={"error": str(error)}),)
     return labels, ()
 
 
@@ -131,8 +133,11 @@ def _judge(
         "report_uri": report_uri,
     }
     if not recent:
-        text = f"The log has no prediction since {spans.start:%Y-%m-%d}."
-        return PerformanceReport(status=PerformanceStatus.NO_PREDICTIONS, reasons=(text,), **known)
+        status = PerformanceStatus.NO_PREDICTIONS
+        since = Reason(
+            stage="monitoring", rule="nothing_logged", verdict=status, n=0, facts={"since": spans.start.isoformat()}
+        )
+        return PerformanceReport(status=status, reasons=(since,), **known)
     columns = wanted_columns(spec, reference)
     with open_outcomes(
         files,
@@ -150,7 +155,8 @@ def _judge(
         status, reasons = decide_degradation(seen.windows, logged.labels, spec, clocks=clocks, younger=younger)
         if logged.examples:
             theirs, ours = logged.examples
-            reasons = (f"No label is of a prediction: the labels are of {theirs}, the predictions of {ours}.", *reasons)
+            facts = {"labels": list(theirs), "predictions": list(ours)}
+            reasons = (Reason(stage="monitoring", rule="no_label_found", facts=facts), *reasons)
         return PerformanceReport(
             status=status,
             reasons=reasons,

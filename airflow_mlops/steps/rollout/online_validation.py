@@ -12,6 +12,7 @@ from airflow_mlops.core.registry.journal import ModelVersion, champion_of, plan_
 from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict, judge_rollout
 from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import PromotionConflictError
 from airflow_mlops.pages.rollout import rollout_page
 from airflow_mlops.specs.performance import PerformanceSpec
@@ -145,7 +146,7 @@ def look_at_rollout(
         report_uri=platform.report_uri(run, _REPORT),
     )
     platform.record(run, _REPORT, report, rollout_page(report))
-    log.info("rollout: look=%d/%d verdict=%s %s", look, rollout.looks, verdict, " ".join(reasons))
+    log.info("rollout: look=%d/%d verdict=%s %s", look, rollout.looks, verdict, " ".join(sentences_of(reasons)))
     return report
 
 

@@ -14,8 +14,10 @@ from airflow_mlops.adapters.duckdb_engine.joins.keys import count_repeated
 from airflow_mlops.adapters.storage.inference_log import InferenceLog
 from airflow_mlops.adapters.storage.store import Storage, write_document
 from airflow_mlops.core.data.snapshot import DatasetSnapshot
+from airflow_mlops.core.flow import SCORING
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.scoring.batch import PredictionBatch, check_columns
+from airflow_mlops.core.step import steps_of
 from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import DataError, SpecError
 from airflow_mlops.pages.scoring import prediction_page
@@ -24,7 +26,8 @@ from airflow_mlops.specs.predict import BatchScoringSpec, PredictionSpec, TableO
 from airflow_mlops.steps.data.connections import Connections, NoConnections
 from airflow_mlops.steps.data.features import feature_rows, feature_source
 from airflow_mlops.steps.data.settings import settings_at
-from airflow_mlops.steps.data.snapshot import check_snapshot, snapshot_dataset, store_rows
+from airflow_mlops.steps.data.snapshot import check_snapshot, store_rows
+from airflow_mlops.steps.flow import FlowRun
 from airflow_mlops.steps.platform import Platform, folder_name, inference_folder, short
 from airflow_mlops.steps.registry.journal import current_champion
 from airflow_mlops.steps.registry.models import load_model
@@ -33,16 +36,11 @@ from airflow_mlops.steps.scoring._chunks import Scoring
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-__all__ = ["batch_dataset", "predict_batch", "score_dataset"]
+__all__ = ["predict_batch", "score_dataset"]
 
 log = logging.getLogger(__name__)
 
 _DATA, _BATCH, _LOG = "data.parquet", "batch.json", "log"
-
-
-def batch_dataset(model_name: str) -> str:
-    """Return the name that snapshots of the rows that a model scores are kept under."""
-    return f"{model_name}.batch"
 
 
 def score_dataset(
@@ -54,15 +52,11 @@ def score_dataset(
     :raises DataHaltedError: when the validation halts.
     """
     platform.mlflow.check()
-    snapshot = snapshot_dataset(
-        spec.data, dataset=batch_dataset(spec.model_name), storage=platform.storage, connections=connections, run=run
-    )
-    if spec.validation:
-        from airflow_mlops.steps.validation.validate import validate_dataset  # which waits for Great Expectations
-
-        report = validate_dataset(snapshot, spec.validation, connections=connections, platform=platform, run=run)
-        snapshot = report.require_accepted()
-    return predict_batch(snapshot, spec, data=spec.data, connections=connections, platform=platform, run=run)
+    flow = FlowRun(spec, platform=platform, run=run, connections=connections)
+    for step in steps_of(SCORING, spec):
+        flow.do(step)
+    batch: PredictionBatch = flow.results["predictions"]
+    return batch
 
 
 def predict_batch(

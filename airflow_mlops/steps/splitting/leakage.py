@@ -4,32 +4,46 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 from airflow_mlops.adapters import arrow
-from airflow_mlops.adapters.documents.html import report_page
+from airflow_mlops.adapters.documents.html import Figure, report_page
 from airflow_mlops.adapters.duckdb_engine.joins import splits
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.splitting.leakage import LeakageFinding, LeakageReport
 from airflow_mlops.core.splitting.split import DatasetPart, DatasetSplit
+from airflow_mlops.core.training.model import choose_features
 from airflow_mlops.core.values import PipelineRun
+from airflow_mlops.core.wording import sentences_of
+from airflow_mlops.core.wording.numbers import shown
+from airflow_mlops.core.wording.splitting import found_and_expected
 from airflow_mlops.errors import SpecError, bounded, did_you_mean
 from airflow_mlops.specs.split import LeakageSpec
+from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.steps.platform import Platform
 
-__all__ = ["check_leakage", "leakage_page"]
+__all__ = ["check_leakage", "check_split", "leakage_page"]
 
 log = logging.getLogger(__name__)
 
 _SAMPLE_ROWS = 20_000
 _MIN_DISTINCT_FRACTION = 0.1
 
-_EXPECTED = {
-    "reproduces_target": "another order: no feature that is the target itself, scaled or transformed",
-    "determines_class": "values that leave the class open",
-    "combination_reproduces_target": "no weighted sum of features that is the target",
-}
+_N_NAMES = 10
 
-Found = tuple[list[LeakageFinding], int, list[str]]
+_reason = partial(Reason, stage="splitting")
+
+Found = tuple[list[LeakageFinding], int, list[Reason]]
 """Findings, how many comparisons were made, and notes on what could not be judged."""
+
+
+def check_split(
+    split: DatasetSplit, training: TrainingSpec, leakage: LeakageSpec, *, platform: Platform, run: PipelineRun
+) -> LeakageReport:
+    """Look for leakage among what a training learns from; see :func:`check_leakage`."""
+    features = choose_features(training, split)
+    return check_leakage(split, leakage, target=training.target, features=features, platform=platform, run=run)
 
 
 def check_leakage(
@@ -84,14 +98,18 @@ def check_leakage(
     return report
 
 
+_FIGURES = (Figure("Observed"), Figure("Required"), Figure("n"))
+_HEADER = ("Columns", "Rule", "Found", "Expected", *_FIGURES, "Examples", "What to do")
+
+
 def leakage_page(report: LeakageReport) -> str:
     """Draw what a leakage check found."""
     rows = [
         (
             ", ".join(f.columns[:20]),
             f.rule,
-            f.observed,
-            f.expected,
+            *found_and_expected(f.found),
+            *(Figure(shown(number)) for number in (f.found.observed, f.found.required, f.found.n)),
             bounded(f.examples, 3) if f.examples else "",
             f.advice,
         )
@@ -108,8 +126,8 @@ def leakage_page(report: LeakageReport) -> str:
             "Sample": f"{report.n_sampled} training rows, for what features know of the target",
             "Checks": report.n_checks,
         },
-        reasons=report.notes,
-        tables={"Findings": ([("Columns", "Rule", "Observed", "Expected", "Examples", "What to do")], rows)},
+        reasons=sentences_of(report.notes),
+        tables={"Findings": ([_HEADER], rows)},
     )
 
 
@@ -142,16 +160,23 @@ def _require_columns(split: DatasetSplit, leakage: LeakageSpec, target: str, fea
 def _compare_rows(split: DatasetSplit, leakage: LeakageSpec, target: str) -> Found:
     columns, notes = _columns_to_compare(split, target)
     if not any(name != target for name in columns):  # rows that have the target in common alone are not the same
-        return [], 0, [*notes, "no column is left beside target, timestamp, key and ids: rows were not compared"]
+        return [], 0, [*notes, _reason(rule="no_column_left")]
     findings, n_checks = [], 0
     held_back = {name: part for name, part in split.parts.items() if name != "train"}
     for name, part in held_back.items():
         overlap = splits.shared_rows(split.train.uri, part.uri, columns)
         fraction = overlap.n_shared / overlap.n_all
-        observed = f"{overlap.n_shared} of {overlap.n_all} {name} rows ({fraction:.2%}) in the training part too"
+        shared = _reason(
+            rule="shared_rows",
+            setting="split.leakage.max_shared_row_fraction",
+            observed=fraction,
+            required=leakage.max_shared_row_fraction,
+            n=overlap.n_all,
+            facts={"n_shared": overlap.n_shared, "part": name},
+        )
         if fraction > leakage.max_shared_row_fraction and _repeat_too_often(split, part, columns, fraction):
-            shown = bounded(columns)
-            notes.append(f"rows repeat too often to tell duplicates: {observed}, by the values of {shown} alone")
+            by = {"columns": columns[:_N_NAMES], "n_columns": len(columns)}
+            notes.append(replace(shared, rule="rows_repeat", facts={**shared.facts, **by}))
             continue
         n_checks += 1
         if fraction <= leakage.max_shared_row_fraction:
@@ -160,8 +185,7 @@ def _compare_rows(split: DatasetSplit, leakage: LeakageSpec, target: str) -> Fou
             LeakageFinding(
                 rule="shared_rows",
                 columns=tuple(columns),
-                observed=observed,
-                expected=f"at most {leakage.max_shared_row_fraction:.2%}",
+                found=shared,
                 examples=overlap.examples,
                 advice="Leave repeated rows out in data.features; or draw by method random, with split.key naming "
                 "columns that are the same wherever a row is repeated, which keeps it on one side. Where rows are "
@@ -171,7 +195,7 @@ def _compare_rows(split: DatasetSplit, leakage: LeakageSpec, target: str) -> Fou
     return findings, n_checks, notes
 
 
-def _columns_to_compare(split: DatasetSplit, target: str) -> tuple[list[str], list[str]]:
+def _columns_to_compare(split: DatasetSplit, target: str) -> tuple[list[str], list[Reason]]:
     """Return the columns in which a repeated row is equal, and a note on those that are left out.
 
     A row that is delivered again has another timestamp, and often another running id.
@@ -179,8 +203,8 @@ def _columns_to_compare(split: DatasetSplit, target: str) -> tuple[list[str], li
     columns = [column.name for column in split.columns if column.name not in (split.timestamp, *split.key)]
     asked = [name for name in columns if name != target]
     ids = splits.row_ids([part.uri for part in split.parts.values()], asked) if asked else ()
-    left_out = f"{bounded(ids)}: another value in every row, so rows were compared without" if ids else ""
-    return [name for name in columns if name not in ids], [left_out] if left_out else []
+    left_out = [_reason(rule="row_ids", n=len(ids), facts={"columns": list(ids[:_N_NAMES])})] if ids else []
+    return [name for name in columns if name not in ids], left_out
 
 
 def _repeat_too_often(split: DatasetSplit, part: DatasetPart, columns: Sequence[str], fraction: float) -> bool:
@@ -205,8 +229,13 @@ def _compare_groups(split: DatasetSplit, leakage: LeakageSpec) -> Found:
                 LeakageFinding(
                     rule="shared_groups",
                     columns=split.group,
-                    observed=f"{overlap.n_shared} of {overlap.n_all} {name} groups in the training part too",
-                    expected="none",
+                    found=_reason(
+                        rule="shared_groups",
+                        observed=overlap.n_shared,
+                        required=0,
+                        n=overlap.n_all,
+                        facts={"part": name},
+                    ),
                     examples=overlap.examples,
                     advice="Split by method group; or, where the model is to predict groups that it knows, set "
                     "split.leakage.allow_shared_groups.",
@@ -227,8 +256,7 @@ def _judge_features(split: DatasetSplit, target: str, features: Sequence[str]) -
         LeakageFinding(
             rule=each.rule,
             columns=each.columns,
-            observed=each.observed,
-            expected=_EXPECTED[each.rule],
+            found=each.found,
             advice=f"Leave {' or '.join(each.columns[:5])} out of training.features if the value is not known when "
             f"the model predicts; if it is, name it in split.leakage.allow.",
         )
@@ -250,21 +278,24 @@ def _compare_times(split: DatasetSplit, leakage: LeakageSpec) -> Found:
             LeakageFinding(
                 rule="prediction_time_null",
                 columns=(predicted,),
-                observed=f"{n_without} of {n_rows} rows without it",
-                expected="a moment in every row",
+                found=_reason(rule="prediction_time_null", observed=n_without, required=0, n=n_rows),
                 advice="Leave such rows out in data.features, or mend the source.",
             )
         )
     for feature, found in late.items():
-        of = f"of {found.n_values} rows with a value"
         column = leakage.known_at[feature]
         if found.n_late:
             findings.append(
                 LeakageFinding(
                     rule="known_too_late",
                     columns=(feature,),
-                    observed=f"{found.n_late} {of} known after the prediction ({column} > {predicted})",
-                    expected="none",
+                    found=_reason(
+                        rule="known_too_late",
+                        observed=found.n_late,
+                        required=0,
+                        n=found.n_values,
+                        facts={"known_at": column, "predicted": predicted},
+                    ),
                     examples=found.examples,
                     advice=f"Join {feature} as of {predicted} in data.features, or leave it out of training.features.",
                 )
@@ -274,8 +305,13 @@ def _compare_times(split: DatasetSplit, leakage: LeakageSpec) -> Found:
                 LeakageFinding(
                     rule="known_at_null",
                     columns=(feature,),
-                    observed=f"{found.n_unknown} {of} where {column} is null",
-                    expected="none: when a value became known has to be known",
+                    found=_reason(
+                        rule="known_at_null",
+                        observed=found.n_unknown,
+                        required=0,
+                        n=found.n_values,
+                        facts={"known_at": column},
+                    ),
                     advice=f"Fill in {column}, or leave {feature} out of training.features.",
                 )
             )

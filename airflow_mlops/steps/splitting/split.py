@@ -14,16 +14,17 @@ from airflow_mlops.adapters.storage.store import Storage, write_document
 from airflow_mlops.core.data.profile import DatasetProfile
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.splitting.split import LEFT_OUT, TEST, TRAIN, VALIDATION, DatasetPart, DatasetSplit, SplitRecipe
-from airflow_mlops.core.values import digest_of
+from airflow_mlops.core.values import PipelineRun, digest_of
 from airflow_mlops.errors import DataError, IntegrityError
 from airflow_mlops.specs.data import DatasetSpec, FeatureTable
 from airflow_mlops.specs.split import SplitSpec
-from airflow_mlops.steps.data.features import FeatureSource, feature_dataset, feature_rows
+from airflow_mlops.steps.data.connections import Connections
+from airflow_mlops.steps.data.features import FeatureSource, feature_dataset, feature_rows, feature_source
 from airflow_mlops.steps.data.snapshot import check_snapshot
 from airflow_mlops.steps.platform import folder_name, short
 from airflow_mlops.steps.splitting._sides import SidesOf, choose_sides
 
-__all__ = ["load_training_profile", "split_dataset"]
+__all__ = ["load_training_profile", "split_dataset", "split_snapshot"]
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,23 @@ _MEND = (
     "promote a version that learnt from other data."
 )
 _NAMES = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
+
+
+def split_snapshot(
+    snapshot: DatasetSnapshot,
+    data: DatasetSpec,
+    split: SplitSpec,
+    *,
+    storage: Storage,
+    connections: Connections | None = None,
+    run: PipelineRun,
+) -> DatasetSplit:
+    """Make the rows to train on, with what the declared feature tables join to them; see :func:`split_dataset`.
+
+    :param connections: opens the connections that feature tables name; ``None``: there are none.
+    """
+    source = feature_source(data, dataset=snapshot.dataset, storage=storage, connections=connections, run=run)
+    return split_dataset(snapshot, data, split, storage=storage, source=source)
 
 
 def split_dataset(

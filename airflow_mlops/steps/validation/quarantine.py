@@ -10,6 +10,7 @@ from airflow_mlops.adapters import arrow, ibis_rules
 from airflow_mlops.adapters.storage.store import Storage, write_document
 from airflow_mlops.core.data.profile import OTHER, DatasetProfile
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.validation.column_values import known_values, near_range
 from airflow_mlops.core.validation.findings import Check, Finding, Outcome, Quarantine, Severity, Verdict, action_of
 from airflow_mlops.core.values import PipelineRun, digest_of
@@ -43,7 +44,9 @@ def halt_without_rows(
         or (finding.rule, finding.column) in row_wise
         or _as_expectation(finding, columns, reference)
         else dataclasses.replace(
-            finding, action=Verdict.HALT, observed=f"{finding.observed}, which no row can be told by"
+            finding,
+            action=Verdict.HALT,
+            found=dataclasses.replace(finding.found, facts={**finding.found.facts, "is_of_no_row": True}),
         )
         for finding in findings
     )
@@ -134,16 +137,20 @@ def set_aside(
 
 def impossible_quarantine(error: DataError) -> Finding:
     """Say that the engine can't tell the bad rows from the good ones."""
-    expected = "rows that can be set aside"
-    return Finding(rule="quarantine", severity=Severity.CRITICAL, observed=str(error)[:300], expected=expected)
+    found = Reason(stage="validation", rule="quarantine", facts={"error": str(error)[:300]})
+    return Finding(rule="quarantine", severity=Severity.CRITICAL, found=found)
 
 
 def useless_quarantine(quarantine: Quarantine, snapshot: DatasetSnapshot, max_fraction: float) -> Finding:
     """Say that a quarantine does not help: too many rows are bad, or none of them by itself."""
     fraction = quarantine.n_rows / snapshot.n_rows
-    return Finding(
+    found = Reason(
+        stage="validation",
         rule="quarantine",
-        severity=Severity.CRITICAL,
-        observed=f"{quarantine.n_rows} of {snapshot.n_rows} rows ({fraction:.2%}) are bad",
-        expected=f"at least one, at most {max_fraction:.2%}",
+        setting="validation.policy.max_quarantined_fraction",
+        observed=fraction,
+        required=max_fraction,
+        n=snapshot.n_rows,
+        facts={"n_rows": quarantine.n_rows},
     )
+    return Finding(rule="quarantine", severity=Severity.CRITICAL, found=found)

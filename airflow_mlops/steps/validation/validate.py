@@ -297,8 +297,9 @@ def _compare_with_requests(
 
 def _with_examples(finding: Finding, snapshot: DatasetSnapshot) -> Finding:
     """Add values that are not of the type that was expected, where a column became text."""
-    if finding.rule not in ("column_retyped", "timestamp_type") or "string" not in finding.observed:
+    found = finding.found
+    if finding.rule not in ("column_retyped", "timestamp_type") or "string" not in str(found.observed):
         return finding
-    wanted = finding.expected.removeprefix("type ").replace("a date or a ", "")
+    wanted = str(found.required) if found.required else "timestamp"
     examples = duckdb_engine.examples_that_are_not(snapshot.data_uri, str(finding.column), wanted)
     return dataclasses.replace(finding, examples=examples)

@@ -33,16 +33,16 @@ def test_what_holds_is_met():
 def test_what_is_broken_says_how_much_of_it_and_shows_examples():
     (broken,) = run_suite(FRAME, [_check(BETWEEN, column="n", max_value=10)])
     assert (broken.rule, broken.column, broken.severity) == (BETWEEN, "n", Severity.CRITICAL)
-    assert (broken.outcome, broken.observed) == (Outcome.BROKEN, "2 of 4 values break it (50 %)")
+    assert (broken.outcome, broken.found.observed, broken.found.n) == (Outcome.BROKEN, 0.5, 4)
     assert (broken.n_elements, broken.n_missing, broken.n_unexpected) == (4, 0, 2)
-    assert broken.expected == "max_value=10"
+    assert broken.found.facts == {"kind": "values", "n_broken": 2, "kwargs": {"max_value": 10}}
     assert broken.examples == ("300", "400")
 
 
 def test_what_is_broken_is_told_from_what_could_not_be_checked():
     gone, broken = run_suite(FRAME, [_check(NOT_NULL, column="gone"), _check(NOT_NULL, column="s")])
     assert (gone.outcome, broken.outcome) == (Outcome.UNCHECKED, Outcome.BROKEN)
-    assert 'The column "gone" in BatchData does not exist' in gone.observed
+    assert 'The column "gone" in BatchData does not exist' in gone.found.facts["error"]
 
 
 def test_numbers_that_are_expected_of_text_can_not_be_checked():
@@ -71,7 +71,8 @@ def test_a_check_has_the_severity_that_the_suite_gave_it(severity):
 
 def test_a_check_of_the_whole_table_is_about_no_column_and_says_what_it_saw():
     (check,) = run_suite(FRAME, [_check("expect_table_row_count_to_be_between", min_value=10)])
-    assert (check.column, check.observed, check.n_elements) == (None, "4", None)
+    assert (check.column, check.found.observed, check.n_elements) == (None, 4, None)
+    assert check.found.facts == {"kind": "figure", "kwargs": {"min_value": 10}}
 
 
 def test_of_two_equal_expectations_both_are_checked():

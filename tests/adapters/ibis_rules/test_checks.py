@@ -39,7 +39,9 @@ def test_nan_is_missing_and_infinities_and_empty_texts_are_values(tmp_path):
     parquet = _file(tmp_path, n=[1.0, None, math.nan, math.inf], s=["", "x", None, ""])
     numbers, texts = check_rules(parquet, [_rule(NOT_NULL, column="n"), _rule(NOT_NULL, column="s")])
     assert (numbers.n_elements, numbers.n_unexpected, texts.n_unexpected) == (4, 2, 1)
-    assert _one(parquet, BETWEEN, column="n", max_value=10).observed == "1 of 2 values break it (50 %)"
+    found = _one(parquet, BETWEEN, column="n", max_value=10).found
+    assert (found.subject, found.observed, found.n) == ("n", 0.5, 2)
+    assert found.facts == {"kind": "values", "n_broken": 1, "kwargs": {"max_value": 10}}
 
 
 def test_nan_is_found_though_the_extremes_in_the_file_do_not_know_it(tmp_path):
@@ -81,8 +83,9 @@ def test_a_missing_column_or_one_of_the_wrong_kind_is_unchecked_and_hides_nothin
     rules = [_rule(NOT_NULL, column="numbr"), _rule(BETWEEN, column="s", min_value=0), _rule(NOT_NULL, column="s")]
     gone, text, met = check_rules(parquet, rules)
     assert [check.outcome for check in (gone, text, met)] == [Outcome.UNCHECKED, Outcome.UNCHECKED, Outcome.MET]
-    assert "there is no column 'numbr'. Did you mean 'number'?" in gone.observed
-    assert "column 's' holds text, and the bounds are numbers" in text.observed
+    assert (gone.found.facts["kind"], text.found.facts["kind"]) == ("unchecked", "unchecked")
+    assert "there is no column 'numbr'. Did you mean 'number'?" in gone.found.facts["error"]
+    assert "column 's' holds text, and the bounds are numbers" in text.found.facts["error"]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +138,7 @@ def test_medians_and_quantiles_are_exact(tmp_path, n_rows, make):
         column="v",
         quantile_ranges={"quantiles": shares, "value_ranges": [[float(v), float(v)] for v in expected]},
     )
-    assert check.observed == ", ".join(f"{s}: {float(v)}" for s, v in zip(shares, expected, strict=True))
+    assert check.found.facts["quantiles"] == [[s, float(v)] for s, v in zip(shares, expected, strict=True)]
 
 
 def test_a_file_that_is_gone_or_damaged_is_never_bad_data(tmp_path):

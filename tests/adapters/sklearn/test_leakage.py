@@ -15,7 +15,7 @@ from sklearn import datasets
 
 from airflow_mlops.adapters.sklearn.leakage import equal_by_chance, find_reproductions
 
-INCLUDE = Path(__file__).parents[2] / "include"
+INCLUDE = Path(__file__).parents[3] / "include"
 RNG = np.random.default_rng(5)
 N = 600
 
@@ -42,7 +42,9 @@ def test_casual_and_registered_riders_are_found_to_be_all_riders(bikes):
     frame = bikes.rename(columns={"cnt": "y"})
     assert _judge(frame) == [("combination_reproduces_target", ("registered", "casual"))]
     found, _, _ = find_reproductions(bikes, target="cnt", features=["hr", "casual", "temp", "registered"])
-    assert found[0].observed.startswith("the target = 1*registered + 1*casual, which leaves ")
+    terms = [[round(weight, 3), name] for weight, name in found[0].found.facts["terms"]]
+    assert terms == [[1.0, "registered"], [1.0, "casual"]]
+    assert found[0].found.observed < found[0].found.required
 
 
 def test_they_are_found_beside_gaps_infinities_and_constant_columns(bikes):
@@ -152,7 +154,7 @@ def test_more_features_than_rows_fit_any_target_and_are_no_leak():
     frame = pd.DataFrame(RNG.normal(size=(80, 120)), columns=[f"c{i}" for i in range(120)])
     found, _, notes = find_reproductions(frame.assign(y=_noise(80)), target="y", features=list(frame.columns))
     assert found == []
-    assert "judged alone and in no combination" in notes[0]
+    assert notes[0].rule == "judged_alone"
 
 
 @pytest.mark.parametrize("kind", [bool, str, int])
@@ -179,7 +181,8 @@ def test_a_feature_that_only_one_class_has_is_a_leak(values):
     assert _judge(frame) == [("determines_class", ("leak",))]
     found, _, _ = find_reproductions(frame, target="y", features=["leak"])
     n = int(y.sum())
-    assert found[0].observed == f"a value in all {n} rows of class 'churned' and in none of the other {N - n} rows"
+    assert found[0].found.n == n
+    assert found[0].found.facts == {"how": "gaps", "n_missing": N - n, "classes": ["churned"], "n_classes": 1}
 
 
 @pytest.mark.parametrize("n_wrong", [1, 30])
@@ -251,9 +254,7 @@ def test_more_classes_than_can_be_judged_are_said():
     frame = pd.DataFrame({"y": [f"name {i % 300}" for i in range(N)], "leak": np.arange(N) % 300})
     found, _, notes = find_reproductions(frame, target="y", features=["leak"])
     assert found == []
-    assert notes == [
-        "the target has 300 values in 600 rows: too many to tell whether a feature stands for one of them each"
-    ]
+    assert [(note.rule, note.observed, note.n) for note in notes] == [("many_values", 300, 600)]
 
 
 @pytest.mark.parametrize("names", ["ab", "abc", "abcdefgh"])
@@ -292,10 +293,7 @@ def test_a_class_that_is_too_rare_to_be_judged_is_said():
     y[::900] = 1
     found, _, notes = find_reproductions(pd.DataFrame({"y": y, "copy": y}), target="y", features=["copy"])
     assert found == []
-    assert notes[0] == (
-        "5 of 4000 rows have another value of the target than the most frequent one: too few to tell whether a feature "
-        "reproduces it"
-    )
+    assert (notes[0].rule, notes[0].observed, notes[0].required, notes[0].n) == ("rare_classes", 5, 10, 4000)
 
 
 @pytest.mark.parametrize("y", [[1.0] * 100, list(range(10)), [None] * 100])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_mlops.core.data.bins import common_exponent, profile_values
+from airflow_mlops.core.data.bins import SPECIAL_BINS, bin_counts, common_exponent, plan_bins, profile_values
 
 finite = st.floats(-1e6, 1e6).map(lambda value: value + 0.0)
 
@@ -49,3 +49,19 @@ def test_the_cells_of_a_common_exponent_are_the_widest_that_no_inner_edge_cuts(n
 @pytest.mark.parametrize("edges", [(), (0.0, 0.1, 0.3, 1.0), (0.0, 1.0, 1e300), (0.0, 1.0, 2.0, 1e6)])
 def test_edges_that_too_many_cells_would_be_needed_for_have_no_exponent(edges):
     assert common_exponent(edges, 1000) is None
+
+
+def test_many_rows_of_nearly_one_value_need_no_cells():
+    """Of a sample whose quantiles are all the same, one edge is left, from which no width follows."""
+    plan = plan_bins(np.concatenate([np.zeros(1000), np.arange(-20.0, 20.0)]))
+    assert (plan.edges, plan.exponent) == ((0.0,), None)
+
+
+def test_values_whose_span_is_no_float_are_not_counted_by_cells():
+    plan = plan_bins(np.linspace(-1.0, 1.0, 100) * 1.7e308)
+    assert len(plan.edges) == 19
+    assert plan.exponent is None
+
+
+def test_of_no_rows_every_bin_is_empty():
+    assert bin_counts([0.0, 1.0, 2.0], []) == dict.fromkeys((*SPECIAL_BINS, "[0, 1)", "[1, 2)"), 0)

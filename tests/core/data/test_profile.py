@@ -19,6 +19,7 @@ from airflow_mlops.core.data.profile import (
     has_profile,
     is_moment,
     is_numeric,
+    may_be_key,
     quantiles_of,
 )
 
@@ -147,3 +148,7 @@ def test_a_profile_that_was_stored_before_there_was_more_to_say_is_read():
 )
 def test_types_are_told_by_their_text(kind, numeric, moment, countable):
     assert (is_numeric(kind), is_moment(kind), has_profile(kind)) == (numeric, moment, countable)
+
+
+def test_numbers_of_which_no_smallest_is_known_are_not_taken_for_a_key():
+    assert not may_be_key(ColumnProfile(name="id", edges=(), counts={"all": 300}, n_distinct=300))

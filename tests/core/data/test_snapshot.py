@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from airflow_mlops.core.data.snapshot import Window, arrived_files, resolve_window
 from airflow_mlops.errors import DataError, SpecError
 from airflow_mlops.specs.data import DatasetSpec
+from tests.core.value_cases import SNAPSHOT
 
 
 def test_a_file_counts_once_it_has_not_changed_between_two_looks():
@@ -93,3 +94,7 @@ def test_after_the_last_moment_that_there_is_nothing_is_later(zone):
     data = DatasetSpec(path="x", timestamp="t", since_last_snapshot=True)
     with pytest.raises(DataError, match=r"hold the timestamp 9999-12-31 .*the last one that there is"):
         resolve_window(data, now=NOW, since=datetime.max.replace(tzinfo=zone))
+
+
+def test_the_rows_of_a_snapshot_are_beside_what_is_known_of_them():
+    assert SNAPSHOT.data_uri == "/store/snapshots/co2/1/data.parquet"

@@ -182,6 +182,7 @@ def test_a_function_that_gives_a_number_for_each_row_is_resampled_as_our_own():
     assert found.against_champion == known.against_champion
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("n_rows", [60, 1000, 20_000])
 def test_a_function_that_gives_one_number_has_its_own_value_and_nearly_the_interval_of_the_bootstrap(n_rows):
     rng = np.random.default_rng(1)
@@ -236,3 +237,14 @@ def test_a_function_that_gives_nan_has_no_value_and_no_interval():
     (found,), _ = _score(np.zeros(50), {"odd": metric}, challenger=np.zeros(50), baseline=np.zeros(50))
     assert np.isnan(found.challenger)
     assert np.isnan(found.against_baseline.low)
+
+
+def test_a_function_of_one_unit_has_its_value_and_an_interval_of_no_width():
+    """There is no second group to leave out."""
+    y_true = np.array([1.0, 2.0, 6.0])
+    metrics = {"median": metric_of(_median_error, direction="lower_is_better", name="median")}
+    units = Units.groups(np.zeros(3, dtype=np.int64), name="g", rng=np.random.default_rng(0))
+    (comparison,), _ = _score(y_true, metrics, challenger=y_true + 1, baseline=y_true + 3, units=units)
+    assert (comparison.challenger, comparison.baseline) == (1.0, 3.0)
+    against = comparison.against_baseline
+    assert (against.difference, against.low, against.high) == (-2.0, -2.0, -2.0)

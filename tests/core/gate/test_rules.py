@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from airflow_mlops.core.evaluation.fairness import FairnessReport, GroupFairness
 from airflow_mlops.core.evaluation.report import EvaluationReport, MetricComparison, SliceComparison
 from airflow_mlops.core.evaluation.score import score_models
-from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict, bless
+from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict, bless, digest_of_gate
 from airflow_mlops.core.packaging.serving_check import (
     Answer,
     ServingCheck,
@@ -411,7 +411,14 @@ def test_of_many_slices_that_fail_the_worst_are_kept_and_all_are_counted():
     assert [each["name"] for each in reason.facts["slices"]] == [f"region={number}" for number in range(10)]
 
 
-@pytest.mark.parametrize("part", [_slice((float("nan"), float("nan"))), _slice(EITHER, champion=0.0)])
+@pytest.mark.parametrize(
+    "part",
+    [
+        _slice((float("nan"), float("nan"))),
+        _slice(EITHER, champion=0.0),
+        dataclasses.replace(_slice(BETTER), challenger=float("nan")),
+    ],
+)
 def test_a_slice_without_a_number_or_with_a_champion_at_zero_can_not_be_told(part):
     gate = _gate(slices={"relative_change_threshold": 0.05})
     assert bless(_report(slices=(part,)), gate).verdict is INCONCLUSIVE
@@ -530,3 +537,22 @@ def test_a_serving_check_without_golden_rows_is_never_a_pass():
 def test_without_any_rule_that_says_something_nothing_is_blessed():
     report = _report(_comparison(metric="accuracy", baseline=(0.1, 0.2), champion=(0.1, 0.2)))
     assert bless(report, _gate()).verdict is INCONCLUSIVE
+
+
+def test_only_what_was_not_blessed_and_asks_nobody_comes_to_its_end():
+    blessed = bless(_report(), _gate())
+    assert (blessed.verdict, blessed.is_over) == (BLESSED, False)
+    undecided = dataclasses.replace(blessed, verdict=INCONCLUSIVE)
+    assert undecided.is_over
+    assert not dataclasses.replace(undecided, asks_a_person=True).is_over
+
+
+def test_a_gate_is_known_by_its_rules():
+    assert digest_of_gate(_gate()) == digest_of_gate(_gate())
+    assert digest_of_gate(_gate(min_rows=5)) != digest_of_gate(_gate())
+
+
+def test_a_gate_that_asks_for_no_slices_gives_no_reason_for_them():
+    blessing = bless(_report(slices=(_slice(WORSE),)), _gate(slices=None))
+    assert blessing.verdict is BLESSED
+    assert [reason.rule for reason in blessing.reasons if reason.rule.startswith("slices")] == []

@@ -21,8 +21,10 @@ from airflow_mlops.core.monitoring.performance_report import (
     WindowPerformance,
 )
 from airflow_mlops.core.monitoring.performance_report import PerformanceStatus as Status
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.specs import DatasetSpec, PerformanceSpec
+from tests.core.reasons import only
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -76,7 +78,7 @@ GOOD = PredictionCounts(n_predictions=1000, n_failed=10, n_labelled=900)
 def test_a_window_that_can_not_be_judged_says_why(changes: dict[str, int], status: Status | None):
     counts = replace(GOOD, **changes)
     found = judge_counts(counts, spec())
-    assert (found and found[0]) == status
+    assert (found and found.verdict) == status
     assert 0 <= counts.coverage <= 1
 
 
@@ -103,8 +105,33 @@ def test_a_window_is_worse_where_a_whole_interval_is_beyond_a_threshold(
 ):
     found, reasons = judge_scores([metric], (), spec(metrics={"accuracy": thresholds}))
     assert found is status
-    words = {Status.OK: "Not shown to be worse: ", Status.DEGRADED: "Worse: ", Status.UNDECIDED: "Undecided: "}
-    assert reasons[0].startswith(words[status])
+    assert (reasons[0].verdict, reasons[0].subject) == (status, "accuracy")
+
+
+def test_what_a_metric_was_held_against_is_kept_in_numbers():
+    rules = spec(metrics={"accuracy": {"value_threshold": 0.75, "relative_change_threshold": 0.1}})
+    metric = accuracy(baseline=0.9, against_baseline=interval(-0.2, -0.1))
+    reasons = judge_scores([metric], (), rules)[1]
+    found = {reason.rule: (reason.observed, reason.required, reason.interval) for reason in reasons}
+    assert found == {
+        "value_threshold": (0.75, 0.75, metric.value),
+        "change": (-0.05, pytest.approx(0.08), metric.against_blessing),
+        "baseline_change": (pytest.approx(-0.15), 0.0, metric.against_baseline),
+    }
+    assert reasons[0].rule == "baseline_change", "what decides comes first"
+    assert only(reasons, "change").setting == "performance.metrics.accuracy.relative_change_threshold"
+    assert only(reasons, "change").facts == {
+        "value": 0.75,
+        "low": 0.7,
+        "high": 0.8,
+        "at_blessing": 0.8,
+        "threshold": 0.1,
+    }
+    assert only(reasons, "baseline_change").facts["baseline"] == 0.9
+    (undecided,) = judge_scores(
+        [accuracy(at_blessing=0.0)], (), spec(metrics={"accuracy": {"relative_change_threshold": 0.1}})
+    )[1]
+    assert (undecided.rule, undecided.required, undecided.facts["threshold"]) == ("no_margin", None, 0.1)
 
 
 def test_of_errors_more_is_worse():
@@ -129,13 +156,19 @@ def test_a_slice_is_judged_where_a_margin_is_given(margin: float | None, status:
     rules = spec(slices={"columns": "a", "change_threshold": margin})
     found, reasons = judge_scores([accuracy()], [part], rules)
     assert found is status
-    assert any("a=1 (-0.1 [-0.14, -0.06], n=300)" in reason for reason in reasons) is (status is Status.DEGRADED)
+    listed = [each for reason in reasons for each in reason.because]
+    assert [each.subject for each in listed] == (["a=1"] if status is Status.DEGRADED else [])
+    for each in listed:
+        assert (each.observed, each.required, each.interval, each.n) == (-0.1, margin, part.against_blessing, 300)
+
+
+BECAUSE = Reason(stage="monitoring", rule="no_predictions", observed=0, n=0)
 
 
 def windows(*statuses: Status) -> list[WindowPerformance]:
     week = timedelta(days=7)
     return [
-        WindowPerformance(start=START - back * week, end=START - (back - 1) * week, status=status, reasons=("because",))
+        WindowPerformance(start=START - back * week, end=START - (back - 1) * week, status=status, reasons=(BECAUSE,))
         for back, status in enumerate(statuses)
     ]
 
@@ -158,17 +191,24 @@ def test_a_model_is_degraded_in_n_of_m_windows_and_ok_only_by_the_newest(statuse
     status, reasons = decide_degradation(windows(*statuses), LabelCounts(n_rows=1), spec())
     assert status is expected
     n_worse = statuses.count(Status.DEGRADED)
-    assert reasons[0] == (
-        f"Worse than allowed: {n_worse} of 3 windows; it takes 2 for a degradation. The newest, from 2026-01-01 until "
-        f"before 2026-01-08, is {statuses[0]}."
+    assert reasons[0] == Reason(
+        stage="monitoring",
+        rule="windows",
+        verdict=expected,
+        setting="performance.windows",
+        observed=n_worse,
+        required=2,
+        n=3,
+        facts={"start": "2026-01-01T00:00:00+00:00", "end": "2026-01-08T00:00:00+00:00", "newest": statuses[0]},
     )
+    assert reasons[1] == BECAUSE
 
 
 def test_clocks_that_are_wrong_never_leave_an_ok_and_hide_no_degradation():
     clocks = judge_clocks(LabelCounts(n_rows=100, n_future=2), 3)
-    assert [reason.partition(" See")[0] for reason in clocks] == [
-        "In the future: 3 predictions of the log.",
-        "2 of 100 labels become known in the future.",
+    assert [(reason.rule, reason.observed, reason.required, reason.n) for reason in clocks] == [
+        ("future_predictions", 3, 0, 3),
+        ("future_labels", 0.02, 0.01, 100),
     ]
     assert judge_clocks(LabelCounts(n_rows=100, n_future=1), 0) == ()
     for statuses, expected in (((Status.OK,) * 3, Status.BAD_CLOCK), ((Status.DEGRADED,) * 3, Status.DEGRADED)):
@@ -179,23 +219,23 @@ def test_clocks_that_are_wrong_never_leave_an_ok_and_hide_no_degradation():
 def test_what_is_odd_about_the_labels_is_said():
     labels = LabelCounts(n_rows=9, n_null=1, n_repeated=2, n_changed=3, n_contradicting=4, n_unknown=5)
     said = decide_degradation(windows(Status.OK), labels, spec(known_at="at"))[1]
-    assert said[2:] == (
-        "1 of 9 labels: null, so not known yet.",
-        "2 of 9 labels: came again for the same prediction.",
-        "3 of 6 labelled predictions: their label was changed, the last one known counts.",
-        "4 of 6 labelled predictions: their labels contradict each other, so none of these counts.",
-        "5 of 6 labelled predictions: the log does not have them.",
-    )
-    assert decide_degradation(windows(Status.OK), LabelCounts(), spec())[1][-1] == "No label has come."
+    assert [(reason.rule, reason.observed, reason.n) for reason in said[2:]] == [
+        ("null_labels", 1, 9),
+        ("repeated_labels", 2, 9),
+        ("changed_labels", 3, 6),
+        ("contradicting_labels", 4, 6),
+        ("unknown_labels", 5, 6),
+    ]
+    assert only(said, "contradicting_labels").facts == {"known_at": "at"}
+    assert decide_degradation(windows(Status.OK), LabelCounts(), spec())[1][-1].rule == "no_labels"
 
 
 def test_contradicting_labels_are_counted_by_their_predictions_and_where_nothing_says_which_is_the_last_none_counts():
     labels = LabelCounts(n_rows=1488, n_repeated=744, n_contradicting=744)
-    assert decide_degradation(windows(Status.OK), labels, spec())[1][2:] == (
-        "744 of 1488 labels: came again for the same prediction.",
-        "744 of 744 labelled predictions: their labels contradict each other, so none of these counts; "
-        "performance.known_at would say which label is the last.",
-    )
+    repeated, contradicting = decide_degradation(windows(Status.OK), labels, spec())[1][2:]
+    assert (repeated.rule, repeated.observed, repeated.n) == ("repeated_labels", 744, 1488)
+    assert (contradicting.rule, contradicting.observed, contradicting.n) == ("contradicting_labels", 744, 744)
+    assert contradicting.facts == {"known_at": ""}
 
 
 @pytest.mark.parametrize(
@@ -204,16 +244,22 @@ def test_contradicting_labels_are_counted_by_their_predictions_and_where_nothing
 )
 def test_predictions_that_are_too_young_are_told_with_their_count_and_when_they_count(maturity: str, counts_from: str):
     rules = spec(maturity=maturity)
-    assert judge_counts(PredictionCounts(), rules) == (
-        Status.NO_PREDICTIONS,
-        "The log has no prediction of this version in the window.",
-    )
+    none = judge_counts(PredictionCounts(), rules)
+    assert none is not None
+    assert (none.rule, none.verdict) == ("no_predictions", Status.NO_PREDICTIONS)
     younger = tell_younger(1067, START + timedelta(days=7, hours=9), rules)
-    assert younger == (
-        f"It has 1067 predictions after the window, which do not count yet: the first is from 2026-01-08 and counts "
-        f"from {counts_from} UTC on (the end of its day and performance.maturity {maturity})."
+    assert younger == Reason(
+        stage="monitoring",
+        rule="younger_predictions",
+        setting="performance.maturity",
+        n=1067,
+        facts={
+            "first": "2026-01-08T09:00:00+00:00",
+            "counts_from": f"{counts_from.replace(' ', 'T')}:00+00:00",
+            "maturity_s": rules.maturity.total_seconds(),
+        },
     )
     for status, is_told in ((Status.NO_PREDICTIONS, True), (Status.OK, False)):
         said = decide_degradation(windows(status), LabelCounts(n_rows=1), rules, younger=younger)[1]
         assert (younger in said) is is_told
-    assert tell_younger(0, None, rules) == "It has none after the window either."
+    assert (tell_younger(0, None, rules).rule, tell_younger(0, None, rules).n) == ("no_younger_predictions", 0)

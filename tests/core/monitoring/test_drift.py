@@ -19,9 +19,11 @@ from airflow_mlops.core.monitoring.drift import (
     measure_column,
 )
 from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftStatus
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs import MonitoringSpec
 from tests.core.drift_cases import counted, numbers, texts
+from tests.core.reasons import only
 
 UNKNOWN = ColumnFacts(kinds={}, importances={})
 STILL, MOVED = ["a"] * 180 + ["b"] * 20, ["a"] * 20 + ["b"] * 180
@@ -79,7 +81,9 @@ def test_ninety_percent_nulls_are_seen_by_every_statistic(statistic):
     current = counted(reference, rng.normal(size=N // 10), n_null=N * 9 // 10)
     verdict = judge([(reference, current)], numeric=limit_of(statistic))
     assert verdict.status is DriftStatus.DRIFTED
-    assert "null or NaN in 90.0% of the rows, 0.0% in the reference" in verdict.columns[0].reason
+    reason = only(verdict.columns[0].reasons, "missing_change")
+    assert reason.facts == {"current": 0.9, "reference": 0.0}
+    assert (reason.observed, reason.required, reason.n) == (0.9, MonitoringSpec().missing_change, N)
 
 
 @pytest.mark.parametrize("statistic", NUMERIC)
@@ -103,6 +107,7 @@ def test_a_thousand_categories_that_have_not_changed_are_no_drift(statistic, n_r
     assert verdict.columns[0].statistics["jensen_shannon"] < 0.05
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("n_rows", [300, 500, 1_000, 2_000])
 @pytest.mark.parametrize(("n_categories", "power"), [(60, 0.0), (200, 0.0), (1_000, 0.0), (1_000, 1.0), (1_000, 1.5)])
 def test_many_categories_in_a_reference_of_few_rows_are_no_drift(n_categories, power, n_rows):
@@ -127,7 +132,8 @@ def test_one_category_that_becomes_frequent_is_seen_among_a_thousand(n_rows, val
     new[: n_rows // 10] = [value] * (n_rows // 10)
     verdict = judge([pair(old, new)])
     assert verdict.status is DriftStatus.DRIFTED
-    assert f"frequent now: '{value}' in 10." in verdict.columns[0].reason
+    ((frequent, share),) = only(verdict.columns[0].reasons, "frequent_categories").facts["shares"]
+    assert (frequent, share) == (value, pytest.approx(0.1, abs=0.01))
 
 
 def test_categories_in_equal_numbers_that_stay_so_are_no_drift():
@@ -148,10 +154,12 @@ def test_one_row_of_a_rare_category_proves_nothing_and_a_new_one_of_many_rows_do
 def test_categories_that_come_and_go_are_named():
     verdict = judge([pair(["a"] * 100 + ["b"] * 100, ["a"] * 100 + ["new"] * 100)])
     assert verdict.status is DriftStatus.DRIFTED
-    assert (
-        "values that the reference did not have in 50.0% of the rows, such as 'new'; vanished: 'b'"
-        in verdict.columns[0].reason
-    )
+    reasons = verdict.columns[0].reasons
+    assert [reason.rule for reason in reasons[-2:]] == ["new_categories", "vanished_categories"]
+    new, vanished = reasons[-2:]
+    assert (new.observed, new.n, new.facts) == (0.5, 200, {"examples": ["new"], "n_examples": 1})
+    assert (vanished.n, vanished.facts) == (1, {"examples": ["b"]})
+    assert (new.verdict, vanished.verdict) == ("", ""), "neither decides"
 
 
 @pytest.mark.parametrize(
@@ -163,17 +171,26 @@ def test_a_dataset_has_drifted_when_enough_of_its_features_have(fraction, status
     assert verdict.status is status
     assert [column.name for column in verdict.columns if column.is_drifted] == ["y"]
     assert verdict.columns[0].name == "y"
-    assert verdict.reasons[0].startswith("1 of 3 features drifted, with 33% of the importance")
-    assert verdict.reasons[0].endswith("200 rows against 200.")
-    assert verdict.reasons[1].startswith("Feature y: PSI 3.")
+    whole, y = verdict.reasons
+    assert (whole.rule, whole.verdict, whole.n) == ("drifted_fraction", status, 200)
+    assert (whole.observed, whole.required) == (pytest.approx(1 / 3), fraction)
+    assert whole.facts == {"n_drifted": 1, "n_features": 3, "n_reference": 200}
+    assert (y.rule, y.subject, y.facts["kind"]) == ("column", "y", "feature")
+    assert y.because == verdict.columns[0].reasons
+    assert (y.setting, y.observed, y.required) == (
+        "monitoring.categorical.psi",
+        verdict.columns[0].statistics["psi"],
+        MonitoringSpec().categorical["psi"],
+    )
+    assert 3 <= y.observed < 4
 
 
 def test_every_column_that_drifted_is_named_also_when_there_are_many():
     names = [f"x{place}" for place in range(7)]
     reasons = judge([pair(STILL, MOVED, name) for name in names]).reasons
     assert len(reasons) == 7
-    assert all(reason.startswith(f"Feature {name}: ") for reason, name in zip(reasons[1:6], names, strict=False))
-    assert reasons[6] == "And drifted: 'x5', 'x6'."
+    assert [reason.subject for reason in reasons[1:6]] == names[:5]
+    assert (reasons[6].rule, reasons[6].n, reasons[6].facts) == ("others_drifted", 2, {"columns": ["x5", "x6"]})
 
 
 @pytest.mark.parametrize(
@@ -192,8 +209,9 @@ def test_what_is_no_feature_decides_alone_and_weighs_nothing_beside_the_features
     facts = ColumnFacts(kinds={"y": kind}, importances={})
     verdict = judge([pair(STILL, STILL, "x"), pair(STILL, MOVED, "y")], facts=facts)
     assert verdict.status is DriftStatus.DRIFTED
-    assert verdict.reasons[0].startswith("0 of 1 feature drifted")
-    assert verdict.reasons[1].startswith(f"{kind.capitalize()} y: PSI")
+    assert (verdict.reasons[0].facts["n_drifted"], verdict.reasons[0].facts["n_features"]) == (0, 1)
+    assert (verdict.reasons[1].subject, verdict.reasons[1].facts["kind"]) == ("y", kind)
+    assert verdict.reasons[1].because[0].rule == "psi"
     assert judge([pair(STILL, MOVED, "x"), pair(STILL, STILL, "y")], facts=facts).columns[0].importance == 1.0
 
 
@@ -208,6 +226,10 @@ def test_single_columns_have_limits_of_their_own():
     pairs = [pair(STILL, MOVED, "x"), pair(STILL, MOVED, "y")]
     found = {c.name: c.is_drifted for c in judge(pairs, features={"x": {"psi": 10, "jensen_shannon": 0.83}}).columns}
     assert found == {"x": False, "y": True}
+    (x,) = judge(pairs[:1], features={"x": {"jensen_shannon": 0.5}}).columns
+    assert [(reason.setting, reason.required) for reason in x.reasons[:1]] == [
+        ("monitoring.features.x.jensen_shannon", 0.5)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -236,14 +258,23 @@ def test_too_few_rows_are_a_state_of_their_own_and_never_stable(n_rows):
     verdict = judge([pair(STILL, ["b"] * n_rows)])
     assert (verdict.status, verdict.columns) == (DriftStatus.TOO_FEW_ROWS, ())
     assert verdict.reasons == (
-        f"{n_rows} row{'s' * (n_rows != 1)} in the window, monitoring.min_rows is 200: too few to tell.",
+        Reason(
+            stage="monitoring",
+            rule="min_rows",
+            verdict="TOO_FEW_ROWS",
+            subject="window",
+            setting="monitoring.min_rows",
+            observed=n_rows,
+            required=200,
+            n=n_rows,
+        ),
     )
 
 
 def test_a_season_of_too_few_rows_can_not_be_compared_with():
     verdict = judge([pair(["a"] * 5, STILL)], reference="seasonal")
     assert verdict.status is DriftStatus.TOO_FEW_ROWS
-    assert "5 rows in the same window a season before" in verdict.reasons[0]
+    assert (verdict.reasons[0].subject, verdict.reasons[0].observed) == ("season", 5)
 
 
 @pytest.mark.parametrize("statistic", NUMERIC)
@@ -267,15 +298,18 @@ def test_a_column_that_was_never_null_and_is_null_in_every_row_has_drifted(stati
 
 def test_what_could_not_be_measured_is_never_stable_and_hides_no_drift():
     stable, drifted = judge([pair(STILL, STILL)]), judge([pair(STILL, MOVED)])
-    assert admit_gaps(stable, ["x is gone."]).status is DriftStatus.INCOMPLETE
-    assert admit_gaps(stable, ["x is gone."]).reasons[-1] == "x is gone."
-    assert admit_gaps(drifted, ["x is gone."]).status is DriftStatus.DRIFTED
+    gone = Reason(stage="monitoring", rule="columns_not_measured", n=1)
+    assert admit_gaps(stable, [gone]).status is DriftStatus.INCOMPLETE
+    assert admit_gaps(stable, [gone]).reasons[-1] == gone
+    assert admit_gaps(drifted, [gone]).status is DriftStatus.DRIFTED
     assert admit_gaps(stable, []) == stable
 
 
 def test_a_classifier_that_tells_old_from_new_is_drift_that_no_column_shows():
     stable = judge([pair(STILL, STILL)])
     assert judge_domains(stable, 0.59).status is DriftStatus.STABLE
+    told = judge_domains(stable, 0.6).reasons[-1]
+    assert (told.rule, told.verdict, told.observed, told.required) == ("domain_classifier", "DRIFTED", 0.6, 0.6)
     assert judge_domains(stable, 0.6).status is DriftStatus.DRIFTED
     assert judge_domains(judge([pair(STILL, MOVED)]), 0.5).status is DriftStatus.DRIFTED
 
@@ -304,6 +338,7 @@ def _draw(rng: np.random.Generator, n_rows: int) -> list[ColumnProfile]:
     ]
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("settings", SETTINGS, ids=["default", "tests", "distances"])
 def test_at_most_one_in_twenty_draws_of_the_same_distribution_raises_an_alarm(settings):
     """Twenty features; but for the default, one that drifted is an alarm."""
@@ -316,6 +351,7 @@ def test_at_most_one_in_twenty_draws_of_the_same_distribution_raises_an_alarm(se
     assert alarms <= 10
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("settings", SETTINGS, ids=["default", "tests", "distances"])
 def test_a_shift_of_half_a_sigma_is_found_in_nearly_every_draw_of_a_thousand_rows(settings):
     rng = np.random.default_rng(1)
@@ -344,8 +380,8 @@ def test_a_feature_that_only_harms_the_model_weighs_nothing():
 def test_a_column_whose_values_have_no_bins_is_named():
     dates = ColumnProfile(name="signup", counts={"(other)": 200})
     stable = judge([(dates, dates), pair(STILL, STILL, "y")])
-    assert stable.reasons[-1] == "Of 'signup' null alone was compared: dates, long texts and lists have no bins."
-    assert not any("null alone" in reason for reason in judge([pair(STILL, STILL)]).reasons)
+    assert stable.reasons[-1] == Reason(stage="monitoring", rule="null_alone", n=1, facts={"columns": ["signup"]})
+    assert not any(reason.rule == "null_alone" for reason in judge([pair(STILL, STILL)]).reasons)
 
 
 def test_a_reference_that_names_no_row_of_a_column_is_not_silent():

@@ -35,14 +35,17 @@ def share_of_alarms(accuracy: float, *, n_runs: int = 250, n_rows: int = 300, n:
     return alarms / n_runs
 
 
+@pytest.mark.statistics
 def test_a_model_that_is_as_good_as_ever_seldom_raises_an_alarm_even_without_any_margin():
     assert share_of_alarms(0.8) <= 0.05
 
 
+@pytest.mark.statistics
 def test_a_model_that_became_worse_is_found():
     assert share_of_alarms(0.68, n_runs=100) >= 0.8
 
 
+@pytest.mark.statistics
 def test_the_interval_holds_the_true_difference_as_often_as_it_says():
     rng, held = np.random.default_rng(1), 0
     for _ in range(300):
@@ -115,6 +118,7 @@ def share_of_worse_windows(*, block_length: int, n_rows: int = 1_000, n_runs: in
     return found / n_runs
 
 
+@pytest.mark.statistics
 def test_blocks_keep_a_series_from_raising_alarms_by_itself():
     assert share_of_worse_windows(block_length=1) >= 0.15
     assert share_of_worse_windows(block_length=50) <= 0.06

@@ -5,13 +5,11 @@ from typing import Any
 
 import pytest
 
-from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
+from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.observability.dataset_lineage import LineageDataset, lineage_of
-from airflow_mlops.core.observability.given import read_given
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.splitting.split import DatasetPart, DatasetSplit, SplitRecipe
 from airflow_mlops.core.values import Value
-from airflow_mlops.errors import IntegrityError
 from airflow_mlops.specs import SplitSpec
 from tests.core.value_cases import (
     BATCH,
@@ -129,13 +127,3 @@ def test_a_split_from_before_recipes_is_of_no_dataset_that_anybody_knows():
 
 def test_a_models_name_is_that_of_its_asset():
     assert names(lineage_of(dataclasses.replace(PROMOTION, model_name="Churn EU")).outputs) == ["mlmodel Churn%20EU"]
-
-
-def test_data_and_models_are_read_from_documents_and_the_rest_is_left():
-    documents = [SNAPSHOT.to_dict(), MODEL, {"kind": "DriftReport"}, {"target": "y"}, "text", None, 3]
-    assert read_given(documents) == [SNAPSHOT, MODEL]
-
-
-def test_a_damaged_document_is_an_error():
-    with pytest.raises(IntegrityError, match="DatasetSnapshot: the document is damaged"):
-        read_given([{"kind": DatasetSnapshot.__name__, "schema_version": 1}])

@@ -2,11 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from airflow_mlops.core.gate.rules import BlessingVerdict
 from airflow_mlops.core.monitoring.drift_report import ColumnDrift, DriftStatus
@@ -14,7 +11,7 @@ from airflow_mlops.core.monitoring.performance_report import (
     PerformanceStatus,
 )
 from airflow_mlops.core.observability.measurements import measure
-from airflow_mlops.core.observability.telemetry import MAX_COLUMNS, METRICS, Measurement, MetricKind, clean_tag
+from airflow_mlops.core.observability.telemetry import MAX_COLUMNS, METRICS
 from airflow_mlops.core.rollout.online_validation import RolloutVerdict
 from airflow_mlops.core.validation.findings import Verdict
 from airflow_mlops.core.values import PipelineRun, Value
@@ -128,6 +125,14 @@ def test_an_evaluation_has_a_champion_only_where_there_is_one():
     assert cold == {"evaluation.value.co2.r2.challenger": 0.9, "evaluation.value.co2.r2.baseline": -0.1}
 
 
+def test_a_verdict_of_the_gate_has_what_its_rules_found_and_require_where_that_is_a_number():
+    found = taken(BLESSING)
+    numbers = {name: value for name, value in found.items() if name.startswith(("gate.observed", "gate.required"))}
+    assert numbers == {"gate.observed.co2.value_threshold.r2": -0.2, "gate.required.co2.value_threshold.r2": 0.05}
+    many = dataclasses.replace(BLESSING, reasons=BLESSING.reasons[:1] * 50)
+    assert sum(each.metric.name == "mlops.gate.observed" for each in measure(many, now=NOW)) == MAX_COLUMNS
+
+
 def test_a_decision_is_counted_by_what_it_was():
     assert taken(DECISION) == {"retrain.should_retrain.co2": 0, "retrain.decisions.co2.wait": 1}
     yes = dataclasses.replace(DECISION, should_retrain=True)
@@ -155,22 +160,6 @@ def test_a_value_without_numbers_sends_nothing():
     assert measure(PipelineRun(pipeline="p", run_id="r"), now=NOW) == []
 
 
-@given(st.text())
-def test_a_tag_is_what_every_backend_takes(text: str):
-    cleaned = clean_tag(text)
-    assert 0 < len(cleaned) <= 60
-    assert not set(cleaned) & set(" ,=:|#@\n")
-    assert cleaned.isascii()
-
-
-@given(st.text(), st.text())
-def test_a_name_without_tags_has_a_part_for_each_tag(model: str, column: str):
-    tags: dict[str, Any] = {"model_name": clean_tag(model), "column": clean_tag(column)}
-    name = Measurement(metric=METRICS["mlops.drift.psi"], value=1.0, tags=tags).flat_name
-    assert name.count(".") == 4
-    assert len(name) < 250
-
-
-def test_counters_count_what_happened_and_gauges_say_what_is():
-    counted = {metric.name for metric in METRICS.values() if metric.kind is MetricKind.COUNTER}
-    assert {name.rpartition(".")[2] for name in counted} == {"decisions", "models", "changes", "rows"}
+def test_of_drift_that_nothing_was_compared_for_there_is_the_status_alone():
+    report = dataclasses.replace(DRIFT, status=DriftStatus.STABLE, columns=(), domain_score=None)
+    assert {name.split(".")[1] for name in taken(report)} == {"status"}

@@ -71,3 +71,16 @@ def test_what_was_declined_is_not_promoted_even_if_the_gate_blessed_it():
 def test_an_approval_of_something_else_is_void(change: dict[str, object]):
     with pytest.raises(PromotionConflictError, match="the approval is void"):
         require_approval(answer(BLESSED, **change), version=VERSION, blessing=BLESSED, is_required=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "text"),
+    [
+        ({}, "APPROVED", "Approved by ada."),
+        ({"note": "fine"}, "APPROVED", "Approved by ada: fine"),
+        ({"is_approved": False, "by": ""}, "DECLINED", "Declined because nobody answered in time."),
+    ],
+)
+def test_an_answer_says_what_it_is_and_whose(changes: dict[str, object], verdict: str, text: str):
+    approval = answer(BLESSED, **changes)
+    assert (approval.verdict, str(approval)) == (verdict, text)

@@ -147,7 +147,8 @@ def test_what_data_and_code_leave_open_are_limits():
     for words in (
         "It knows nothing of other times than those of its data, 2026-01-01 to 2026-01-02.",
         "Moved since the data that the champion learnt from, and may move on: 'a'.",
-        "The data broke rules that the policy lets pass: \"a: r: found 1, expected 2 (for example 'x')\".",
+        'The data broke rules that the policy lets pass: "a: r: found type string, expected type double (for '
+        "example 'x')\".",
         "Trained by code that is in no commit: 'a.b:train'.",
         "Trained with 4 threads: ",
     ):
@@ -191,3 +192,16 @@ def test_the_source_is_named_with_its_connection_and_no_more():
     assert _card(snapshot=snapshot).source == "SELECT 1 (connection shop_db)"
     assert _card(snapshot=_example(DatasetSnapshot)).source == "/x"
     assert _card().source == ""
+
+
+def test_classes_and_groups_that_are_found_and_large_are_no_limit():
+    scores = ClassScores(label="fine", n_rows=900, precision=0.9, recall=0.99)
+    group = GroupFairness(name="sex=f", n_rows=900, is_judged=True, scores={})
+    report = FairnessReport(attribute="sex", min_rows=100, groups=(group,), measures={})
+    limits = _card(evaluation={"classes": (scores,), "fairness": (report,)}).limits
+    assert [text for text in limits if text.startswith(("Classes", "Groups"))] == []
+
+
+def test_data_that_did_not_drift_is_no_limit():
+    drift = replace(_example(DriftReport), columns=())
+    assert [text for text in _card(drift=drift).limits if text.startswith("Moved")] == []

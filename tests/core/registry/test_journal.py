@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 
 import pytest
@@ -17,7 +18,9 @@ from airflow_mlops.core.registry.journal import (
     plan_rollback,
     unhealthy_versions,
 )
+from airflow_mlops.core.values import digest_of
 from airflow_mlops.errors import IntegrityError, PromotionConflictError
+from tests.core.cases import recorded
 
 
 def _journal(*moves: tuple[str, int | None, int]) -> list[PromotionRecord]:
@@ -243,3 +246,21 @@ def test_whatever_happens_a_rollback_never_returns_to_a_version_that_was_rolled_
         assert target not in bad
         assert target == max(set(range(1, version + 1)) - bad - {champion})
         journal += _journal(("rollback", champion, target))
+
+
+def test_an_entry_tells_what_people_said_and_then_what_the_gate_found():
+    (entry,) = _journal(("promote", None, 1))
+    decided = dataclasses.replace(
+        entry, reason="Approved by ada: fine\nv1 as canary: HEALTHY.", reasons=recorded("Passed.")
+    )
+    assert decided.why == ("Approved by ada: fine", "v1 as canary: HEALTHY.", "Passed.")
+    assert entry.why == ()
+
+
+def test_an_entry_of_version_1_tells_all_of_its_reason_and_keeps_its_digest():
+    (entry,) = _journal(("promote", None, 1))
+    old = {**entry.to_dict(), "schema_version": 1, "reason": "Passed: it is good.\nPassed: it is fair."}
+    del old["reasons"]
+    read = PromotionRecord.from_dict(old)
+    assert (read.why, read.reasons) == (("Passed: it is good.", "Passed: it is fair."), ())
+    assert read.content_digest == digest_of(old)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -221,6 +222,10 @@ def test_a_decision_of_version_1_counts_as_evidence_and_keeps_its_words_and_its_
     assert old.report_uri == "d.html"
     assert old.content_digest == digest_of(OLD)
     assert RetrainDecision.from_dict(old.to_dict()) == old
+    assert old.to_dict() == OLD, "what it was read from"
+    changed = replace(old, trigger="scheduled")
+    assert changed.to_dict()["schema_version"] == 2, "another decision, written as it is now"
+    assert RetrainDecision.from_dict(changed.to_dict()) == changed
     policy = RetrainPolicy(when="evidence", alarms=2, of=2)
     assert decide(policy, evidence=DRIFTED, history=[old])[0]
     assert not decide(policy, evidence=(found("DRIFTED", rows_id="sha256:1"),), history=[old])[0], "the same rows"

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.rollout.online_validation import (
     LATENCY_EDGES_MS,
+    RolloutReport,
     RolloutSide,
     RolloutVerdict,
     error_rate_difference,
@@ -17,6 +19,7 @@ from airflow_mlops.core.rollout.online_validation import (
     latency_interval,
 )
 from airflow_mlops.specs import RolloutSpec
+from tests.core.reasons import only
 
 WATCHED, HEALTHY, UNHEALTHY, INCONCLUSIVE = RolloutVerdict
 LABELS = {"no": 900, "yes": 100}
@@ -48,6 +51,7 @@ def test_the_difference_of_error_rates_has_the_interval_of_newcombes_table(first
     assert error_rate_difference(champion, challenger, 0.95) == pytest.approx(expected, abs=5e-5)
 
 
+@pytest.mark.statistics
 def test_the_interval_of_a_latency_holds_the_true_one_as_often_as_it_says():
     rng = np.random.default_rng(0)
     truth = float(np.quantile(rng.gamma(4, 2, 1_000_000), 0.95))
@@ -71,38 +75,60 @@ def test_a_version_that_does_as_the_champion_does_is_watched_and_in_the_end_heal
             champion=CHAMPION, challenger=challenger, rollout=RolloutSpec(), is_last=is_last
         )
         assert verdict is expected
-        assert len(reasons) == 3
+        assert [reason.rule for reason in reasons] == ["error_rate", "latency_p95", "prediction_shift"]
+        assert {reason.verdict for reason in reasons} == {HEALTHY}
+        assert all(reason.observed <= reason.required for reason in reasons)
 
 
 @pytest.mark.parametrize(
-    ("challenger", "said"),
+    ("challenger", "rule", "observed"),
     [
-        (_side(2, failed=400), "400 of the challenger's 5000 requests failed, of the champion's 5 of 5000: difference"),
-        (_side(2, scale=2), "p95 latency"),
-        (replace(_side(2), predictions={"no": 2500, "yes": 2500}), "population stability index is 0.8"),
-        (replace(_side(2), predictions={"no": 4500, "not finite": 500}), "population stability index"),
+        (_side(2, failed=400), "error_rate", pytest.approx(395 / 5000)),
+        (_side(2, scale=2), "latency_p95", pytest.approx(1.0, abs=0.1)),
+        (replace(_side(2), predictions={"no": 2500, "yes": 2500}), "prediction_shift", pytest.approx(0.88, abs=0.01)),
+        (replace(_side(2), predictions={"no": 4500, "not finite": 500}), "prediction_shift", None),
     ],
 )
-def test_harm_ends_it_at_once_and_is_said_first(challenger: RolloutSide, said: str):
+def test_harm_ends_it_at_once_and_is_said_first(challenger: RolloutSide, rule: str, observed: float | None):
     verdict, reasons = judge_rollout(champion=CHAMPION, challenger=challenger, rollout=RolloutSpec(), is_last=False)
     assert verdict is UNHEALTHY
-    assert said in reasons[0]
+    first = reasons[0]
+    assert (first.rule, first.verdict, first.n) == (rule, UNHEALTHY, 5000)
+    assert first.observed > first.required
+    assert observed is None or first.observed == observed
+
+
+def test_the_numbers_of_both_sides_are_kept():
+    challenger = _side(2, failed=400)
+    _, reasons = judge_rollout(champion=CHAMPION, challenger=challenger, rollout=RolloutSpec(), is_last=True)
+    failed, latency = only(reasons, "error_rate"), only(reasons, "latency_p95")
+    assert failed.facts == {"n_failed": 400, "champion": [5, 5000]}
+    assert failed.setting == "rollout.max_error_rate_increase"
+    level = 1 - 0.05 / RolloutSpec().looks
+    assert (failed.interval.low, failed.interval.high) == error_rate_difference(CHAMPION, challenger, level)
+    assert latency.facts == {
+        "challenger_ms": list(latency_interval(challenger.latencies, 0.95, level)),
+        "champion_ms": list(latency_interval(CHAMPION.latencies, 0.95, level)),
+    }
 
 
 @pytest.mark.parametrize(
-    ("champion", "challenger", "said"),
+    ("champion", "challenger", "rule", "observed", "required"),
     [
-        (CHAMPION, _side(2, n=999), "the challenger 999; each needs rollout.min_requests 1000"),
-        (_side(1, n=0, failed=0), _side(2), "The champion had 0 requests"),
-        (CHAMPION, _side(2, n=1000, failed=8), "difference"),
-        (CHAMPION, replace(_side(2), latencies={}), "The latencies were not logged"),
-        (CHAMPION, replace(_side(2), predictions={}), "no predictions to compare"),
+        (CHAMPION, _side(2, n=999), "min_requests", 999, 1000),
+        (_side(1, n=0, failed=0), _side(2), "min_requests", 0, 1000),
+        (CHAMPION, _side(2, n=1000, failed=8), "error_rate", pytest.approx(0.007), 0.01),
+        (CHAMPION, replace(_side(2), latencies={}), "no_latencies", None, 0.25),
+        (CHAMPION, replace(_side(2), predictions={}), "no_predictions", None, 0.2),
     ],
 )
-def test_what_cannot_be_told_is_never_healthy(champion: RolloutSide, challenger: RolloutSide, said: str):
+def test_what_cannot_be_told_is_never_healthy(
+    champion: RolloutSide, challenger: RolloutSide, rule: str, observed: float | None, required: float
+):
     verdict, reasons = judge_rollout(champion=champion, challenger=challenger, rollout=RolloutSpec(), is_last=True)
     assert verdict is INCONCLUSIVE
-    assert said in reasons[0]
+    first = reasons[0]
+    assert (first.rule, first.verdict, first.observed, first.required) == (rule, INCONCLUSIVE, observed, required)
 
 
 @pytest.mark.parametrize(
@@ -110,20 +136,24 @@ def test_what_cannot_be_told_is_never_healthy(champion: RolloutSide, challenger:
     [("DEGRADED", UNHEALTHY), ("SUSPECT", INCONCLUSIVE), ("OK", HEALTHY), ("NOT_ENOUGH_LABELS", HEALTHY)],
 )
 def test_labels_that_have_come_count_and_those_that_have_not_decide_nothing(status: str, expected: RolloutVerdict):
+    as_the_labels_say = Reason(stage="monitoring", rule="no_labels")
     outcomes = PerformanceReport(
         model_name="m",
         model_version=2,
         status=PerformanceStatus(status),
-        reasons=("as the labels say",),
+        reasons=(as_the_labels_say,),
         checked_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
     verdict, reasons = judge_rollout(
         champion=CHAMPION, challenger=_side(2), rollout=RolloutSpec(), outcomes=outcomes, is_last=True
     )
     assert verdict is expected
-    assert f"Labels say {status}: as the labels say" in reasons
+    said = only(reasons, "labels")
+    assert (said.verdict == expected, said.facts["status"]) == (True, status)
+    assert said.because == (as_the_labels_say,)
 
 
+@pytest.mark.statistics
 def test_looking_often_finds_harm_by_chance_in_at_most_one_case_in_twenty_and_real_harm_nearly_always():
     rng, rollout = np.random.default_rng(1), RolloutSpec(looks=10, max_error_rate_increase=0)
 
@@ -147,3 +177,27 @@ def test_looking_often_finds_harm_by_chance_in_at_most_one_case_in_twenty_and_re
 
     assert np.mean([ends_unhealthy(0.02) for _ in range(400)]) <= 0.05
     assert np.mean([ends_unhealthy(0.03) for _ in range(100)]) >= 0.8
+
+
+def test_a_report_of_version_1_keeps_its_sentences():
+    side = {"model_version": 1, "n_requests": 3}
+    report = RolloutReport.from_dict(
+        {
+            "kind": "RolloutReport",
+            "schema_version": 1,
+            "model_name": "m",
+            "verdict": "WATCHED",
+            "reasons": ["The champion had 3 requests."],
+            "mode": "canary",
+            "share": 0.1,
+            "champion": side,
+            "challenger": {**side, "model_version": 2},
+            "since": "2026-01-31T12:00:00Z",
+            "until": "2026-01-31T12:00:00Z",
+            "look": 1,
+            "n_looks": 4,
+            "key": "k",
+        }
+    )
+    assert str(report) == "m v2 as canary: WATCHED. The champion had 3 requests."
+    assert RolloutReport.from_dict(report.to_dict()) == report

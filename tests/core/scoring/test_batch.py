@@ -9,6 +9,7 @@ from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.scoring.batch import check_columns
 from airflow_mlops.errors import DataError, NoRowsError
 from airflow_mlops.specs import PredictionSpec
+from tests.core.value_cases import BATCH
 
 READS = {"age": "long", "city": "string", "at": "datetime", "tags": "Array(string)"}
 TYPES = {"id": "int64", "age": "double", "city": "string", "at": "timestamp[us]", "tags": "list<item: string>"}
@@ -66,3 +67,7 @@ def test_a_column_without_a_value_has_no_type_but_a_key_must_have_values():
 def test_no_row_is_no_pass():
     with pytest.raises(NoRowsError, match=r"has no row to score\. Nothing was written"):
         check_columns(READS, _snapshot(n_rows=0), PREDICTION)
+
+
+def test_the_rows_of_a_batch_are_beside_what_is_known_of_them():
+    assert BATCH.data_uri == "/store/batch/data.parquet"

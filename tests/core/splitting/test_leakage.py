@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.splitting.leakage import LeakageFinding, LeakageReport, chance_of_equal_rows
+from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import LeakageError
 
 
@@ -27,11 +29,27 @@ def _finding(column: str) -> LeakageFinding:
     return LeakageFinding(
         rule="reproduces_target",
         columns=(column,),
-        observed="it",
-        expected="not it",
+        found=Reason(stage="splitting", rule="recorded_finding", facts={"observed": "it", "expected": "not it"}),
         examples=("1",),
         advice="Drop it.",
     )
+
+
+def test_a_report_of_version_1_keeps_its_texts():
+    document = _report().to_dict()
+    finding = {
+        "rule": "reproduces_target",
+        "columns": ["a"],
+        "observed": "it",
+        "expected": "not it",
+        "examples": ["1"],
+        "advice": "Drop it.",
+    }
+    document |= {"schema_version": 1, "findings": [finding], "notes": ["'id': another value in every row"]}
+    report = LeakageReport.from_dict(document)
+    assert str(report.findings[0]) == "a: reproduces_target: found it, expected not it (for example '1'). Drop it."
+    assert sentences_of(report.notes) == ("'id': another value in every row",)
+    assert LeakageReport.from_dict(report.to_dict()) == report
 
 
 def test_a_report_without_findings_lets_the_pipeline_go_on():
@@ -53,6 +71,7 @@ def test_a_long_list_of_findings_is_cut():
         _report(*(_finding(f"c{index}") for index in range(13))).require_clean()
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("n_values", [2, 5, 20])
 @pytest.mark.parametrize("n_copies", [0, 3])
 def test_as_many_rows_are_equal_by_chance_as_a_second_draw_has(n_values, n_copies):

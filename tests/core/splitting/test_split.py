@@ -103,3 +103,16 @@ def test_a_validation_part_belongs_to_the_identity_of_a_split():
     beside = DatasetSplit(**settings, train=part, test=part, validation=part)
     assert without.digest != beside.digest
     assert list(beside.parts) == ["train", "validation", "test"]
+
+
+@pytest.mark.parametrize(
+    ("histogram", "test_fraction", "limit"),
+    [
+        ([2, 6, 2], 0.3, 1),  # 2 is nearer to 3 than 8
+        ([2, 6, 2], 0.6, 2),  # 8 is nearer to 6 than 2
+        ([2, 0, 0, 6, 2], 0.3, 1),  # of limits with as many rows below them, the first
+        ([6, 2, 2], 0.1, 1),  # never no row
+    ],
+)
+def test_a_stratum_is_cut_where_the_wanted_number_is_met_most_nearly(histogram, test_fraction: float, limit: int):
+    assert stratum_limits(np.array(histogram), test_fraction=test_fraction) == (limit, limit)

@@ -138,6 +138,7 @@ def test_without_a_number_there_is_nothing_in_an_order():
     assert all(map(math.isnan, kolmogorov_smirnov(reference=reference, current=nothing)))
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize(("k", "n", "m"), [(10, 500, 500), (20, 100_000, 1000), (101, 20_000, 5000)])
 def test_the_noise_is_what_samples_of_one_distribution_are_at_on_the_average(k, n, m):
     rng = np.random.default_rng(k)
@@ -162,6 +163,7 @@ def test_pooling_loses_no_row(one, other):
     assert set(p) == set(q)
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize(("power", "n_rows"), [(0.0, 500), (0.0, 5_000), (1.0, 500), (1.0, 20_000), (1.5, 3_000)])
 def test_what_frequent_categories_lose_is_what_they_have_less_in_the_next_sample(power, n_rows):
     rng = np.random.default_rng(n_rows)
@@ -186,6 +188,7 @@ def test_what_is_expected_loses_no_row(named, other):
     assert all(0 <= found[label] <= n_rows for label, n_rows in named.items())
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("share", [0.001, 0.0001])
 @pytest.mark.parametrize(("n", "m"), [(200_000, 500), (20_000, 500), (500, 20_000), (200_000, 5_000)])
 def test_a_rare_category_is_no_proof_more_often_than_it_says(share, n, m):

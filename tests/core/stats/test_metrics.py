@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as theirs
 
-from airflow_mlops.core.stats.metrics import METRICS, Predicted, value_of, worsening
+from airflow_mlops.core.stats.metrics import METRICS, Predicted, losses_of, value_of, worsening
 from airflow_mlops.core.stats.resample import Units, replicate, sums_by_unit
 from airflow_mlops.errors import EvaluationError
 from airflow_mlops.specs.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
@@ -105,6 +105,7 @@ def test_the_order_of_rows_does_not_matter(name, seed):
     assert value_of(METRICS[name], y_true[order], predicted.at(order), 2) == pytest.approx(forth, nan_ok=True)
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("name", ["roc_auc", "average_precision", "f1", "r2", "root_mean_squared_error"])
 def test_replicates_spread_as_those_of_the_plain_bootstrap(name):
     rng = np.random.default_rng(2)
@@ -155,3 +156,21 @@ def test_a_metric_of_probabilities_without_any_is_refused():
 @pytest.mark.parametrize(("direction", "sign"), [("lower_is_better", 1), ("higher_is_better", -1)])
 def test_worse_is_positive_whatever_the_direction(direction, sign):
     assert worsening(direction, 0.2) == sign * 0.2
+
+
+def test_the_loss_of_a_row_is_its_brier_score_where_all_models_give_probabilities():
+    sure = Predicted(values=np.array([0, 1]), scores=np.array([[0.9, 0.1], [0.5, 0.5]]))
+    losses = losses_of("classification", np.array([0, 1]), {"challenger": sure, "baseline": sure})
+    assert losses.name == "Brier score"
+    assert {who: loss.tolist() for who, loss in losses.by_model.items()} == {"challenger": pytest.approx([0.01, 0.25])}
+
+
+def test_the_loss_of_a_row_is_whether_its_class_is_wrong_where_one_model_gives_labels_alone():
+    sure = Predicted(values=np.array([0, 1]), scores=np.array([[0.9, 0.1], [0.5, 0.5]]))
+    labels = Predicted(values=np.array([1, 1]))
+    losses = losses_of("classification", np.array([0, 1]), {"challenger": sure, "champion": labels})
+    assert losses.name == "error rate"
+    assert {who: loss.tolist() for who, loss in losses.by_model.items()} == {
+        "challenger": [0.0, 0.0],
+        "champion": [1.0, 0.0],
+    }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import tracemalloc
 
 import numpy as np
@@ -76,12 +77,14 @@ def test_the_spread_is_that_of_the_normal_approximation():
     assert _means(values, Units.rows(3000, rng=_rng())).std() == pytest.approx(values.std() / np.sqrt(3000), rel=0.06)
 
 
+@pytest.mark.statistics
 def test_units_of_many_rows_have_the_spread_that_single_rows_have():
     values = _rng(2).normal(size=200_000)
     found = _means(values, Units.rows(200_000, rng=_rng())).std()
     assert found == pytest.approx(values.std() / np.sqrt(200_000), rel=0.06)
 
 
+@pytest.mark.statistics
 def test_blocks_and_groups_widen_the_spread_of_rows_that_depend_on_each_other():
     runs = np.repeat(_rng(3).normal(size=200), 20)
     alone = _means(runs, Units.rows(4000, rng=_rng())).std()
@@ -140,6 +143,7 @@ def test_one_simultaneous_interval_is_an_ordinary_one_and_many_are_wider():
     assert together[0].high == pytest.approx(3.14, rel=0.03)  # the largest of 30 normal deviates, by absolute value
 
 
+@pytest.mark.statistics
 def test_simultaneous_intervals_hold_all_differences_as_often_as_they_say():
     rng, held = _rng(7), 0
     for _ in range(300):
@@ -162,3 +166,8 @@ def test_a_slice_without_a_number_has_no_interval_and_leaves_the_others_theirs()
 def test_identical_models_have_an_interval_of_no_width():
     (interval,) = simultaneous_intervals([0.0], np.zeros((100, 1)), confidence_level=0.95)
     assert (interval.low, interval.high) == (0.0, 0.0)
+
+
+def test_slices_without_any_number_have_no_interval():
+    intervals = simultaneous_intervals([math.nan, math.nan], np.full((100, 2), np.nan), confidence_level=0.95)
+    assert [(math.isnan(each.difference), math.isnan(each.low)) for each in intervals] == [(True, True), (True, True)]

@@ -4,7 +4,7 @@ import pytest
 
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.splitting.split import DatasetPart, DatasetSplit
-from airflow_mlops.core.training.model import choose_features, fingerprint, merge_params
+from airflow_mlops.core.training.model import choose_features, feature_columns, fingerprint, merge_params
 from airflow_mlops.errors import SpecError
 from airflow_mlops.specs import TrainingSpec
 
@@ -107,3 +107,8 @@ def test_nothing_to_learn_from_is_an_error():
         SpecError, match=r"No feature is left: the columns are target, weight, timestamp, key or group \('at', 'y'\)"
     ):
         choose_features(RIDGE, split_of("at", "y", timestamp="at"))
+
+
+def test_the_columns_to_learn_from_are_known_by_more_than_their_names():
+    split = split_of(*COLUMNS, timestamp="at")
+    assert feature_columns(RIDGE, split) == [Column(name="x1", type="double"), Column(name="x2", type="double")]

@@ -124,3 +124,9 @@ def test_the_defaults_may_fail_and_another_trial_be_the_best():
 def test_a_search_of_which_no_trial_finished_is_an_error_with_the_reasons():
     with pytest.raises(TrainingError, match=r"none of 2 trials finished, 2 failed.*champion stays.*'out of range'"):
         summary(trial(0, "FAILED", error="out of range"), trial(1, "FAILED", error="out of range"))
+
+
+def test_names_that_the_training_has_may_be_searched_for():
+    check_space(TUNING, RIDGE)
+    with pytest.raises(SpecError, match=r"tuning.space.alpha: is not among training.params \('solver'\)"):
+        check_space(TUNING, RIDGE.model_copy(update={"params": {"solver": "auto"}}))

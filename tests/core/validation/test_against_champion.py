@@ -6,6 +6,7 @@ import pytest
 
 from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.validation.against_champion import (
     BUILT_IN_RULES,
     check_order,
@@ -68,7 +69,8 @@ def test_a_renamed_column_is_missing_and_new_and_the_new_name_is_suggested():
     current = (Column(name="co2_pm", type="double"), DATE)
     missing, new = compare_schemas(reference=(CO2, DATE), current=current, policy=POLICY)
     assert (missing.rule, missing.column, missing.action) == ("column_missing", "co2_ppm", Verdict.HALT)
-    assert "Did you mean 'co2_pm'?" in missing.observed
+    assert (missing.found.required, missing.found.facts) == ("double", {"similar": "co2_pm"})
+    assert new.found.observed == "double"
     assert (new.rule, new.column, new.action) == ("column_new", "co2_pm", Verdict.HALT)
 
 
@@ -76,13 +78,15 @@ def test_a_column_that_is_gone_is_not_taken_for_one_that_both_have():
     reference = (CO2, Column(name="co2_ppb", type="double"))
     (missing,) = compare_schemas(reference=reference, current=(CO2,), policy=POLICY)
     assert missing.column == "co2_ppb"
-    assert "Did you mean" not in missing.observed
+    assert missing.found.facts == {"similar": None}
 
 
 def test_a_column_of_another_type_says_both_types():
     current = (Column(name="co2_ppm", type="string"),)
     (finding,) = compare_schemas(reference=(CO2,), current=current, policy=POLICY)
-    assert str(finding) == "co2_ppm: column_retyped: found type string, expected type double"
+    assert finding.found == Reason(
+        stage="validation", rule="column_retyped", subject="co2_ppm", observed="string", required="double"
+    )
 
 
 def test_a_new_column_may_be_let_in_by_the_policy():
@@ -94,16 +98,17 @@ def test_a_new_column_may_be_let_in_by_the_policy():
 def test_a_timestamp_must_be_one_and_be_there_in_every_row():
     assert check_timestamp(_snapshot(DATE, timestamp="date"), POLICY) == ()
     (text,) = check_timestamp(_snapshot(Column(name="date", type="string"), timestamp="date"), POLICY)
-    assert str(text) == "date: timestamp_type: found type string, expected a date or a timestamp"
+    assert (text.rule, text.column, text.found.observed) == ("timestamp_type", "date", "string")
     (null,) = check_timestamp(_snapshot(Column(name="date", type="date32[day]", n_null=3), timestamp="date"), POLICY)
-    assert str(null) == "date: timestamp_null: found 3 of 100 rows null, expected none"
+    assert (null.rule, null.column) == ("timestamp_null", "date")
+    assert (null.found.observed, null.found.required, null.found.n) == (3, 0, 100)
 
 
 def test_a_column_that_the_suite_is_about_and_that_is_not_there_is_reported_once():
     snapshot = _snapshot(CO2)
     (finding,) = missing_columns(["co2_ppm", "co2_pm", "co2_pm"], [], snapshot, POLICY)
     assert (finding.rule, finding.column) == ("column_missing", "co2_pm")
-    assert "Did you mean 'co2_ppm'?" in finding.observed
+    assert (finding.found.required, finding.found.facts) == (None, {"similar": "co2_ppm"})
     assert missing_columns(["co2_pm"], [finding], snapshot, POLICY) == ()
 
 
@@ -114,10 +119,15 @@ def test_the_same_categories_in_other_shares_have_no_findings():
 def test_a_few_rows_with_a_new_category_are_a_reason_to_retrain():
     (finding,) = _compare({"=Rome": 90, "=Oslo": 10}, {"=Rome": 97, "=Bonn": 3})
     assert (finding.severity, finding.action) == (Severity.WARNING, Verdict.RETRAIN)
-    assert str(finding) == (
-        "city: category_new: found 3 of 100 rows (3.00%) with categories that are new, expected one of 'Rome', 'Oslo' "
-        "(for example 'Bonn')"
+    assert (finding.column, finding.examples) == ("city", ("Bonn",))
+    found = finding.found
+    assert (found.rule, found.observed, found.required, found.n) == (
+        "category_new",
+        0.03,
+        SPEC.max_new_category_fraction,
+        100,
     )
+    assert found.facts == {"kind": "new", "n_rows": 3, "known": ["Rome", "Oslo"], "n_known": 2}
 
 
 def test_many_rows_with_new_categories_halt():
@@ -133,7 +143,7 @@ def test_a_column_whose_categories_are_not_all_known_has_no_new_ones():
 def test_a_column_that_became_empty_halts_but_one_that_always_was_does_not():
     (finding,) = _compare({"=Rome": 90, "null": 10}, {"null": 100})
     assert (finding.rule, finding.action) == ("column_empty", Verdict.HALT)
-    assert "all 100 values missing" in finding.observed
+    assert (finding.found.observed, finding.found.n, finding.found.facts) == (100, 100, {"n_reference": 90})
     assert _compare({"null": 90}, {"null": 100}) == ()
 
 
@@ -141,7 +151,8 @@ def test_a_column_that_became_empty_halts_but_one_that_always_was_does_not():
 def test_a_batch_a_thousand_times_larger_or_a_hundred_times_smaller_than_usual_halts(n_rows):
     (finding,) = _compare({"=Rome": 101}, {"=Rome": n_rows})
     assert (finding.rule, finding.action) == ("row_count", Verdict.HALT)
-    assert finding.observed == f"{n_rows} rows"
+    assert (finding.found.observed, finding.found.required) == (n_rows, SPEC.max_size_factor)
+    assert finding.found.facts == {"n_reference": 101}
     assert _compare({"=Rome": 101}, {"=Rome": n_rows}, max_size_factor=1000) == ()
 
 
@@ -165,7 +176,7 @@ def test_requests_like_the_training_data_have_no_skew():
 def test_requests_in_other_shares_are_a_skew_that_retrains():
     (finding,) = _serve({"=Rome": 90, "=Oslo": 10}, {"=Rome": 10, "=Oslo": 90})
     assert (finding.rule, finding.column, finding.action) == ("serving_skew", "city", Verdict.RETRAIN)
-    assert finding.observed.startswith("PSI 3")
+    assert (int(finding.found.observed), finding.found.required) == (3, SERVING.psi_threshold)
 
 
 def test_a_category_that_is_asked_for_and_was_never_learnt_is_found():
@@ -178,21 +189,20 @@ def test_a_column_that_is_asked_in_another_type_or_not_at_all_halts():
     assert (retyped.rule, retyped.action) == ("serving_column_retyped", Verdict.HALT)
     wanted = ServingSpec(data={"path": "/requests.csv"}, columns=("city", "co2_ppm"), min_rows=10)
     (missing,) = _serve({"=Rome": 50}, {"=Rome": 50}, spec=wanted)
-    assert (missing.rule, missing.column, missing.observed) == (
-        "serving_column_missing",
-        "co2_ppm",
-        "not in the requests",
-    )
+    assert (missing.rule, missing.column) == ("serving_column_missing", "co2_ppm")
+    assert missing.found.facts == {"missing_in": "requests", "similar": None}
 
 
 def test_requests_that_share_no_column_with_the_training_data_are_no_pass():
     (finding,) = _serve({"=Rome": 50}, {"=x": 50}, Column(name="town", type="string"))
     assert (finding.rule, finding.action) == ("serving_column_missing", Verdict.HALT)
+    assert (finding.found.n, finding.found.facts) == (1, {"columns": ["town"]})
 
 
 def test_too_few_requests_are_said_to_be_too_few():
     (finding,) = _serve({"=Rome": 50}, {"=Rome": 9})
-    assert str(finding) == "serving_rows: found 9 requests, expected at least 10"
+    assert (finding.rule, finding.column) == ("serving_rows", None)
+    assert (finding.found.observed, finding.found.required) == (9, 10)
 
 
 def test_whole_numbers_where_floats_were_are_noted_and_floats_where_integers_were_halt():
@@ -205,7 +215,8 @@ def test_whole_numbers_where_floats_were_are_noted_and_floats_where_integers_wer
 
 def test_a_column_without_any_value_is_no_pass_for_the_rules_about_it():
     (finding,) = empty_columns(["city", "city"], [], _profile(city={"null": 100}), POLICY)
-    assert str(finding) == "city: column_empty: found all 100 values missing, expected values for the suite to check"
+    assert (finding.rule, finding.column) == ("column_empty", "city")
+    assert (finding.found.observed, finding.found.n, finding.found.facts) == (100, 100, {})
     assert empty_columns(["city"], [finding], _profile(city={"null": 100}), POLICY) == ()
     assert empty_columns(["city"], [], _profile(city={"null": 99, "=Rome": 1}), POLICY) == ()
 
@@ -274,12 +285,11 @@ def test_a_column_without_a_value_had_no_type_so_that_another_one_does_not_halt(
 def test_a_column_that_is_text_no_more_shows_values_and_for_csv_where_types_are_set():
     text, whole = Column(name="x", type="string"), Column(name="x", type="int64")
     (finding,) = _retyped(text, whole, "in/a.csv.gz", **{"1000": 99, "7": 1})
-    assert str(finding) == (
-        "x: column_retyped: found type int64, expected type string; data.csv.types can say so where the values don't "
-        "(for example '1000', '7')"
-    )
+    assert (finding.rule, finding.column, finding.examples) == ("column_retyped", "x", ("1000", "7"))
+    assert (finding.found.observed, finding.found.required) == ("int64", "string")
+    assert finding.found.facts == {"may_be_either": True}
     (finding,) = _retyped(text, whole)
-    assert finding.expected == "type string"
+    assert (finding.found.required, finding.found.facts) == ("string", {})
 
 
 def test_without_a_champion_moments_that_go_back_are_no_pass():
@@ -287,4 +297,5 @@ def test_without_a_champion_moments_that_go_back_are_no_pass():
     profile = DatasetProfile(snapshot_digest="sha256:1", n_rows=100, columns=columns)
     (finding,) = check_order(_snapshot(DATE, timestamp="date"), profile, POLICY)
     assert (finding.rule, finding.column, finding.action) == ("timestamp_order", "date", Verdict.RETRAIN)
+    assert finding.found.facts == {"has_champion": False}
     assert check_order(_snapshot(DATE), profile, POLICY) == ()

@@ -74,10 +74,9 @@ def test_a_negative_value_where_there_was_none_is_a_reason_to_retrain_and_never_
 def test_an_absurd_value_is_a_reason_to_retrain_and_is_shown():
     (finding,) = batch(HEIGHTS, *[160.5] * 99, -123456789)
     assert (finding.severity, finding.action) == (Severity.WARNING, Verdict.RETRAIN)
-    assert str(finding) == (
-        "x: value_range: found 1 of 100 rows (1.00%) below 100.5 or above 249, expected values near to the champion's, "
-        "which are from 150 to 199.5 (for example '-123456789')"
-    )
+    assert (finding.rule, finding.column, finding.examples) == ("value_range", "x", ("-123456789",))
+    assert (finding.found.observed, finding.found.required, finding.found.n) == (0.01, 0, 100)
+    assert finding.found.facts == {"n_rows": 1, "range": [100.5, 249.0], "champion": [150.0, 199.5]}
 
 
 def test_many_values_far_beyond_halt_and_many_that_are_merely_beyond_do_not():
@@ -92,22 +91,23 @@ def test_many_values_far_beyond_halt_and_many_that_are_merely_beyond_do_not():
 
 def test_an_infinity_is_out_of_every_range_that_had_none():
     (finding,) = batch(HEIGHTS, *[160.5] * 99, math.inf)
-    assert (finding.rule, finding.observed[:13], finding.examples) == ("value_range", "1 of 100 rows", ("+inf",))
+    assert (finding.rule, finding.examples) == ("value_range", ("+inf",))
+    assert (finding.found.facts["n_rows"], finding.found.n) == (1, 100)
     assert batch(numbers(*HEIGHTS.edges, math.inf), 160.5, math.inf) == []
 
 
 def test_a_code_that_was_never_seen_retrains_and_does_not_halt_since_a_next_month_is_one():
     (finding,) = batch(CODES, *[4] * 60, *[0] * 40)
     assert (finding.rule, finding.action) == ("category_new", Verdict.RETRAIN)
-    assert str(finding) == (
-        "x: category_new: found 60 of 100 rows (60.00%) with numbers that are new, expected one of '0', '1', '2', '3' "
-        "(for example '4')"
-    )
+    assert (finding.column, finding.examples) == ("x", ("4",))
+    assert (finding.found.observed, finding.found.n) == (0.6, 100)
+    assert finding.found.facts == {"kind": "numbers", "n_rows": 60, "known": [0.0, 1.0, 2.0, 3.0], "n_known": 4}
 
 
 def test_codes_among_many_others_are_counted_all_the_same():
     (finding,) = batch(CODES, *[i / 10 for i in range(60)])
-    assert finding.observed == "56 of 60 rows (93.33%) with numbers that are new"
+    assert (finding.found.facts["kind"], finding.found.facts["n_rows"], finding.found.n) == ("numbers", 56, 60)
+    assert finding.found.observed == 56 / 60
 
 
 def test_many_absurd_codes_halt():
@@ -153,7 +153,7 @@ def test_known_categories_that_are_rare_in_a_batch_are_not_taken_for_new_ones():
     ]
     assert bins_to_count(reference=profiles[0], current=profiles[1], validation=SPEC) == (reference,)
     (finding,) = compare_values(reference, current, counted, SPEC)
-    assert (finding.observed[:13], finding.action) == ("5 of 200 rows", Verdict.RETRAIN)
+    assert (finding.found.facts["n_rows"], finding.found.n, finding.action) == (5, 200, Verdict.RETRAIN)
     assert finding.examples == ("n",)
 
 
@@ -161,7 +161,8 @@ def test_a_batch_whose_values_are_nearly_all_unknown_halts_though_not_all_can_be
     reference = _categories(a=400, b=400, rest=200)
     (finding,) = compare_values(reference, _categories(z=97, b=3), None, SPEC)
     assert (finding.rule, finding.action) == ("category_new", Verdict.HALT)
-    assert finding.observed == "3 of 100 rows (3.00%) with one of the champion's frequent categories"
+    found = finding.found
+    assert (found.facts["kind"], found.observed, found.required, found.n) == ("frequent", 0.03, 0.8, 100)
     assert compare_values(reference, _categories(z=80, b=20), None, SPEC) == []
     assert compare_values(reference, _categories(z=9), None, SPEC) == []
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
+from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.validation.findings import (
     Check,
     Finding,
@@ -13,18 +16,22 @@ from airflow_mlops.core.validation.findings import (
     check_verdicts,
     decide_action,
     findings_of,
+    kwargs_as_facts,
     reach_verdict,
 )
+from airflow_mlops.core.wording import sentence_of
+from airflow_mlops.core.wording.validation import found_and_expected
 from airflow_mlops.errors import DataError, DataHaltedError, SpecError
 from airflow_mlops.specs.validate import PolicySpec
 
 RANGE = "expect_column_values_to_be_between"
 
 
+THREE = Reason(stage="validation", rule="recorded", facts={"observed": "3", "expected": "4"})
+
+
 def _finding(action: Verdict, number: int = 0) -> Finding:
-    return Finding(
-        rule=f"rule_{number}", severity=Severity.WARNING, column="a", observed="3", expected="4", action=action
-    )
+    return Finding(rule=f"rule_{number}", severity=Severity.WARNING, column="a", found=THREE, action=action)
 
 
 def _snapshot() -> DatasetSnapshot:
@@ -87,14 +94,17 @@ def test_everything_but_a_halt_gives_the_snapshot_to_learn_from(action):
 
 
 def test_a_shift_in_values_is_a_reason_to_retrain_but_never_when_the_data_halted():
-    assert _report(_finding(Verdict.RETRAIN)).retrain_reasons == ("a: rule_0: found 3, expected 4.",)
+    (reason,) = _report(_finding(Verdict.RETRAIN)).retrain_reasons
+    assert (reason.stage, reason.subject, reason.verdict) == ("validation", "a", Verdict.RETRAIN)
+    assert reason.facts == {**THREE.facts, "finding": "rule_0", "examples": []}
+    assert sentence_of(reason) == "a: rule_0: found 3, expected 4."
     assert _report(_finding(Verdict.RETRAIN), _finding(Verdict.HALT)).retrain_reasons == ()
     assert _report(_finding(Verdict.PROCEED)).retrain_reasons == ()
 
 
 def test_a_finding_shows_at_most_three_examples():
-    finding = Finding(rule="r", severity=Severity.INFO, observed="x", expected="y", examples=("k", "l", "m", "n", "o"))
-    assert str(finding) == "r: found x, expected y (for example 'k', 'l', 'm' and 2 more)"
+    finding = Finding(rule="r", severity=Severity.INFO, found=THREE, examples=("k", "l", "m", "n", "o"))
+    assert str(finding) == "r: found 3, expected 4 (for example 'k', 'l', 'm' and 2 more)"
 
 
 def test_what_could_not_be_checked_is_neither_a_pass_nor_bad_data_but_a_halt_counts_more():
@@ -135,14 +145,23 @@ def test_warnings_are_reported_but_a_shift_in_values_retrains():
     assert _action(PolicySpec(rules={"category_new": "HALT"}), rule="category_new", severity=warning) is Verdict.HALT
 
 
+OLD = Reason(
+    stage="validation",
+    rule=RANGE,
+    subject="age",
+    observed=2 / 9,
+    n=9,
+    facts={"kind": "values", "n_broken": 2, "kwargs": {"max_value": 120}},
+)
+
+
 def _check(outcome: Outcome) -> Check:
     return Check(
         rule=RANGE,
         column="age",
         severity=Severity.CRITICAL,
-        expected="max_value=120",
+        found=OLD,
         outcome=outcome,
-        observed="2 of 9",
         examples=("400",),
         engine="DuckDB",
     )
@@ -154,10 +173,37 @@ def test_only_broken_checks_are_findings_and_an_expectation_may_say_what_it_lead
     checks = [_check(Outcome.MET), _check(Outcome.UNCHECKED), _check(Outcome.BROKEN), _check(Outcome.BROKEN)]
     first, second = findings_of(checks, [entry, entry, entry, marked], PolicySpec())
     assert (first.action, second.action) == (Verdict.HALT, Verdict.QUARANTINE)
-    assert (
-        str(first)
-        == "age: expect_column_values_to_be_between: found 2 of 9, expected max_value=120 (for example '400')"
+    assert (first.rule, first.column, first.found, first.examples) == (RANGE, "age", OLD, ("400",))
+    assert str(first) == (
+        "age: expect_column_values_to_be_between: found 2 of 9 values break it (22.2 %), expected max_value=120 "
+        "(for example '400')"
     )
+
+
+def test_a_report_of_version_1_keeps_its_texts():
+    finding = {"rule": RANGE, "severity": "critical", "column": "age", "observed": "2 of 9", "expected": "max_value=9"}
+    check = {**finding, "outcome": "BROKEN", "engine": "DuckDB"}
+    report = ValidationReport.from_dict(
+        {
+            "kind": "ValidationReport",
+            "schema_version": 1,
+            "snapshot_digest": "sha256:1",
+            "n_rows": 9,
+            "checks": [check],
+            "findings": [{**finding, "examples": ["400"], "action": "HALT"}],
+            "verdict": "HALT",
+        }
+    )
+    assert str(report.findings[0]) == f"age: {RANGE}: found 2 of 9, expected max_value=9 (for example '400')"
+    assert found_and_expected(report.checks[0].found) == ("2 of 9", "max_value=9")
+    assert ValidationReport.from_dict(report.to_dict()) == report
+
+
+def test_arguments_are_kept_as_json_of_bounded_size():
+    kwargs = {"column": "n", "value_set": list(range(1000)), "min_value": date(2026, 1, 2), "regex": "x" * 1000}
+    facts = kwargs_as_facts(kwargs)
+    assert (len(facts["value_set"]), facts["min_value"], len(facts["regex"])) == (100, "2026-01-02", 300)
+    assert "column" not in facts
 
 
 def test_a_branch_for_what_is_no_verdict_is_refused_with_a_guess():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from airflow_mlops.core.data.profile import OTHER, ColumnProfile, DatasetProfile
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.validation.suite import MAX_DOMAIN, Tolerances, propose_suite
+from airflow_mlops.errors import SpecError
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53).map(float)
 numeric = st.lists(st.none() | st.just(math.nan) | numbers, min_size=1, max_size=30)
@@ -163,3 +164,87 @@ def test_a_column_without_missing_values_may_have_none_and_one_with_some_a_few_m
     assert "mostly" not in _by_type([1.0, 2.0])["expect_column_values_to_not_be_null"]
     assert _by_type([1.0, None, math.nan, 2.0])["expect_column_values_to_not_be_null"]["mostly"] == 0.45
     assert "expect_column_values_to_not_be_null" not in _by_type([None, math.nan])
+
+
+def _proposed(column: Column, profile: ColumnProfile | None, n_rows: int = 10) -> dict[str, dict[str, Any]]:
+    """Return what is proposed for a column, by rule."""
+    snapshot = DatasetSnapshot(
+        dataset="d",
+        uri="/d",
+        digest="sha256:0",
+        n_rows=n_rows,
+        columns=(column,),
+        source={},
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        created_by="ada",
+    )
+    profiles = DatasetProfile(snapshot_digest="sha256:0", n_rows=n_rows, columns=(profile,) if profile else ())
+    expectations = propose_suite(snapshot, profiles)["expectations"]
+    return {entry["type"]: entry["kwargs"] for entry in expectations if entry["kwargs"].get("column") == column.name}
+
+
+@pytest.mark.parametrize("settings", [{"range_fraction": -0.1}, {"missing_fraction": math.nan}])
+def test_a_tolerance_below_zero_is_none(settings: dict[str, float]):
+    with pytest.raises(SpecError, match="A tolerance must be a number from 0 on"):
+        Tolerances(**settings)
+
+
+@pytest.mark.parametrize("factor", [0.9, math.inf])
+def test_a_batch_can_not_be_asked_to_have_fewer_rows_than_itself_or_any_number(factor: float):
+    with pytest.raises(SpecError, match="size_factor must be a number from 1 on, found"):
+        Tolerances(size_factor=factor)
+
+
+def test_of_a_column_that_was_not_profiled_the_type_alone_is_known():
+    found = _proposed(Column(name="at", type="int64"), None)
+    assert found == {"expect_column_values_to_be_of_type": {"column": "at", "type_": "int64"}}
+
+
+def test_of_a_type_that_great_expectations_has_no_name_for_and_no_value_nothing_is_proposed():
+    empty = ColumnProfile(name="at", counts={"null": 10})
+    assert _proposed(Column(name="at", type="timestamp[us]"), empty) == {}
+
+
+def test_a_moment_is_asked_for_and_no_more():
+    profile = ColumnProfile(name="at", counts={"all": 10}, n_distinct=3)
+    assert set(_proposed(Column(name="at", type="timestamp[us]"), profile)) == {"expect_column_values_to_not_be_null"}
+
+
+@pytest.mark.parametrize("bounds", [(None, None), (-math.inf, 1.0), (0.0, math.inf)])
+def test_numbers_of_which_the_range_is_not_known_may_be_any(bounds: tuple[float | None, float | None]):
+    profile = ColumnProfile(
+        name="x", edges=(0.0, 1.0), counts={"all": 10}, n_distinct=2, minimum=bounds[0], maximum=bounds[1]
+    )
+    assert "expect_column_values_to_be_between" not in _proposed(Column(name="x", type="float"), profile)
+
+
+def test_a_column_whose_values_are_keys_has_to_have_different_ones_and_no_range():
+    profile = ColumnProfile(name="id", edges=(1.0, 301.0), counts={"all": 300}, n_distinct=300, minimum=1, maximum=300)
+    found = set(_proposed(Column(name="id", type="int64"), profile, 300))
+    assert "expect_column_values_to_be_unique" in found
+    assert "expect_column_values_to_be_between" not in found
+
+
+def test_labels_that_are_no_texts_have_neither_a_domain_nor_a_length():
+    profile = ColumnProfile(name="is_new", counts={"=true": 5, "=false": 5}, n_distinct=2)
+    assert set(_proposed(Column(name="is_new", type="bool"), profile)) == {
+        "expect_column_values_to_be_of_type",
+        "expect_column_values_to_not_be_null",
+    }
+
+
+def test_of_several_columns_without_a_key_the_rows_are_to_differ():
+    snapshot = DatasetSnapshot(
+        dataset="d",
+        uri="/d",
+        digest="sha256:0",
+        n_rows=10,
+        columns=(Column(name="a", type="double"), Column(name="b", type="double")),
+        source={},
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        created_by="ada",
+    )
+    profile = DatasetProfile(snapshot_digest="sha256:0", n_rows=10, columns=())
+    last = propose_suite(snapshot, profile)["expectations"][-1]
+    assert last["type"] == "expect_compound_columns_to_be_unique"
+    assert last["kwargs"]["column_list"] == ["a", "b"]

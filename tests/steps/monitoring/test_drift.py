@@ -15,10 +15,12 @@ import pytest
 from airflow_mlops.core.monitoring.drift import DOMAIN_LIMIT
 from airflow_mlops.core.monitoring.drift_report import ColumnKind, DriftReport, DriftStatus
 from airflow_mlops.core.scoring.inference_log import Role
+from airflow_mlops.core.wording import sentence_of
 from airflow_mlops.errors import DataError, IntegrityError, MissingExtraError, SpecError, UnavailableError
 from airflow_mlops.specs import DatasetSpec, MonitoringSpec
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.monitoring.drift import check_drift, check_log_drift
+from tests.core.reasons import only
 from tests.steps.cases import Bench, run_named, small_frame
 from tests.steps.conftest import make_bench
 from tests.steps.drift_cases import END, Log, asked
@@ -64,15 +66,14 @@ def test_without_a_column_of_the_champion_the_others_are_measured_and_that_is_no
     report = drift_of(served, later().drop(columns="x"))
     assert (report.status, report.n_reference, report.n_current) == (DriftStatus.INCOMPLETE, 2000, 300)
     assert [column.name for column in report.columns] == ["y"]
-    assert report.reasons[-1] == (
-        "Not measured: columns of the champion's data are missing ('x') or are of another type (none)."
-    )
+    last = report.reasons[-1]
+    assert (last.rule, last.facts["missing"], last.facts["retyped"]) == ("columns_not_measured", ["x"], [])
 
 
 def test_a_number_that_became_text_is_a_gap_and_not_drift(served: Bench):
     report = drift_of(served, later().assign(x="high"))
     assert report.status is DriftStatus.INCOMPLETE
-    assert "of another type ('x')" in report.reasons[-1]
+    assert report.reasons[-1].facts == {"missing": [], "n_missing": 0, "retyped": ["x"], "n_retyped": 1}
 
 
 def test_without_any_column_of_the_champion_there_is_no_drift_to_measure(served: Bench):
@@ -110,7 +111,8 @@ def test_a_feature_that_is_null_in_every_row_has_drifted(served: Bench):
 def test_rows_that_the_champion_learnt_from_are_not_new(served: Bench):
     report = drift_of(served, small_frame(2000))
     assert (report.status, report.n_current) == (DriftStatus.TOO_FEW_ROWS, 0)
-    assert report.reasons == ("0 rows in the window, monitoring.min_rows is 200: too few to tell.",)
+    (reason,) = report.reasons
+    assert (reason.rule, reason.subject, reason.observed, reason.required) == ("min_rows", "window", 0, 200)
 
 
 def test_a_column_that_is_ignored_is_not_compared(served: Bench):
@@ -156,14 +158,17 @@ def test_predictions_that_move_alone_are_drift(log: Log):
     log.write(asked(), 2 * asked()["x"] + 3)
     report = log.check()
     assert report.status is DriftStatus.DRIFTED
-    assert report.reasons[1].startswith("Prediction mlops_prediction: PSI ")
+    reason = report.reasons[1]
+    assert (reason.subject, reason.facts["kind"]) == ("mlops_prediction", ColumnKind.PREDICTION)
+    assert reason.because[0].rule == "psi"
+    assert sentence_of(reason).startswith("Prediction mlops_prediction: PSI ")
 
 
 def test_failures_show_as_predictions_that_are_missing(log: Log):
     log.write(asked(300), 2 * asked(300)["x"])
     log.write(asked(300, seed=6), error="it failed")
     (prediction,) = (each for each in log.check().columns if each.kind is ColumnKind.PREDICTION)
-    assert "null or NaN in 50.0% of the rows, 0.0% in the reference" in prediction.reason
+    assert only(prediction.reasons, "missing_change").facts == {"current": 0.5, "reference": 0.0}
 
 
 def test_only_what_the_champion_answered_in_the_window_counts(log: Log):
@@ -184,12 +189,13 @@ def test_an_empty_log_and_one_of_few_rows_say_so(log: Log):
     report = log.check()
     assert (report.status, report.n_current) == (DriftStatus.TOO_FEW_ROWS, 0)
     log.write(asked(1), [0.5])
-    assert log.check().reasons == ("1 row in the window, monitoring.min_rows is 200: too few to tell.",)
+    (reason,) = log.check().reasons
+    assert (reason.rule, reason.observed, reason.required) == ("min_rows", 1, 200)
 
 
 def test_a_feature_that_is_redacted_is_a_drift_unless_it_is_ignored(log: Log):
     log.write(asked(), 2 * asked()["x"], redact=("x",))
-    assert "null or NaN in 100.0% of the rows" in log.check().columns[0].reason
+    assert only(log.check().columns[0].reasons, "missing_change").facts["current"] == 1.0
     assert log.check(ignore=["x"]).status is DriftStatus.STABLE
 
 
@@ -202,7 +208,7 @@ def test_a_column_that_is_ignored_and_that_the_log_never_has_is_told(log: Log, c
 def test_features_of_another_type_are_a_gap(log: Log):
     log.write(asked().assign(x="much"), 2 * asked()["x"])
     report = log.check()
-    assert (report.status, "of another type ('x')" in report.reasons[-1]) == (DriftStatus.INCOMPLETE, True)
+    assert (report.status, report.reasons[-1].facts["retyped"]) == (DriftStatus.INCOMPLETE, ["x"])
 
 
 def test_the_same_hours_of_the_week_before_are_compared_with_in_a_season(log: Log):
@@ -263,7 +269,7 @@ def test_evidently_decides_where_it_is_chosen_and_draws_its_page(log: Log):
     found = {column.name: list(column.statistics) for column in report.columns}
     assert found["x"] == ["Wasserstein distance (normed)"]
     assert found["mlops_prediction"][0] == "psi"
-    assert report.reasons[-1] == "Decided by Evidently, on samples."
+    assert report.reasons[-1].rule == "decided_by_evidently"
     names = log.bench.platform.storage.names("reports", "small", "watch")
     assert names == ["drift.html", "drift.json", "drift_evidently.html"]
 
@@ -291,7 +297,8 @@ def test_the_classifiers_score_stands_in_the_report(log: Log):
     log.write(asked(), 2 * asked()["x"])
     report = log.check(domain_classifier=True)
     assert report.domain_score == pytest.approx(0.5, abs=0.08)
-    assert report.reasons[-1].startswith("A classifier tells old rows from new ones with an area under the curve of 0.")
+    last = report.reasons[-1]
+    assert (last.rule, last.observed, last.required) == ("domain_classifier", report.domain_score, 0.6)
 
 
 def test_a_reference_that_is_gone_or_of_other_rows_decides_nothing(log: Log):

@@ -17,10 +17,12 @@ import sqlalchemy as sa
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport
 from airflow_mlops.core.monitoring.performance_report import PerformanceStatus as Status
 from airflow_mlops.core.scoring.inference_log import Role
+from airflow_mlops.core.wording import sentence_of
 from airflow_mlops.errors import DataError, EvaluationError, IntegrityError, SpecError, UnavailableError
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.data.connections import NoConnections
 from airflow_mlops.steps.monitoring.performance import check_performance
+from tests.core.reasons import only
 from tests.steps.cases import elsewhere, run_named
 from tests.steps.conftest import make_bench
 from tests.steps.performance_cases import MATURE, N_A_DAY, NOW, WINDOW, Shop, customers
@@ -89,10 +91,10 @@ def test_a_model_that_does_as_it_did_is_ok_in_all_windows(shop: Shop):
     assert found.value.low < accuracy < found.value.high
     assert found.against_blessing.difference == pytest.approx(accuracy - found.at_blessing)
     assert found.against_baseline.low > 0
-    assert report.reasons[0] == (
-        "Worse than allowed: 0 of 3 windows; it takes 2 for a degradation. The newest, from 2026-02-15 until before "
-        "2026-02-22, is OK."
-    )
+    first = report.reasons[0]
+    assert (first.rule, first.observed, first.required, first.n) == ("windows", 0, 2, 3)
+    assert (first.facts["start"][:10], first.facts["end"][:10]) == ("2026-02-15", "2026-02-22")
+    assert first.facts["newest"] == "OK"
 
 
 def test_the_report_is_kept_as_json_and_as_a_page_with_a_picture(shop: Shop):
@@ -125,7 +127,9 @@ def test_a_change_of_what_customers_mean_is_a_degradation_that_the_estimate_does
     assert report.status is Status.DEGRADED
     assert [window.status for window in report.windows] == [Status.DEGRADED, Status.DEGRADED, Status.OK]
     worse = report.windows[0]
-    assert worse.reasons[0].startswith("Worse: accuracy 0.4893 [")
+    first = worse.reasons[0]
+    assert (first.verdict, first.subject, f"{first.facts['value']:.4g}") == (Status.DEGRADED, "accuracy", "0.4893")
+    assert sentence_of(first).startswith("Worse: accuracy 0.4893 [")
     assert worse.metrics[0].value.high < 0.65
     assert worse.estimates["accuracy"] == pytest.approx(worse.metrics[0].at_blessing, abs=0.05)
     assert report.recent_estimates["accuracy"] == pytest.approx(worse.metrics[0].at_blessing, abs=0.05)
@@ -162,7 +166,7 @@ def test_labels_that_never_come_are_not_enough(shop: Shop):
     (shop.inbox / "labels.csv").write_text("id,label,known_at\n")
     report = shop.check()
     assert report.status is Status.NOT_ENOUGH_LABELS
-    assert "No label has come." in report.reasons
+    assert only(report.reasons, "no_labels").observed == 0
     assert (report.labels_digest, report.labels.n_rows) == ("", 0)
     assert report.windows[0].counts.coverage == 0.0
 
@@ -171,8 +175,10 @@ def test_a_place_where_no_label_has_come_yet_is_said_with_what_to_do(shop: Shop)
     shop.serve()
     report = shop.check(labels={"path": str(shop.inbox / "labels" / "*.csv"), "timestamp": "day"})
     assert report.status is Status.NOT_ENOUGH_LABELS
-    assert report.reasons[-1].startswith("No file matches '")
-    assert report.reasons[-1].endswith("Deliver the data there, or mend performance.labels.path.")
+    assert report.reasons[-1].rule == "labels_not_delivered"
+    said = sentence_of(report.reasons[-1])
+    assert said.startswith("No file matches '")
+    assert said.endswith("Deliver the data there, or mend performance.labels.path.")
 
 
 def test_labels_that_come_for_too_few_predictions_are_not_enough(shop: Shop):
@@ -180,9 +186,9 @@ def test_labels_that_come_for_too_few_predictions_are_not_enough(shop: Shop):
     shop.deliver(rows[rows.index % 10 < 7])
     report = shop.check(min_rows=50)
     assert report.status is Status.NOT_ENOUGH_LABELS
-    assert report.reasons[1] == (
-        "196 of 280 predictions are labelled (70%), performance.min_rows 50 and min_coverage 0.8."
-    )
+    found = report.reasons[1]
+    assert (found.setting, found.observed, found.required, found.n) == ("performance.min_coverage", 0.7, 0.8, 280)
+    assert found.facts == {"n_labelled": 196, "min_rows": 50, "min_coverage": 0.8}
     assert shop.check(min_rows=50, min_coverage=0.7).status is Status.OK
 
 
@@ -191,7 +197,7 @@ def test_labels_that_are_all_null_are_not_known_yet(shop: Shop):
     report = shop.check()
     assert report.status is Status.NOT_ENOUGH_LABELS
     assert report.labels.n_null == report.labels.n_rows > 0
-    assert any(reason.endswith(" labels: null, so not known yet.") for reason in report.reasons)
+    assert only(report.reasons, "null_labels").observed == report.labels.n_null
 
 
 def test_of_labels_that_come_twice_the_last_one_known_counts_in_any_order(shop: Shop):
@@ -202,8 +208,8 @@ def test_of_labels_that_come_twice_the_last_one_known_counts_in_any_order(shop: 
     assert report.status is Status.OK
     assert (report.labels.n_repeated, report.labels.n_changed) == (2 * len(rows), len(rows))
     assert report.labels.n_contradicting == 0
-    changed = "their label was changed, the last one known counts."
-    assert f"{len(rows)} of {len(rows)} labelled predictions: {changed}" in report.reasons
+    changed = only(report.reasons, "changed_labels")
+    assert (changed.observed, changed.n) == (len(rows), len(rows))
 
 
 def test_a_label_that_changes_later_counts_from_then_on(shop: Shop):
@@ -223,7 +229,8 @@ def test_labels_that_contradict_each_other_do_not_count_and_many_are_bad_labels(
     report = shop.check(known_at=known_at)
     assert report.status is Status.BAD_LABELS
     assert report.windows[0].counts.n_bad == N_WINDOW / 10
-    assert report.reasons[1].startswith("28 of 280 labelled predictions: their labels contradict each other")
+    bad = report.reasons[1]
+    assert (bad.rule, bad.observed, bad.n, bad.facts) == ("bad_labels", 0.1, 280, {"n_bad": 28})
     shop.deliver(pd.concat([rows, turned(rows, share=1.0)[::200]]))
     report = shop.check(known_at=known_at)
     assert (report.status, report.labels.n_contradicting > 0) == (Status.OK, True)
@@ -234,7 +241,7 @@ def test_labels_that_are_no_class_of_the_model_are_bad_labels_and_named(shop: Sh
     shop.deliver(rows.assign(pays=np.where(rows.index % 10 < 2, "maybe", rows["pays"])))
     report = shop.check()
     assert report.status is Status.BAD_LABELS
-    assert "Labels such as 'maybe' are none of the classes ['no', 'yes']." in report.reasons
+    assert only(report.reasons, "odd_labels").facts == {"examples": ["maybe"], "classes": ["no", "yes"]}
 
 
 def test_labels_of_other_ids_are_told_by_what_ids_look_like(shop: Shop):
@@ -242,8 +249,9 @@ def test_labels_of_other_ids_are_told_by_what_ids_look_like(shop: Shop):
     shop.deliver(rows.assign(id="customer-" + rows["id"]))
     report = shop.check()
     assert report.status is Status.NOT_ENOUGH_LABELS
-    assert report.reasons[0].startswith("No label is of a prediction: the labels are of 'customer-005-0', ")
-    assert report.reasons[0].endswith("the predictions of '000-0', '000-1', '000-10'.")
+    assert report.reasons[0].rule == "no_label_found"
+    assert report.reasons[0].facts["labels"][0] == "customer-005-0"
+    assert report.reasons[0].facts["predictions"] == ["000-0", "000-1", "000-10"]
     assert report.labels.n_unknown == len(rows)
 
 
@@ -262,9 +270,9 @@ def test_predictions_of_today_do_not_count_yet_and_are_told(shop: Shop, maturity
     shop.deliver(shop.serve(1))
     report = shop.check(maturity=maturity)
     assert report.status is Status.NO_PREDICTIONS
-    assert report.reasons[1] == "The log has no prediction of this version in the window."
-    assert report.reasons[2].startswith(f"It has {N_A_DAY} predictions after the window, which do not count yet: ")
-    assert f"counts from {counts_from} 00:00 UTC on" in report.reasons[2]
+    assert [reason.rule for reason in report.reasons[1:3]] == ["no_predictions", "younger_predictions"]
+    assert (report.reasons[1].observed, report.reasons[2].n) == (0, N_A_DAY)
+    assert report.reasons[2].facts["counts_from"] == f"{counts_from}T00:00:00+00:00"
     then = datetime.fromisoformat(f"{counts_from}T00:00:00+00:00")
     assert shop.check(maturity=maturity, now=then).windows[0].counts.n_predictions == N_A_DAY
     assert shop.check(maturity=maturity, now=then - timedelta(seconds=1)).windows[0].counts.n_predictions == 0
@@ -273,7 +281,9 @@ def test_predictions_of_today_do_not_count_yet_and_are_told(shop: Shop, maturity
 def test_without_a_log_there_are_no_predictions(shop: Shop):
     shop.deliver(customers(10, seed=1).assign(id="a", at=NOW - WINDOW))
     report = shop.check()
-    assert (report.status, report.reasons) == (Status.NO_PREDICTIONS, ("The log has no prediction since 2026-02-01.",))
+    (reason,) = report.reasons
+    assert (report.status, reason.rule) == (Status.NO_PREDICTIONS, "nothing_logged")
+    assert reason.facts == {"since": "2026-02-01T00:00:00+00:00"}
 
 
 def test_an_empty_window_has_no_predictions_and_older_ones_do_not_stand_for_it(shop: Shop):
@@ -343,7 +353,7 @@ def test_labels_that_were_known_before_their_prediction_are_a_matter_of_clocks(s
     report = shop.check()
     assert report.status is Status.BAD_CLOCK
     assert report.windows[0].counts.n_early == N_WINDOW
-    assert "known before their prediction was made" in report.reasons[1]
+    assert (report.reasons[1].rule, report.reasons[1].observed, report.reasons[1].n) == ("early_labels", 1.0, N_WINDOW)
 
 
 def test_what_lies_in_the_future_of_now_is_a_matter_of_clocks(shop: Shop):
@@ -355,12 +365,12 @@ def test_what_lies_in_the_future_of_now_is_a_matter_of_clocks(shop: Shop):
     ahead = np.where(mature.index % 10 < 1, now + timedelta(hours=2), mature["at"] + timedelta(days=1))
     shop.deliver(mature, known_at=pd.to_datetime(pd.Series(ahead, index=mature.index)).dt.strftime("%Y-%m-%dT%H:%M:%S"))
     report = shop.check(now=None)
-    assert (report.status, "labels become known in the future" in report.reasons[0]) == (Status.BAD_CLOCK, True)
+    assert (report.status, report.reasons[0].rule) == (Status.BAD_CLOCK, "future_labels")
     shop.deliver(mature)
     shop.log_rows(customers(3, seed=1).assign(id=["a", "b", "c"], at=now + timedelta(hours=2)))
     report = shop.check(now=None)
     assert report.status is Status.BAD_CLOCK
-    assert report.reasons[0].startswith("In the future: 3 predictions of the log.")
+    assert (report.reasons[0].rule, report.reasons[0].observed) == ("future_predictions", 3)
 
 
 def test_clocks_may_differ_by_some_minutes(shop: Shop):
@@ -535,7 +545,8 @@ def test_labels_of_one_class_leave_the_area_undecided(shop: Shop):
     shop.deliver(rows.assign(pays="no"))
     report = shop.check(metrics={"roc_auc": {}}, windows={"n": 1, "of": 1})
     assert report.status is Status.UNDECIDED
-    assert report.reasons[1].startswith("Undecided: roc_auc nan")
+    assert (report.reasons[1].subject, report.reasons[1].verdict) == ("roc_auc", Status.UNDECIDED)
+    assert np.isnan(report.reasons[1].facts["value"])
 
 
 def test_a_slice_that_is_worse_makes_its_window_worse(shop: Shop):
@@ -546,7 +557,8 @@ def test_a_slice_that_is_worse_makes_its_window_worse(shop: Shop):
     slices = {"columns": "region", "min_rows": 50, "change_threshold": 0.1}
     report = shop.check(metrics={"accuracy": {"value_threshold": 0.2, "change_threshold": None}}, slices=slices)
     assert report.status is Status.DEGRADED
-    assert report.reasons[1].startswith("Worse: accuracy in 'region=south (-0.")
+    (south,) = report.reasons[1].because
+    assert (report.reasons[1].rule, south.subject, south.observed < -0.1) == ("slices", "region=south", True)
     found = {each.name: each.against_blessing for each in report.windows[0].slices}
     assert found["region=south"].high < -0.1
     assert found["region=north"].low < 0 < found["region=north"].high

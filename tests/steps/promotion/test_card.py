@@ -209,7 +209,7 @@ def test_what_was_tuned_served_and_exported_is_in_the_card_where_the_run_did_it(
     serving = _section(_card(bench), "Serving")
     assert "- It serves: 1 checks over HTTP, 3 rows predicted alike" in serving
     assert "- Milliseconds for one row, 95 of 100: 12.5" in serving
-    assert "- As onnx: REFUSED. other labels" in serving
+    assert "- As onnx: REFUSED. Another label in 1 of 3 rows (33.3%), none is allowed." in serving
     assert "- Tuned: 5 of 8 trials finished, the best with r2 0.75 over 3 fold(s)" in _section(_card(bench), "Training")
     assert "How it serves" not in _card(bench)
 

@@ -16,6 +16,7 @@ from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.rollout.deployment import Deployment
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict
 from airflow_mlops.core.scoring.inference_log import Role
+from airflow_mlops.core.wording import sentence_of
 from airflow_mlops.errors import NotBlessedError, PromotionConflictError, UnavailableError
 from airflow_mlops.specs import PerformanceSpec, RolloutSpec
 from airflow_mlops.steps.pipeline import PipelineResult
@@ -183,7 +184,7 @@ def test_where_versions_serve_may_be_another_place_from_the_start_to_the_end(ben
     assert read_deployment("small", storage=bench.platform.storage) is None
 
 
-@pytest.mark.parametrize(("changes", "said"), [({"shift": 2.0}, "population stability"), ({"n": 150}, "min_requests")])
+@pytest.mark.parametrize(("changes", "said"), [({"shift": 2.0}, "prediction_shift"), ({"n": 150}, "min_requests")])
 def test_other_harm_and_too_little_traffic_end_it_too(
     bench: Bench, tried: PipelineResult, changes: dict[str, float], said: str
 ):
@@ -191,7 +192,7 @@ def test_other_harm_and_too_little_traffic_end_it_too(
     traffic(bench, at=deployment.since + timedelta(minutes=1), **changes)
     report = look(bench, deployment, 2)
     assert report.verdict in (RolloutVerdict.UNHEALTHY, RolloutVerdict.INCONCLUSIVE)
-    assert said in report.reasons[0]
+    assert report.reasons[0].rule == said
 
 
 def test_requests_are_found_by_their_day_in_utc_wherever_the_moments_come_from(bench: Bench):
@@ -276,4 +277,5 @@ def test_labels_that_come_in_time_are_held_against_what_the_challenger_said(benc
         run=run_named("second"),
     )
     assert report.verdict is RolloutVerdict.UNHEALTHY
-    assert report.reasons[0].startswith("Labels say DEGRADED: ")
+    assert (report.reasons[0].rule, report.reasons[0].facts) == ("labels", {"status": "DEGRADED"})
+    assert sentence_of(report.reasons[0]).startswith("Labels say DEGRADED: ")

@@ -60,7 +60,8 @@ def test_rows_that_are_delivered_again_are_found_in_a_split_by_time(bench):
     again = frame.head(20).assign(day=pd.date_range("2022-01-01", periods=20, freq="D"))
     report = _check(bench, pd.concat([frame, again]))
     assert _rules(report) == [("shared_rows", ("shop", "x", "y"))]
-    assert report.findings[0].observed.startswith("20 of 105 test rows (19.05%)")
+    found = report.findings[0].found
+    assert (found.facts, found.observed, found.n) == ({"n_shared": 20, "part": "test"}, 20 / 105, 105)
     assert len(report.findings[0].examples) == 3
     with pytest.raises(LeakageError, match=r"expected at most 1\.00%"):
         report.require_clean()
@@ -83,7 +84,7 @@ def test_rows_that_are_delivered_again_with_new_ids_are_found(bench):
     )
     report = _check(bench, frame, method="random")
     assert _rules(report) == [("shared_rows", ("shop", "x", "y"))]
-    assert report.notes == ("'instant', 'name': another value in every row, so rows were compared without",)
+    assert [(note.rule, note.facts) for note in report.notes] == [("row_ids", {"columns": ["instant", "name"]})]
     with pytest.raises(LeakageError, match=r"or draw by method random, with split\.key naming columns"):
         report.require_clean()
 
@@ -117,7 +118,7 @@ def test_coarse_rows_with_ids_are_equal_by_chance_and_the_report_says_so(bench, 
     )
     report = _check(bench, frame.assign(age=rng.integers(18, 18 + n_ages, n_rows)) if n_ages else frame, method=method)
     assert report.is_clean
-    assert any("rows repeat too often to tell duplicates: " in note for note in report.notes)
+    assert any(note.rule == "rows_repeat" for note in report.notes)
 
 
 def test_rows_that_have_the_target_alone_in_common_are_not_the_same(bench):
@@ -125,7 +126,7 @@ def test_rows_that_have_the_target_alone_in_common_are_not_the_same(bench):
     frame = _frame()[["day"]].assign(text=[f"text {i}" for i in range(500)], y=rng.integers(0, 300, 500) / 10)
     report = _check(bench, frame, method="random")
     assert report.is_clean
-    assert "no column is left beside target, timestamp, key and ids: rows were not compared" in report.notes
+    assert any(note.rule == "no_column_left" for note in report.notes)
 
 
 def test_a_feature_that_only_one_class_has_fails_the_run(bench):
@@ -144,13 +145,14 @@ def test_the_validation_part_is_compared_too(bench):
     frame = _frame()
     frame.loc[360:390, ["shop", "x", "y"]] = frame.loc[0:30, ["shop", "x", "y"]].to_numpy()
     report = _check(bench, frame, validation_fraction=0.2)
-    assert "validation rows" in report.findings[0].observed
+    assert report.findings[0].found.facts["part"] == "validation"
 
 
 def test_groups_on_both_sides_are_found_in_a_split_by_time_unless_they_are_allowed(bench):
     report = _check(bench, _frame(), group="shop")
     assert _rules(report) == [("shared_groups", ("shop",))]
-    assert report.findings[0].observed == "27 of 27 test groups in the training part too"
+    found = report.findings[0].found
+    assert (found.observed, found.required, found.n, found.facts) == (27, 0, 27, {"part": "test"})
     assert _check(bench, _frame(), group="shop", leakage={"allow_shared_groups": True}).is_clean
     assert _check(bench, _frame(), method="group", group="shop").is_clean
 
@@ -169,7 +171,8 @@ def test_a_feature_from_after_the_prediction_is_found(bench):
     frame = _frame().assign(seen=lambda f: f["day"] + pd.to_timedelta(np.where(f.index < 5, 1, -1), unit="D"))
     report = _check(bench, frame, leakage={"prediction_time": "day", "known_at": {"x": "seen"}}, features=["x"])
     assert _rules(report) == [("known_too_late", ("x",))]
-    assert report.findings[0].observed == "5 of 500 rows with a value known after the prediction (seen > day)"
+    found = report.findings[0].found
+    assert (found.observed, found.n, found.facts) == (5, 500, {"known_at": "seen", "predicted": "day"})
     assert report.findings[0].examples[0] == "known 2020-01-02 00:00:00, predicted 2020-01-01 00:00:00"
 
 

@@ -198,7 +198,7 @@ def test_a_quarantine_that_can_not_be_is_refused_before_anything_is_checked(
 def test_what_leads_to_quarantine_by_its_severity_and_has_no_bad_rows_halts(rule: dict[str, Any], bench: Bench):
     report = validate(bench, people().assign(age=90), expectations=[AGE, rule], policy={"critical": "QUARANTINE"})
     assert (report.verdict, report.quarantine) == (Verdict.HALT, None)
-    assert "which no row can be told by" in report.findings[-1].observed
+    assert report.findings[-1].found.facts["is_of_no_row"] is True
     assert bench.platform.storage.read_json("reports", "small", "r", "validation.json")["verdict"] == "HALT"
 
 
@@ -207,7 +207,7 @@ def test_rows_that_the_engine_can_not_tell_apart_halt_and_the_verdict_is_recorde
     report = validate(bench, people(), expectations=[lengths], policy={"rules": {lengths["type"]: "QUARANTINE"}})
     assert report.verdict is Verdict.HALT
     assert report.findings[-1].rule == "quarantine"
-    assert "can't be told" in report.findings[-1].observed
+    assert "can't be told" in report.findings[-1].found.facts["error"]
     assert bench.platform.storage.read_json("reports", "small", "r", "validation.json")["verdict"] == "HALT"
 
 
@@ -221,7 +221,8 @@ def test_what_only_quarantined_rows_showed_is_no_reason_to_retrain(bench: Bench)
     frame = with_bad_rows(people())
     policy = {"rules": {AGE["type"]: "QUARANTINE"}}
     report = validate(bench, frame, expectations=[AGE, city], policy=policy)
-    assert [reason[:40] for reason in report.retrain_reasons] == ["city: expect_column_values_to_be_in_set "]
+    (reason,) = report.retrain_reasons
+    assert (reason.subject, reason.facts["finding"]) == ("city", f"{CITY['type']} (in the rest)")
     frame.loc[9, "city"] = "Rome"
     report = validate(bench, frame, expectations=[AGE, city], policy=policy)
     assert (report.verdict, report.retrain_reasons) == (Verdict.QUARANTINE, ())
@@ -301,7 +302,8 @@ def test_rows_that_come_twice_break_an_inferred_suite_also_where_no_column_is_a_
     report = validate(bench, pd.concat([frame, frame.head(3)]), expectations=suite["expectations"])
     assert report.verdict is Verdict.HALT
     (finding,) = report.findings
-    assert (finding.rule, finding.observed[:8]) == ("expect_compound_columns_to_be_unique", "6 of 203")
+    assert finding.rule == "expect_compound_columns_to_be_unique"
+    assert (finding.found.facts["n_broken"], finding.found.n) == (6, 203)
 
 
 def test_without_a_champion_an_inferred_suite_says_that_there_is_nothing_to_compare_with(bench: Bench):

@@ -29,6 +29,9 @@ _DAY = r"^\d{4}-\d\d-\d\d"
 _UNKNOWN_MOMENT = str(-(2**62))
 _N_EXAMPLES = 3
 
+Keys = list[Any]
+"""Keys as text; several columns make a list each."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoggedOutcomes:
@@ -42,7 +45,7 @@ class LoggedOutcomes:
     labels: LabelCounts
     n_repeated: int
     n_future: int
-    examples: tuple[str, str] | None
+    examples: tuple[Keys, Keys] | None
     _engine: duckdb.DuckDBPyConnection
     _joined: str
 
@@ -269,13 +272,13 @@ def _wanted(n_columns: int) -> dict[str, str]:
     return {f"c{place}": f"c{place}" for place in range(n_columns)}
 
 
-def _examples(engine: duckdb.DuckDBPyConnection, spec: PerformanceSpec) -> tuple[str, str]:
+def _examples(engine: duckdb.DuckDBPyConnection, spec: PerformanceSpec) -> tuple[Keys, Keys]:
     """Return a few keys of the labels and of the predictions, for whoever looks for what tells them apart."""
     keys = ", ".join(f"{key}::VARCHAR" for key in _log_keys(spec))
     found = []
     for table in ("labels", "answered"):
         rows = engine.execute(f"SELECT DISTINCT {keys} FROM {table} ORDER BY ALL LIMIT {_N_EXAMPLES}").fetchall()
-        found.append(bounded(row[0] if len(row) == 1 else row for row in rows))
+        found.append([row[0] if len(row) == 1 else list(row) for row in rows])
     return found[0], found[1]
 
 

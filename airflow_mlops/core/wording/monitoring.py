@@ -1,0 +1,11 @@
+"""The sentences of the monitoring: of a drift check, and of a performance check."""
+
+from __future__ import annotations
+
+from airflow_mlops.core.wording._texts import wording_by_rule
+from airflow_mlops.core.wording.drift import COLUMN_RULES, DRIFT_RULES
+from airflow_mlops.core.wording.performance import PERFORMANCE_RULES
+
+__all__ = ["say"]
+
+say = wording_by_rule({**COLUMN_RULES, **DRIFT_RULES, **PERFORMANCE_RULES})

@@ -1,0 +1,1 @@
+"""What developers run in the repository; it is not part of the package."""
