@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,19 @@ def test_the_model_server_may_do_little_and_wants_a_token(compose):
     assert not spec.insecure
     grace_s = int(serve["stop_grace_period"].removesuffix("s"))
     assert grace_s > spec.read_timeout_s + spec.timeout_s
+
+
+def test_the_image_of_the_model_server_is_made_from_files_that_are_there_and_knows_no_airflow(compose):
+    build = compose["services"]["serve"]["build"]
+    made = (REPOSITORY / build["context"] / build["dockerfile"]).read_text()
+    copied = re.findall(r"^COPY (.+) \S+$", made, re.MULTILINE)
+    assert copied
+    assert [name for name in copied if not (REPOSITORY / name).exists()] == []
+    locks = re.findall(r"--require-hashes -r (\S+)", made)
+    assert locks == ["runtime/requirements.lock"]
+    ours = (REPOSITORY / "Dockerfile").read_text()
+    assert re.findall(r"uv==\S+", made) == re.findall(r"uv==\S+", ours)
+    assert re.findall(r"--uid \d+", made) == re.findall(r"--uid \d+", ours)
 
 
 @pytest.mark.standalone

@@ -81,9 +81,10 @@ def _as_arrow(name: str, column: Any) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         return column.unify_dictionaries().combine_chunks()
     try:
-        return pa.Array.from_pandas(column)
+        found = pa.Array.from_pandas(column)
     except pa.ArrowException as error:
         raise SpecError(f"Can't slice by {name!r}: its values are of several types: {error}.") from error
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found  # as texts of pandas 3 are
 
 
 def _sliced(name: str, column: pa.Array, max_values: int, n_bins: int) -> SlicedColumn:

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -183,9 +184,12 @@ def _texts(role: str, kind: Kind, estimator: Any, n_rows: int) -> Pipeline:
             sparse_output=is_linear and get_tags(estimator).input_tags.sparse,
         )
     # Parquet gives None for a missing text, a CSV reader NaN: training and serving must not tell them apart.
+    missing_texts: list[tuple[str, float | None]] = [("nan", np.nan), ("null", None)]
+    if pd.Series(["text"]).dtype != object:  # pandas 3: what one step gives to the next has NaN in place of None
+        missing_texts.insert(1, ("nan_of_null", np.nan))
     fill = [
         (name, SimpleImputer(missing_values=missing, strategy="constant", fill_value=MISSING, keep_empty_features=True))
-        for name, missing in (("nan", np.nan), ("null", None))
+        for name, missing in missing_texts
     ]
     return Pipeline([*fill, ("encode", encoder)])
 

@@ -188,12 +188,18 @@ def _from_pandas(frame: pd.DataFrame, call: _Call) -> pa.Table:
     for name, column in frame.items():
         _require_moments(str(name), column, call)
     try:
-        return pa.Table.from_pandas(frame, preserve_index=False)
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        return table.cast(pa.schema([_text_of_pandas_2(field, frame) for field in table.schema]))
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{call.subject} gave a column with values of several types: {call.said(error)}. Nothing was "
             f"kept. Give the column one type."
         ) from error
+
+
+def _text_of_pandas_2(field: pa.Field, frame: pd.DataFrame) -> pa.Field:
+    """Return the type that texts have with any pandas; those of its version 3 come as large ones."""
+    return pa.field(field.name, pa.string()) if str(frame[field.name].dtype) == "str" else field
 
 
 def _require_moments(name: str, column: pd.Series, call: _Call) -> None:
@@ -251,7 +257,8 @@ def _fitted(piece: pa.Table, schema: pa.Schema, number: int, call: _Call) -> pa.
     columns = []
     for field in schema:
         column = piece.column(field.name)
-        if not pa.types.is_null(column.type) and _plain(column.type) != field.type:
+        fits = pa.types.is_null(column.type) or _plain(column.type) == field.type
+        if not fits and not (_is_text(_plain(column.type)) and _is_text(field.type)):
             raise DataError(
                 f"{call.subject} gave column {field.name!r} as {column.type} in piece {number}; {field.type} was "
                 f"expected, as in piece 1. Nothing was kept and the champion stays. Give the column the same type in "

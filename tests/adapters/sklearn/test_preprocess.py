@@ -170,6 +170,17 @@ def test_none_and_nan_are_the_same_missing_value(estimator):
     assert model.predict_proba(as_none).tolist() == model.predict_proba(as_nan).tolist()
 
 
+@pytest.mark.parametrize("estimator", [LogisticRegression(), RandomForestClassifier(20, random_state=0)])
+def test_texts_that_are_a_type_of_their_own_as_in_pandas_3_are_the_same(estimator):
+    rows = pd.concat([_frame(seed=2), STRANGE])
+    expected = _fitted(estimator).predict_proba(rows).tolist()
+    with pd.option_context("future.infer_string", True):
+        model = _fitted(estimator)
+        assert model.predict_proba(rows).tolist() == expected
+        typed = rows.head(N_ROWS).convert_dtypes(convert_integer=False, convert_boolean=False, convert_floating=False)
+        assert model.predict_proba(typed.astype({"work": "str", "city": "str"})).tolist() == expected[:N_ROWS]
+
+
 @pytest.mark.parametrize("estimator", [Ridge(), HistGradientBoostingRegressor(max_iter=3)])
 def test_the_order_of_columns_and_columns_more_make_no_difference(estimator):
     model = _fitted(estimator)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -107,6 +108,14 @@ def test_every_kind_of_result_is_the_same_stream(name: str):
     table = _call(name)
     assert table.schema.remove_metadata() == pa.schema({"a": pa.int64(), "b": pa.string()})
     assert table.schema.metadata is None
+    assert table.to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
+
+
+def test_texts_that_are_a_type_of_their_own_as_in_pandas_3_are_texts():
+    with pd.option_context("future.infer_string", True):
+        table = _call("frame")
+        assert table.schema.field("b").type == pa.string()
+        assert _call("listed") == _call("pieces") == table
     assert table.to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
 
 
