@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from airflow_mlops.assets import alarm_asset as alarm_asset
+    from airflow_mlops.assets import alert_asset as alert_asset
     from airflow_mlops.assets import model_asset as model_asset
     from airflow_mlops.pipelines import BatchScoring as BatchScoring
     from airflow_mlops.pipelines import ContinuousTraining as ContinuousTraining
@@ -19,7 +19,7 @@ _SPECS = "airflow_mlops.specs"
 _LAZY = {
     "BatchScoring": "airflow_mlops.pipelines.batch_scoring",
     "ContinuousTraining": "airflow_mlops.pipelines.continuous_training",
-    "alarm_asset": "airflow_mlops.assets",
+    "alert_asset": "airflow_mlops.assets",
     "insert_task": "airflow_mlops.pipelines.insertion",
     "model_asset": "airflow_mlops.assets",
 }
@@ -36,6 +36,7 @@ if not TYPE_CHECKING:  # to type checkers a name that is not above is an error
             specs = importlib.import_module(_SPECS)
             if name in specs.__all__:
                 return getattr(specs, name)
+        importlib.import_module("airflow_mlops._renamed").refuse_old_name(__name__, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:

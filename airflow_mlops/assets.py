@@ -1,4 +1,4 @@
-"""A model as assets: a DAG that is scheduled on one runs when its champion changes, or when its monitoring alarms."""
+"""A model as assets: a DAG that is scheduled on one runs when its champion changes, or when its monitoring alerts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from airflow.sdk import Asset
 
 from airflow_mlops.errors import SpecError
 
-__all__ = ["alarm_asset", "model_asset", "sanitize_uri"]
+__all__ = ["alert_asset", "model_asset", "sanitize_uri"]
 
 _SCHEME = "mlmodel"
-_ALARM = "/alarm"
+_ALERT = "/alert"
 
 
 def model_asset(model_name: str) -> Asset:
@@ -25,15 +25,15 @@ def model_asset(model_name: str) -> Asset:
     return _asset(model_name)
 
 
-def alarm_asset(model_name: str) -> Asset:
-    """Return the asset ``mlmodel://name/alarm`` of a model.
+def alert_asset(model_name: str) -> Asset:
+    """Return the asset ``mlmodel://name/alert`` of a model.
 
-    :class:`~airflow_mlops.operators.RaiseAlarmOperator` with it among its ``outlets`` gives an event when production
-    is a reason to train, with a :class:`~airflow_mlops.core.retraining.alarm.MonitoringDecision` as its ``extra``.
+    :class:`~airflow_mlops.operators.RaiseAlertOperator` with it among its ``outlets`` gives an event when production
+    is a reason to train, with a :class:`~airflow_mlops.core.retraining.alert.MonitoringDecision` as its ``extra``.
 
     :raises SpecError: when the name is empty.
     """
-    return _asset(model_name, _ALARM)
+    return _asset(model_name, _ALERT)
 
 
 def _asset(model_name: str, path: str = "") -> Asset:
@@ -51,8 +51,10 @@ def _asset(model_name: str, path: str = "") -> Asset:
 def sanitize_uri(uri: SplitResult) -> SplitResult:
     """Check a URI, for Airflow.
 
-    :raises ValueError: when it is not ``mlmodel://`` and a name, and perhaps ``/alarm``.
+    :raises ValueError: when it is not ``mlmodel://`` and a name, and perhaps ``/alert``.
     """
-    if not unquote(uri.netloc).strip() or uri.path not in ("", "/", _ALARM) or uri.query or uri.fragment:
+    if uri.path == "/alarm":
+        raise ValueError(f"{uri.geturl()!r} is called {_SCHEME}://{uri.netloc}{_ALERT} now, or use alert_asset(name).")
+    if not unquote(uri.netloc).strip() or uri.path not in ("", "/", _ALERT) or uri.query or uri.fragment:
         raise ValueError(f"{uri.geturl()!r} is no asset of a model. Write {_SCHEME}://name, or use model_asset(name).")
     return uri._replace(path=uri.path.rstrip("/"))

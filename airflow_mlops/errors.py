@@ -13,8 +13,8 @@
     ├── TrainingError(RuntimeError)        the estimator or the user's function failed
     ├── UntrustedModelError(ValueError)    the model needs a type that the platform does not trust
     ├── EvaluationError(ValueError)        a model could not be scored
-    ├── ExportError(ValueError)            a model can't be had in another format
-    ├── ServingError(RuntimeError)         the packaged model does not serve as it must
+    ├── ConversionError(ValueError)        a model can't be had in another format
+    ├── ServingCheckError(RuntimeError)    the packaged model does not serve as it must
     ├── NotBlessedError(RuntimeError)      the gate said no, and the caller wants that to fail
     ├── IntegrityError(RuntimeError)       a digest or a journal is not the one that was vouched for
     ├── ReproductionError(RuntimeError)    a version could not be made again from its record
@@ -30,12 +30,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
+
+from airflow_mlops._renamed import refuse_old_name
 
 __all__ = [
+    "ConversionError",
     "DataError",
     "DataHaltedError",
     "EvaluationError",
-    "ExportError",
     "IntegrityError",
     "LeakageError",
     "MissingExtraError",
@@ -46,7 +49,7 @@ __all__ = [
     "PromotionConflictError",
     "ReproductionError",
     "RunnerError",
-    "ServingError",
+    "ServingCheckError",
     "SpecError",
     "TrainingError",
     "UnavailableError",
@@ -57,6 +60,11 @@ __all__ = [
     "counted",
     "did_you_mean",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    refuse_old_name(__name__, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class MlopsError(Exception):
@@ -103,11 +111,11 @@ class EvaluationError(MlopsError, ValueError):
     """A model could not be scored on the held-back rows."""
 
 
-class ExportError(MlopsError, ValueError):
+class ConversionError(MlopsError, ValueError):
     """A model can't be converted into another format, or can't be run in it. The export's report says so."""
 
 
-class ServingError(MlopsError, RuntimeError):
+class ServingCheckError(MlopsError, RuntimeError):
     """The packaged model does not serve as it must, or its server does not start."""
 
 

@@ -113,7 +113,7 @@ def _train(folder: Path, platform: Platform) -> PipelineResult:
             "split": {"method": "random"},
             "training": {"target": "y", "estimator": "sklearn.linear_model.Ridge"},
             "gate": {"metrics": {"mean_absolute_error": {"value_threshold": 10.0}}, "cold_start": True},
-            "serving": None,
+            "serving_check": None,
             "promotion": {"policy": "hold"},
         }
     )

@@ -79,7 +79,7 @@ def _train(root: Path) -> list[bytes]:
         "split": {"method": "random"},
         "training": {"target": "y", "estimator": "sklearn.linear_model.LogisticRegression"},
         "gate": {"metrics": {"accuracy": {"value_threshold": 0.0}}, "cold_start": True},
-        "serving": None,
+        "serving_check": None,
     }
     result = ContinuousTraining.parse(spec).run(storage_root=str(root / "storage"), tracking_uri=_tracking_uri(root))
     print(result.blessing)

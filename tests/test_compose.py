@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from airflow_mlops.cli import _parser
-from airflow_mlops.cli.serving import server_spec
+from airflow_mlops.cli.server import server_spec
 from include.demo.services import REPOSITORY, free_port
 from tests.processes import wait_until
 

@@ -105,7 +105,7 @@ def test_the_readmes_pipeline_builds_its_dag_and_runs(
 
     assert names["dag"].dag_id == "visits"
     tasks = "bless check_drift check_leakage decide evaluate promote register snapshot split train validate"
-    assert " ".join(sorted(names["dag"].task_ids)) == f"{tasks} validate_serving"
+    assert " ".join(sorted(names["dag"].task_ids)) == f"{tasks} check_serving"
     monkeypatch.chdir(tmp_path)
     shutil.copy(mlflow_database, tmp_path / "mlflow.db")
     result = names["visits"].run(storage_root=tmp_path / "mlops", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")

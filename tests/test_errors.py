@@ -16,8 +16,8 @@ LEAVES = {
     "TrainingError": RuntimeError,
     "UntrustedModelError": ValueError,
     "EvaluationError": ValueError,
-    "ExportError": ValueError,
-    "ServingError": RuntimeError,
+    "ConversionError": ValueError,
+    "ServingCheckError": RuntimeError,
     "NotBlessedError": RuntimeError,
     "IntegrityError": RuntimeError,
     "PromotionConflictError": RuntimeError,
@@ -40,7 +40,7 @@ def test_the_module_exports_its_whole_tree():
         name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, MlopsError)
     }
     assert defined == {*LEAVES, "MlopsError"}
-    assert set(errors.__all__) == {*defined, "bounded", "bounded_lines", "counted", "did_you_mean"}
+    assert set(errors.__all__) == {*defined, "bounded", "bounded_lines", "closest", "counted", "did_you_mean"}
     assert errors.__all__ == sorted(errors.__all__)
 
 

@@ -38,7 +38,7 @@ ASKED: dict[str, tuple[dict[str, Any], str, str]] = {
         "training.estimator: lightgbm.LGBMRegressor",
         "'lightgbm'",
     ),
-    "onnx": ({"export": {}}, "export.format: onnx", "'onnx', 'onnxruntime', 'skl2onnx'"),
+    "onnx": ({"conversion": {}}, "conversion.format: onnx", "'onnx', 'onnxruntime', 'skl2onnx'"),
     "tuning": ({"tuning": {"space": SPACE, "metric": "neg_mean_absolute_error"}}, "tuning", "'optuna'"),
     "xgboost": (
         {"training": {"target": "visits", "estimator": "xgboost:XGBRegressor"}},

@@ -12,7 +12,8 @@ from types import ModuleType
 import pytest
 
 import airflow_mlops
-from airflow_mlops import operators, sensors, specs
+from airflow_mlops import errors, operators, sensors, specs
+from airflow_mlops._renamed import RENAMED
 from airflow_mlops.specs._base import Spec
 
 HEAVY = ("pandas", "sklearn", "mlflow", "great_expectations", "evidently", "boto3", "numpy")
@@ -102,3 +103,25 @@ PipelineSpec(
 
 def test_the_check_itself_sees_a_library_that_is_loaded():
     assert _loaded_heavy_modules("import numpy") == ["numpy"]
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        (airflow_mlops, "alarm_asset", "alert_asset"),
+        (airflow_mlops, "ServingSpec", "SkewSpec"),
+        (specs, "ExportSpec", "ConversionSpec"),
+        (operators, "ValidateServingOperator", "ServingCheckOperator"),
+        (errors, "ServingError", "ServingCheckError"),
+    ],
+)
+def test_a_public_name_of_before_is_refused_with_its_new_name(module: ModuleType, old: str, new: str):
+    with pytest.raises(ImportError, match=rf"^{module.__name__}\.{old} is called {new} now\.$"):
+        getattr(module, old)
+    assert hasattr(module, new)
+
+
+def test_every_new_name_is_public():
+    public = {*airflow_mlops.__all__, *operators.__all__, *errors.__all__}
+    assert set(RENAMED.values()) <= public
+    assert not set(RENAMED) & public

@@ -16,7 +16,7 @@ __all__ = ["PAGES", "draw", "main", "redraw"]
 PAGES = ("README.md", "docs/index.md")
 """The pages that show the picture."""
 
-_FIRST = " new data, the clock, another DAG, a person <- alarm <- monitoring of production: drift, late labels"
+_FIRST = " new data, the clock, another DAG, a person <- alert <- monitoring of production: drift, late labels"
 _SHORTEST = PipelineSpec.parse(
     {
         "model_name": "shortest",

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from airflow_mlops._version import __version__
-from airflow_mlops.cli import pipelines, records, serving
+from airflow_mlops.cli import pipelines, records, server
 from airflow_mlops.errors import MlopsError
 from airflow_mlops.extras import is_runtime
 
@@ -46,6 +46,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="airflow-mlops", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (pipelines, records, serving):
+    for group in (pipelines, records, server):
         group.add_commands(commands)
     return parser

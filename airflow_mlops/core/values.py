@@ -49,6 +49,8 @@ class Value:
     """
 
     schema_version: ClassVar[int] = 1
+    formerly: ClassVar[str] = ""
+    """The class's name in older versions, which stands as ``kind`` in what they stored."""
 
     # JSON has no word for NaN and infinity, and a metric that is one of them must not become null.
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
@@ -77,7 +79,7 @@ class Value:
             raise IntegrityError(f"Expected a {cls.__name__} document, found {type(document).__name__}.")
         fields: dict[str, Any] = dict(document)
         kind, version = fields.pop("kind", None), fields.pop("schema_version", None)
-        if kind != cls.__name__:
+        if kind is None or kind not in (cls.__name__, cls.formerly):
             raise IntegrityError(f"Expected a {cls.__name__} document, found one of kind {kind!r}.")
         if not isinstance(version, int) or version > cls.schema_version:
             raise IntegrityError(

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def convert_asset(asset: Asset, lineage_context: Any) -> Dataset | None:  # noqa: ARG001  # Airflow's signature
-    """Return a model's asset, or that of its alarms, as a dataset, for Airflow; ``None`` where it names no model."""
+    """Return a model's asset, or that of its alerts, as a dataset, for Airflow; ``None`` where it names no model."""
     from openlineage.client.event_v2 import Dataset
 
     from airflow_mlops.core.observability.dataset_lineage import MODELS

@@ -79,13 +79,13 @@ class BlessModelOperator(Notifying, StepOperator):
     :param evaluation: what :class:`EvaluateModelOperator` gave. (templated)
     :param model: what :class:`~airflow_mlops.operators.TrainModelOperator` gave. (templated)
     :param gate: a :class:`~airflow_mlops.specs.GateSpec`, or its settings. (templated)
-    :param serving: what :class:`~airflow_mlops.operators.ValidateServingOperator` gave, where the model was tried.
+    :param serving_check: what :class:`~airflow_mlops.operators.ServingCheckOperator` gave, where the model was tried.
         (templated)
     :param notifications: who is told of a rejection: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
         settings.
     """
 
-    template_fields = ("evaluation", "model", "gate", "serving", *StepOperator.template_fields)
+    template_fields = ("evaluation", "model", "gate", "serving_check", *StepOperator.template_fields)
     operator_extra_links = (ReportLink(),)
 
     def __init__(
@@ -94,19 +94,19 @@ class BlessModelOperator(Notifying, StepOperator):
         evaluation: Document,
         model: Document,
         gate: GateSpec | Mapping[str, Any],
-        serving: Document | None = None,
+        serving_check: Document | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.evaluation = evaluation
         self.model = model
         self.gate = gate
-        self.serving = serving
+        self.serving_check = serving_check
 
     def call_step(self, run: PipelineRun) -> Blessing:
         """Judge."""
         from airflow_mlops.core.evaluation.report import EvaluationReport
-        from airflow_mlops.core.packaging.serving_check import ServingReport
+        from airflow_mlops.core.packaging.serving_check import ServingCheckReport
         from airflow_mlops.core.training.model import TrainedModel
         from airflow_mlops.steps.gate.bless import bless_model
 
@@ -114,7 +114,7 @@ class BlessModelOperator(Notifying, StepOperator):
             EvaluationReport.from_dict(self.evaluation),
             GateSpec.parse(self.gate),
             TrainedModel.from_dict(self.model),
-            serving=ServingReport.from_dict(self.serving) if self.serving else None,
+            serving_check=ServingCheckReport.from_dict(self.serving_check) if self.serving_check else None,
             platform=self.platform(),
             run=run,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_mlops.assets import alarm_asset
+from airflow_mlops.assets import alert_asset
 from airflow_mlops.operators._base import Document, ReportLink, StepOperator, parse_moment
 from airflow_mlops.operators._notify import Notifying
 from airflow_mlops.specs.monitor import MonitoringSpec
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops.core.monitoring.drift_report import DriftReport
-    from airflow_mlops.core.retraining.alarm import MonitoringDecision
+    from airflow_mlops.core.retraining.alert import MonitoringDecision
     from airflow_mlops.core.values import PipelineRun
 
-__all__ = ["DriftCheckOperator", "RaiseAlarmOperator"]
+__all__ = ["DriftCheckOperator", "RaiseAlertOperator"]
 
 
 class DriftCheckOperator(StepOperator):
@@ -69,13 +69,13 @@ class DriftCheckOperator(StepOperator):
         return check_log_drift(monitoring, window_end=parse_moment(self.window_end, "window_end"), **common)
 
 
-class RaiseAlarmOperator(Notifying, StepOperator):
+class RaiseAlertOperator(Notifying, StepOperator):
     """Decide whether what the checks of production found starts the training; if not, the task is skipped.
 
-    Gives a :class:`~airflow_mlops.core.retraining.alarm.MonitoringDecision`, which is also in the ledger. With the
-    model's alarm asset among its ``outlets`` an alarm is an event. See
-    :func:`~airflow_mlops.steps.retraining.alarm.raise_alarm` and
-    :func:`~airflow_mlops.assets.alarm_asset`.
+    Gives a :class:`~airflow_mlops.core.retraining.alert.MonitoringDecision`, which is also in the ledger. With the
+    model's alert asset among its ``outlets`` an alert is an event. See
+    :func:`~airflow_mlops.steps.retraining.alert.raise_alert` and
+    :func:`~airflow_mlops.assets.alert_asset`.
 
     :param model_name: the model whose production is watched. (templated)
     :param kinds: the evidence that may start a training: ``drift``, ``performance``.
@@ -84,7 +84,7 @@ class RaiseAlarmOperator(Notifying, StepOperator):
     :param checks: the checks that there are to be: one of them that gave nothing has failed, which the reasons say.
     :param monitoring: a :class:`~airflow_mlops.specs.MonitoringSpec`, or its settings. (templated)
     :param policy: a :class:`~airflow_mlops.specs.RetrainPolicy`, or its settings: that of the training. (templated)
-    :param notifications: who is told of an alarm: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
+    :param notifications: who is told of an alert: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
         settings.
     """
 
@@ -116,9 +116,9 @@ class RaiseAlarmOperator(Notifying, StepOperator):
         """Decide."""
         from airflow_mlops.core.monitoring.drift_report import DriftReport
         from airflow_mlops.core.monitoring.performance_report import PerformanceReport
-        from airflow_mlops.steps.retraining.alarm import raise_alarm
+        from airflow_mlops.steps.retraining.alert import raise_alert
 
-        return raise_alarm(
+        return raise_alert(
             model_name=self.model_name,
             kinds=self.kinds,
             drift=DriftReport.from_dict(self.drift) if self.drift else None,
@@ -131,13 +131,13 @@ class RaiseAlarmOperator(Notifying, StepOperator):
         )
 
     def conclude(self, value: MonitoringDecision, context: Context) -> None:
-        """Say in the event what the alarm is about, or skip: a task that succeeds would give an event."""
-        from airflow_mlops.core.observability.notifications import tell_alarm
+        """Say in the event what the alert is about, or skip: a task that succeeds would give an event."""
+        from airflow_mlops.core.observability.notifications import tell_alert
 
-        if not value.is_alarm:
+        if not value.is_alert:
             raise AirflowSkipException(str(value))
-        uri = alarm_asset(value.model_name).uri
+        uri = alert_asset(value.model_name).uri
         for outlet in self.outlets:
             if getattr(outlet, "uri", None) == uri:
                 context["outlet_events"][outlet].extra = value.to_dict()
-        self.notify(tell_alarm(value), context)
+        self.notify(tell_alert(value), context)

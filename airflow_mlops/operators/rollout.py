@@ -163,7 +163,7 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
     def _step(self) -> timedelta:
         """Return the time between two looks."""
         rollout = RolloutSpec.parse(self.rollout)
-        return rollout.window / rollout.looks
+        return rollout.window / rollout.checks
 
     def _deployed(self) -> Deployment:
         from airflow_mlops.core.rollout.deployment import Deployment

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from airflow_mlops.adapters.documents.html import report_page
-from airflow_mlops.core.packaging.serving_check import ServingCheck, ServingReport
+from airflow_mlops.core.packaging.serving_check import ServingCheck, ServingCheckReport
 from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.core.wording.packaging import found_and_expected
 
-__all__ = ["serving_page"]
+__all__ = ["serving_check_page"]
 
 _UNITS = {"s": "s", "ms": "ms", "mb": "MB"}
 
 
-def serving_page(report: ServingReport) -> str:
+def serving_check_page(report: ServingCheckReport) -> str:
     """Draw what a server was asked, what it answered, and what it cost."""
     return report_page(
         title=f"Serving check of {report.model_name}",

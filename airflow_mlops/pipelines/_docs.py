@@ -46,14 +46,15 @@ def describe_monitoring(spec: PipelineSpec) -> str:
     """Return the description of the DAG that watches production."""
     checks = "drift of what it is asked and what it says" + (", performance by late labels" if spec.performance else "")
     starts = (
-        f"starts `{spec.model_name}` when there is {' or '.join(spec.alarms)}, and the retrain policy lets it train"
-        if spec.alarms
+        f"starts `{spec.model_name}` when there is {' or '.join(spec.alert_kinds)}, and the retrain policy lets it "
+        f"train"
+        if spec.alert_kinds
         else "starts nothing: no trigger is `drift` or `performance`"
     )
     return f"""\
 ### Monitoring of `{spec.model_name}`
 
-Looks at the champion in production: {checks}. An alarm {starts}. Each decision is in the ledger, yes or no:
+Looks at the champion in production: {checks}. An alert {starts}. Each decision is in the ledger, yes or no:
 `airflow-mlops decisions {spec.model_name}`. A check that fails makes the run red; the others are heard all the same.
 
 {_tasks(MONITORING, spec)}

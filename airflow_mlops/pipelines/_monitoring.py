@@ -20,7 +20,7 @@ __all__ = ["build_monitoring_dag"]
 def build_monitoring_dag(spec: PipelineSpec, mlflow_conn_id: str, dag_settings: Mapping[str, Any]) -> DAG:
     """Return the DAG: each check by itself, then one decision of all that they found.
 
-    A check that fails keeps no other from giving its alarm, and fails the run all the same: ``checked`` succeeds only
+    A check that fails keeps no other from giving its alert, and fails the run all the same: ``checked`` succeeds only
     after all of them have.
     """
     from airflow.providers.standard.operators.empty import EmptyOperator
@@ -38,6 +38,6 @@ def build_monitoring_dag(spec: PipelineSpec, mlflow_conn_id: str, dag_settings: 
     )
     with DAG(**settings) as dag:
         tasks = add_tasks(MONITORING, spec, model_name=spec.model_name)
-        checks = [task for name, task in tasks.items() if name != "raise_alarm"]
+        checks = [task for name, task in tasks.items() if name != "raise_alert"]
         checks >> EmptyOperator(task_id="checked")
     return dag

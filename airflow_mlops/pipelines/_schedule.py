@@ -14,7 +14,7 @@ def schedule_of(spec: PipelineSpec) -> Any:
     """Return what starts the training DAG: the clock, or any of some assets; ``None`` when only a person does."""
     from airflow.sdk import AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 
-    from airflow_mlops.assets import alarm_asset
+    from airflow_mlops.assets import alert_asset
 
     timetable, assets = None, []
     for trigger in spec.triggers:
@@ -24,8 +24,8 @@ def schedule_of(spec: PipelineSpec) -> Any:
             assets.append(_new_data(spec, trigger))
         elif isinstance(trigger, AssetTrigger):
             assets.append(_other(trigger))
-    if spec.alarms:
-        assets.append(alarm_asset(spec.model_name))
+    if spec.alert_kinds:
+        assets.append(alert_asset(spec.model_name))
     any_of_them = AssetAny(*assets) if len(assets) > 1 else assets
     if timetable and assets:
         return AssetOrTimeSchedule(timetable=timetable, assets=any_of_them)

@@ -52,7 +52,7 @@ class ContinuousTraining(PipelineSpec):
         """Return the DAG that watches production, as ``monitoring.schedule`` says. Its id ends in ``_monitoring``.
 
         It checks the drift of the inference log and, where ``performance`` is declared, what late labels say. Where
-        ``drift`` or ``performance`` is among the triggers, an alarm starts the DAG that trains.
+        ``drift`` or ``performance`` is among the triggers, an alert starts the DAG that trains.
 
         :param mlflow_conn_id: the Airflow connection to MLflow.
         :param dag_settings: more arguments for :class:`airflow.sdk.DAG`; they win over the defaults.

@@ -61,7 +61,7 @@ class MonitoringSpec(Spec):
         changed between columns. The dataset has drifted if it can.
     :param schedule: when the monitoring DAG looks at the inference log: a cron expression, in UTC; ``None``: only when
         a person starts it.
-    :param answer_within: an alarm that no run of the training DAG has answered after this time is raised again.
+    :param answer_within: an alert that no run of the training DAG has answered after this time is raised again.
     """
 
     numeric: dict[NumericStatistic, Limit] = Field(default={"psi": 0.2}, min_length=1)

@@ -10,7 +10,7 @@ from airflow_mlops.specs._base import Spec, import_path_of
 
 __all__ = ["NotificationEvent", "NotificationSpec"]
 
-NotificationEvent: TypeAlias = Literal["promoted", "rejected", "rolled_back", "waiting_for_approval", "alarm"]
+NotificationEvent: TypeAlias = Literal["promoted", "rejected", "rolled_back", "waiting_for_approval", "alert"]
 """What people are told of. ``rejected`` is also what could not be decided, and what a person declined."""
 
 

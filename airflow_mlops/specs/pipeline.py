@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 
 from airflow_mlops.extras import EXTRAS
 from airflow_mlops.specs._base import Spec
+from airflow_mlops.specs.conversion import ConversionSpec
 from airflow_mlops.specs.data import DatasetSpec
 from airflow_mlops.specs.evaluate import GateSpec, check_task
-from airflow_mlops.specs.export import ExportSpec
 from airflow_mlops.specs.monitor import MonitoringSpec, TriggerSpec
 from airflow_mlops.specs.notify import NotificationSpec
 from airflow_mlops.specs.performance import PerformanceSpec
@@ -19,7 +19,7 @@ from airflow_mlops.specs.promote import PromotionSpec
 from airflow_mlops.specs.retrain import RetrainPolicy
 from airflow_mlops.specs.rollout import RolloutSpec
 from airflow_mlops.specs.runner import InProcessRunner, RunnerSpec
-from airflow_mlops.specs.serving import ServingCheckSpec
+from airflow_mlops.specs.serving_check import ServingCheckSpec
 from airflow_mlops.specs.split import SplitSpec
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
@@ -34,8 +34,9 @@ class PipelineSpec(Spec):
     :param model_name: name of the registered model, of the MLflow experiment and of the DAG.
     :param tuning: which hyperparameters are searched for before the training; ``None``: none.
     :param runner: where training and evaluation run.
-    :param serving: how the packaged model is tried in a server before the gate judges it; ``None``: it is not tried.
-    :param export: another format that the model is exported to, if it answers alike in it; ``None``: none.
+    :param serving_check: how the packaged model is tried in a server before the gate judges it; ``None``: it is not
+        tried.
+    :param conversion: another format that the model is converted to, if it answers alike in it; ``None``: none.
     :param performance: how the champion's logged predictions are held against labels that come late; ``None``: they
         are not.
     :param retraining: when a run trains.
@@ -43,6 +44,8 @@ class PipelineSpec(Spec):
     :param rollout: how a version is tried on live requests before it becomes champion; ``None``: it is not.
     :param notifications: who is told of promotions, rejections, rollbacks, and approvals that are waited for.
     """
+
+    renamed = {"export": "conversion", "serving": "serving_check"}
 
     model_name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)
     description: str = ""
@@ -53,8 +56,8 @@ class PipelineSpec(Spec):
     tuning: TuningSpec | None = None
     runner: RunnerSpec = Field(default_factory=InProcessRunner)
     gate: GateSpec
-    serving: ServingCheckSpec | None = Field(default_factory=ServingCheckSpec)
-    export: ExportSpec | None = None
+    serving_check: ServingCheckSpec | None = Field(default_factory=ServingCheckSpec)
+    conversion: ConversionSpec | None = None
     promotion: PromotionSpec = Field(default_factory=PromotionSpec)
     rollout: RolloutSpec | None = None
     monitoring: MonitoringSpec = Field(default_factory=MonitoringSpec)
@@ -106,7 +109,7 @@ class PipelineSpec(Spec):
             )
 
     @property
-    def alarms(self) -> tuple[str, ...]:
+    def alert_kinds(self) -> tuple[str, ...]:
         """The evidence that starts a run: ``drift``, ``performance``, both or none."""
         return tuple(trigger.type for trigger in self.triggers if trigger.type in ("drift", "performance"))
 
@@ -120,8 +123,8 @@ class PipelineSpec(Spec):
         """The extras of this package that the settings ask for, and what asks for each."""
         datasets = {"data": self.data}
         datasets |= {f"data.feature_tables.{table.name}": table.source for table in self.data.feature_tables}
-        if self.validation.serving:
-            datasets["validation.serving.data"] = self.validation.serving.data
+        if self.validation.skew:
+            datasets["validation.skew.data"] = self.validation.skew.data
         if self.performance:
             datasets["performance.labels"] = self.performance.labels
         on_aws = [name for name, data in datasets.items() if data.is_on_aws]
@@ -133,8 +136,8 @@ class PipelineSpec(Spec):
         library = re.split("[.:]", self.training.estimator or "", maxsplit=1)[0]
         if library in EXTRAS and isinstance(self.runner, InProcessRunner):
             asked[library] = f"training.estimator: {self.training.estimator}"
-        if self.export:
-            asked[self.export.format] = f"export.format: {self.export.format}"
+        if self.conversion:
+            asked[self.conversion.format] = f"conversion.format: {self.conversion.format}"
         return asked
 
     @property

@@ -19,17 +19,19 @@ class RetrainPolicy(Spec):
     brought to an end before, never is.
 
     :param when: ``new_data`` trains on whatever data is new; ``evidence`` wants it to have drifted, or the champion to
-        have become worse, in ``alarms`` of the last ``of`` runs.
-    :param alarms: how many of the last ``of`` runs must have had the same alarm. A training begins the count anew. Of
-        runs that look at the same rows the last one counts.
-    :param of: see ``alarms``.
+        have become worse, in ``min_alerts`` of the last ``of`` runs.
+    :param min_alerts: how many of the last ``of`` runs must have had the same alert. A training begins the count anew.
+        Of runs that look at the same rows the last one counts.
+    :param of: see ``min_alerts``.
     :param max_age: a training is due once the last one is so old, whatever the evidence; ``None``: never.
     :param cooldown: time after a training in which nothing but force trains again.
     :param max_per_week: trainings in seven days, beyond which nothing but force trains again; ``None``: no limit.
     """
 
+    renamed = {"alarms": "min_alerts"}
+
     when: Literal["new_data", "evidence"] = "new_data"
-    alarms: int = Field(default=1, ge=1)
+    min_alerts: int = Field(default=1, ge=1)
     of: int = Field(default=1, ge=1)
     max_age: timedelta | None = Field(default=None, gt=timedelta())
     cooldown: timedelta = Field(default=timedelta(), ge=timedelta())
@@ -42,10 +44,10 @@ class RetrainPolicy(Spec):
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:
-        if self.alarms > self.of:
-            raise ValueError(f"alarms {self.alarms} of {self.of} runs can never be; raise `of`")
+        if self.min_alerts > self.of:
+            raise ValueError(f"min_alerts {self.min_alerts} of {self.of} runs can never be; raise `of`")
         if self.when == "new_data" and (self.of > 1 or self.max_age):
             raise ValueError(
-                "`alarms`, `of` and `max_age` are for `when: evidence`; with new_data nothing waits for them"
+                "`min_alerts`, `of` and `max_age` are for `when: evidence`; with new_data nothing waits for them"
             )
         return self

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from airflow_mlops.specs._base import Spec, import_path_of
 from airflow_mlops.specs.data import DatasetSpec
 
-__all__ = ["Action", "PolicySpec", "ServingSpec", "ValidationSpec"]
+__all__ = ["Action", "PolicySpec", "SkewSpec", "ValidationSpec"]
 
 Action = Literal["PROCEED", "RETRAIN", "QUARANTINE", "HALT"]
 """What a finding may lead to, the gravest last."""
@@ -38,7 +38,7 @@ class PolicySpec(Spec):
     max_quarantined_fraction: float = Field(default=0.1, ge=0, lt=1)
 
 
-class ServingSpec(Spec):
+class SkewSpec(Spec):
     """What the model is asked where it serves, to be compared with what it learns from.
 
     :param data: the requests: an inference log, or a sample of what comes in.
@@ -81,8 +81,10 @@ class ValidationSpec(Spec):
     :param max_range_factor: numbers that lie out of the champion's range by more than its width are a warning that
         leads to RETRAIN; by more than so many widths, in more than ``max_new_category_fraction`` of the rows, they are
         critical.
-    :param serving: what the model is asked where it serves.
+    :param skew: what the model is asked where it serves.
     """
+
+    renamed = {"serving": "skew"}
 
     suite: str | None = None
     expectations: tuple[dict[str, Any], ...] = ()
@@ -92,7 +94,7 @@ class ValidationSpec(Spec):
     max_size_factor: float = Field(default=100.0, gt=1)
     max_new_category_fraction: float = Field(default=0.05, ge=0, le=1)
     max_range_factor: float = Field(default=10.0, ge=1)
-    serving: ServingSpec | None = None
+    skew: SkewSpec | None = None
 
     @field_validator("suite")
     @classmethod

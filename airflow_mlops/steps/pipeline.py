@@ -13,8 +13,8 @@ from airflow_mlops.core.flow import TRAINING
 from airflow_mlops.core.gate.rules import Blessing
 from airflow_mlops.core.monitoring.drift_report import DriftReport
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport
-from airflow_mlops.core.packaging.export import ExportReport
-from airflow_mlops.core.packaging.serving_check import ServingReport
+from airflow_mlops.core.packaging.conversion import ConversionReport
+from airflow_mlops.core.packaging.serving_check import ServingCheckReport
 from airflow_mlops.core.registry.journal import ModelVersion, PromotionRecord
 from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.core.splitting.leakage import LeakageReport
@@ -57,8 +57,8 @@ class PipelineResult:
     tuning: TuningResult | None = None
     model: TrainedModel | None = None
     evaluation: EvaluationReport | None = None
-    serving: ServingReport | None = None
-    export: ExportReport | None = None
+    serving_check: ServingCheckReport | None = None
+    conversion: ConversionReport | None = None
     blessing: Blessing | None = None
     version: ModelVersion | None = None
     promotion: PromotionRecord | None = None

@@ -62,11 +62,11 @@ class ModelVersionTrigger(BaseTrigger):
 
     def _look(self) -> int | None:
         from airflow_mlops.hooks.platform import get_storage
-        from airflow_mlops.steps.registry.journal import journal_state, serving_version
+        from airflow_mlops.steps.registry.journal import champion_version_of, journal_state
 
         storage = get_storage()
         state = journal_state(self.model_name, storage=storage)
         if state != self._state:  # entries never change, so most looks need to read none
-            self._champion = serving_version(self.model_name, storage=storage)
+            self._champion = champion_version_of(self.model_name, storage=storage)
             self._state = state
         return self._champion

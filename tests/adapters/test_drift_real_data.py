@@ -48,7 +48,7 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[DatasetProfil
 
 
 @pytest.mark.parametrize("limits", [{}, {"numeric": {"kolmogorov_smirnov": 0.05}, "categorical": {"chi_square": 0.05}}])
-def test_halves_of_one_population_raise_no_alarm_and_single_columns_hardly_any(halves, limits):
+def test_halves_of_one_population_raise_no_alert_and_single_columns_hardly_any(halves, limits):
     facts, monitoring = ColumnFacts(kinds={}, importances={}), MonitoringSpec(**limits)
     verdicts = [
         judge_drift(reference=reference, current=current, monitoring=monitoring, facts=facts)

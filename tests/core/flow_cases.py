@@ -15,7 +15,7 @@ def full_settings() -> dict[str, Any]:
         "training": {"target": "y", "estimator": "sklearn.linear_model.Ridge", "params": {"alpha": 0.1}},
         "tuning": {"space": {"alpha": {"type": "float", "low": 0.01, "high": 10.0}}, "metric": "mean_absolute_error"},
         "gate": {"metrics": {"mean_absolute_error": {}}},
-        "export": {},
+        "conversion": {},
         "promotion": {"approval": "required", "approvers": ["ada"]},
         "rollout": {},
         "performance": {

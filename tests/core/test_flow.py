@@ -41,7 +41,13 @@ def test_a_spec_that_asks_for_everything_leaves_no_step_out(name: str):
 
 
 def test_what_a_spec_does_not_ask_for_is_left_out():
-    short = full_settings() | {"tuning": None, "serving": None, "export": None, "performance": None, "rollout": None}
+    short = full_settings() | {
+        "tuning": None,
+        "serving_check": None,
+        "conversion": None,
+        "performance": None,
+        "rollout": None,
+    }
     short |= {"promotion": {}, "triggers": []}
     names = [step.name for step in steps_of(TRAINING, PipelineSpec.parse(short))]
     assert names == [

@@ -18,11 +18,11 @@ from airflow_mlops.core.evaluation import report as evaluate
 from airflow_mlops.core.gate import rules
 from airflow_mlops.core.maintenance import reproduction, verification
 from airflow_mlops.core.monitoring import drift_report, performance_report
-from airflow_mlops.core.packaging import export, serving_check
+from airflow_mlops.core.packaging import conversion, serving_check
 from airflow_mlops.core.promotion import approval
 from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.registry import descriptions, journal, training_record
-from airflow_mlops.core.retraining import alarm, decision
+from airflow_mlops.core.retraining import alert, decision
 from airflow_mlops.core.rollout import deployment, online_validation
 from airflow_mlops.core.scoring import batch
 from airflow_mlops.core.splitting import leakage, split
@@ -56,7 +56,7 @@ REASON = Reason(
     because=recorded("worse"),
     source="performance",
 )
-PARITY = export.Parity(n_rows=3, n_label_mismatches=1, n_beyond=0, max_difference=0.5)
+PARITY = conversion.Parity(n_rows=3, n_label_mismatches=1, n_beyond=0, max_difference=0.5)
 PART = split.DatasetPart(uri="/x.parquet", digest="sha256:1", n_rows=3)
 INTERVAL = evaluate.Interval(difference=0.1 + 0.2, low=-1e-300, high=1.5)
 COMPARISON = evaluate.MetricComparison(
@@ -234,7 +234,7 @@ EXAMPLES: list[Value] = [
         version="1.0", step="train", arguments={"model_name": "m"}, run=PipelineRun(pipeline="p", run_id="r")
     ),
     step_request.StepError(type="TrainingError", message="it failed"),
-    serving_check.ServingReport(
+    serving_check.ServingCheckReport(
         model_name="m",
         model_uri="models:/m-1",
         model_digest="sha256:2",
@@ -249,7 +249,7 @@ EXAMPLES: list[Value] = [
         ),
         footprint=serving_check.ServingFootprint(latency_p95_ms=12.5),
     ),
-    export.ExportReport(
+    conversion.ConversionReport(
         model_name="m",
         run_id="r",
         model_digest="sha256:2",
@@ -257,8 +257,8 @@ EXAMPLES: list[Value] = [
         format="onnx",
         settings_digest="sha256:8",
         tolerance=1e-5,
-        status=export.ExportStatus.REFUSED,
-        reasons=export.judge_parity(PARITY, tolerance=1e-5)[1],
+        status=conversion.ConversionStatus.REFUSED,
+        reasons=conversion.judge_parity(PARITY, tolerance=1e-5)[1],
         parity=PARITY,
     ),
     tuning.TuningResult(
@@ -343,7 +343,7 @@ EXAMPLES: list[Value] = [
         ),
         labels=performance_report.LabelCounts(n_rows=3, n_unknown=1),
     ),
-    alarm.MonitoringDecision(
+    alert.MonitoringDecision(
         model_name="m",
         champion_version=2,
         kinds=("drift",),
@@ -547,7 +547,7 @@ def test_a_document_of_an_older_version_is_read_as_it_is_where_no_field_changed(
 
 
 @pytest.mark.parametrize(
-    "kind", ["Blessing", "ExportReport", "GateDecision", "MonitoringDecision", "RetrainDecision", "TrainingRecord"]
+    "kind", ["Blessing", "ConversionReport", "GateDecision", "MonitoringDecision", "RetrainDecision", "TrainingRecord"]
 )
 def test_sentences_that_an_older_version_wrote_as_reasons_are_quoted(kind: str):
     value = next(value for value in EXAMPLES if type(value).__name__ == kind)

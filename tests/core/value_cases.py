@@ -18,7 +18,7 @@ from airflow_mlops.core.monitoring.performance_report import (
 )
 from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.registry.journal import PromotionRecord
-from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.core.retraining.alert import MonitoringDecision
 from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutSide, RolloutVerdict
 from airflow_mlops.core.scoring.batch import PredictionBatch
@@ -90,7 +90,7 @@ PERFORMANCE = PerformanceReport(
         ),
     ),
 )
-ALARM = MonitoringDecision(
+ALERT = MonitoringDecision(
     model_name="co2",
     champion_version=3,
     kinds=("drift",),
@@ -203,5 +203,5 @@ BATCH = PredictionBatch(
     ended_at=NOW,
 )
 VALUES: tuple[Value, ...] = (
-    SNAPSHOT, VALIDATION, DRIFT, PERFORMANCE, ALARM, DECISION, MODEL, EVALUATION, BLESSING, ROLLOUT, PROMOTION, BATCH,
+    SNAPSHOT, VALIDATION, DRIFT, PERFORMANCE, ALERT, DECISION, MODEL, EVALUATION, BLESSING, ROLLOUT, PROMOTION, BATCH,
 )  # fmt: skip

@@ -45,7 +45,7 @@ pipeline = ContinuousTraining(
     }},
     validation={{"suite": str(INCLUDE / "expectations" / "co2.json")}},
     training={{"target": "next_co2", "function": "killed:train", "params": {{"alpha": 0.1}}}},
-    serving=None,
+    serving_check=None,
     gate={{
         "metrics": {{"mean_absolute_error": {{}}}}, "baseline": "column", "baseline_column": "co2", "cold_start": True
     }},

@@ -26,7 +26,7 @@ from airflow_mlops.steps.registry.models import load_model
 from include.demo.services import free_port
 from tests.conftest import REPOSITORY
 from tests.processes import wait_until
-from tests.serving.cases import body_of, request
+from tests.server.cases import body_of, request
 from tests.steps.cases import Bench, small_frame
 
 pytestmark = pytest.mark.standalone

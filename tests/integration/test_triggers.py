@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_mlops.core.retraining.alarm import MonitoringDecision
-from airflow_mlops.steps.registry.journal import serving_version
-from airflow_mlops.steps.registry.ledger import read_alarms, read_decisions
+from airflow_mlops.core.retraining.alert import MonitoringDecision
+from airflow_mlops.steps.registry.journal import champion_version_of
+from airflow_mlops.steps.registry.ledger import read_alerts, read_decisions
 from tests.integration.house import House
 from tests.steps.cases import small_frame
 
@@ -24,7 +24,7 @@ COMMON = {
     "validation": {"expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "y"}}]},
     "training": {"target": "y", "estimator": "sklearn.linear_model.Ridge", "params": {"alpha": 0.1}},
     "gate": {"metrics": {"mean_absolute_error": {}}, "cold_start": True},
-    "serving": None,
+    "serving_check": None,
 }
 loop = ContinuousTraining(
     model_name="loop",
@@ -85,7 +85,7 @@ def test_new_data_starts_it(house: House, first: dict[str, Any]):
     decision = house.decided(first)
     assert (first["run_type"], decision.trigger) == ("asset_triggered", "new_data")
     assert decision.should_retrain
-    assert serving_version("loop", storage=house.storage) == 1
+    assert champion_version_of("loop", storage=house.storage) == 1
 
 
 def test_a_person_starts_it_by_the_trigger_form(house: House, first: dict[str, Any]):
@@ -107,9 +107,9 @@ def test_a_champion_that_became_worse_starts_it(house: House, first: dict[str, A
     house.log(asked, at=at, version=1, predictions=2 * asked["x"])
     house.label(asked, at=at, slope=-2.0)
     run = house.next_run("loop", lambda: house.api.trigger("loop_monitoring", {}))
-    alarm = _answered(house, run)
-    assert alarm.kinds == ("performance",)
-    assert {each.kind: each.state for each in alarm.evidence}["performance"] == "DEGRADED"
+    alert = _answered(house, run)
+    assert alert.kinds == ("performance",)
+    assert {each.kind: each.state for each in alert.evidence}["performance"] == "DEGRADED"
     assert house.decided(run).trigger == "performance"
     house.label(asked, at=at, slope=2.0)  # it was the labels that were wrong
 
@@ -118,13 +118,13 @@ def test_what_has_drifted_starts_it_and_is_named_in_mlflow(house: House, first: 
     from mlflow import MlflowClient
 
     house.next_run("loop", lambda: house.deliver(small_frame(60, start="2021-04-01", seed=2), "loop/part-3.csv"))
-    champion = serving_version("loop", storage=house.storage)
+    champion = champion_version_of("loop", storage=house.storage)
     assert champion is not None
     moved = asked + 3
     house.log(moved, at=datetime.now(UTC), version=champion, predictions=2 * moved["x"])
     run = house.next_run("loop", lambda: house.api.trigger("loop_monitoring", {}))
-    alarm = _answered(house, run)
-    assert (alarm.kinds, house.decided(run).trigger) == (("drift",), "drift")
+    alert = _answered(house, run)
+    assert (alert.kinds, house.decided(run).trigger) == (("drift",), "drift")
     client = MlflowClient(house.demo.mlflow_url)
     experiment = client.get_experiment_by_name("loop")
     assert experiment is not None
@@ -147,12 +147,12 @@ def test_the_clock_starts_it(house: House):
 
 
 def _answered(house: House, run: dict[str, Any]) -> MonitoringDecision:
-    """Return the alarm that a run answered, having seen that it is the newest one, and trained because of it."""
+    """Return the alert that a run answered, having seen that it is the newest one, and trained because of it."""
     decision = house.decided(run)
-    alarm = read_alarms("loop", storage=house.storage)[-1]
-    assert decision.alarms == (alarm.content_digest,)
+    alert = read_alerts("loop", storage=house.storage)[-1]
+    assert decision.answered_alerts == (alert.content_digest,)
     assert decision.should_retrain
-    assert decision.reasons[0].source == "alarm"
+    assert decision.reasons[0].source == "alert"
     consumed = house.api.get(f"/dags/loop/dagRuns/{run['dag_run_id']}/upstreamAssetEvents")["asset_events"]
-    assert [event["extra"]["run_id"] for event in consumed] == [alarm.run_id]
-    return alarm
+    assert [event["extra"]["run_id"] for event in consumed] == [alert.run_id]
+    return alert

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from moto.server import ThreadedMotoServer
 
-from airflow_mlops.steps.registry.journal import serving_version
+from airflow_mlops.steps.registry.journal import champion_version_of
 from tests.integration.house import House
 from tests.steps.cases import small_frame
 
@@ -32,7 +32,7 @@ COMMON = {
     "validation": {"expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "y"}}]},
     "training": {"target": "y", "estimator": "sklearn.linear_model.Ridge", "params": {"alpha": 0.1}},
     "gate": {"metrics": {"mean_absolute_error": {}}, "cold_start": True},
-    "serving": None,
+    "serving_check": None,
     "triggers": [{"type": "new_data", "poll_interval_s": 1}],
 }
 SOURCES = {
@@ -153,7 +153,7 @@ def champion(house: House) -> int:
     """The model of the first file, the note of which has been made."""
     house.wait(lambda: _names(house.watermark("files_data")["handled"]) == ["0.csv"], "The note of what was told")
     house.wait(lambda: _is_settled(house, "files"), "The first run")
-    version = serving_version("files", storage=house.storage)
+    version = champion_version_of("files", storage=house.storage)
     assert version == 1
     return version
 

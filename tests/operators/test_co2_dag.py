@@ -15,7 +15,7 @@ from tests.steps.cases import Left, left_by
 
 ALL = ("snapshot", "validate", "split", "check_leakage", "check_drift", "decide")
 TRAINED = ("train", "evaluate", "bless")
-SERVED = ("validate_serving",)
+SERVED = ("check_serving",)
 PROMOTED = ("register", "promote")
 
 
@@ -29,7 +29,7 @@ def _states(**groups: tuple[str, ...]) -> dict[str, str]:
 
 def _unserved() -> ContinuousTraining:
     """The example without the serving check, which takes seconds."""
-    return load_dag_file("co2").co2.model_copy(update={"serving": None})
+    return load_dag_file("co2").co2.model_copy(update={"serving_check": None})
 
 
 def _run(house: House) -> Ended:
@@ -74,7 +74,7 @@ def test_every_task_leaves_a_small_json_document_with_places_and_no_rows(house: 
         "decide": "RetrainDecision",
         "train": "TrainedModel",
         "evaluate": "EvaluationReport",
-        "validate_serving": "ServingReport",
+        "check_serving": "ServingCheckReport",
         "bless": "Blessing",
         "register": "ModelVersion",
         "promote": "PromotionRecord",
@@ -91,7 +91,7 @@ def test_tasks_link_to_the_report_that_they_stored(house: House, house_stage: St
         ("check_leakage", "leakage"),
         ("check_drift", "drift"),
         ("evaluate", "evaluation"),
-        ("validate_serving", "serving"),
+        ("check_serving", "serving"),
         ("bless", "blessing"),
         ("register", "model_card"),
     ):

@@ -104,7 +104,7 @@ def test_requests_that_differ_from_what_is_learnt_lead_to_the_branch_for_retrain
     asked = house.folder / "requests.csv"
     small_frame().assign(x=lambda frame: frame["x"] + 3).to_csv(asked, index=False)
     serving = {"data": {"path": str(asked)}, "columns": ["x"]}
-    ended = house.run(branching(house, small_frame(), validation={"serving": serving}, branches=BRANCHES))
+    ended = house.run(branching(house, small_frame(), validation={"skew": serving}, branches=BRANCHES))
     assert (ended.states["train"], ended.states["open_ticket"]) == ("success", "success")
     report = ValidationReport.from_dict(ended.result("validate"))
     assert [(finding.rule, finding.column) for finding in report.findings] == [("serving_skew", "x")]

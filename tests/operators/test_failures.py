@@ -104,12 +104,12 @@ def test_a_storage_that_comes_back_is_found_by_the_second_try(house: House):
 def test_a_dag_that_needs_an_extra_fails_in_its_first_task_before_it_reads_anything(
     house: House, monkeypatch: pytest.MonkeyPatch
 ):
-    settings = small_settings(house.folder / "inbox") | {"export": {}}
+    settings = small_settings(house.folder / "inbox") | {"conversion": {}}
     dag = ContinuousTraining.parse(settings).dag()
     monkeypatch.setitem(sys.modules, "skl2onnx", None)  # what Python itself does for a module that is not to be found
     with pytest.raises(AirflowFailException) as caught:
         dag.get_task("snapshot").execute(_context())
     assert str(caught.value) == (
-        f"export.format: onnx needs 'skl2onnx', which {sys.executable} does not have. Nothing was changed. Install it "
-        f"there: pip install 'airflow-mlops[onnx]'"
+        f"conversion.format: onnx needs 'skl2onnx', which {sys.executable} does not have. Nothing was changed. "
+        f"Install it there: pip install 'airflow-mlops[onnx]'"
     )

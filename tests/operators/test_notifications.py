@@ -18,7 +18,7 @@ from airflow_mlops.operators import (
     ApprovePromotionOperator,
     BlessModelOperator,
     PromoteModelOperator,
-    RaiseAlarmOperator,
+    RaiseAlertOperator,
     RollbackModelOperator,
 )
 from tests.operators.conftest import House, Person
@@ -122,16 +122,16 @@ def test_a_promotion_a_rejection_and_a_rollback_are_told_with_what_to_do_next(
 MOVED = Reason(stage="monitoring", rule="recorded", recorded="x moved.")
 
 
-def test_an_alarm_is_told_and_no_alarm_is_not(house: House, bench: Bench, told: tuple[dict[str, Any], Inbox]):
+def test_an_alert_is_told_and_no_alert_is_not(house: House, bench: Bench, told: tuple[dict[str, Any], Inbox]):
     notification, inbox = told
     assert bench.run("first").promotion
     drift = {"model_name": "small", "current_digest": "", "reasons": (MOVED,)}
     for status in (DriftStatus.STABLE, DriftStatus.DRIFTED):
         report = DriftReport(status=status, **drift).to_dict()
         settings = {"model_name": "small", "kinds": ("drift",), "drift": report}
-        _run(house, RaiseAlarmOperator, notifications=[notification], **settings)
+        _run(house, RaiseAlertOperator, notifications=[notification], **settings)
     ((subject, text),) = inbox()
-    assert subject == "small: alarm (drift)"
+    assert subject == "small: alert (drift)"
     assert "Version 1 serves on.\nWhy:\n  - DRIFTED in the last look, " in text
     assert "x moved." in text
     assert "What to do next: Nothing, if the DAG small is scheduled on it: it decides whether to train." in text

@@ -39,7 +39,7 @@ def bike_sharing(*more: str) -> ContinuousTraining:
             "estimator": "sklearn.ensemble.HistGradientBoostingRegressor",
             "params": {"max_iter": 20},
         },
-        serving=None,
+        serving_check=None,
         gate={"metrics": {"mean_absolute_error": {"value_threshold": 150.0}}, "cold_start": True, "n_resamples": 200},
     )
 
@@ -77,7 +77,7 @@ def adult(folder: Path) -> ContinuousTraining:
             "estimator": "sklearn.ensemble.HistGradientBoostingClassifier",
             "params": {"max_iter": 20},
         },
-        serving=None,
+        serving_check=None,
         gate={
             "metrics": {"accuracy": {"value_threshold": 0.8}},
             "baseline": "most_frequent",

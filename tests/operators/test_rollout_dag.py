@@ -18,7 +18,7 @@ from tests.operators.conftest import House
 from tests.steps.cases import Bench
 from tests.steps.rollout.test_online_validation import LENIENT, traffic
 
-ROLLOUT = {"window": "PT4S", "looks": 2, "min_requests": 100, "max_error_rate_increase": 0.05}
+ROLLOUT = {"window": "PT4S", "checks": 2, "min_requests": 100, "max_error_rate_increase": 0.05}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""``ValidateServingOperator`` in a DAG, with a real server."""
+"""``ServingCheckOperator`` in a DAG, with a real server."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from airflow.sdk import DAG
 from airflow_mlops.core.packaging.serving_check import (
     Answer,
     AnswerFault,
+    ServingCheckReport,
     ServingFootprint,
-    ServingReport,
     judge_answers,
 )
 from airflow_mlops.core.values import PipelineRun
-from airflow_mlops.errors import ServingError
-from airflow_mlops.operators import ValidateServingOperator
+from airflow_mlops.errors import ServingCheckError
+from airflow_mlops.operators import ServingCheckOperator
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.training.train import train_model
@@ -35,37 +35,37 @@ def _documents(house: House) -> tuple[dict[str, Any], dict[str, Any]]:
     spec = bench.spec()
     snapshot = snapshot_dataset(spec.data, dataset="small", storage=platform.storage)
     split = split_dataset(snapshot, spec.data, spec.split, storage=platform.storage)
-    run = PipelineRun(pipeline="serving", run_id="before")
+    run = PipelineRun(pipeline="serving_check", run_id="before")
     model = train_model(split, spec.training, model_name="small", platform=platform, run=run)
     return model.to_dict(), split.to_dict()
 
 
 def test_a_model_beyond_its_budget_fails_the_task_for_good_with_its_report_as_the_result(house: House):
     model, split = _documents(house)
-    with DAG("serving", start_date=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), schedule=None) as dag:
-        ValidateServingOperator(
-            task_id="validate_serving",
+    with DAG("serving_check", start_date=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), schedule=None) as dag:
+        ServingCheckOperator(
+            task_id="check_serving",
             model=model,
             split=split,
-            serving={"n_requests": 20, "batch_rows": 100, "max_size_mb": "{{ params.megabytes }}"},
+            serving_check={"n_requests": 20, "batch_rows": 100, "max_size_mb": "{{ params.megabytes }}"},
             retries=2,
             params={"megabytes": 1e-6},
         )
     ended = house.run(dag)
-    assert ended.states == {"validate_serving": "failed"}
-    assert ended.tries == {"validate_serving": 1}
-    report = ServingReport.from_dict(ended.result("validate_serving"))
+    assert ended.states == {"check_serving": "failed"}
+    assert ended.tries == {"check_serving": 1}
+    report = ServingCheckReport.from_dict(ended.result("check_serving"))
     assert [check.name for check in report.checks if not check.passed] == ["size_mb"]
     assert (
         json.loads(house.platform.storage.path(report.report_uri).with_suffix(".json").read_text()) == report.to_dict()
     )
-    link = ended.xcoms["validate_serving", "_link_ReportLink"]
+    link = ended.xcoms["check_serving", "_link_ReportLink"]
     assert link == f"http://airflow.test/mlops/{report.report_uri}"
 
 
-def _bad_report() -> ServingReport:
+def _bad_report() -> ServingCheckReport:
     fault = AnswerFault(kind="status", status=500)
-    return ServingReport(
+    return ServingCheckReport(
         model_name="small",
         model_uri="models:/m-1",
         model_digest="sha256:m",
@@ -80,10 +80,10 @@ def _bad_report() -> ServingReport:
 
 @pytest.mark.parametrize("on_failure", ["fail", "Report"])
 def test_a_bad_report_fails_unless_it_is_only_to_be_reported(on_failure: Any):
-    operator = ValidateServingOperator(task_id="t", model={}, split={}, on_failure=on_failure)
-    with pytest.raises(ServingError, match="golden_rows: found HTTP status 500, expected the model's own predictions"):
+    operator = ServingCheckOperator(task_id="t", model={}, split={}, on_failure=on_failure)
+    with pytest.raises(ServingCheckError, match="golden_rows: found HTTP status 500, expected the model's own"):
         operator.conclude(_bad_report(), {})
 
 
 def test_a_bad_report_goes_on_to_a_gate_that_judges_it():
-    ValidateServingOperator(task_id="t", model={}, split={}, on_failure="report").conclude(_bad_report(), {})
+    ServingCheckOperator(task_id="t", model={}, split={}, on_failure="report").conclude(_bad_report(), {})

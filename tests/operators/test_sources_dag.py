@@ -122,7 +122,7 @@ def test_a_query_with_the_weather_of_the_moment_joined_ends_with_a_champion(
         },
         validation={"expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "sold"}}]},
         training={"target": "sold", "estimator": "sklearn.linear_model.Ridge"},
-        serving=None,
+        serving_check=None,
         gate={"metrics": {"mean_absolute_error": {"value_threshold": 3.0}}, "cold_start": True},
     )
     ended = house.run(pipeline.dag())

@@ -79,9 +79,9 @@ def test_any_of_several_assets_starts_it_and_drift_and_performance_are_one():
     others = [{"type": "asset", "uri": "s3://lake/visits"}, {"type": "drift"}, {"type": "performance"}]
     dag = _small(triggers=[NEW_DATA, *others], performance=performance).dag()
     assert isinstance(dag.schedule, AssetAny)
-    *_, reference, alarm = dag.schedule.objects
+    *_, reference, alert = dag.schedule.objects
     assert (reference.name, reference.uri) == ("s3://lake/visits", "s3://lake/visits")
-    assert alarm.uri == "mlmodel://small/alarm"
+    assert alert.uri == "mlmodel://small/alert"
     assert len(dag.schedule.objects) == 3
     assert "- **Runs** on new files at `/inbox` and on a change of the asset `s3://lake/visits` and on drift" in (
         dag.doc_md or ""
@@ -91,9 +91,9 @@ def test_any_of_several_assets_starts_it_and_drift_and_performance_are_one():
 def test_the_monitoring_looks_daily_and_starts_what_the_pipeline_listens_to():
     dag = _small(triggers=[{"type": "drift"}], monitoring={"schedule": "0 4 * * *"}).monitoring_dag()
     assert (dag.dag_id, dag.timetable.expression) == ("small_monitoring", "0 4 * * *")
-    assert dag.get_task("raise_alarm").kinds == ("drift",)
-    assert [asset.uri for asset in dag.get_task("raise_alarm").outlets] == ["mlmodel://small/alarm"]
-    assert set(dag.task_ids) == {"check_drift", "raise_alarm", "checked"}
+    assert dag.get_task("raise_alert").kinds == ("drift",)
+    assert [asset.uri for asset in dag.get_task("raise_alert").outlets] == ["mlmodel://small/alert"]
+    assert set(dag.task_ids) == {"check_drift", "raise_alert", "checked"}
     assert _small().monitoring_dag().timetable.expression == "0 0 * * *"
     assert _small(monitoring={"schedule": None}).monitoring_dag().schedule is None
     assert "starts nothing" in (_small().monitoring_dag().doc_md or "")
@@ -102,10 +102,10 @@ def test_the_monitoring_looks_daily_and_starts_what_the_pipeline_listens_to():
 def test_a_check_that_fails_keeps_the_training_from_deciding_and_no_other_check_from_being_heard():
     performance = {"labels": {"path": "l.csv"}, "label": "y", "id": "id", "maturity": "P1D", "metrics": {"r2": {}}}
     pipeline = _small(performance=performance)
-    decide, alarm = pipeline.dag().get_task("decide"), pipeline.monitoring_dag().get_task("raise_alarm")
+    decide, alert = pipeline.dag().get_task("decide"), pipeline.monitoring_dag().get_task("raise_alert")
     assert {"check_drift", "check_performance"} <= decide.upstream_task_ids
-    assert alarm.upstream_task_ids == {"check_drift", "check_performance"}
-    assert (decide.trigger_rule, alarm.trigger_rule) == ("all_success", "all_done")
+    assert alert.upstream_task_ids == {"check_drift", "check_performance"}
+    assert (decide.trigger_rule, alert.trigger_rule) == ("all_success", "all_done")
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_dag_has_a_task_for_each_step_after_those_that_it_takes_from(name: str
 
 
 def test_the_dag_s_documentation_says_what_each_task_does_and_how_it_may_end_the_run():
-    text = ContinuousTraining.parse(full_settings() | {"export": None}).dag().doc_md or ""
+    text = ContinuousTraining.parse(full_settings() | {"conversion": None}).dag().doc_md or ""
     assert "| decides whether to train; the ledger keeps the answer | nothing new: the rest is skipped |" in text
     assert "| `validate` | checks them; sets bad rows aside | HALT: the run fails |" in text
     assert "`approve`" in text

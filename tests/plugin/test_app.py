@@ -14,7 +14,7 @@ import pytest
 
 from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.registry.journal import PromotionRecord
-from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.core.retraining.alert import MonitoringDecision
 from airflow_mlops.core.retraining.decision import CheckEvidence
 from airflow_mlops.plugin.app import create_app
 from airflow_mlops.steps.registry.ledger import append_decision
@@ -188,7 +188,7 @@ def test_a_journal_that_was_changed_is_said_to_be_and_not_shown(
 def test_the_newest_decisions_stand_below_the_journal_each_with_the_page_that_it_was_made_on(
     client: TestClient, viewer: dict[str, str], storage: Storage
 ):
-    alarm = MonitoringDecision(
+    alert = MonitoringDecision(
         model_name="co2",
         champion_version=1,
         kinds=("drift",),
@@ -200,7 +200,7 @@ def test_the_newest_decisions_stand_below_the_journal_each_with_the_page_that_it
         run_id="look 1",
         at=datetime(2026, 2, 1, tzinfo=UTC),
     )
-    append_decision(alarm, storage=storage)
+    append_decision(alert, storage=storage)
     text = client.get("/mlops/models/co2", headers=viewer).text
     assert "&lt;b&gt;DRIFTED&lt;/b&gt; in 2 of 3." in text
     (link,) = re.findall(r'href="(\.\./reports[^"]*)"', text)

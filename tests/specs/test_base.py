@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pydantic
 import pytest
 
@@ -23,6 +25,22 @@ def test_an_unknown_key_is_named_with_its_path_a_suggestion_and_the_known_keys()
     assert "PipelineSpec: 1 setting(s)" in message
     assert "data.timstamp: unknown key. Did you mean 'timestamp'?" in message
     assert "Known: athena, conn_id, csv, feature_tables, features," in message
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"serving": None}, "serving: is called `serving_check` now."),
+        ({"export": {"format": "onnx"}}, "export: is called `conversion` now."),
+        ({"retraining": {"when": "evidence", "alarms": 2}}, "retraining.alarms: is called `min_alerts` now."),
+        ({"rollout": {"mode": "canary", "looks": 4}}, "rollout.looks: is called `checks` now."),
+        ({"validation": {"serving": {"data": {"path": "x"}}}}, "validation.serving: is called `skew` now."),
+    ],
+)
+def test_a_pipeline_of_the_version_before_is_told_the_new_names(settings: dict[str, Any], message: str):
+    with pytest.raises(SpecError) as caught:
+        PipelineSpec.parse({**DOCUMENT, **settings})
+    assert message in str(caught.value)
 
 
 class _Oven(Spec):

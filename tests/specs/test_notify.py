@@ -10,7 +10,7 @@ SLACK = "airflow.providers.slack.notifications.slack.SlackNotifier"
 
 def test_everything_is_told_unless_it_is_said_of_what():
     spec = NotificationSpec(notifier=SLACK, settings={"text": "{{ mlops.text }}"})
-    assert spec.events == ("promoted", "rejected", "rolled_back", "waiting_for_approval", "alarm")
+    assert spec.events == ("promoted", "rejected", "rolled_back", "waiting_for_approval", "alert")
 
 
 def test_a_class_is_kept_as_its_import_path():

@@ -38,4 +38,4 @@ def test_a_policy_takes_verdicts_only():
 def test_requests_are_never_validated_so_they_can_not_be_counted_from_the_last_validation():
     data = {"path": "/requests.csv", "timestamp": "at", "since_last_snapshot": True}
     with pytest.raises(SpecError, match="set `trailing`"):
-        ValidationSpec(expectations=[EXPECTATION], serving={"data": data})
+        ValidationSpec(expectations=[EXPECTATION], skew={"data": data})

@@ -47,7 +47,7 @@ def small_settings(inbox: Path) -> dict[str, Any]:
         },
         "training": {"target": "y", "estimator": "sklearn.linear_model.Ridge", "params": {"alpha": 0.1}},
         "gate": {"metrics": {"mean_absolute_error": {"value_threshold": 1.0}}, "cold_start": True},
-        "serving": None,  # a server takes seconds to start; the tests of serving start one
+        "serving_check": None,  # a server takes seconds to start; the tests of serving start one
     }
 
 
@@ -68,7 +68,7 @@ def co2_settings(inbox: Path) -> dict[str, Any]:
             "baseline_column": "co2",
             "cold_start": True,
         },
-        "serving": None,
+        "serving_check": None,
     }
 
 

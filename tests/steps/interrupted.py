@@ -12,7 +12,7 @@ from airflow_mlops.core.registry.journal import PromotionRecord, champion_of
 from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.errors import UnavailableError
-from airflow_mlops.serving.watcher import Watcher
+from airflow_mlops.server.watcher import Watcher
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promotion.promote import promote_model, rollback_model
 from airflow_mlops.steps.registry.deployment import read_deployment, write_deployment

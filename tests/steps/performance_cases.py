@@ -54,7 +54,7 @@ def settings(inbox: Path, name: str, metric: str, gate: dict[str, Any], **traini
             "split": {"method": "random", "test_fraction": 0.4},
             "training": {"features": ["x", "z", "region"], **training},
             "gate": {"metrics": {metric: {}}, "cold_start": True, **gate},
-            "serving": None,
+            "serving_check": None,
         }
     )
 

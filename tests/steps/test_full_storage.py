@@ -17,7 +17,7 @@ import pytest
 from airflow_mlops.core.registry.journal import PromotionRecord
 from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.errors import UnavailableError
-from airflow_mlops.serving.watcher import Watcher
+from airflow_mlops.server.watcher import Watcher
 from airflow_mlops.steps.maintenance.verify import verify_model
 from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promotion.promote import promote_model, rollback_model

@@ -98,7 +98,7 @@ try:
 except ImportError as error:
     assert str(error) == "there is no Airflow in this environment"
 import airflow_mlops.runner
-import airflow_mlops.serving.server
+import airflow_mlops.server.server
 from airflow_mlops.steps.runner import STEPS
 for function in STEPS.values():
     importlib.import_module(function.partition(":")[0])

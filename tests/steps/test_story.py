@@ -17,7 +17,7 @@ from airflow_mlops.steps.pipeline import PipelineResult, run_pipeline
 from airflow_mlops.steps.promotion.promote import rollback_model
 from airflow_mlops.steps.registry.journal import current_champion, read_journal
 from airflow_mlops.steps.registry.ledger import read_decisions
-from airflow_mlops.steps.retraining.alarm import repeat_reasons
+from airflow_mlops.steps.retraining.alert import repeat_reasons
 from include.demo import co2_data
 from tests.steps.cases import Bench, Left, co2_settings, left_by, runs_by_status
 from tests.steps.conftest import make_bench

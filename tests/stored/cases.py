@@ -67,7 +67,7 @@ def settings(inbox: Path) -> dict[str, Any]:
             "n_resamples": 200,
             "slices": {"columns": ["part"], "min_rows": 10, "worst": 1},
         },
-        "serving": None,
+        "serving_check": None,
         "monitoring": {"min_rows": 20, "trailing": "P7D"},
         "performance": {
             "labels": {"path": str(inbox / "labels.csv")},

@@ -32,7 +32,7 @@ from airflow_mlops import BatchScoring, ContinuousTraining
 from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.adapters.storage.inference_log import InferenceLog, log_table
 from airflow_mlops.adapters.storage.store import Storage, Watermark
-from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.core.retraining.alert import MonitoringDecision
 from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.core.values import PipelineRun, Value
 from airflow_mlops.errors import DataHaltedError
@@ -45,13 +45,13 @@ from airflow_mlops.steps.pipeline import PipelineResult
 from airflow_mlops.steps.promotion.approve import record_answer
 from airflow_mlops.steps.promotion.champion import describe_change
 from airflow_mlops.steps.promotion.promote import mark_unhealthy, promote_model, rollback_model
-from airflow_mlops.steps.retraining.alarm import raise_alarm
+from airflow_mlops.steps.retraining.alert import raise_alert
 from airflow_mlops.steps.rollout.online_validation import look_at_rollout, start_rollout
 from tests.stored.cases import FIRST_LOOK, NAME, ROOT, SECOND_LOOK, settings, trips
 
 ROLLOUT: dict[str, Any] = {
     "share": 0.5,
-    "looks": 1,
+    "checks": 1,
     "min_requests": 100,
     "max_error_rate_increase": 0.2,
     "max_latency_p95_increase": None,
@@ -60,7 +60,7 @@ ROLLOUT: dict[str, Any] = {
 
 
 class Story:
-    """The life of one model: two promotions, a rejection, a halted batch, a rollback, a canary, and two alarms."""
+    """The life of one model: two promotions, a rejection, a halted batch, a rollback, a canary, and two alerts."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.inbox = folder, folder / "inbox"
@@ -76,9 +76,9 @@ class Story:
         """Tell all chapters."""
         self._two_versions()
         self._bad_batches()
-        self._rollback_and_first_alarm()
+        self._rollback_and_first_alert()
         self._answer()
-        self._second_alarm()
+        self._second_alert()
         self._batch()
         self._watch()
         self._backtest()
@@ -86,7 +86,7 @@ class Story:
     def _two_versions(self) -> None:
         self._deliver(trips(100, "2020-01-01", seed=0), "1.csv")
         serving = {"n_golden_rows": 5, "n_requests": 20, "batch_rows": 100}
-        self._run("cold start", params={"alpha": 50.0}, serving=serving, export={"format": "onnx"})
+        self._run("cold start", params={"alpha": 50.0}, serving=serving, conversion={"format": "onnx"})
         later = trips(80, "2020-04-10", seed=1, shift=3.0)
         later.loc[7, "x"] = 99.0
         self._deliver(later, "2.csv")
@@ -123,14 +123,14 @@ class Story:
             raise AssertionError("the broken batch was not halted")
         self._run("worse", params={"alpha": 1e6})
 
-    def _rollback_and_first_alarm(self) -> None:
+    def _rollback_and_first_alert(self) -> None:
         rollback_model(NAME, reason="v2 answers strangely", **self._at("rollback"))
         served = self._serve(60, FIRST_LOOK - timedelta(days=1), seed=4, shift=4.0)
         self._label(served.assign(y=served["y"] + 5))
         self._look("look 1", FIRST_LOOK)
 
     def _answer(self) -> None:
-        """Answer the alarm by a version that a person declines while it is tried."""
+        """Answer the alert by a version that a person declines while it is tried."""
         self._deliver(trips(80, "2020-07-01", seed=5, shift=4.0), "3.csv")
         result = self._run("answer", rollout=ROLLOUT | {"mode": "shadow"})
         candidate, at = (result.version, result.blessing), self._at("answer")
@@ -139,7 +139,7 @@ class Story:
         record_answer(*candidate, is_approved=False, by="grace", note="Not before the holidays.", **at)
         mark_unhealthy(NAME, 3, reason="trained on test fares", **self._at("mark"))
 
-    def _second_alarm(self) -> None:
+    def _second_alert(self) -> None:
         self._serve(60, SECOND_LOOK - timedelta(days=1), seed=6, shift=6.0)
         self._look("look 2", SECOND_LOOK)
 
@@ -169,7 +169,7 @@ class Story:
                 "preprocessing": "none",
             },
             gate={"metrics": {"mean_absolute_error": {}}, "cold_start": True, "min_rows": 10, "slices": None},
-            serving=None,
+            serving_check=None,
         )
         since, every = datetime(2020, 3, 1, tzinfo=UTC), timedelta(days=30)
         backtest(spec, since=since, until=since + 2 * every, every=every, folder=self.folder / "backtest")
@@ -188,7 +188,7 @@ class Story:
         drift = check_log_drift(spec.monitoring, window_end=at, draw=False, **given)
         performance = check_performance(spec.performance, now=at, **given)
         checks: Sequence[str] = ("drift", "performance")
-        return raise_alarm(
+        return raise_alert(
             kinds=checks, drift=drift, performance=performance, checks=checks, monitoring=spec.monitoring, **given
         )
 

@@ -29,7 +29,7 @@ KINDS = {
     "Deployment",
     "DriftReport",
     "EvaluationReport",
-    "ExportReport",
+    "ConversionReport",
     "GateDecision",
     "LeakageReport",
     "ModelVersion",
@@ -40,7 +40,7 @@ KINDS = {
     "ResolvedWindow",
     "RetrainDecision",
     "RolloutReport",
-    "ServingReport",
+    "ServingCheckReport",
     "TrainedModel",
     "TrainingRecord",
     "TuningResult",
@@ -188,7 +188,7 @@ def test_the_gate_the_serving_check_the_export_the_search_and_the_rollout_keep_w
     assert (leakage.n_checks, leakage.n_train, leakage.n_test, leakage.findings) == (4, 143, 36, ())
 
 
-def test_answers_of_people_alarms_and_decisions_keep_what_they_were_about(reports: Reports, stored: Stored):
+def test_answers_of_people_alerts_and_decisions_keep_what_they_were_about(reports: Reports, stored: Stored):
     def entry(number: int) -> Any:
         return reports.at("decisions", NAME, f"{number:06d}.json")
 
@@ -205,7 +205,7 @@ def test_answers_of_people_alarms_and_decisions_keep_what_they_were_about(report
     assert (first.kinds, second.kinds) == (("drift", "performance"), ("drift",))
     assert first.report_uri == f"reports/{NAME}_monitoring/look_1/drift.html"
     decision = entry(10)
-    assert decision.alarms == (digest_of(stored.ledger()[8]),)
+    assert decision.answered_alerts == (digest_of(stored.ledger()[8]),)
     assert (decision.should_retrain, decision.trigger, len(decision.reasons)) == (True, "manual", 19)
 
 

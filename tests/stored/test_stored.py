@@ -51,11 +51,11 @@ def test_the_decisions_name_every_entry_of_the_ledger(stored: Stored):
         ["no", "manual"],
         ["retrain", "manual"],
         ["REJECTED", "gate"],
-        ["alarm", "monitoring"],
+        ["alert", "monitoring"],
         ["retrain", "manual"],
         ["BLESSED", "gate"],
         ["DECLINED", "grace"],
-        ["alarm", "monitoring"],
+        ["alert", "monitoring"],
     ]
     told = "\n".join(lines)
     assert "Nothing new: data, code and parameters are those of run new data (PROMOTED)." in told
@@ -135,8 +135,8 @@ def test_the_stored_deployment_is_found_and_ended(stored: Stored):
     assert (ended["champion_version"], ended["challenger_version"], ended["share"]) == (None, None, 0.5)
 
 
-def test_the_same_data_is_nothing_new_and_its_decision_answers_the_open_alarm_alone(stored: Stored):
-    alarms = [digest_of(entry) for entry in stored.ledger() if entry["kind"] == "MonitoringDecision"]
+def test_the_same_data_is_nothing_new_and_its_decision_answers_the_open_alert_alone(stored: Stored):
+    alerts = [digest_of(entry) for entry in stored.ledger() if entry["kind"] == "MonitoringDecision"]
     result = stored.pipeline(monitoring=NOT_DRAWN).run(run_id="same", **stored.where)
     assert not result.decision.should_retrain
     first, *others = sentences_of(result.decision.reasons)
@@ -144,7 +144,7 @@ def test_the_same_data_is_nothing_new_and_its_decision_answers_the_open_alarm_al
         "Nothing new: data, code and parameters are those of run answer (HELD), whose version 3 is marked as unhealthy "
         "(entry 4: trained on test fares)."
     )
-    assert result.decision.alarms == (alarms[1],)
+    assert result.decision.answered_alerts == (alerts[1],)
     assert "Drift in production: Feature x: PSI 9.69, limit 0.2." in others
     assert result.snapshot.created_in == "trips answer", "the stored snapshot is found by the digest of its rows"
     assert result.split.digest.startswith("sha256:ed7cb87d7d967d6a")
@@ -160,12 +160,12 @@ def test_what_the_same_gate_has_rejected_is_not_trained_again(stored: Stored):
 
 
 def test_new_data_is_compared_with_the_stored_champion_and_promoted_after_it(stored: Stored):
-    alarms = [digest_of(entry) for entry in stored.ledger() if entry["kind"] == "MonitoringDecision"]
+    alerts = [digest_of(entry) for entry in stored.ledger() if entry["kind"] == "MonitoringDecision"]
     trips(60, "2020-10-01", seed=20, shift=5.0).to_csv(stored.folder / "inbox" / "trips" / "4.csv", index=False)
     result = stored.pipeline().run(run_id="next", **stored.where)
     first = result.decision.reasons[0]
     assert (first.rule, first.facts) == ("new_data", {"champion_version": 1})
-    assert result.decision.alarms == (alarms[1],)
+    assert result.decision.answered_alerts == (alerts[1],)
 
     assert (result.drift.champion_version, result.drift.reference_digest) == (1, FIRST_SNAPSHOT)
     assert (result.drift.n_reference, result.drift.n_current) == (100, 219)

@@ -39,7 +39,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from airflow_mlops.core.packaging.export import MISSING_TEXT
+from airflow_mlops.core.packaging.conversion import MISSING_TEXT
 
 __all__ = ["CONVERTERS", "SHAPES"]
 

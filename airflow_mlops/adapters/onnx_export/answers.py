@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
-from airflow_mlops.core.packaging.export import MISSING_TEXT, Answers, InputKind
-from airflow_mlops.errors import EvaluationError, ExportError
+from airflow_mlops.core.packaging.conversion import MISSING_TEXT, Answers, InputKind
+from airflow_mlops.errors import ConversionError, EvaluationError
 
 __all__ = ["answers_of_graph", "answers_of_model", "rows_to_compare"]
 
@@ -59,7 +59,7 @@ def answers_of_graph(graph: bytes, rows: Any, kinds: Mapping[str, InputKind], *,
     """Return what an ONNX graph says of the rows.
 
     :param like: the model's own answers: what to take from the graph's outputs.
-    :raises ExportError: when onnxruntime can't load the graph, or fails on the rows.
+    :raises ConversionError: when onnxruntime can't load the graph, or fails on the rows.
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
@@ -69,7 +69,7 @@ def answers_of_graph(graph: bytes, rows: Any, kinds: Mapping[str, InputKind], *,
         outputs = session.run(None, feed)
     except Exception as error:  # onnxruntime's have no class in common
         reason = str(error).strip().partition("\n")[0]
-        raise ExportError(f"onnxruntime can't run the model: {type(error).__name__}: {reason[:300]}") from error
+        raise ConversionError(f"onnxruntime can't run the model: {type(error).__name__}: {reason[:300]}") from error
     if like.labels is None:
         return Answers(numbers=_by_row(outputs[0], len(rows)))
     numbers = None if like.numbers is None else _by_row(outputs[1], len(rows))

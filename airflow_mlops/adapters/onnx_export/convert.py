@@ -14,8 +14,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 from airflow_mlops.adapters.onnx_export._converters import CONVERTERS, SHAPES
-from airflow_mlops.core.packaging.export import InputKind
-from airflow_mlops.errors import ExportError
+from airflow_mlops.core.packaging.conversion import InputKind
+from airflow_mlops.errors import ConversionError
 
 __all__ = ["to_onnx"]
 
@@ -26,12 +26,12 @@ def to_onnx(model: Any, kinds: Mapping[str, InputKind], *, name: str) -> bytes:
     """Return the model as an ONNX file's bytes, the same ones for the same model.
 
     Each column is an input of shape ``(n_rows, 1)``: numbers and booleans as float32, a missing one as NaN; text as
-    strings, a missing one as :data:`~airflow_mlops.core.packaging.export.MISSING_TEXT`. That a model could be converted
-    does not say that the graph answers as it does.
+    strings, a missing one as :data:`~airflow_mlops.core.packaging.conversion.MISSING_TEXT`. That a model could be
+    converted does not say that the graph answers as it does.
 
     :param kinds: the columns that the model reads, in order.
     :param name: of the graph.
-    :raises ExportError: when a part of the model can't be converted.
+    :raises ConversionError: when a part of the model can't be converted.
     """
     inputs = [(column, _TENSORS[kind]([None, 1])) for column, kind in kinds.items()]
     try:
@@ -48,7 +48,7 @@ def to_onnx(model: Any, kinds: Mapping[str, InputKind], *, name: str) -> bytes:
             )
     except Exception as error:  # whatever a converter stumbles over
         reason = str(error).strip().partition("\n")[0]
-        raise ExportError(f"skl2onnx can't convert the model: {type(error).__name__}: {reason[:300]}") from error
+        raise ConversionError(f"skl2onnx can't convert the model: {type(error).__name__}: {reason[:300]}") from error
     return bytes(graph.SerializeToString())
 
 

@@ -20,8 +20,8 @@ from mlflow.pyfunc import scoring_server
 from airflow_mlops.adapters.scoring_server.process import owned_process, peak_memory_mb
 from airflow_mlops.adapters.scoring_server.protocol import read_answer
 from airflow_mlops.core.packaging.serving_check import Answer
-from airflow_mlops.errors import ServingError
-from airflow_mlops.specs.serving import ServingCheckSpec
+from airflow_mlops.errors import ServingCheckError
+from airflow_mlops.specs.serving_check import ServingCheckSpec
 
 __all__ = ["ScoringServer", "serving"]
 
@@ -100,7 +100,7 @@ def serving(model: Path, settings: ServingCheckSpec, *, folder: Path) -> Iterato
 
     :param model: the folder that MLflow stored, whose types must have been checked: the server loads what is there.
     :param folder: where the server runs; its log is ``server.log`` there.
-    :raises ServingError: when it does not start in time.
+    :raises ServingCheckError: when it does not start in time.
     """
     for remaining in reversed(range(_PORTS)):
         port, mark, log = _free_port(), uuid.uuid4().hex, folder / "server.log"
@@ -114,9 +114,9 @@ def serving(model: Path, settings: ServingCheckSpec, *, folder: Path) -> Iterato
                 return
             status = process.poll()
         if status is None:
-            raise ServingError(f"The server did not answer within {settings.start_timeout_s:g} s.")
+            raise ServingCheckError(f"The server did not answer within {settings.start_timeout_s:g} s.")
         if not remaining or _PORT_IS_TAKEN not in log.read_bytes():
-            raise ServingError(f"The server ended with status {status} before it answered.")
+            raise ServingCheckError(f"The server ended with status {status} before it answered.")
 
 
 def _wait_for_start(process: subprocess.Popen[bytes], url: str, mark: str, timeout_s: float) -> float | None:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_mlops.core.evaluation.report import EvaluationReport, MetricComparison, SliceComparison
-from airflow_mlops.core.packaging.serving_check import ServingReport
+from airflow_mlops.core.packaging.serving_check import ServingCheckReport
 from airflow_mlops.core.reason import Reason, as_reasons
 from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.stats.metrics import worsening
@@ -113,14 +113,14 @@ def digest_of_gate(gate: GateSpec) -> str:
 
 
 def bless(
-    report: EvaluationReport, gate: GateSpec, *, serving: ServingReport | None = None, report_uri: str = ""
+    report: EvaluationReport, gate: GateSpec, *, serving_check: ServingCheckReport | None = None, report_uri: str = ""
 ) -> Blessing:
     """Judge an evaluation, and how the model serves, by the gate's rules.
 
     Every rule gives a reason with its numbers. One rule that is broken rejects; otherwise one that could
     not be decided makes the whole inconclusive; otherwise the challenger is blessed.
 
-    :param serving: what the serving check found; ``None``: the model was not tried, and that decides nothing.
+    :param serving_check: what the serving check found; ``None``: the model was not tried, and that decides nothing.
     :returns: the blessing, bound to the report by its digest.
     """
     reasons = [*_judge_circumstances(report, gate), *_judge_metrics(report, gate)]
@@ -128,8 +128,8 @@ def bless(
         reasons += _judge_slices(report, gate.slices)
     if gate.fairness:
         reasons += _judge_fairness(report, gate.fairness)
-    if serving:
-        reasons += _judge_serving(serving)
+    if serving_check:
+        reasons += _judge_serving(serving_check)
     verdicts = {BlessingVerdict(reason.verdict) for reason in reasons}
     verdict = REJECTED if REJECTED in verdicts else INCONCLUSIVE if verdicts != {BLESSED} else BLESSED
     return Blessing(
@@ -139,7 +139,7 @@ def bless(
         model_digest=report.challenger_digest,
         champion_version=report.champion_version,
         evidence_digest=report.content_digest,
-        serving_digest=serving.content_digest if serving else "",
+        serving_digest=serving_check.content_digest if serving_check else "",
         asks_a_person=verdict is INCONCLUSIVE and gate.on_inconclusive == "ask",
         report_uri=report_uri,
     )
@@ -347,15 +347,15 @@ def _judge_fairness(report: EvaluationReport, rules: FairnessRules) -> Iterator[
             yield _found("fairness", verdict, observed=value, n=n_rows, facts=facts, **known)
 
 
-def _judge_serving(serving: ServingReport) -> Iterator[Reason]:
-    if serving.is_ok:
-        found = serving.footprint
+def _judge_serving(serving_check: ServingCheckReport) -> Iterator[Reason]:
+    if serving_check.is_ok:
+        found = serving_check.footprint
         facts = {"latency_p95_ms": found.latency_p95_ms, "memory_mb": found.memory_mb, "start_s": found.start_s}
-        yield _found("serving_check", BLESSED, observed=0, required=0, n=len(serving.checks), facts=facts)
-    for reason in serving.reasons:
+        yield _found("serving_check", BLESSED, observed=0, required=0, n=len(serving_check.checks), facts=facts)
+    for reason in serving_check.reasons:
         yield replace(reason, verdict=REJECTED.value, source="serving_check")
-    if not serving.is_ok and not serving.reasons:
-        yield _found("golden_rows", REJECTED, observed=0, required=1, n=len(serving.checks))
+    if not serving_check.is_ok and not serving_check.reasons:
+        yield _found("golden_rows", REJECTED, observed=0, required=1, n=len(serving_check.checks))
 
 
 def _fraction(fraction: float, of: float) -> float | None:

@@ -15,7 +15,7 @@ from airflow_mlops.core.monitoring.drift_report import DriftReport, DriftStatus
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.observability.telemetry import MAX_COLUMNS, METRICS, Measurement, clean_tag
 from airflow_mlops.core.registry.journal import PromotionRecord
-from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.core.retraining.alert import MonitoringDecision
 from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict
 from airflow_mlops.core.scoring.batch import PredictionBatch
@@ -50,7 +50,7 @@ def _measured(value: Value, snapshot: DatasetSnapshot | None, now: datetime) -> 
         case PerformanceReport():
             yield from _of_performance(value)
         case MonitoringDecision():
-            yield _take("monitoring.alarm", value.is_alarm, model_name=value.model_name)
+            yield _take("monitoring.alert", value.is_alert, model_name=value.model_name)
         case RetrainDecision():
             word = "retrain" if value.should_retrain else "wait"
             yield _take("retrain.should_retrain", value.should_retrain, model_name=value.model_name)

@@ -9,7 +9,7 @@ from airflow_mlops.core.gate.rules import Blessing
 from airflow_mlops.core.promotion.approval import Approval, ApprovalRequest
 from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.registry.journal import PromotionRecord, name_version
-from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.core.retraining.alert import MonitoringDecision
 from airflow_mlops.core.rollout.online_validation import RolloutReport, RolloutVerdict
 from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.errors import bounded_lines
@@ -17,7 +17,7 @@ from airflow_mlops.specs.notify import NotificationEvent
 
 __all__ = [
     "Notification",
-    "tell_alarm",
+    "tell_alert",
     "tell_answer",
     "tell_blessing",
     "tell_journal",
@@ -45,19 +45,19 @@ class Notification:
     reasons: tuple[Reason, ...] = ()
 
 
-def tell_alarm(decision: MonitoringDecision, *, url: str = "") -> Notification | None:
+def tell_alert(decision: MonitoringDecision, *, url: str = "") -> Notification | None:
     """Tell that production is a reason to train."""
-    if not decision.is_alarm:
+    if not decision.is_alert:
         return None
     name = decision.model_name
     text = _text(
-        f"The monitoring of {name} gives an alarm: {', '.join(decision.kinds)}. "
+        f"The monitoring of {name} gives an alert: {', '.join(decision.kinds)}. "
         f"{_named(decision.champion_version)} serves on.",
         sentences_of(decision.reasons),
         f"Nothing, if the DAG {name} is scheduled on it: it decides whether to train. If the data is broken, mend it.",
         url,
     )
-    return Notification("alarm", f"{name}: alarm ({', '.join(decision.kinds)})", text, url, decision.reasons)
+    return Notification("alert", f"{name}: alert ({', '.join(decision.kinds)})", text, url, decision.reasons)
 
 
 def tell_blessing(blessing: Blessing, *, url: str) -> Notification | None:

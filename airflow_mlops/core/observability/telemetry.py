@@ -95,7 +95,7 @@ METRICS: Mapping[str, Metric] = _metrics(
     ("performance.value", _GAUGE, "model_name metric", "of the champion, in the newest window whose labels are due"),
     ("performance.at_blessing", _GAUGE, "model_name metric", "of the same version, on its held-back rows"),
     ("performance.label_coverage", _GAUGE, "model_name", "share of that window's answers whose truth is known"),
-    ("monitoring.alarm", _GAUGE, "model_name", "1 if the last look at production gave an alarm, else 0"),
+    ("monitoring.alert", _GAUGE, "model_name", "1 if the last look at production gave an alert, else 0"),
     ("retrain.should_retrain", _GAUGE, "model_name", "1 if the last decision was to train, else 0"),
     ("retrain.decisions", _COUNTER, "model_name decision", "decisions, retrain or wait"),
     ("training.models", _COUNTER, "model_name", "models that were trained"),

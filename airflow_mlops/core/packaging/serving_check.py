@@ -13,8 +13,8 @@ from airflow_mlops.core.evaluation.report import check_predictions
 from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.values import Value
 from airflow_mlops.core.wording import sentence_of, sentences_of
-from airflow_mlops.errors import EvaluationError, ServingError, bounded_lines
-from airflow_mlops.specs.serving import ServingCheckSpec
+from airflow_mlops.errors import EvaluationError, ServingCheckError, bounded_lines
+from airflow_mlops.specs.serving_check import ServingCheckSpec
 
 __all__ = [
     "GOLDEN_ROWS",
@@ -22,8 +22,8 @@ __all__ = [
     "AnswerFault",
     "Expected",
     "ServingCheck",
+    "ServingCheckReport",
     "ServingFootprint",
-    "ServingReport",
     "equal_predictions",
     "fault_of",
     "judge_answers",
@@ -123,7 +123,7 @@ class ServingFootprint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServingReport(Value):
+class ServingCheckReport(Value):
     """How the packaged model did in a scoring server of its own.
 
     :param settings_digest: of the spec that it was tried by.
@@ -132,6 +132,7 @@ class ServingReport(Value):
     """
 
     schema_version = 2
+    formerly = "ServingReport"
 
     model_name: str
     model_uri: str
@@ -164,11 +165,11 @@ class ServingReport(Value):
     def require_ok(self) -> None:
         """Go on, or stop the pipeline.
 
-        :raises ServingError: when the model does not serve as it must.
+        :raises ServingCheckError: when the model does not serve as it must.
         """
         if self.is_ok:
             return
-        raise ServingError(
+        raise ServingCheckError(
             f"{self.model_name}: {self.model_uri} does not serve as it must: {len(self.reasons)} of {len(self.checks)} "
             f"check(s) failed.\n{bounded_lines(sentences_of(self.reasons))}\n"
             f"The champion stays. Report: {self.report_uri}, the server's log: {self.log_uri}. Mend the model or its "
@@ -297,14 +298,14 @@ def latency_quantiles(seconds: Sequence[float]) -> tuple[float, float] | tuple[N
     return float(p50), float(p95)
 
 
-def judge_footprint(footprint: ServingFootprint, serving: ServingCheckSpec) -> tuple[ServingCheck, ...]:
+def judge_footprint(footprint: ServingFootprint, serving_check: ServingCheckSpec) -> tuple[ServingCheck, ...]:
     """Return a check for each budget. What could not be measured is not within its budget."""
     checks = []
     for field in fields(footprint):
-        budget, measured = getattr(serving, f"max_{field.name}"), getattr(footprint, field.name)
+        budget, measured = getattr(serving_check, f"max_{field.name}"), getattr(footprint, field.name)
         if budget is None:
             continue
         passed = measured is not None and measured <= budget
-        setting = f"serving.max_{field.name}"
+        setting = f"serving_check.max_{field.name}"
         checks.append(_check("budget", field.name, passed=passed, observed=measured, required=budget, setting=setting))
     return tuple(checks)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from airflow_mlops.core.data.snapshot import Column, DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport, SliceComparison
 from airflow_mlops.core.monitoring.drift_report import DriftReport, DriftStatus
-from airflow_mlops.core.packaging.export import ExportReport
-from airflow_mlops.core.packaging.serving_check import ServingReport
+from airflow_mlops.core.packaging.conversion import ConversionReport
+from airflow_mlops.core.packaging.serving_check import ServingCheckReport
 from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.registry.training_record import TrainingRecord
@@ -64,8 +64,8 @@ class ModelCard:
     validation: ValidationReport | None = None
     drift: DriftReport | None = None
     tuning: TuningResult | None = None
-    serving: ServingReport | None = None
-    export: ExportReport | None = None
+    serving_check: ServingCheckReport | None = None
+    conversion: ConversionReport | None = None
 
     @property
     def source(self) -> str:
@@ -131,7 +131,7 @@ class ModelCard:
             "Against a champion: there was none.": found.champion_version is None,
             "Against the champion: it could not be scored.": found.champion_error is not None,
             "Drift since the champion's data: there was nothing to compare with, or too little.": not is_drift_known,
-            "How it serves: the run had no serving check.": self.serving is None,
+            "How it serves: the run had no serving check.": self.serving_check is None,
         }
         return [text for text, is_gap in gaps.items() if is_gap]
 

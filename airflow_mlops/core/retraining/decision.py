@@ -13,13 +13,13 @@ from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.specs.retrain import RetrainPolicy
 
 __all__ = [
-    "ALARMS",
+    "ALERT_STATES",
     "CheckEvidence",
     "Concluded",
     "RetrainDecision",
     "as_evidence",
     "brake_of",
-    "count_alarms",
+    "count_alerts",
     "decide_retraining",
     "evidence_found",
     "evidence_missing",
@@ -28,8 +28,8 @@ __all__ = [
     "take_reason",
 ]
 
-ALARMS = {"drift": "DRIFTED", "performance": "DEGRADED"}
-"""The states that are an alarm, by the kind of evidence."""
+ALERT_STATES = {"drift": "DRIFTED", "performance": "DEGRADED"}
+"""The states that are an alert, by the kind of evidence."""
 
 _WEEK = timedelta(days=7)
 _YES, _NO = "RETRAIN", "WAIT"
@@ -94,7 +94,7 @@ class RetrainDecision(Value):
     :param reasons: the one that decided it first, then what was seen.
     :param recipe_digest: of code, parameters and search, without the data.
     :param evidence: what each check found, which rows it looked at, and where its report is.
-    :param alarms: digests of the monitoring's alarms that it answers.
+    :param answered_alerts: digests of the monitoring's alerts that it answers.
     """
 
     schema_version = 2
@@ -106,7 +106,7 @@ class RetrainDecision(Value):
     fingerprint: str
     recipe_digest: str = ""
     evidence: tuple[CheckEvidence, ...] = ()
-    alarms: tuple[str, ...] = ()
+    answered_alerts: tuple[str, ...] = ()
     run_id: str
     trigger: str
     at: datetime
@@ -114,7 +114,9 @@ class RetrainDecision(Value):
     @classmethod
     def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
         reasons = as_reasons(fields.get("reasons"), stage="retraining")
-        return {**fields, "reasons": reasons, "evidence": as_evidence(fields.get("evidence", []))}
+        answered = fields.pop("alarms", ())
+        evidence = as_evidence(fields.get("evidence", []))
+        return {**fields, "reasons": reasons, "evidence": evidence, "answered_alerts": answered}
 
     @property
     def report_uri(self) -> str:
@@ -134,7 +136,7 @@ def decide_retraining(
     concluded: Concluded | None,
     recipe_digest: str = "",
     evidence: Sequence[CheckEvidence],
-    alarms: Sequence[Reason] = (),
+    alerts: Sequence[Reason] = (),
     shifts: Sequence[Reason] = (),
     history: Sequence[RetrainDecision] = (),
     now: datetime,
@@ -145,8 +147,8 @@ def decide_retraining(
     :param concluded: how an earlier run with the same data, code and parameters ended; ``None`` if there
         is none.
     :param recipe_digest: of code, parameters and search.
-    :param evidence: what each check of this run found, see :data:`ALARMS`.
-    :param alarms: the reasons of the monitoring's alarms that are not answered yet. They stand among the reasons of a
+    :param evidence: what each check of this run found, see :data:`ALERT_STATES`.
+    :param alerts: the reasons of the monitoring's alerts that are not answered yet. They stand among the reasons of a
         no, too.
     :param shifts: the reasons of what the checks found.
     :param history: the model's earlier decisions, oldest first.
@@ -154,10 +156,10 @@ def decide_retraining(
     :returns: the decision and its reasons.
     """
     if force:
-        return True, (take_reason("forced", _YES), *alarms)
-    shifts = tuple(dict.fromkeys((*alarms, *shifts)))  # a check that is repeated may find the same
+        return True, (take_reason("forced", _YES), *alerts)
+    shifts = tuple(dict.fromkeys((*alerts, *shifts)))  # a check that is repeated may find the same
     if concluded:
-        facts = {**asdict(concluded), "has_alarms": bool(alarms)}
+        facts = {**asdict(concluded), "has_alerts": bool(alerts)}
         return False, (take_reason("nothing_new", _NO, facts=facts), *shifts)
     last = last_training(history)
     brake = brake_of(policy, history, last, now)
@@ -170,7 +172,7 @@ def decide_retraining(
         return True, (take_reason("new_data", _YES, setting="retraining.when", facts=facts), *shifts)
     if last and recipe_digest and last.recipe_digest != recipe_digest:
         return True, (take_reason("new_recipe", _YES, facts={"last_at": last.at.isoformat()}), *shifts)
-    if alarms:
+    if alerts:
         return True, shifts
     reason = _judge_evidence(policy, evidence, history, last, now)
     return reason.verdict == _YES, (reason, *shifts)
@@ -213,9 +215,9 @@ def _judge_evidence(
     now: datetime,
 ) -> Reason:
     since = history[history.index(last) + 1 :] if last else history
-    counts = count_alarms([*(entry.evidence for entry in since), evidence], policy.of)
+    counts = count_alerts([*(entry.evidence for entry in since), evidence], policy.of)
     for kind, (count, n_checks) in counts.items():
-        if count >= policy.alarms:
+        if count >= policy.min_alerts:
             return evidence_found(_YES, kind, count, n_checks, policy, noun="run")
     if policy.max_age and last and now - last.at >= policy.max_age:
         return take_reason(
@@ -230,19 +232,19 @@ def _judge_evidence(
 
 
 def evidence_found(verdict: str, kind: str, count: int, n_checks: int, policy: RetrainPolicy, *, noun: str) -> Reason:
-    """Return the reason of a kind of evidence that was an alarm often enough.
+    """Return the reason of a kind of evidence that was an alert often enough.
 
     :param count: in how many of the last checks it was one.
     :param noun: what a check is called there, ``run`` or ``look``.
     """
-    facts = {"state": ALARMS[kind], "of": policy.of, "noun": noun}
+    facts = {"state": ALERT_STATES[kind], "of": policy.of, "noun": noun}
     return take_reason(
-        "alarms",
+        "alerts",
         verdict,
         subject=kind,
-        setting="retraining.alarms",
+        setting="retraining.min_alerts",
         observed=count,
-        required=policy.alarms,
+        required=policy.min_alerts,
         n=n_checks,
         facts=facts,
     )
@@ -251,35 +253,35 @@ def evidence_found(verdict: str, kind: str, count: int, n_checks: int, policy: R
 def evidence_missing(
     verdict: str, evidence: Sequence[CheckEvidence], counts: Mapping[str, tuple[int, int]], policy: RetrainPolicy
 ) -> Reason:
-    """Return the reason where no kind of evidence was an alarm often enough; its numbers are of the kind that most was.
+    """Return the reason where no kind of evidence was an alert often enough; its numbers are of the kind that most was.
 
-    :param counts: as :func:`count_alarms` gives them.
+    :param counts: as :func:`count_alerts` gives them.
     """
     kind = max(counts, key=lambda each: counts[each][0])
-    states = {each.kind: each.state for each in evidence if each.kind in ALARMS}
+    states = {each.kind: each.state for each in evidence if each.kind in ALERT_STATES}
     return take_reason(
-        "no_alarms",
+        "no_alerts",
         verdict,
-        setting="retraining.alarms",
+        setting="retraining.min_alerts",
         observed=counts[kind][0],
-        required=policy.alarms,
+        required=policy.min_alerts,
         n=counts[kind][1],
         facts={"states": states, "of": policy.of},
     )
 
 
-def count_alarms(checks: Sequence[Sequence[CheckEvidence]], of: int) -> dict[str, tuple[int, int]]:
-    """Return for each kind of evidence in how many of the last ``of`` checks it was an alarm, and how many there were.
+def count_alerts(checks: Sequence[Sequence[CheckEvidence]], of: int) -> dict[str, tuple[int, int]]:
+    """Return for each kind of evidence in how many of the last ``of`` checks it was an alert, and how many there were.
 
     A check that looked at the same rows as a later one does not count: to look again proves nothing more.
 
     >>> drifted = [CheckEvidence(kind="drift", state="DRIFTED", rows_id="sha256:1")]
     >>> stable = [CheckEvidence(kind="drift", state="STABLE", rows_id="sha256:2")]
-    >>> count_alarms([drifted, drifted, stable], 3)["drift"]
+    >>> count_alerts([drifted, drifted, stable], 3)["drift"]
     (1, 2)
     """
     found = {}
-    for kind, state in ALARMS.items():
+    for kind, state in ALERT_STATES.items():
         rows, states = set(), []
         for check in reversed(checks):
             seen = next((each for each in check if each.kind == kind), None)
@@ -292,9 +294,9 @@ def count_alarms(checks: Sequence[Sequence[CheckEvidence]], of: int) -> dict[str
 
 
 def report_of(evidence: Sequence[CheckEvidence], *, kinds: Sequence[str] = ()) -> str:
-    """Return the page of the check that a decision was made on: of several, that of its alarm; empty: there is none.
+    """Return the page of the check that a decision was made on: of several, that of its alert; empty: there is none.
 
-    :param kinds: the evidence that gives the alarm.
+    :param kinds: the evidence that gives the alert.
     """
     pages = {each.kind: each.report_uri for each in evidence if each.report_uri}
     return next((pages[kind] for kind in (*kinds, "performance", "drift", "validation") if kind in pages), "")

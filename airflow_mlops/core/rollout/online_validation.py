@@ -132,7 +132,7 @@ def judge_rollout(
         )
         return RolloutVerdict(too_few.verdict), (too_few,)
     # Bonferroni: each check gets an equal part of the error.
-    level = 1 - (1 - rollout.confidence_level) / rollout.looks
+    level = 1 - (1 - rollout.confidence_level) / rollout.checks
     reasons = [_judge_errors(champion, challenger, rollout, level)]
     if rollout.max_latency_p95_increase is not None:
         reasons.append(_judge_latency(champion, challenger, rollout.max_latency_p95_increase, level))

@@ -13,7 +13,7 @@ from airflow_mlops.core.stats.drift_statistics import population_stability_index
 from airflow_mlops.core.validation.column_values import compare_values, is_all_missing, new_categories
 from airflow_mlops.core.validation.findings import Finding, Severity, make_finding
 from airflow_mlops.errors import closest
-from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
+from airflow_mlops.specs.validate import PolicySpec, SkewSpec, ValidationSpec
 
 __all__ = [
     "BUILT_IN_RULES",
@@ -21,7 +21,7 @@ __all__ = [
     "check_timestamp",
     "compare_schemas",
     "compare_with_reference",
-    "compare_with_serving",
+    "compare_with_requests",
     "empty_columns",
     "missing_columns",
     "no_requests",
@@ -118,14 +118,14 @@ def nothing_checked(policy: PolicySpec) -> Finding:
     return make_finding(_found(rule="nothing_checked"), policy, Severity.WARNING)
 
 
-def no_requests(spec: ServingSpec, policy: PolicySpec) -> Finding:
+def no_requests(spec: SkewSpec, policy: PolicySpec) -> Finding:
     """Say that there is nothing yet that the model was asked."""
     return make_finding(_of_requests(0, spec), policy, Severity.WARNING)
 
 
-def _of_requests(n_rows: int, spec: ServingSpec) -> Reason:
+def _of_requests(n_rows: int, spec: SkewSpec) -> Reason:
     return _found(
-        rule="serving_rows", setting="validation.serving.min_rows", observed=n_rows, required=spec.min_rows, n=n_rows
+        rule="serving_rows", setting="validation.skew.min_rows", observed=n_rows, required=spec.min_rows, n=n_rows
     )
 
 
@@ -267,14 +267,14 @@ def _is_all_null(name: str, snapshot: DatasetSnapshot) -> bool:
     return any(column.name == name and column.n_null == snapshot.n_rows for column in snapshot.columns)
 
 
-def compare_with_serving(
+def compare_with_requests(
     *,
     training: DatasetSnapshot,
     training_profile: DatasetProfile,
     serving: DatasetSnapshot,
     serving_profile: DatasetProfile,
     serving_counts: Sequence[ColumnProfile],
-    spec: ServingSpec,
+    spec: SkewSpec,
     validation: ValidationSpec,
 ) -> tuple[Finding, ...]:
     """Compare what is learnt from with what the model is asked: training/serving skew.
@@ -321,7 +321,7 @@ def _skew(
     training: ColumnProfile,
     serving: ColumnProfile,
     counts: Mapping[str, int],
-    spec: ServingSpec,
+    spec: SkewSpec,
     validation: ValidationSpec,
 ) -> list[Finding]:
     findings = new_categories("serving_category_new", training, serving, counts=counts, validation=validation)
@@ -330,7 +330,7 @@ def _skew(
         skew = _found(
             rule="serving_skew",
             subject=training.name,
-            setting="validation.serving.psi_threshold",
+            setting="validation.skew.psi_threshold",
             observed=psi,
             required=spec.psi_threshold,
             n=serving.n_rows,

@@ -1,4 +1,4 @@
-"""What is found of a packaged model: how its server answered, and what became of an export."""
+"""What is found of a packaged model: how its server answered, and what became of an conversion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Words = Callable[[Reason], str]
 
 
 def say(reason: Reason) -> str:
-    """Return the sentence of a check of the serving, or of an export."""
+    """Return the sentence of a check of the serving, or of an conversion."""
     if reason.rule in _EXPORT:
         return _EXPORT[reason.rule](reason)
     found, expected = found_and_expected(reason)

@@ -1,4 +1,4 @@
-"""What decides whether a run trains, and whether the monitoring gives an alarm."""
+"""What decides whether a run trains, and whether the monitoring gives an alert."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def say(reason: Reason) -> str:
     return _RULES[reason.rule](reason)
 
 
-def _alarm(reason: Reason) -> str:
+def _alert(reason: Reason) -> str:
     facts = reason.facts
-    return f"Alarm of the monitoring at {_at(facts['alarm_at'])} ({', '.join(facts['alarm_kinds'])}): "
+    return f"Alert of the monitoring at {_at(facts['alert_at'])} ({', '.join(facts['alert_kinds'])}): "
 
 
 SOURCES: Mapping[str, Callable[[Reason], str]] = {
-    "alarm": _alarm,
+    "alert": _alert,
     "new_data": lambda _: "New data: ",
     "drift_of_new_data": lambda _: "Drift of new data: ",
     "drift_in_production": lambda _: "Drift in production: ",
@@ -38,9 +38,9 @@ def _nothing_new(reason: Reason) -> str:
     if facts["unhealthy_version"] is not None:
         earlier += f", whose version {facts['unhealthy_version']} {facts['why_unhealthy']}"
     way_out = "Set force to train all the same."
-    if facts["has_alarms"]:
+    if facts["has_alerts"]:
         way_out = (
-            "So no training can answer the alarm: it needs new rows. Deliver them, or set force to train all the "
+            "So no training can answer the alert: it needs new rows. Deliver them, or set force to train all the "
             "same; if the champion does harm, roll back."
         )
     return f"Nothing new: data, code and parameters are those of {earlier}. {way_out}"
@@ -60,7 +60,7 @@ def _force(reason: Reason) -> str:
     return " Set force to train all the same." if reason.facts.get("may_force") else ""
 
 
-def _alarms(reason: Reason) -> str:
+def _alerts(reason: Reason) -> str:
     noun, n_checks = reason.facts["noun"], reason.n or 0
     last = f"the last {noun}"
     if not reason.observed == n_checks == 1:
@@ -68,9 +68,9 @@ def _alarms(reason: Reason) -> str:
     return f"{reason.facts['state']} in {last}, {_asked(reason)}."
 
 
-def _no_alarms(reason: Reason) -> str:
+def _no_alerts(reason: Reason) -> str:
     states = ", ".join(f"{kind} {state}" for kind, state in reason.facts["states"].items()) or "no check was made"
-    what = "No alarm" if reason.verdict == "NO_ALARM" else "The evidence does not ask for it"
+    what = "No alert" if reason.verdict == "NO_ALERT" else "The evidence does not ask for it"
     return f"{what} ({states}), {_asked(reason)}."
 
 
@@ -79,10 +79,10 @@ def _asked(reason: Reason) -> str:
 
 
 def _answer_within(reason: Reason) -> str:
-    alarm = f"The alarm of {_at(reason.facts['raised_at'])}"
-    if reason.verdict == "ALARM":
-        return f"{alarm} was not answered by a run, so it is raised again."
-    return f"{alarm} is not answered yet; it has until {reason.setting} {_duration(reason.required)}."
+    alert = f"The alert of {_at(reason.facts['raised_at'])}"
+    if reason.verdict == "ALERT":
+        return f"{alert} was not answered by a run, so it is raised again."
+    return f"{alert} is not answered yet; it has until {reason.setting} {_duration(reason.required)}."
 
 
 def _max_age(reason: Reason) -> str:
@@ -113,8 +113,8 @@ _RULES: Mapping[str, Callable[[Reason], str]] = {
     "cold_start": lambda _: "Cold start: there is no champion yet.",
     "new_data": lambda reason: f"Data, code or parameters changed since v{reason.facts['champion_version']}.",
     "new_recipe": lambda reason: f"Code or parameters changed since the training of {_at(reason.facts['last_at'])}.",
-    "alarms": _alarms,
-    "no_alarms": _no_alarms,
+    "alerts": _alerts,
+    "no_alerts": _no_alerts,
     "max_age": _max_age,
     "champion": lambda _: "There is no champion, so there is nothing to watch.",
     "answer_within": _answer_within,

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 def spec_of_track(spec: PipelineSpec, track: Track) -> PipelineSpec:
     """Return what a track runs. Nothing is served or shown to a person, and nothing waits for one."""
-    changes: dict[str, Any] = {"serving": None, "export": None, "rollout": None, "promotion": PromotionSpec()}
+    changes: dict[str, Any] = {"serving_check": None, "conversion": None, "rollout": None, "promotion": PromotionSpec()}
     if track != "policy":
         changes["performance"] = None  # which is evidence, and neither of the others asks for any
     return spec.model_copy(update=changes)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing, GateDecision, bless, digest_of_gate
-from airflow_mlops.core.packaging.serving_check import ServingReport
+from airflow_mlops.core.packaging.serving_check import ServingCheckReport
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.core.wording import sentences_of
@@ -30,24 +30,24 @@ def bless_model(
     gate: GateSpec,
     model: TrainedModel,
     *,
-    serving: ServingReport | None = None,
+    serving_check: ServingCheckReport | None = None,
     platform: Platform,
     run: PipelineRun,
 ) -> Blessing:
     """Let the gate judge an evaluation, and record what it says.
 
-    :param serving: what the serving check found, where the model was tried.
+    :param serving_check: what the serving check found, where the model was tried.
     :raises IntegrityError: when a report is about another model.
     """
-    if serving and serving.model_digest != model.model_digest:
+    if serving_check and serving_check.model_digest != model.model_digest:
         raise IntegrityError(f"The serving check is of another model than {model.model_uri}. Nothing was blessed.")
     if evaluation.challenger_digest != model.model_digest:
         raise IntegrityError(
             f"The evaluation is of a model with digest {evaluation.challenger_digest[:19]}…, not of {model.model_uri} "
             f"({model.model_digest[:19]}…). Nothing was blessed."
         )
-    blessing = bless(evaluation, gate, serving=serving, report_uri=platform.report_uri(run, _REPORT))
-    for evidence in (evaluation, serving):
+    blessing = bless(evaluation, gate, serving_check=serving_check, report_uri=platform.report_uri(run, _REPORT))
+    for evidence in (evaluation, serving_check):
         if evidence:
             name = f"{short(evidence.content_digest)}.json"
             platform.storage.create_json(evidence.to_dict(), "evidence", folder_name(model.model_name), name)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from airflow_mlops.adapters.scoring_server import request_body
 from airflow_mlops.core.packaging.serving_check import Expected
 from airflow_mlops.errors import EvaluationError
-from airflow_mlops.specs.serving import OddRequest
+from airflow_mlops.specs.serving_check import OddRequest
 from airflow_mlops.steps.registry.models import LoadedModel
 
 __all__ = ["Case", "odd_requests"]

@@ -18,7 +18,7 @@ from airflow_mlops.core.packaging.serving_check import (
     judge_answers,
     latency_quantiles,
 )
-from airflow_mlops.specs.serving import ServingCheckSpec
+from airflow_mlops.specs.serving_check import ServingCheckSpec
 from airflow_mlops.steps.packaging._malformed_requests import Case, odd_requests
 from airflow_mlops.steps.registry.models import LoadedModel
 
@@ -28,14 +28,14 @@ _WARM_UP = 10
 """How many requests of one row are not measured."""
 
 
-def choose_golden_rows(frame: Any, columns: Iterable[str], serving: ServingCheckSpec) -> Any:
+def choose_golden_rows(frame: Any, columns: Iterable[str], serving_check: ServingCheckSpec) -> Any:
     """Return the columns that the model reads, of rows drawn by the seed and of the first with a null in each column.
 
     :param frame: the held-back rows.
     """
     frame = frame[list(columns)]
-    n_rows = min(serving.n_golden_rows, len(frame))
-    places = set(np.random.default_rng(serving.seed).choice(len(frame), size=n_rows, replace=False).tolist())
+    n_rows = min(serving_check.n_golden_rows, len(frame))
+    places = set(np.random.default_rng(serving_check.seed).choice(len(frame), size=n_rows, replace=False).tolist())
     for name in frame.columns:
         is_null = frame[name].isna().to_numpy()
         if is_null.any():
@@ -44,7 +44,7 @@ def choose_golden_rows(frame: Any, columns: Iterable[str], serving: ServingCheck
 
 
 def try_out(
-    server: ScoringServer, loaded: LoadedModel, rows: Any, types: Mapping[str, str], serving: ServingCheckSpec
+    server: ScoringServer, loaded: LoadedModel, rows: Any, types: Mapping[str, str], serving_check: ServingCheckSpec
 ) -> tuple[list[ServingCheck], ServingFootprint]:
     """Ask a server everything; stop at the first request that is not answered at all.
 
@@ -52,18 +52,18 @@ def try_out(
     :param rows: the golden rows.
     :param types: the columns' Arrow types, by name.
     """
-    trial, expected = _Trial(server, serving), loaded.predict(rows)
+    trial, expected = _Trial(server, serving_check), loaded.predict(rows)
     golden = Case(body=request_body(rows), expected=expected, may_refuse=False)
     trial.check(GOLDEN_ROWS, [golden])
     singles = [
         Case(body=request_body(rows.iloc[[place]]), expected=expected[[place]], may_refuse=False)
-        for place in np.resize(np.arange(len(rows)), _WARM_UP + serving.n_requests)
+        for place in np.resize(np.arange(len(rows)), _WARM_UP + serving_check.n_requests)
     ]
     answers = trial.check("single_rows", singles)
     p50, p95 = latency_quantiles([answer.seconds for answer in answers[_WARM_UP:]])
     batch_ms = None
-    for name, cases in odd_requests(loaded, rows, types, serving.batch_rows):
-        answers = trial.check(name, cases, is_judged=name not in serving.allow)
+    for name, cases in odd_requests(loaded, rows, types, serving_check.batch_rows):
+        answers = trial.check(name, cases, is_judged=name not in serving_check.allow)
         if name == "huge_batch" and answers and answers[0].predictions is not None:
             batch_ms = answers[0].seconds * 1000
     memory_mb = server.peak_memory_mb()
@@ -76,9 +76,9 @@ def try_out(
 class _Trial:
     """Asks, judges, and keeps the checks."""
 
-    def __init__(self, server: ScoringServer, serving: ServingCheckSpec) -> None:
+    def __init__(self, server: ScoringServer, serving_check: ServingCheckSpec) -> None:
         self.checks: list[ServingCheck] = []
-        self._server, self._serving, self._is_answered = server, serving, True
+        self._server, self._serving, self._is_answered = server, serving_check, True
 
     def check(self, name: str, cases: list[Case], *, is_judged: bool = True, even_now: bool = False) -> list[Answer]:
         """Ask until an answer is wrong, and return the right ones if all of them are.

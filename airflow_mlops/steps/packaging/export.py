@@ -1,196 +1,128 @@
-"""Export: a model in a format that other programs run, kept only if it answers as the model does."""
+"""A version's files for a program that embeds it: checked, and with what one needs to know to load them."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+import os
+import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Literal
 
-from airflow_mlops.adapters import arrow
-from airflow_mlops.adapters.documents.html import report_page
-from airflow_mlops.core.packaging.export import (
-    ExportReport,
-    ExportStatus,
-    InputKind,
-    Parity,
-    compare_answers,
-    input_kinds,
-    judge_parity,
-    not_exported,
-)
-from airflow_mlops.core.reason import Reason
-from airflow_mlops.core.splitting.split import DatasetSplit
-from airflow_mlops.core.training.model import TrainedModel
-from airflow_mlops.core.values import PipelineRun, digest_of
-from airflow_mlops.core.wording import sentences_of
-from airflow_mlops.errors import ExportError, IntegrityError
-from airflow_mlops.extras import importing
-from airflow_mlops.specs.export import ExportSpec
+from airflow_mlops.adapters.model_files import skops as skops_store
+from airflow_mlops.core.registry.journal import ModelVersion
+from airflow_mlops.errors import ConversionError, SpecError
 from airflow_mlops.steps.platform import Platform
-from airflow_mlops.steps.registry.models import load_model
+from airflow_mlops.steps.registry.versions import find_version
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-__all__ = ["export_model", "export_page"]
+__all__ = ["export_model"]
 
 log = logging.getLogger(__name__)
 
-_REPORT = "export"
-_MAX_ROWS = 2_000
+_ONNX_DIGEST = "mlops.onnx_digest"
+
+_README = {
+    "skops": """\
+Install what `requirements.txt` says, and load the model. `model.json` lists the types that it holds beside those that
+skops knows; load it only if you trust them.
+
+```python
+import json
+from pathlib import Path
+
+import pandas as pd
+import skops.io
+
+about = json.loads(Path("model.json").read_text())
+model = skops.io.load("model.skops", trusted=about["trusted_types"])
+predictions = model.predict(pd.DataFrame(rows, columns=about["columns"]))
+```
+""",
+    "onnx": """\
+Each column of `model.json` is an input of its own, of shape `(n_rows, 1)`: numbers and booleans are float32, NaN where
+they are missing; texts are strings, `(missing)` where they are.
+
+```python
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("model.onnx")
+print([(each.name, each.type) for each in session.get_inputs()])
+outputs = session.run(None, {"age": np.array([[41.0]], np.float32), "city": np.array([["(missing)"]], object)})
+```
+""",
+}
 
 
-def export_model(
-    model: TrainedModel, split: DatasetSplit, export: ExportSpec, *, platform: Platform, run: PipelineRun
-) -> ExportReport:
-    """Convert a model, compare the answers on held-back rows, and keep the result if they are the same.
+def export_model(model_uri: str, format: Literal["onnx", "skops"], out: Path, *, platform: Platform) -> ModelVersion:  # noqa: A002
+    """Write a version's file of a format into a new folder, with ``model.json`` and a ``README.md``.
 
-    A kept file is the artifact ``onnx/model.onnx`` of the model's run, whose tag ``mlops.formats`` says which formats
-    there are. A model that can't be converted, or that answers otherwise, is no failure: the report says so, and
-    nothing is kept. A retry finds the report of an earlier try.
-
-    :raises MissingExtraError: when the libraries of the format are not installed.
-    :raises IntegrityError: when the model was not trained on this split, or stored bytes have changed.
-    :raises EvaluationError: when the model can't predict the rows.
+    :param model_uri: ``models:/name/7``, or ``models:/name@champion``.
+    :param out: a folder that is not there, or empty. It appears whole or not at all.
+    :returns: the version whose files these are.
+    :raises SpecError: when the folder has something in it or can't be written, or the URI names no version.
+    :raises ConversionError: when the version does not exist in the format.
+    :raises IntegrityError: when the stored files are not those that were registered.
+    :raises UntrustedModelError: when the model holds a type that the platform does not trust.
     """
-    if model.split_digest != split.digest:
-        raise IntegrityError(
-            f"{model.model_uri} was trained on split {model.split_digest[:26]}…, not on {split.digest[:26]}…. Nothing "
-            f"was exported."
+    version = find_version(model_uri, platform=platform)
+    about: dict[str, object] = {
+        "model_name": version.model_name,
+        "model_version": version.model_version,
+        "model_digest": version.model_digest,
+        "format": format,
+        "file": f"model.{format}",
+    }
+    with _new_folder(out) as folder:
+        uri = f"models:/{version.model_name}/{version.model_version}"
+        with platform.mlflow.downloaded(uri, version.model_digest) as files:
+            about["columns"] = platform.mlflow.input_columns(files)
+            if format == "skops":
+                about["trusted_types"] = skops_store.check_types(files, platform.trusted_types)
+                shutil.copy(files / skops_store.FILE, folder)
+                shutil.copy(files / "requirements.txt", folder)
+        if format == "onnx":
+            with platform.mlflow.downloaded(f"runs:/{version.run_id}/onnx", _onnx_digest(version, platform)) as files:
+                shutil.copy(files / "model.onnx", folder)
+        about["file_digest"] = f"sha256:{hashlib.sha256((folder / f'model.{format}').read_bytes()).hexdigest()}"
+        (folder / "model.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        title = f"# {version.model_name}, version {version.model_version}\n\n"
+        (folder / "README.md").write_text(title + _README[format], encoding="utf-8")
+    log.info("embedded: model_name=%s model_version=%d format=%s", version.model_name, version.model_version, format)
+    return version
+
+
+def _onnx_digest(version: ModelVersion, platform: Platform) -> str:
+    """Return what vouches for the ONNX file; it was exported before the version was registered, or after."""
+    known = (
+        version.tags if _ONNX_DIGEST in version.tags else platform.mlflow.tags_of_run(version.run_id, (_ONNX_DIGEST,))
+    )
+    if _ONNX_DIGEST not in known:
+        raise ConversionError(
+            f"{version.model_name} v{version.model_version} has no ONNX file. Nothing was written. Give its "
+            f"pipeline `conversion: {{format: onnx}}`, or a ConvertModelOperator where it is built by hand; the "
+            f"conversion's report says whether the model can be converted."
         )
-    onnx = _library()
-    settings_digest = digest_of(export.model_dump(mode="json"))
-    earlier = _earlier_report(model, split, settings_digest, platform, run)
-    if earlier:
-        log.info("export found from an earlier try: status=%s", earlier.status)
-        return earlier
-    attempt = _attempt(model, split, export, onnx, platform)
-    report = ExportReport(
-        model_name=model.model_name,
-        run_id=model.run_id,
-        model_digest=model.model_digest,
-        split_digest=split.digest,
-        format=export.format,
-        settings_digest=settings_digest,
-        tolerance=export.tolerance,
-        status=attempt.status,
-        reasons=attempt.reasons,
-        parity=attempt.parity,
-        inputs=tuple(attempt.kinds.items()),
-        report_uri=platform.report_uri(run, _REPORT),
-        run_url=model.run_url,
-    )
-    tags = {}
-    if report.status is ExportStatus.KEPT:
-        report = _keep(report, attempt.graph, platform)
-        tags = {f"mlops.{report.format}_digest": report.artifact_digest}
-    platform.mlflow.set_tags(model.run_id, {"mlops.formats": ",".join(report.formats), **tags})
-    platform.record(run, _REPORT, report, export_page(report))
-    told = " ".join(sentences_of(report.reasons))
-    log.info("export: format=%s status=%s reasons=%s", report.format, report.status, told)
-    return report
+    return known[_ONNX_DIGEST]
 
 
-def export_page(report: ExportReport) -> str:
-    """Draw what became of an export."""
-    parity = report.parity
-    compared: dict[str, object] = {}
-    if parity:
-        compared = {
-            "Compared rows": f"{parity.n_rows}, {parity.n_odd_rows} of them with a value missing or never seen",
-            "Other labels": parity.n_label_mismatches,
-            "Numbers beyond the tolerance": parity.n_beyond,
-            "Largest difference": f"{parity.max_difference:.3g}",
-        }
-    return report_page(
-        title=f"{report.format.upper()} export of {report.model_name}",
-        verdict=report.status,
-        facts={
-            "Model": report.model_digest,
-            "Formats": ", ".join(report.formats),
-            "Tolerance": report.tolerance,
-            **compared,
-            "File": f"{report.artifact_uri}, {report.n_bytes} bytes" if report.artifact_uri else "none",
-        },
-        reasons=sentences_of(report.reasons),
-        tables={"Inputs": ([("Column", "Kind")], list(report.inputs))},
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Attempt:
-    """A conversion that was tried."""
-
-    status: ExportStatus
-    reasons: tuple[Reason, ...]
-    kinds: dict[str, InputKind]
-    graph: bytes = b""
-    parity: Parity | None = None
-
-
-def _attempt(
-    model: TrainedModel, split: DatasetSplit, export: ExportSpec, onnx: ModuleType, platform: Platform
-) -> _Attempt:
-    loaded = load_model("The model", model.model_uri, model.model_digest, platform=platform)
-    columns = [column for name in loaded.columns for column in split.columns if column.name == name]
-    kinds: dict[str, InputKind] = {}
+@contextmanager
+def _new_folder(out: Path) -> Iterator[Path]:
+    """Give a folder to fill, that gets its name when the block ends well."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise SpecError(f"{out} is there already. Nothing was written. Name a new folder.")
     try:
-        kinds = input_kinds(columns)
-        graph = onnx.to_onnx(loaded.model, kinds, name=model.model_name)
-    except ExportError as error:
-        return _not_exported(ExportStatus.UNSUPPORTED, export, error, kinds)
-    arrow.check_rows(split.test.uri, split.test.digest)
-    sample = arrow.sample_frame(split.test.uri, list(kinds), _MAX_ROWS)
-    try:
-        parity = _compare(loaded.model, graph, sample, kinds, export, onnx)
-    except ExportError as error:
-        return _not_exported(ExportStatus.REFUSED, export, error, kinds)
-    status, reasons = judge_parity(parity, tolerance=export.tolerance)
-    return _Attempt(status=status, reasons=reasons, kinds=kinds, graph=graph, parity=parity)
-
-
-def _not_exported(
-    status: ExportStatus, export: ExportSpec, error: ExportError, kinds: dict[str, InputKind]
-) -> _Attempt:
-    return _Attempt(status=status, reasons=(not_exported(status, export.format, str(error)),), kinds=kinds)
-
-
-def _compare(
-    model: Any, graph: bytes, sample: Any, kinds: dict[str, InputKind], export: ExportSpec, onnx: ModuleType
-) -> Parity:
-    rows, n_odd_rows = onnx.rows_to_compare(model, sample, kinds)
-    reference = onnx.answers_of_model(model, rows)
-    current = onnx.answers_of_graph(graph, rows, kinds, like=reference)
-    return compare_answers(reference=reference, current=current, tolerance=export.tolerance, n_odd_rows=n_odd_rows)
-
-
-def _library() -> ModuleType:
-    """Import what only an export needs: an extra of this package, and seconds."""
-    with importing("onnx", asked_by="export.format: onnx"):
-        from airflow_mlops.adapters import onnx_export
-    return onnx_export
-
-
-def _keep(report: ExportReport, graph: bytes, platform: Platform) -> ExportReport:
-    """Store the file with the model's run, and see that it can be read back."""
-    uri = f"runs:/{report.run_id}/{report.format}"
-    with tempfile.TemporaryDirectory(prefix="mlops-export-") as folder:
-        (Path(folder) / f"model.{report.format}").write_bytes(graph)
-        digest = platform.mlflow.log_files(report.run_id, Path(folder), report.format)
-    return replace(report, artifact_uri=uri, artifact_digest=digest, n_bytes=len(graph))
-
-
-def _earlier_report(
-    model: TrainedModel, split: DatasetSplit, settings_digest: str, platform: Platform, run: PipelineRun
-) -> ExportReport | None:
-    """Return this run's report, if it is of the same model, rows and settings."""
-    path = platform.report_path(run, f"{_REPORT}.json")
-    if not platform.storage.exists(*path):
-        return None
-    report = ExportReport.from_dict(platform.storage.read_json(*path))
-    asked = (model.run_id, model.model_digest, split.digest, settings_digest)
-    return (
-        report if asked == (report.run_id, report.model_digest, report.split_digest, report.settings_digest) else None
-    )
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as staging:
+            folder = Path(staging) / "new"
+            folder.mkdir()
+            yield folder
+            os.replace(folder, out)
+    except PermissionError as error:
+        raise SpecError(
+            f"{out} can't be written: {error.strerror}. Nothing was written. Name another folder."
+        ) from error

@@ -10,8 +10,8 @@ from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.core.evaluation.report import EvaluationReport
 from airflow_mlops.core.gate.rules import Blessing
 from airflow_mlops.core.monitoring.drift_report import DriftReport
-from airflow_mlops.core.packaging.export import ExportReport
-from airflow_mlops.core.packaging.serving_check import ServingReport
+from airflow_mlops.core.packaging.conversion import ConversionReport
+from airflow_mlops.core.packaging.serving_check import ServingCheckReport
 from airflow_mlops.core.promotion.card import ModelCard
 from airflow_mlops.core.registry.descriptions import describe_version
 from airflow_mlops.core.registry.journal import CARD_TAG, ModelVersion
@@ -87,8 +87,8 @@ def _gather(version: ModelVersion, blessing: Blessing, description: str, platfor
     """Read what the steps before have recorded."""
     record, _ = load_record(version, platform=platform)
     evidence = ("evidence", folder_name(version.model_name), f"{short(version.evidence_digest)}.json")
-    serving = _report(ServingReport, "serving", record.run, platform)
-    export = _report(ExportReport, "export", record.run, platform)
+    serving_check = _report(ServingCheckReport, "serving_check", record.run, platform)
+    conversion = _report(ConversionReport, "conversion", record.run, platform)
     return ModelCard(
         version=version,
         description=description,
@@ -99,8 +99,8 @@ def _gather(version: ModelVersion, blessing: Blessing, description: str, platfor
         validation=_report(ValidationReport, "validation", record.run, platform),
         drift=_report(DriftReport, "drift", record.run, platform),
         tuning=_report(TuningResult, "tuning", record.run, platform),
-        serving=serving if serving and serving.model_digest == version.model_digest else None,
-        export=export if export and export.model_digest == version.model_digest else None,
+        serving_check=serving_check if serving_check and serving_check.model_digest == version.model_digest else None,
+        conversion=conversion if conversion and conversion.model_digest == version.model_digest else None,
     )
 
 

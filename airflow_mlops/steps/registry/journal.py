@@ -28,13 +28,13 @@ if TYPE_CHECKING:  # it brings numpy, and the triggerer reads who serves without
 
 __all__ = [
     "append_entry",
+    "champion_version_of",
     "current_champion",
     "is_settled",
     "journal_state",
     "read_entries",
     "read_evidence",
     "read_journal",
-    "serving_version",
     "settled_journal",
 ]
 
@@ -87,7 +87,7 @@ def current_champion(model_name: str, *, platform: Platform) -> ModelVersion | N
     return None if champion is None else platform.mlflow.get_version(model_name, champion)
 
 
-def serving_version(model_name: str, *, storage: Storage) -> int | None:
+def champion_version_of(model_name: str, *, storage: Storage) -> int | None:
     """Return the version that the journal says serves, once the alias is known to have followed; changes nothing.
 
     :raises IntegrityError: when the journal is damaged.

@@ -8,12 +8,12 @@ from typing import TypeAlias, TypeVar
 from airflow_mlops.adapters.storage.store import AppendOnlyLog, Storage
 from airflow_mlops.core.gate.rules import GateDecision
 from airflow_mlops.core.promotion.approval import Approval
-from airflow_mlops.core.retraining.alarm import MonitoringDecision
+from airflow_mlops.core.retraining.alert import MonitoringDecision
 from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.core.wording import sentences_of
 from airflow_mlops.steps.platform import folder_name
 
-__all__ = ["Decision", "append_decision", "of_kind", "read_alarms", "read_decisions", "read_ledger", "tell_decision"]
+__all__ = ["Decision", "append_decision", "of_kind", "read_alerts", "read_decisions", "read_ledger", "tell_decision"]
 
 Decision: TypeAlias = MonitoringDecision | RetrainDecision | GateDecision | Approval
 """What a ledger holds."""
@@ -47,8 +47,8 @@ def read_decisions(model_name: str, *, storage: Storage) -> list[RetrainDecision
     return of_kind(RetrainDecision, read_ledger(model_name, storage=storage))
 
 
-def read_alarms(model_name: str, *, storage: Storage) -> list[MonitoringDecision]:
-    """Return what the monitoring of a model decided, alarms or not, oldest first."""
+def read_alerts(model_name: str, *, storage: Storage) -> list[MonitoringDecision]:
+    """Return what the monitoring of a model decided, alerts or not, oldest first."""
     return of_kind(MonitoringDecision, read_ledger(model_name, storage=storage))
 
 
@@ -56,7 +56,7 @@ def tell_decision(decision: Decision) -> tuple[str, str, tuple[str, ...]]:
     """Return what was decided, by what or whom, and the reasons, for people."""
     match decision:
         case MonitoringDecision():
-            return "alarm" if decision.is_alarm else "no alarm", "monitoring", sentences_of(decision.reasons)
+            return "alert" if decision.is_alert else "no alert", "monitoring", sentences_of(decision.reasons)
         case RetrainDecision():
             return "retrain" if decision.should_retrain else "no", decision.trigger, sentences_of(decision.reasons)
         case GateDecision():

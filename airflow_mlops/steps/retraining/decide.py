@@ -10,7 +10,7 @@ from airflow_mlops.core.gate.rules import digest_of_gate
 from airflow_mlops.core.monitoring.drift_report import DriftReport
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport
 from airflow_mlops.core.registry.journal import unhealthy_versions, why_unhealthy
-from airflow_mlops.core.retraining.alarm import MonitoringDecision, open_alarms, reasons_of
+from airflow_mlops.core.retraining.alert import MonitoringDecision, open_alerts, reasons_of
 from airflow_mlops.core.retraining.decision import CheckEvidence, Concluded, RetrainDecision, decide_retraining
 from airflow_mlops.core.splitting.split import DatasetSplit
 from airflow_mlops.core.training.tuning import tuning_fingerprint
@@ -24,7 +24,7 @@ from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.registry.journal import current_champion, read_journal
 from airflow_mlops.steps.registry.ledger import append_decision, of_kind, read_ledger
-from airflow_mlops.steps.retraining.alarm import evidence_of, repeat_reasons
+from airflow_mlops.steps.retraining.alert import evidence_of, repeat_reasons
 from airflow_mlops.steps.training.train import recipe_of, training_fingerprint
 
 __all__ = ["decide_retrain"]
@@ -50,7 +50,7 @@ def decide_retrain(
 ) -> RetrainDecision:
     """Decide whether this run trains, and write the decision to the ledger, yes or no.
 
-    It answers the alarms of the monitoring that are in the ledger, whatever started the run: an alarm whose own run was
+    It answers the alerts of the monitoring that are in the ledger, whatever started the run: an alert whose own run was
     missed, or that came together with another, is answered here. Rows, code and parameters that an earlier run has
     brought to an end (promoted, held, rejected) do not train again, unless somebody forces it. See
     :class:`~airflow_mlops.specs.RetrainPolicy` for the rest.
@@ -79,7 +79,7 @@ def decide_retrain(
         state, page = validation.verdict.value, validation.report_uri
         evidence = (*evidence, CheckEvidence(kind="validation", state=state, report_uri=page))
         shifts = (*repeat_reasons("new_data", validation.retrain_reasons, stage="validation"), *shifts)
-    alarms = open_alarms(version, of_kind(MonitoringDecision, ledger), history)
+    alerts = open_alerts(version, of_kind(MonitoringDecision, ledger), history)
     should_retrain, reasons = decide_retraining(
         policy or RetrainPolicy(),
         force=force,
@@ -87,7 +87,7 @@ def decide_retrain(
         concluded=_concluded(model_name, {tag: fingerprint}, gate, platform),
         recipe_digest=recipe_digest,
         evidence=evidence,
-        alarms=[reason for each in alarms for reason in reasons_of(each)],
+        alerts=[reason for each in alerts for reason in reasons_of(each)],
         history=history,
         now=now,
         shifts=shifts,
@@ -100,7 +100,7 @@ def decide_retrain(
         fingerprint=fingerprint,
         recipe_digest=recipe_digest,
         evidence=evidence,
-        alarms=tuple(each.content_digest for each in alarms),
+        answered_alerts=tuple(each.content_digest for each in alerts),
         run_id=run.run_id,
         trigger=run.trigger,
         at=now,

@@ -128,7 +128,7 @@ def look_at_rollout(
             now=now,
         )
     verdict, reasons = judge_rollout(
-        champion=champion, challenger=challenger, rollout=rollout, outcomes=outcomes, is_last=look >= rollout.looks
+        champion=champion, challenger=challenger, rollout=rollout, outcomes=outcomes, is_last=look >= rollout.checks
     )
     report = RolloutReport(
         model_name=deployment.model_name,
@@ -141,12 +141,12 @@ def look_at_rollout(
         since=deployment.since,
         until=now,
         look=look,
-        n_looks=rollout.looks,
+        n_looks=rollout.checks,
         key=deployment.key,
         report_uri=platform.report_uri(run, _REPORT),
     )
     platform.record(run, _REPORT, report, rollout_page(report))
-    log.info("rollout: look=%d/%d verdict=%s %s", look, rollout.looks, verdict, " ".join(sentences_of(reasons)))
+    log.info("rollout: look=%d/%d verdict=%s %s", look, rollout.checks, verdict, " ".join(sentences_of(reasons)))
     return report
 
 

@@ -15,7 +15,7 @@ from airflow_mlops.core.validation.against_champion import (
     check_order,
     check_timestamp,
     compare_with_reference,
-    compare_with_serving,
+    compare_with_requests,
     empty_columns,
     missing_columns,
     no_requests,
@@ -87,7 +87,7 @@ def validate_dataset(
     report is stored before it is returned; the caller decides by ``report.require_accepted()``.
 
     :param model_name: whose champion's data to compare with; ``None`` to run the suite alone.
-    :param connections: opens the connection that ``validation.serving`` may name.
+    :param connections: opens the connection that ``validation.skew`` may name.
     :raises SpecError: when the suite can't be used.
     :raises IntegrityError: when the snapshot's file is not the one that was vouched for.
     """
@@ -268,29 +268,29 @@ def _compare_with_requests(
     run: PipelineRun,
 ) -> tuple[Finding, ...]:
     """Compare with what the model is asked where it serves, which is kept as a snapshot too: it is evidence."""
-    if validation.serving is None:
+    if validation.skew is None:
         return ()
     try:
         asked = snapshot_dataset(
-            validation.serving.data,
+            validation.skew.data,
             dataset=f"{snapshot.dataset}.serving",
             storage=platform.storage,
             connections=connections,
             run=run,
         )
     except NoRowsError:
-        return (no_requests(validation.serving, validation.policy),)
+        return (no_requests(validation.skew, validation.policy),)
     training = load_profile(platform.storage, snapshot.dataset, snapshot.digest)
     present = {column.name for column in asked.columns}
     bins = [column for column in training.columns if column.name in present]
     _, counted = duckdb_engine.count_columns(asked.data_uri, bins)
-    return compare_with_serving(
+    return compare_with_requests(
         training=snapshot,
         training_profile=training,
         serving=asked,
         serving_profile=load_profile(platform.storage, asked.dataset, asked.digest),
         serving_counts=counted,
-        spec=validation.serving,
+        spec=validation.skew,
         validation=validation,
     )
 

@@ -29,8 +29,8 @@ from xgboost import XGBRegressor
 from airflow_mlops.adapters import onnx_export
 from airflow_mlops.adapters.sklearn.preprocess import default_preprocessor, prepend
 from airflow_mlops.core.data.snapshot import Column
-from airflow_mlops.core.packaging.export import ExportStatus, Parity, compare_answers, input_kinds, judge_parity
-from airflow_mlops.errors import EvaluationError, ExportError
+from airflow_mlops.core.packaging.conversion import ConversionStatus, Parity, compare_answers, input_kinds, judge_parity
+from airflow_mlops.errors import ConversionError, EvaluationError
 
 COLUMNS = (
     Column(name="age", type="double"),
@@ -86,7 +86,7 @@ def _parity(model: Any, sample: pd.DataFrame = PEOPLE, kinds: Any = KINDS) -> Pa
     return compare_answers(reference=reference, current=current, tolerance=1e-4, n_odd_rows=n_odd_rows)
 
 
-def _status(parity: Parity) -> ExportStatus:
+def _status(parity: Parity) -> ConversionStatus:
     return judge_parity(parity, tolerance=1e-4)[0]
 
 
@@ -111,7 +111,7 @@ CLASSIFIERS = [
 @pytest.mark.parametrize("estimator", REGRESSORS, ids=lambda each: type(each).__name__)
 def test_the_default_preprocessing_and_a_regressor_answer_the_same_with_gaps_and_unknown_text(estimator):
     parity = _parity(_fit(estimator))
-    assert _status(parity) is ExportStatus.KEPT, parity
+    assert _status(parity) is ConversionStatus.KEPT, parity
     assert (parity.n_rows, parity.n_odd_rows) == (3_035, 35)
 
 
@@ -119,11 +119,11 @@ def test_the_default_preprocessing_and_a_regressor_answer_the_same_with_gaps_and
 @pytest.mark.parametrize("classes", [[0, 1], ["low", "middle", "high"]], ids=["two", "three"])
 def test_the_default_preprocessing_and_a_classifier_answer_the_same(estimator, classes):
     parity = _parity(_fit(estimator, classes=classes))
-    assert _status(parity) is ExportStatus.KEPT, parity
+    assert _status(parity) is ConversionStatus.KEPT, parity
 
 
 def test_booleans_are_labels_too():
-    assert _status(_parity(_fit(LogisticRegression(max_iter=300), classes=[False, True]))) is ExportStatus.KEPT
+    assert _status(_parity(_fit(LogisticRegression(max_iter=300), classes=[False, True]))) is ConversionStatus.KEPT
 
 
 def test_booleans_with_gaps_and_decimals_are_numbers():
@@ -131,14 +131,14 @@ def test_booleans_with_gaps_and_decimals_are_numbers():
     frame = pd.DataFrame({"is_member": [True, False, None] * 50, "price": [Decimal("1.25"), None, Decimal(3)] * 50})
     model = prepend(default_preprocessor(Ridge(), columns, frame), Ridge()).fit(frame, [1.0, 2.0, 4.0] * 50)
     parity = _parity(model, frame, input_kinds(columns))
-    assert _status(parity) is ExportStatus.KEPT, parity
+    assert _status(parity) is ConversionStatus.KEPT, parity
 
 
 @pytest.mark.parametrize("estimator", [Ridge(), HistGradientBoostingRegressor(max_iter=10)], ids=["ridge", "trees"])
 def test_rare_categories_share_a_code_in_each_of_several_columns(estimator):
     frame = _people(n_cities=400)
     parity = _parity(_fit(estimator, frame), frame)
-    assert _status(parity) is ExportStatus.KEPT, parity
+    assert _status(parity) is ConversionStatus.KEPT, parity
 
 
 def test_a_gradient_boosting_with_native_categories_converts_without_an_error_and_is_refused():
@@ -150,7 +150,7 @@ def test_a_gradient_boosting_with_native_categories_converts_without_an_error_an
     kinds = {"shop": "number", "x": "number"}
     parity = _parity(model, frame, kinds)
     status, reasons = judge_parity(parity, tolerance=1e-4)
-    assert status is ExportStatus.REFUSED
+    assert status is ConversionStatus.REFUSED
     assert parity.n_label_mismatches > parity.n_rows / 10
     assert reasons[0].startswith(f"Another label in {parity.n_label_mismatches} of {parity.n_rows} rows (")
 
@@ -159,7 +159,7 @@ def test_numbers_too_large_for_single_precision_are_refused():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"id": 1_700_000_000 + rng.integers(0, 100, 500)})
     model = HistGradientBoostingRegressor(max_iter=5).fit(frame, frame["id"] % 7)
-    assert _status(_parity(model, frame, {"id": "number"})) is ExportStatus.REFUSED
+    assert _status(_parity(model, frame, {"id": "number"})) is ConversionStatus.REFUSED
 
 
 class Doubling(BaseEstimator):
@@ -173,13 +173,13 @@ class Doubling(BaseEstimator):
 
 def test_a_part_that_has_no_converter_is_named():
     model = make_pipeline(Doubling(), Ridge()).fit(PEOPLE[["visits"]], PEOPLE["visits"])
-    with pytest.raises(ExportError, match=r"skl2onnx can't convert the model: .*Doubling"):
+    with pytest.raises(ConversionError, match=r"skl2onnx can't convert the model: .*Doubling"):
         onnx_export.to_onnx(model, {"visits": "number"}, name="doubled")
 
 
 def test_a_model_of_another_library_can_not_be_converted():
     model = XGBRegressor(n_estimators=2).fit(PEOPLE[["visits"]], PEOPLE["visits"])
-    with pytest.raises(ExportError, match=r"skl2onnx can't convert the model: .*XGBRegressor"):
+    with pytest.raises(ConversionError, match=r"skl2onnx can't convert the model: .*XGBRegressor"):
         onnx_export.to_onnx(model, {"visits": "number"}, name="foreign")
 
 
@@ -188,7 +188,7 @@ def test_a_users_own_words_for_a_missing_text_are_kept():
     encoder = OneHotEncoder(handle_unknown="ignore")
     frame = PEOPLE[["work"]].astype(object).where(PEOPLE[["work"]].notna(), None)
     model = make_pipeline(ColumnTransformer([("work", make_pipeline(fill, encoder), ["work"])]), Ridge())
-    assert _status(_parity(model.fit(frame, _target(PEOPLE)), frame, {"work": "text"})) is ExportStatus.KEPT
+    assert _status(_parity(model.fit(frame, _target(PEOPLE)), frame, {"work": "text"})) is ConversionStatus.KEPT
 
 
 def test_encoders_of_numbers_are_left_to_the_library():
@@ -213,7 +213,7 @@ def test_rows_that_the_model_itself_refuses_are_not_compared():
 def test_a_graph_that_is_broken_is_an_error_and_no_answer():
     frame = PEOPLE[["visits"]]
     reference = onnx_export.answers_of_model(Ridge().fit(frame, _target(PEOPLE)), frame)
-    with pytest.raises(ExportError, match="onnxruntime can't run the model: "):
+    with pytest.raises(ConversionError, match="onnxruntime can't run the model: "):
         onnx_export.answers_of_graph(b"no graph", frame, {"visits": "number"}, like=reference)
 
 

@@ -19,7 +19,7 @@ from sklearn.linear_model import Ridge
 from airflow_mlops.adapters import scoring_server
 from airflow_mlops.adapters.scoring_server import ScoringServer, request_body, server
 from airflow_mlops.adapters.scoring_server.protocol import read_answer
-from airflow_mlops.errors import ServingError
+from airflow_mlops.errors import ServingCheckError
 from airflow_mlops.specs import ServingCheckSpec
 from tests.processes import is_gone, wait_until
 from tests.steps import serving_models
@@ -99,7 +99,7 @@ def test_a_server_that_does_not_start_in_time_is_killed(tmp_path: Path, monkeypa
     monkeypatch.setattr(server, "owned_process", _noting(server.owned_process, started))
     model = package(serving_models.HangsAtStart(), tmp_path)
     with (
-        pytest.raises(ServingError, match=r"did not answer within 1\.5 s"),
+        pytest.raises(ServingCheckError, match=r"did not answer within 1\.5 s"),
         scoring_server.serving(model, ServingCheckSpec(start_timeout_s=1.5), folder=tmp_path),
     ):
         raise AssertionError("it serves")

@@ -15,8 +15,8 @@ from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict, bless, dige
 from airflow_mlops.core.packaging.serving_check import (
     Answer,
     ServingCheck,
+    ServingCheckReport,
     ServingFootprint,
-    ServingReport,
     judge_answers,
     judge_footprint,
 )
@@ -489,8 +489,8 @@ def test_fairness_that_was_not_measured_is_not_passed_over(found):
 # -- serving --------------------------------------------------------------------------------------------------------
 
 
-def _served(*checks: ServingCheck) -> ServingReport:
-    return ServingReport(
+def _served(*checks: ServingCheck) -> ServingCheckReport:
+    return ServingCheckReport(
         model_name="churn",
         model_uri="models:/m-1",
         model_digest="sha256:2",
@@ -507,7 +507,7 @@ GOLDEN = judge_answers("golden_rows", [Answer(status=200, predictions=np.ones(50
 
 
 def test_a_model_that_serves_as_it_predicts_has_a_reason_more():
-    blessing = bless(_report(), _gate(), serving=_served(GOLDEN))
+    blessing = bless(_report(), _gate(), serving_check=_served(GOLDEN))
     assert blessing.verdict is BLESSED
     reason = _reason(blessing, "serving_check")
     assert (reason.verdict, reason.observed, reason.required, reason.n) == ("BLESSED", 0, 0, 1)
@@ -518,7 +518,7 @@ def test_a_model_that_serves_as_it_predicts_has_a_reason_more():
 def test_a_model_that_serves_otherwise_is_rejected_with_what_was_found():
     budget = ServingCheckSpec(max_latency_p95_ms=50)
     (wrong,) = judge_footprint(ServingFootprint(latency_p95_ms=80.0), budget)
-    blessing = bless(_report(), _gate(), serving=_served(GOLDEN, wrong))
+    blessing = bless(_report(), _gate(), serving_check=_served(GOLDEN, wrong))
     assert blessing.verdict is REJECTED
     assert blessing.reasons[0] == dataclasses.replace(wrong.found, verdict="REJECTED", source="serving_check")
     assert (blessing.reasons[0].subject, blessing.reasons[0].observed, blessing.reasons[0].required) == (
@@ -529,7 +529,7 @@ def test_a_model_that_serves_otherwise_is_rejected_with_what_was_found():
 
 
 def test_a_serving_check_without_golden_rows_is_never_a_pass():
-    blessing = bless(_report(), _gate(), serving=_served())
+    blessing = bless(_report(), _gate(), serving_check=_served())
     assert blessing.verdict is REJECTED
     assert (blessing.reasons[0].rule, blessing.reasons[0].observed) == ("golden_rows", 0)
 

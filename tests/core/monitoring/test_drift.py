@@ -114,13 +114,13 @@ def test_a_thousand_categories_that_have_not_changed_are_no_drift(statistic, n_r
 def test_many_categories_in_a_reference_of_few_rows_are_no_drift(n_categories, power, n_rows):
     rng = np.random.default_rng(n_rows)
     shares = np.arange(1, n_categories + 1) ** -power
-    n_alarms = 0
+    n_alerts = 0
     for _ in range(20):
         old, new = (
             rng.choice(n_categories, n_rows, p=shares / shares.sum()).astype(str).tolist() for _ in ("old", "new")
         )
-        n_alarms += judge([pair(old, new)]).status is DriftStatus.DRIFTED
-    assert n_alarms <= 1
+        n_alerts += judge([pair(old, new)]).status is DriftStatus.DRIFTED
+    assert n_alerts <= 1
 
 
 @pytest.mark.parametrize("value", ["new", "999"])
@@ -341,15 +341,15 @@ def _draw(rng: np.random.Generator, n_rows: int) -> list[ColumnProfile]:
 
 @pytest.mark.statistics
 @pytest.mark.parametrize("settings", SETTINGS, ids=["default", "tests", "distances"])
-def test_at_most_one_in_twenty_draws_of_the_same_distribution_raises_an_alarm(settings):
-    """Twenty features; but for the default, one that drifted is an alarm."""
+def test_at_most_one_in_twenty_draws_of_the_same_distribution_raises_an_alert(settings):
+    """Twenty features; but for the default, one that drifted is an alert."""
     rng = np.random.default_rng(0)
     references = _draw(rng, 5000)
-    alarms = sum(
+    alerts = sum(
         judge(list(zip(references, _draw(rng, 400), strict=True)), **settings).status is DriftStatus.DRIFTED
         for _ in range(200)
     )
-    assert alarms <= 10
+    assert alerts <= 10
 
 
 @pytest.mark.statistics
@@ -364,7 +364,7 @@ def test_a_shift_of_half_a_sigma_is_found_in_nearly_every_draw_of_a_thousand_row
     assert found >= 48
 
 
-def test_the_correction_is_what_keeps_many_features_from_raising_alarms():
+def test_the_correction_is_what_keeps_many_features_from_raising_alerts():
     rng = np.random.default_rng(5)
     rows = [pair(rng.normal(size=2000), rng.normal(size=2000), f"x{i}") for i in range(60)]
     limits = {"numeric": {"kolmogorov_smirnov": 0.05}, "drifted_fraction": 0.01}

@@ -21,9 +21,9 @@ def answers(n_rows: int, accuracy: float, rng: np.random.Generator) -> Outcomes:
     return Outcomes(y_true=truth, models={"champion": Predicted(values=said)})
 
 
-def share_of_alarms(accuracy: float, *, n_runs: int = 250, n_rows: int = 300, n: int = 2, of: int = 3) -> float:
+def share_of_alerts(accuracy: float, *, n_runs: int = 250, n_rows: int = 300, n: int = 2, of: int = 3) -> float:
     """Return how often a model that had accuracy 0.8 is found to be degraded, by 2 of 3 windows."""
-    rng, alarms = np.random.default_rng(0), 0
+    rng, alerts = np.random.default_rng(0), 0
     for _ in range(n_runs):
         reference = draw(answers(n_rows, 0.8, rng), ACCURACY, n_classes=2, n_resamples=300)
         worse = 0
@@ -31,18 +31,18 @@ def share_of_alarms(accuracy: float, *, n_runs: int = 250, n_rows: int = 300, n:
             current = draw(answers(n_rows, accuracy, rng), ACCURACY, n_classes=2, n_resamples=300, seed=window + 1)
             found = compare_metrics(current=current, reference=reference, metrics=ACCURACY, confidence_level=0.95)
             worse += judge_scores(found, (), SPEC)[0] is PerformanceStatus.DEGRADED
-        alarms += worse >= n
-    return alarms / n_runs
+        alerts += worse >= n
+    return alerts / n_runs
 
 
 @pytest.mark.statistics
-def test_a_model_that_is_as_good_as_ever_seldom_raises_an_alarm_even_without_any_margin():
-    assert share_of_alarms(0.8) <= 0.05
+def test_a_model_that_is_as_good_as_ever_seldom_raises_an_alert_even_without_any_margin():
+    assert share_of_alerts(0.8) <= 0.05
 
 
 @pytest.mark.statistics
 def test_a_model_that_became_worse_is_found():
-    assert share_of_alarms(0.68, n_runs=100) >= 0.8
+    assert share_of_alerts(0.68, n_runs=100) >= 0.8
 
 
 @pytest.mark.statistics
@@ -119,7 +119,7 @@ def share_of_worse_windows(*, block_length: int, n_rows: int = 1_000, n_runs: in
 
 
 @pytest.mark.statistics
-def test_blocks_keep_a_series_from_raising_alarms_by_itself():
+def test_blocks_keep_a_series_from_raising_alerts_by_itself():
     assert share_of_worse_windows(block_length=1) >= 0.15
     assert share_of_worse_windows(block_length=50) <= 0.06
 

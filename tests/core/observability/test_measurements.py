@@ -16,7 +16,7 @@ from airflow_mlops.core.rollout.online_validation import RolloutVerdict
 from airflow_mlops.core.validation.findings import Verdict
 from airflow_mlops.core.values import PipelineRun, Value
 from tests.core.value_cases import (
-    ALARM,
+    ALERT,
     BLESSING,
     DECISION,
     DRIFT,
@@ -139,9 +139,9 @@ def test_a_decision_is_counted_by_what_it_was():
     assert taken(yes) == {"retrain.should_retrain.co2": 1, "retrain.decisions.co2.retrain": 1}
 
 
-def test_an_alarm_is_1_until_a_look_finds_nothing():
-    assert taken(ALARM) == {"monitoring.alarm.co2": 1}
-    assert taken(dataclasses.replace(ALARM, kinds=())) == {"monitoring.alarm.co2": 0}
+def test_an_alert_is_1_until_a_look_finds_nothing():
+    assert taken(ALERT) == {"monitoring.alert.co2": 1}
+    assert taken(dataclasses.replace(ALERT, kinds=())) == {"monitoring.alert.co2": 0}
 
 
 def test_a_promotion_took_as_long_as_since_the_newest_row_that_was_learnt_from():

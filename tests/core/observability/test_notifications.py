@@ -10,7 +10,7 @@ import pytest
 from airflow_mlops.core.gate.rules import BlessingVerdict
 from airflow_mlops.core.observability.notifications import (
     Notification,
-    tell_alarm,
+    tell_alert,
     tell_answer,
     tell_blessing,
     tell_journal,
@@ -20,7 +20,7 @@ from airflow_mlops.core.observability.notifications import (
 from airflow_mlops.core.promotion.approval import Approval, ApprovalRequest
 from airflow_mlops.core.rollout.online_validation import RolloutVerdict
 from tests.core.cases import recorded
-from tests.core.value_cases import ALARM, BLESSING, NOW, PROMOTION, ROLLOUT
+from tests.core.value_cases import ALERT, BLESSING, NOW, PROMOTION, ROLLOUT
 
 URL = "http://airflow.test/x"
 WORSE = recorded("It is worse.")
@@ -38,12 +38,12 @@ APPROVAL = Approval(
 )
 
 
-def test_an_alarm_says_who_serves_and_why_it_is_one():
-    told = tell_alarm(ALARM, url=URL)
+def test_an_alert_says_who_serves_and_why_it_is_one():
+    told = tell_alert(ALERT, url=URL)
     assert told is not None
-    assert (told.event, told.subject, told.url) == ("alarm", "co2: alarm (drift)", URL)
+    assert (told.event, told.subject, told.url) == ("alert", "co2: alert (drift)", URL)
     assert told.text.splitlines() == [
-        "The monitoring of co2 gives an alarm: drift. Version 3 serves on.",
+        "The monitoring of co2 gives an alert: drift. Version 3 serves on.",
         "Why:",
         "  - It moved.",
         "What to do next: Nothing, if the DAG co2 is scheduled on it: it decides whether to train. "
@@ -52,8 +52,8 @@ def test_an_alarm_says_who_serves_and_why_it_is_one():
     ]
 
 
-def test_of_no_alarm_no_blessing_to_end_and_no_refusal_nobody_is_told():
-    assert tell_alarm(replace(ALARM, kinds=())) is None
+def test_of_no_alert_no_blessing_to_end_and_no_refusal_nobody_is_told():
+    assert tell_alert(replace(ALERT, kinds=())) is None
     assert tell_blessing(replace(BLESSING, verdict=BlessingVerdict.BLESSED), url=URL) is None
     assert tell_answer(replace(APPROVAL, is_approved=True)) is None
 
@@ -115,7 +115,7 @@ def test_a_version_that_was_tried_is_told_with_what_follows_from_the_verdict(
 
 
 def test_a_long_list_of_reasons_is_cut():
-    told = tell_alarm(replace(ALARM, reasons=recorded(*(f"x{place} moved." for place in range(20)))))
+    told = tell_alert(replace(ALERT, reasons=recorded(*(f"x{place} moved." for place in range(20)))))
     assert told is not None
     assert [line for line in told.text.splitlines() if line.startswith("  - x")] == [
         f"  - x{n} moved." for n in range(8)
@@ -136,8 +136,8 @@ def test_a_rejection_is_told_in_words_and_in_numbers():
     assert (first["observed"], first["required"], first["n"]) == (-0.2, 0.05, 60)
 
 
-def test_an_alarm_and_a_promotion_have_the_reasons_that_they_were_decided_on():
-    assert tell_alarm(ALARM).reasons == ALARM.reasons
+def test_an_alert_and_a_promotion_have_the_reasons_that_they_were_decided_on():
+    assert tell_alert(ALERT).reasons == ALERT.reasons
     promoted = replace(PROMOTION, reasons=BLESSING.reasons)
     message = tell_journal(promoted)
     assert message.reasons == BLESSING.reasons

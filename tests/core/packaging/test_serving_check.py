@@ -12,8 +12,8 @@ from airflow_mlops.core.packaging.serving_check import (
     Answer,
     AnswerFault,
     ServingCheck,
+    ServingCheckReport,
     ServingFootprint,
-    ServingReport,
     equal_predictions,
     fault_of,
     judge_answers,
@@ -22,7 +22,7 @@ from airflow_mlops.core.packaging.serving_check import (
     latency_quantiles,
 )
 from airflow_mlops.core.values import digest_of
-from airflow_mlops.errors import IntegrityError, ServingError
+from airflow_mlops.errors import IntegrityError, ServingCheckError
 from airflow_mlops.specs import ServingCheckSpec
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20)
@@ -37,8 +37,8 @@ def _check(name: str = GOLDEN_ROWS, *, passed: bool = True, is_judged: bool = Tr
     return judge_answers(name, [RIGHT], None if passed else WRONG, expected="predictions", is_judged=is_judged)
 
 
-def _report(*checks: ServingCheck, **changes: object) -> ServingReport:
-    report = ServingReport(
+def _report(*checks: ServingCheck, **changes: object) -> ServingCheckReport:
+    report = ServingCheckReport(
         model_name="small",
         model_uri="models:/m-1",
         model_digest="sha256:m",
@@ -187,7 +187,7 @@ def test_a_budget_may_be_used_up_and_not_exceeded():
     checks = judge_footprint(ServingFootprint(memory_mb=100.0, latency_p95_ms=20.1), serving)
     assert [(check.name, check.passed) for check in checks] == [("latency_p95_ms", False), ("memory_mb", True)]
     found = checks[0].found
-    assert (found.rule, found.verdict, found.setting) == ("budget", "FAILED", "serving.max_latency_p95_ms")
+    assert (found.rule, found.verdict, found.setting) == ("budget", "FAILED", "serving_check.max_latency_p95_ms")
     assert (found.observed, found.required) == (20.1, 20.0)
 
 
@@ -216,7 +216,7 @@ def test_one_failed_check_makes_a_report_bad_unless_it_is_allowed():
 
 def test_a_bad_report_says_what_was_found_what_is_kept_and_what_to_do():
     bad = _report(_check(), _check("null_value", passed=False), log_uri="reports/x.log")
-    with pytest.raises(ServingError) as caught:
+    with pytest.raises(ServingCheckError) as caught:
         bad.require_ok()
     assert str(caught.value) == (
         "small: models:/m-1 does not serve as it must: 1 of 2 check(s) failed.\n"
@@ -229,13 +229,13 @@ def test_a_bad_report_says_what_was_found_what_is_kept_and_what_to_do():
 
 
 def test_a_long_list_of_failures_is_cut():
-    with pytest.raises(ServingError, match="and 2 more"):
+    with pytest.raises(ServingCheckError, match="and 2 more"):
         _report(*[_check(f"c{number}", passed=False) for number in range(12)]).require_ok()
 
 
 def test_a_report_survives_json():
     report = _report(_check(), footprint=ServingFootprint(start_s=3.5, latency_p95_ms=12.0))
-    assert ServingReport.from_dict(report.to_dict()) == report
+    assert ServingCheckReport.from_dict(report.to_dict()) == report
 
 
 def test_a_report_of_version_1_keeps_what_it_found_and_its_digest():
@@ -244,7 +244,7 @@ def test_a_report_of_version_1_keeps_what_it_found_and_its_digest():
         {"name": "start", "passed": False, "observed": "no answer", "expected": "an answer within 9 s"},
     ]
     old = {**_report(_check()).to_dict(), "schema_version": 1, "checks": checks}
-    report = ServingReport.from_dict(old)
+    report = ServingCheckReport.from_dict(old)
     assert [(check.name, check.passed, check.is_judged) for check in report.checks] == [
         (GOLDEN_ROWS, True, True),
         ("start", False, True),
@@ -257,5 +257,5 @@ def test_a_report_of_version_1_keeps_what_it_found_and_its_digest():
 @pytest.mark.parametrize("checks", [None, "x", [None], [{"name": "start"}]])
 def test_a_report_of_version_1_without_proper_checks_is_damaged(checks: object):
     old = {**_report(_check()).to_dict(), "schema_version": 1, "checks": checks}
-    with pytest.raises(IntegrityError, match="ServingReport: the document is damaged"):
-        ServingReport.from_dict(old)
+    with pytest.raises(IntegrityError, match="ServingCheckReport: the document is damaged"):
+        ServingCheckReport.from_dict(old)

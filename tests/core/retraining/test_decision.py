@@ -22,7 +22,7 @@ def found(state: str, kind: str = "drift", rows_id: str = "") -> CheckEvidence:
 
 
 DRIFTED, STABLE, WORSE = (found("DRIFTED"),), (found("STABLE"),), (found("DEGRADED", "performance"),)
-ALARM, X_MOVED, Z_MOVED = recorded("Alarm.", "x moved", "z moved", stage="monitoring")
+ALERT, X_MOVED, Z_MOVED = recorded("Alert.", "x moved", "z moved", stage="monitoring")
 
 
 def entry(
@@ -73,7 +73,7 @@ def test_a_no_names_the_run_that_came_to_an_end_and_a_yes_the_champion():
         "outcome": "PROMOTED",
         "unhealthy_version": 3,
         "why_unhealthy": "is marked as unhealthy",
-        "has_alarms": False,
+        "has_alerts": False,
     }
     assert decide()[1][0].facts == {"champion_version": 3}
 
@@ -83,37 +83,37 @@ def test_a_decision_keeps_what_the_checks_found_whether_it_is_yes_or_no():
     assert decide(RetrainPolicy(when="evidence"), evidence=STABLE, shifts=(X_MOVED,))[1][-1] == X_MOVED
 
 
-def no_alarms(reason: Reason) -> tuple[Any, ...]:
-    assert (reason.rule, reason.verdict, reason.setting) == ("no_alarms", "WAIT", "retraining.alarms")
+def no_alerts(reason: Reason) -> tuple[Any, ...]:
+    assert (reason.rule, reason.verdict, reason.setting) == ("no_alerts", "WAIT", "retraining.min_alerts")
     return reason.facts["states"], reason.observed, reason.required, reason.facts["of"], reason.n
 
 
-def test_by_evidence_new_data_alone_is_not_enough_and_an_alarm_is():
+def test_by_evidence_new_data_alone_is_not_enough_and_an_alert_is():
     policy = RetrainPolicy(when="evidence")
     should_retrain, (reason,) = decide(policy, evidence=STABLE)
     assert not should_retrain
-    assert no_alarms(reason) == ({"drift": "STABLE"}, 0, 1, 1, 1)
+    assert no_alerts(reason) == ({"drift": "STABLE"}, 0, 1, 1, 1)
     should_retrain, (reason,) = decide(policy, evidence=())
     assert not should_retrain
-    assert no_alarms(reason) == ({}, 0, 1, 1, 1)
+    assert no_alerts(reason) == ({}, 0, 1, 1, 1)
     for evidence in (DRIFTED, STABLE + WORSE):
         assert decide(policy, evidence=evidence)[0]
     for unknown in ((found("TOO_FEW_ROWS"),), (found("NOT_ENOUGH_LABELS", "performance"),)):
-        assert not decide(policy, evidence=unknown)[0], "what can't be told is no alarm, and is said"
+        assert not decide(policy, evidence=unknown)[0], "what can't be told is no alert, and is said"
 
 
-def test_n_of_m_counts_one_kind_of_alarm_since_the_last_training():
-    policy = RetrainPolicy(when="evidence", alarms=2, of=3)
+def test_n_of_m_counts_one_kind_of_alert_since_the_last_training():
+    policy = RetrainPolicy(when="evidence", min_alerts=2, of=3)
     moved, still = (entry(2, DRIFTED, trained=False), entry(1, STABLE, trained=False))
     assert not decide(policy, evidence=DRIFTED)[0]
     should_retrain, (reason,) = decide(policy, evidence=DRIFTED, history=[moved, still])
     assert should_retrain
     assert reason == Reason(
         stage="retraining",
-        rule="alarms",
+        rule="alerts",
         verdict="RETRAIN",
         subject="drift",
-        setting="retraining.alarms",
+        setting="retraining.min_alerts",
         observed=2,
         required=2,
         n=3,
@@ -125,10 +125,10 @@ def test_n_of_m_counts_one_kind_of_alarm_since_the_last_training():
 
 
 def test_rows_that_are_looked_at_again_are_not_counted_again():
-    policy, again = RetrainPolicy(when="evidence", alarms=2, of=3), (found("DRIFTED", rows_id="sha256:1"),)
+    policy, again = RetrainPolicy(when="evidence", min_alerts=2, of=3), (found("DRIFTED", rows_id="sha256:1"),)
     should_retrain, (reason,) = decide(policy, evidence=again, history=[entry(1, again, trained=False)])
     assert not should_retrain
-    assert no_alarms(reason) == ({"drift": "DRIFTED"}, 1, 2, 3, 1)
+    assert no_alerts(reason) == ({"drift": "DRIFTED"}, 1, 2, 3, 1)
 
 
 def test_a_champion_grows_too_old_and_other_code_is_a_reason_of_its_own():
@@ -164,7 +164,7 @@ def test_cooldown_and_budget_hold_back_all_but_a_person():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"when": "evidence", "alarms": 3, "of": 2}, "alarms 3 of 2 runs can never be"),
+        ({"when": "evidence", "min_alerts": 3, "of": 2}, "alerts 3 of 2 runs can never be"),
         ({"of": 2}, "are for `when: evidence`"),
         ({"max_age": "P30D"}, "are for `when: evidence`"),
         ({"cooldown": 3600}, "cooldown"),
@@ -179,29 +179,29 @@ def test_a_decision_reads_as_a_sentence_also_when_it_is_no():
     assert str(entry(0, trained=False)) == "churn: not retrained. Nothing new."
 
 
-def test_an_alarm_of_the_monitoring_is_evidence_and_is_braked_as_any_other():
+def test_an_alert_of_the_monitoring_is_evidence_and_is_braked_as_any_other():
     policy = RetrainPolicy(when="evidence", cooldown=timedelta(days=1))
-    assert decide(policy, evidence=STABLE, alarms=(ALARM,), shifts=(X_MOVED,)) == (True, (ALARM, X_MOVED))
-    should_retrain, reasons = decide(alarms=(ALARM,))
-    assert (should_retrain, reasons[0].rule, reasons[1:]) == (True, "new_data", (ALARM,))
-    should_retrain, reasons = decide(policy, alarms=(ALARM,), history=[entry(0.5, trained=True)])
-    assert (should_retrain, reasons[0].rule, reasons[1:]) == (False, "cooldown", (ALARM,))
+    assert decide(policy, evidence=STABLE, alerts=(ALERT,), shifts=(X_MOVED,)) == (True, (ALERT, X_MOVED))
+    should_retrain, reasons = decide(alerts=(ALERT,))
+    assert (should_retrain, reasons[0].rule, reasons[1:]) == (True, "new_data", (ALERT,))
+    should_retrain, reasons = decide(policy, alerts=(ALERT,), history=[entry(0.5, trained=True)])
+    assert (should_retrain, reasons[0].rule, reasons[1:]) == (False, "cooldown", (ALERT,))
 
 
-def test_an_alarm_that_nothing_new_can_answer_stands_in_the_no_with_what_to_do():
-    seen = {"alarms": (ALARM, X_MOVED), "shifts": (X_MOVED, Z_MOVED)}
+def test_an_alert_that_nothing_new_can_answer_stands_in_the_no_with_what_to_do():
+    seen = {"alerts": (ALERT, X_MOVED), "shifts": (X_MOVED, Z_MOVED)}
     should_retrain, reasons = decide(RetrainPolicy(when="evidence"), concluded=EARLIER, **seen)
     assert not should_retrain
-    assert (reasons[0].rule, reasons[0].facts["has_alarms"]) == ("nothing_new", True)
-    assert reasons[1:] == (ALARM, X_MOVED, Z_MOVED), "each once"
+    assert (reasons[0].rule, reasons[0].facts["has_alerts"]) == ("nothing_new", True)
+    assert reasons[1:] == (ALERT, X_MOVED, Z_MOVED), "each once"
     should_retrain, reasons = decide(force=True, **seen)
-    assert (should_retrain, reasons[0].rule, reasons[1:]) == (True, "forced", (ALARM, X_MOVED))
+    assert (should_retrain, reasons[0].rule, reasons[1:]) == (True, "forced", (ALERT, X_MOVED))
 
 
 OLD = {
     **entry(1, trained=False).to_dict(),
     "schema_version": 1,
-    "reasons": ["The evidence does not ask for it (drift DRIFTED), retraining.alarms 2 of 2.", "x moved"],
+    "reasons": ["The evidence does not ask for it (drift DRIFTED), retraining.min_alerts 2 of 2.", "x moved"],
     "evidence": {
         "drift": "DRIFTED",
         "drift_report": "d.html",
@@ -226,7 +226,7 @@ def test_a_decision_of_version_1_counts_as_evidence_and_keeps_its_words_and_its_
     changed = replace(old, trigger="scheduled")
     assert changed.to_dict()["schema_version"] == 2, "another decision, written as it is now"
     assert RetrainDecision.from_dict(changed.to_dict()) == changed
-    policy = RetrainPolicy(when="evidence", alarms=2, of=2)
+    policy = RetrainPolicy(when="evidence", min_alerts=2, of=2)
     assert decide(policy, evidence=DRIFTED, history=[old])[0]
     assert not decide(policy, evidence=(found("DRIFTED", rows_id="sha256:1"),), history=[old])[0], "the same rows"
 

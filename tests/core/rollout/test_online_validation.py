@@ -109,7 +109,7 @@ def test_the_numbers_of_both_sides_are_kept():
     failed, latency = only(reasons, "error_rate"), only(reasons, "latency_p95")
     assert failed.facts == {"n_failed": 400, "champion": [5, 5000]}
     assert failed.setting == "rollout.max_error_rate_increase"
-    level = 1 - 0.05 / RolloutSpec().looks
+    level = 1 - 0.05 / RolloutSpec().checks
     assert (failed.interval.low, failed.interval.high) == error_rate_difference(CHAMPION, challenger, level)
     assert latency.facts == {
         "challenger_ms": list(latency_interval(challenger.latencies, 0.95, level)),
@@ -160,7 +160,7 @@ def test_labels_that_have_come_count_and_those_that_have_not_decide_nothing(stat
 
 @pytest.mark.statistics
 def test_looking_often_finds_harm_by_chance_in_at_most_one_case_in_twenty_and_real_harm_nearly_always():
-    rng, rollout = np.random.default_rng(1), RolloutSpec(looks=10, max_error_rate_increase=0)
+    rng, rollout = np.random.default_rng(1), RolloutSpec(checks=10, max_error_rate_increase=0)
 
     def ends_unhealthy(challengers_rate: float) -> bool:
         champion, challenger = RolloutSide(model_version=1), RolloutSide(model_version=2)

@@ -13,21 +13,21 @@ from airflow_mlops.core.validation.against_champion import (
     check_timestamp,
     compare_schemas,
     compare_with_reference,
-    compare_with_serving,
+    compare_with_requests,
     empty_columns,
     missing_columns,
     no_requests,
     nothing_checked,
 )
 from airflow_mlops.core.validation.findings import Severity, Verdict
-from airflow_mlops.specs.validate import PolicySpec, ServingSpec, ValidationSpec
+from airflow_mlops.specs.validate import PolicySpec, SkewSpec, ValidationSpec
 
 CO2 = Column(name="co2_ppm", type="double")
 DATE = Column(name="date", type="date32[day]")
 CITY = Column(name="city", type="string")
 POLICY = PolicySpec()
 SPEC = ValidationSpec(inferred=True)
-SERVING = ServingSpec(data={"path": "/requests.csv"}, min_rows=10)
+SERVING = SkewSpec(data={"path": "/requests.csv"}, min_rows=10)
 
 
 def _snapshot(*columns: Column, n_rows: int = 100, timestamp: str | None = None) -> DatasetSnapshot:
@@ -156,9 +156,9 @@ def test_a_batch_a_thousand_times_larger_or_a_hundred_times_smaller_than_usual_h
     assert _compare({"=Rome": 101}, {"=Rome": n_rows}, max_size_factor=1000) == ()
 
 
-def _serve(training: dict[str, int], serving: dict[str, int], *columns: Column, spec: ServingSpec = SERVING):
+def _serve(training: dict[str, int], serving: dict[str, int], *columns: Column, spec: SkewSpec = SERVING):
     n_rows = sum(serving.values())
-    return compare_with_serving(
+    return compare_with_requests(
         training=_snapshot(CITY, CO2),
         training_profile=_profile(city=training),
         serving=_snapshot(*(columns or (CITY,)), n_rows=n_rows),
@@ -187,7 +187,7 @@ def test_a_category_that_is_asked_for_and_was_never_learnt_is_found():
 def test_a_column_that_is_asked_in_another_type_or_not_at_all_halts():
     (retyped,) = _serve({"=1": 50}, {"=1": 50}, Column(name="city", type="int64"))
     assert (retyped.rule, retyped.action) == ("serving_column_retyped", Verdict.HALT)
-    wanted = ServingSpec(data={"path": "/requests.csv"}, columns=("city", "co2_ppm"), min_rows=10)
+    wanted = SkewSpec(data={"path": "/requests.csv"}, columns=("city", "co2_ppm"), min_rows=10)
     (missing,) = _serve({"=Rome": 50}, {"=Rome": 50}, spec=wanted)
     assert (missing.rule, missing.column) == ("serving_column_missing", "co2_ppm")
     assert missing.found.facts == {"missing_in": "requests", "similar": None}
@@ -248,7 +248,7 @@ def test_another_type_is_as_grave_as_what_it_means(was, now, severity):
     reference, current = Column(name="x", type=was), Column(name="x", type=now)
     (finding,) = compare_schemas(reference=(reference,), current=(current,), policy=POLICY)
     assert (finding.rule, finding.severity) == ("column_retyped", severity)
-    asked = compare_with_serving(
+    asked = compare_with_requests(
         training=_snapshot(reference),
         training_profile=_profile(),
         serving=_snapshot(current),

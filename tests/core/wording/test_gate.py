@@ -42,7 +42,7 @@ def _over_budget() -> Blessing:
     return bless(
         _report(),
         _gate(),
-        serving=_served(GOLDEN, *judge_footprint(ServingFootprint(latency_p95_ms=80.0), budget)),
+        serving_check=_served(GOLDEN, *judge_footprint(ServingFootprint(latency_p95_ms=80.0), budget)),
     )
 
 
@@ -170,8 +170,8 @@ SENTENCES = {
         "Undecided: demographic_parity_difference by sex was not measured, "
         "gate.fairness.limits.demographic_parity_difference 0.1. It is of another kind of target.",
     ),
-    "serving": (
-        bless(_report(), _gate(), serving=_served(GOLDEN)),
+    "serving_check": (
+        bless(_report(), _gate(), serving_check=_served(GOLDEN)),
         "Passed: The packaged model serves as it predicts, in 1 checks (p95 latency 12 ms).",
     ),
     "serving beyond a budget": (
@@ -179,7 +179,7 @@ SENTENCES = {
         "Failed: Served, latency_p95_ms: found 80, expected at most 50.",
     ),
     "serving without golden rows": (
-        bless(_report(), _gate(), serving=_served()),
+        bless(_report(), _gate(), serving_check=_served()),
         "Failed: The serving check has no golden rows, so nothing shows that the packaged model serves.",
     ),
 }  # fmt: skip

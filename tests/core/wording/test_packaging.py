@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from airflow_mlops.core.packaging.export import ExportStatus, Parity, judge_parity, not_exported
+from airflow_mlops.core.packaging.conversion import ConversionStatus, Parity, judge_parity, not_converted
 from airflow_mlops.core.packaging.serving_check import (
     Answer,
     AnswerFault,
@@ -110,5 +110,5 @@ def test_an_export_says_how_the_answers_differ(parity: Parity, sentences: tuple[
 
 
 def test_an_export_that_was_not_made_says_why():
-    reason = not_exported(ExportStatus.UNSUPPORTED, "onnx", "it is of another kind")
+    reason = not_converted(ConversionStatus.UNSUPPORTED, "onnx", "it is of another kind")
     assert sentence_of(reason) == "No onnx: it is of another kind."

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from airflow_mlops.core.reason import Reason
-from airflow_mlops.core.retraining.alarm import decide_alarm, missing_reports, reasons_of
+from airflow_mlops.core.retraining.alert import decide_alert, missing_reports, reasons_of
 from airflow_mlops.core.retraining.decision import take_reason
 from airflow_mlops.core.wording import sentence_of, sentences_of
 from airflow_mlops.specs import RetrainPolicy
-from tests.core.retraining.test_alarm import seen
+from tests.core.retraining.test_alert import seen
 from tests.core.retraining.test_decision import (
-    ALARM,
+    ALERT,
     DRIFTED,
     EARLIER,
     NOW,
@@ -25,7 +25,7 @@ from tests.core.retraining.test_decision import (
 )
 
 EVIDENCE = RetrainPolicy(when="evidence")
-TWO_OF_THREE = RetrainPolicy(when="evidence", alarms=2, of=3)
+TWO_OF_THREE = RetrainPolicy(when="evidence", min_alerts=2, of=3)
 TRAINED = [entry(1, trained=True)]
 BAD = replace(EARLIER, unhealthy_version=3, why_unhealthy="is marked as unhealthy (entry 2: strange)")
 
@@ -41,9 +41,9 @@ BAD = replace(EARLIER, unhealthy_version=3, why_unhealthy="is marked as unhealth
         ),
         (
             None,
-            {"concluded": BAD, "alarms": [ALARM]},
+            {"concluded": BAD, "alerts": [ALERT]},
             "Nothing new: data, code and parameters are those of run r1 (PROMOTED), whose version 3 is marked as "
-            "unhealthy (entry 2: strange). So no training can answer the alarm: it needs new rows. Deliver them, or "
+            "unhealthy (entry 2: strange). So no training can answer the alert: it needs new rows. Deliver them, or "
             "set force to train all the same; if the champion does harm, roll back.",
         ),
         (None, {"champion_version": None}, "Cold start: there is no champion yet."),
@@ -68,46 +68,46 @@ BAD = replace(EARLIER, unhealthy_version=3, why_unhealthy="is marked as unhealth
             {"history": [entry(30, trained=True)]},
             "The last training was on 2026-02-08 12:00, retraining.max_age is P30D.",
         ),
-        (EVIDENCE, {"evidence": DRIFTED}, "DRIFTED in the last run, retraining.alarms 1 of 1."),
+        (EVIDENCE, {"evidence": DRIFTED}, "DRIFTED in the last run, retraining.min_alerts 1 of 1."),
         (
             TWO_OF_THREE,
             {"evidence": DRIFTED, "history": [entry(2, DRIFTED, trained=False), entry(1, STABLE, trained=False)]},
-            "DRIFTED in 2 of the last 3 runs, retraining.alarms 2 of 3.",
+            "DRIFTED in 2 of the last 3 runs, retraining.min_alerts 2 of 3.",
         ),
         (
             EVIDENCE,
             {"evidence": STABLE},
-            "The evidence does not ask for it (drift STABLE), retraining.alarms 1 of 1.",
+            "The evidence does not ask for it (drift STABLE), retraining.min_alerts 1 of 1.",
         ),
-        (EVIDENCE, {}, "The evidence does not ask for it (no check was made), retraining.alarms 1 of 1."),
+        (EVIDENCE, {}, "The evidence does not ask for it (no check was made), retraining.min_alerts 1 of 1."),
     ],
 )
 def test_a_decision_to_train_or_not_says_why(policy: RetrainPolicy | None, case: dict[str, Any], sentence: str):
     assert sentence_of(decide(policy, **case)[1][0]) == sentence
 
 
-def _alarm(policy: RetrainPolicy | None = None, **changes: Any) -> str:
+def _alert(policy: RetrainPolicy | None = None, **changes: Any) -> str:
     case = {"kinds": ("drift", "performance"), "champion_version": 3, "evidence": DRIFTED, "now": NOW}
     case |= {"answer_within": timedelta(hours=6), **changes}
-    return sentence_of(decide_alarm(policy or RetrainPolicy(), **case)[1][0])
+    return sentence_of(decide_alert(policy or RetrainPolicy(), **case)[1][0])
 
 
 @pytest.mark.parametrize(
     ("policy", "case", "sentence"),
     [
         (None, {"champion_version": None}, "There is no champion, so there is nothing to watch."),
-        (None, {}, "DRIFTED in the last look, retraining.alarms 1 of 1."),
+        (None, {}, "DRIFTED in the last look, retraining.min_alerts 1 of 1."),
         (
             TWO_OF_THREE,
             {"history": [seen(2, DRIFTED), seen(1, STABLE)]},
-            "DRIFTED in 2 of the last 3 looks, retraining.alarms 2 of 3.",
+            "DRIFTED in 2 of the last 3 looks, retraining.min_alerts 2 of 3.",
         ),
         (
             None,
             {"evidence": STABLE + WORSE, "kinds": ("drift",)},
-            "No alarm (drift STABLE, performance DEGRADED), retraining.alarms 1 of 1.",
+            "No alert (drift STABLE, performance DEGRADED), retraining.min_alerts 1 of 1.",
         ),
-        (None, {"evidence": ()}, "No alarm (no check was made), retraining.alarms 1 of 1."),
+        (None, {"evidence": ()}, "No alert (no check was made), retraining.min_alerts 1 of 1."),
         (
             RetrainPolicy(cooldown=timedelta(days=2)),
             {"decisions": TRAINED},
@@ -121,21 +121,21 @@ def _alarm(policy: RetrainPolicy | None = None, **changes: Any) -> str:
         (
             None,
             {"history": [seen(0.1, DRIFTED, "drift")]},
-            "The alarm of 2026-03-10 09:36 is not answered yet; it has until monitoring.answer_within PT6H.",
+            "The alert of 2026-03-10 09:36 is not answered yet; it has until monitoring.answer_within PT6H.",
         ),
         (
             None,
             {"history": [seen(1, DRIFTED, "drift")], "evidence": STABLE},
-            "The alarm of 2026-03-09 12:00 was not answered by a run, so it is raised again.",
+            "The alert of 2026-03-09 12:00 was not answered by a run, so it is raised again.",
         ),
     ],
 )
-def test_an_alarm_or_none_says_why(policy: RetrainPolicy | None, case: dict[str, Any], sentence: str):
-    assert _alarm(policy, **case) == sentence
+def test_an_alert_or_none_says_why(policy: RetrainPolicy | None, case: dict[str, Any], sentence: str):
+    assert _alert(policy, **case) == sentence
 
 
-def test_an_alarm_is_repeated_with_its_moment_and_its_kinds():
-    alarm = replace(seen(1, DRIFTED, "drift"), reasons=decide_alarm(
+def test_an_alert_is_repeated_with_its_moment_and_its_kinds():
+    alert = replace(seen(1, DRIFTED, "drift"), reasons=decide_alert(
         RetrainPolicy(),
         kinds=("drift",),
         champion_version=3,
@@ -144,8 +144,8 @@ def test_an_alarm_is_repeated_with_its_moment_and_its_kinds():
         answer_within=timedelta(hours=6),
         now=NOW,
     )[1])  # fmt: skip
-    assert sentences_of(reasons_of(alarm)) == (
-        "Alarm of the monitoring at 2026-03-09 12:00 (drift): DRIFTED in the last look, retraining.alarms 1 of 1.",
+    assert sentences_of(reasons_of(alert)) == (
+        "Alert of the monitoring at 2026-03-09 12:00 (drift): DRIFTED in the last look, retraining.min_alerts 1 of 1.",
         "x moved",
     )
 

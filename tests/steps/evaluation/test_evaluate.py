@@ -44,7 +44,7 @@ def of_buyers(bench: Bench, gate: dict[str, Any] = PROBABILITY, **changes: Any) 
         "validation": {"expectations": expectations},
         "training": LOGISTIC,
         "gate": gate,
-        "serving": None,
+        "serving_check": None,
     }
     return type(bench.spec()).parse({**settings, **changes})
 

@@ -12,12 +12,12 @@ import pytest
 from mlflow import MlflowClient
 
 from airflow_mlops.adapters import scoring_server
-from airflow_mlops.core.packaging.serving_check import ServingReport
-from airflow_mlops.errors import IntegrityError, ServingError, UntrustedModelError
+from airflow_mlops.core.packaging.serving_check import ServingCheckReport
+from airflow_mlops.errors import IntegrityError, ServingCheckError, UntrustedModelError
 from airflow_mlops.specs import ServingCheckSpec
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
-from airflow_mlops.steps.packaging.serving_check import validate_serving
+from airflow_mlops.steps.packaging.serving_check import check_serving
 from airflow_mlops.steps.splitting.split import split_dataset
 from airflow_mlops.steps.training.train import train_model
 from tests.steps import serving_models
@@ -38,9 +38,9 @@ class Trained:
         self.split = split_dataset(snapshot, spec.data, spec.split, storage=self.platform.storage)
         self.model = train_model(self.split, spec.training, model_name="small", platform=self.platform, run=RUN)
 
-    def check(self, *, platform: Platform | None = None, **settings: Any) -> ServingReport:
+    def check(self, *, platform: Platform | None = None, **settings: Any) -> ServingCheckReport:
         serving = ServingCheckSpec.parse({**QUICK, **settings})
-        return validate_serving(self.model, self.split, serving, platform=platform or self.platform, run=RUN)
+        return check_serving(self.model, self.split, serving, platform=platform or self.platform, run=RUN)
 
     def stored(self, name: str) -> str:
         return self.platform.storage.path("reports", "small", "the_run", name).read_text()
@@ -97,7 +97,7 @@ def test_a_model_that_ends_its_server_fails_and_the_server_s_log_is_kept(bench: 
     assert report.log_uri == "reports/small/the_run/serving-server.log"
     assert "Uvicorn running on" in trained.stored("serving-server.log")
     assert "FAILS" in trained.stored("serving.html")
-    with pytest.raises(ServingError, match=r"the server's log: reports/small/the_run/serving-server\.log"):
+    with pytest.raises(ServingCheckError, match=r"the server's log: reports/small/the_run/serving-server\.log"):
         report.require_ok()
 
 
@@ -111,7 +111,7 @@ def test_a_model_that_its_server_can_not_load_fails_with_a_report(bench: Bench):
     assert not report.is_ok
     assert report.footprint.size_mb > 0
     assert "ZeroDivisionError: nothing can be loaded" in trained.stored("serving-server.log")
-    assert ServingReport.from_dict(json.loads(trained.stored("serving.json"))) == report
+    assert ServingCheckReport.from_dict(json.loads(trained.stored("serving.json"))) == report
 
 
 def test_a_type_that_the_platform_does_not_trust_is_never_served(bench: Bench, no_server: None):

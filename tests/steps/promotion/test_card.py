@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from airflow_mlops.core.packaging.export import ExportReport
-from airflow_mlops.core.packaging.serving_check import ServingReport
+from airflow_mlops.core.packaging.conversion import ConversionReport
+from airflow_mlops.core.packaging.serving_check import ServingCheckReport
 from airflow_mlops.core.registry.journal import CARD_TAG, ModelVersion
 from airflow_mlops.core.registry.training_record import RECORD_TAG
 from airflow_mlops.core.training.tuning import TuningResult
@@ -201,7 +201,7 @@ def test_the_card_is_in_mlflow_and_in_the_storage_and_the_version_names_it(first
 def test_what_was_tuned_served_and_exported_is_in_the_card_where_the_run_did_it(first: Any):
     bench, result = first
     digest = result.model.model_digest
-    found = [each for each in EXAMPLES if isinstance(each, (ServingReport, ExportReport, TuningResult))]
+    found = [each for each in EXAMPLES if isinstance(each, (ServingCheckReport, ConversionReport, TuningResult))]
     for name, report in zip(("serving", "export", "tuning"), found, strict=True):
         ours = report if name == "tuning" else replace(report, model_digest=digest)
         bench.platform.record(run_named("first"), name, ours, "")
@@ -216,7 +216,7 @@ def test_what_was_tuned_served_and_exported_is_in_the_card_where_the_run_did_it(
 
 def test_reports_of_another_model_of_the_run_do_not_count(first: Any):
     bench, result = first
-    for name, cls in (("serving", ServingReport), ("export", ExportReport)):
+    for name, cls in (("serving", ServingCheckReport), ("export", ConversionReport)):
         bench.platform.record(run_named("first"), name, next(e for e in EXAMPLES if isinstance(e, cls)), "")
     write_card(result.version, result.blessing, platform=bench.platform)
     assert "How it serves: the run had no serving check." in _card(bench)

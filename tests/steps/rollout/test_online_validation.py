@@ -33,7 +33,7 @@ from airflow_mlops.steps.rollout.online_validation import (
 from tests.stage import Stage
 from tests.steps.cases import Bench, deliver, elsewhere, run_named
 
-ROLLOUT = RolloutSpec(window=timedelta(hours=1), looks=2, min_requests=100, max_error_rate_increase=0.05)
+ROLLOUT = RolloutSpec(window=timedelta(hours=1), checks=2, min_requests=100, max_error_rate_increase=0.05)
 LENIENT = {"metrics": {"mean_absolute_error": {"change_threshold": 0.5}}, "cold_start": True}
 
 

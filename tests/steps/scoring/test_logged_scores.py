@@ -17,8 +17,8 @@ from airflow_mlops.core.data.bins import profile_values
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.scoring.inference_log import InferenceColumn, Role
 from airflow_mlops.core.stats.metrics import Predicted
-from airflow_mlops.serving.models import ServedModel
-from airflow_mlops.serving.prediction_log import LoggedRows, PredictionLog
+from airflow_mlops.server.models import ServedModel
+from airflow_mlops.server.prediction_log import LoggedRows, PredictionLog
 from airflow_mlops.specs.inference import InferenceLogSpec
 from airflow_mlops.specs.predict import PredictionSpec
 from airflow_mlops.steps.evaluation.predictions import Predictions, _profiles, _Raw

@@ -61,7 +61,7 @@ def spec(bench: Bench) -> PipelineSpec:
             "validation": {"inferred": True},
             "split": {"method": "random"},
             "training": {"target": "spent", "features": ("age",), "estimator": "sklearn.linear_model.Ridge"},
-            "serving": None,
+            "serving_check": None,
             "gate": {"metrics": {"mean_absolute_error": {"value_threshold": 10.0}}, "cold_start": True},
         }
     )

@@ -269,7 +269,7 @@ def test_requests_that_differ_from_what_is_learnt_are_a_reason_to_retrain(bench:
     asked = people(400).assign(city="Rome").drop(columns="age")
     asked.to_csv(tmp_path / "requests.csv", index=False)
     serving = {"data": {"path": str(tmp_path / "requests.csv")}, "columns": ["city"]}
-    report = validate(bench, people(), expectations=[AGE], serving=serving)
+    report = validate(bench, people(), expectations=[AGE], skew=serving)
     assert report.verdict is Verdict.RETRAIN
     (finding,) = report.findings
     assert (finding.rule, finding.column) == ("serving_skew", "city")
@@ -352,6 +352,6 @@ def test_a_rule_about_a_missing_column_and_another_halts_and_does_not_blame_the_
 
 def test_without_any_request_the_comparison_says_so_and_stops_nothing(bench: Bench, tmp_path: Path):
     (tmp_path / "requests.csv").write_text("city\n")
-    report = validate(bench, people(), expectations=[AGE], serving={"data": {"path": str(tmp_path / "requests.csv")}})
+    report = validate(bench, people(), expectations=[AGE], skew={"data": {"path": str(tmp_path / "requests.csv")}})
     assert report.verdict is Verdict.PROCEED
     assert [str(finding) for finding in report.findings] == ["serving_rows: found 0 requests, expected at least 200"]

@@ -10,8 +10,8 @@ import pytest
 from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.steps import Platform
-from tests.serving.cases import Stage, add_version
-from tests.serving.models import TRUSTED, Patient, Stranger, Touchy
+from tests.server.cases import Stage, add_version
+from tests.server.models import TRUSTED, Patient, Stranger, Touchy
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,8 @@ from airflow_mlops.steps import Platform
 from include.demo.services import free_port
 from tests.conftest import REPOSITORY
 from tests.processes import wait_until
-from tests.serving.cases import FRAME, Answer, Stage, add_version, body_of, promote, request
-from tests.serving.models import TRUSTED, Patient
+from tests.server.cases import FRAME, Answer, Stage, add_version, body_of, promote, request
+from tests.server.models import TRUSTED, Patient
 
 pytestmark = pytest.mark.standalone
 

@@ -16,8 +16,8 @@ from airflow_mlops.adapters.storage.inference_log import InferenceLog, log_table
 from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.rollout.deployment import share_of
 from airflow_mlops.core.scoring.inference_log import Role, logged_scores
-from airflow_mlops.serving.background import Background
-from airflow_mlops.serving.models import ServedModel
+from airflow_mlops.server.background import Background
+from airflow_mlops.server.models import ServedModel
 from airflow_mlops.specs.inference import InferenceLogSpec
 from airflow_mlops.steps.platform import inference_folder
 

@@ -11,8 +11,8 @@ import pytest
 
 from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode, challenger_rows
 from airflow_mlops.specs import InferenceLogSpec
-from tests.serving.cases import Stage, body_of, request
-from tests.serving.models import TOUCHY
+from tests.server.cases import Stage, body_of, request
+from tests.server.models import TOUCHY
 
 ROWS = pd.DataFrame({"x": np.arange(200.0), "id": [f"customer {number}" for number in range(200)]})
 

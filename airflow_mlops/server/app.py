@@ -18,9 +18,9 @@ from airflow_mlops._version import __version__
 from airflow_mlops.adapters.mlflow.scoring import MLFLOW_VERSION, Reply, refusal
 from airflow_mlops.adapters.process.threads import limited_threads
 from airflow_mlops.adapters.prometheus import ServerMetrics
-from airflow_mlops.serving.models import ServedModel
-from airflow_mlops.serving.scoring import Request, Scoring
-from airflow_mlops.serving.watcher import Watcher
+from airflow_mlops.server.models import ServedModel
+from airflow_mlops.server.scoring import Request, Scoring
+from airflow_mlops.server.watcher import Watcher
 from airflow_mlops.specs.server import ServerSpec
 
 __all__ = ["App"]

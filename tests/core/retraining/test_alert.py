@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from airflow_mlops.core.reason import Reason
-from airflow_mlops.core.retraining.alarm import (
+from airflow_mlops.core.retraining.alert import (
     MonitoringDecision,
-    decide_alarm,
+    decide_alert,
     missing_reports,
-    open_alarms,
+    open_alerts,
     reasons_of,
 )
 from airflow_mlops.core.retraining.decision import CheckEvidence, RetrainDecision
@@ -44,21 +44,21 @@ def decide(policy: RetrainPolicy | None = None, **changes: Any) -> tuple[tuple[s
         "answer_within": timedelta(hours=6),
         "now": NOW,
     }
-    kinds, reasons = decide_alarm(policy or RetrainPolicy(), **{**case, **changes})
+    kinds, reasons = decide_alert(policy or RetrainPolicy(), **{**case, **changes})
     assert reasons[0].stage == "retraining"
-    assert reasons[0].verdict == ("ALARM" if kinds else "NO_ALARM")
+    assert reasons[0].verdict == ("ALERT" if kinds else "NO_ALERT")
     return kinds, reasons[0]
 
 
-def no_alarms(reason: Reason) -> tuple[Any, ...]:
-    assert (reason.rule, reason.setting) == ("no_alarms", "retraining.alarms")
+def no_alerts(reason: Reason) -> tuple[Any, ...]:
+    assert (reason.rule, reason.setting) == ("no_alerts", "retraining.min_alerts")
     return reason.facts["states"], reason.observed, reason.required, reason.facts["of"], reason.n
 
 
-def test_an_alarm_is_of_every_kind_of_evidence_that_is_listened_to():
+def test_an_alert_is_of_every_kind_of_evidence_that_is_listened_to():
     kinds, reason = decide()
     assert kinds == ("drift",)
-    assert (reason.rule, reason.subject, reason.setting) == ("alarms", "drift", "retraining.alarms")
+    assert (reason.rule, reason.subject, reason.setting) == ("alerts", "drift", "retraining.min_alerts")
     assert (reason.observed, reason.required, reason.n) == (1, 1, 1)
     assert reason.facts == {"state": "DRIFTED", "of": 1, "noun": "look"}
     assert decide(evidence=DRIFTED + WORSE)[0] == ("drift", "performance")
@@ -67,16 +67,16 @@ def test_an_alarm_is_of_every_kind_of_evidence_that_is_listened_to():
 
 
 @pytest.mark.parametrize("state", ["STABLE", "INCOMPLETE", "TOO_FEW_ROWS", "NO_REFERENCE"])
-def test_what_can_not_be_told_is_no_alarm_and_is_said(state: str):
+def test_what_can_not_be_told_is_no_alert_and_is_said(state: str):
     kinds, reason = decide(evidence=(found(state),))
     assert kinds == ()
-    assert no_alarms(reason) == ({"drift": state}, 0, 1, 1, 1)
+    assert no_alerts(reason) == ({"drift": state}, 0, 1, 1, 1)
 
 
-def test_no_check_at_all_is_no_alarm():
+def test_no_check_at_all_is_no_alert():
     kinds, reason = decide(evidence=())
     assert kinds == ()
-    assert no_alarms(reason) == ({}, 0, 1, 1, 1)
+    assert no_alerts(reason) == ({}, 0, 1, 1, 1)
 
 
 def test_without_a_champion_there_is_nothing_to_watch():
@@ -85,7 +85,7 @@ def test_without_a_champion_there_is_nothing_to_watch():
 
 
 def test_n_of_m_counts_looks_at_this_champion_since_the_last_training():
-    policy = RetrainPolicy(when="evidence", alarms=2, of=3)
+    policy = RetrainPolicy(when="evidence", min_alerts=2, of=3)
     assert decide(policy)[0] == ()
     assert decide(policy, history=[seen(2, DRIFTED), seen(1, STABLE)])[0] == ("drift",)
     assert decide(policy, history=[seen(3, DRIFTED), seen(2, STABLE), seen(1, STABLE)])[0] == (), "too long ago"
@@ -105,7 +105,7 @@ def test_nothing_is_started_that_the_policy_would_not_train_in():
     assert (reason.rule, reason.observed, reason.required) == ("max_per_week", 1, 1)
 
 
-def test_an_alarm_that_waits_for_its_run_is_not_raised_twice():
+def test_an_alert_that_waits_for_its_run_is_not_raised_twice():
     kinds, reason = decide(history=[seen(0.1, DRIFTED, "drift")])
     assert kinds == ()
     assert (reason.rule, reason.setting) == ("answer_within", "monitoring.answer_within")
@@ -113,29 +113,29 @@ def test_an_alarm_that_waits_for_its_run_is_not_raised_twice():
     assert reason.facts == {"raised_at": "2026-03-10T09:36:00+00:00"}
 
 
-def test_an_alarm_whose_run_was_missed_is_raised_again_though_nothing_is_seen_any_more():
+def test_an_alert_whose_run_was_missed_is_raised_again_though_nothing_is_seen_any_more():
     missed = seen(1, DRIFTED, "drift")
     kinds, reason = decide(evidence=STABLE, history=[missed])
     assert (kinds, reason.rule) == (("drift",), "answer_within")
     assert (reason.observed, reason.required) == (86400, 6 * 3600)
     assert reason.facts == {"raised_at": "2026-03-09T12:00:00+00:00"}
     answer = entry(0.5, trained=False)
-    answered = type(answer).from_dict({**answer.to_dict(), "alarms": [missed.content_digest]})
+    answered = type(answer).from_dict({**answer.to_dict(), "answered_alerts": [missed.content_digest]})
     assert decide(evidence=STABLE, history=[missed], decisions=[answered])[0] == ()
     assert decide(evidence=STABLE, history=[missed], champion_version=4)[0] == (), "it was of another champion"
     assert decide(evidence=STABLE, history=[missed], kinds=("performance",))[0] == (), "nobody listens any more"
 
 
-def test_open_alarms_are_those_of_this_champion_without_an_answer():
+def test_open_alerts_are_those_of_this_champion_without_an_answer():
     old, other, new = seen(3, DRIFTED, "drift"), seen(2, DRIFTED, "drift", version=2), seen(1, DRIFTED, "drift")
-    assert open_alarms(3, [old, other, seen(2, STABLE), new], []) == (old, new)
+    assert open_alerts(3, [old, other, seen(2, STABLE), new], []) == (old, new)
     answer = entry(2, trained=False)
-    answered = type(answer).from_dict({**answer.to_dict(), "alarms": [old.content_digest]})
-    assert open_alarms(3, [old, other, new], [answered]) == (new,)
+    answered = type(answer).from_dict({**answer.to_dict(), "answered_alerts": [old.content_digest]})
+    assert open_alerts(3, [old, other, new], [answered]) == (new,)
 
 
 def test_several_looks_are_counted():
-    policy = RetrainPolicy(when="evidence", alarms=2, of=3)
+    policy = RetrainPolicy(when="evidence", min_alerts=2, of=3)
     reason = decide(policy, history=[seen(2, DRIFTED), seen(1, STABLE)])[1]
     assert (reason.observed, reason.required, reason.n, reason.facts["of"]) == (2, 2, 3, 3)
 
@@ -147,17 +147,17 @@ def test_a_check_that_is_wanted_and_gave_no_report_is_named():
     assert (reason.rule, reason.subject, reason.verdict) == ("no_report", "performance", ""), "it decides nothing"
 
 
-def test_an_alarm_is_repeated_with_its_moment_its_kinds_and_each_of_its_reasons():
+def test_an_alert_is_repeated_with_its_moment_its_kinds_and_each_of_its_reasons():
     first, second = recorded("DRIFTED in the last look.", "x moved.", stage="retraining")
-    alarm = replace(seen(1, DRIFTED, "drift"), reasons=(first, second))
-    repeated, *rest = reasons_of(alarm)
+    alert = replace(seen(1, DRIFTED, "drift"), reasons=(first, second))
+    repeated, *rest = reasons_of(alert)
     assert repeated == replace(
-        first, source="alarm", facts={"alarm_at": "2026-03-09T12:00:00+00:00", "alarm_kinds": ["drift"]}
+        first, source="alert", facts={"alert_at": "2026-03-09T12:00:00+00:00", "alert_kinds": ["drift"]}
     )
     assert rest == [second]
 
 
-def test_the_page_of_a_decision_is_that_of_its_alarm():
+def test_the_page_of_a_decision_is_that_of_its_alert():
     evidence = (replace(DRIFTED[0], report_uri="d.html"), replace(WORSE[0], report_uri="p.html"))
     assert [seen(1, evidence, *kinds).report_uri for kinds in (("drift",), ("performance",), ())] == [
         "d.html",
@@ -167,10 +167,10 @@ def test_the_page_of_a_decision_is_that_of_its_alarm():
     assert seen(1, ()).report_uri == ""
 
 
-OLD_ALARM = {
+OLD_ALERT = {
     **seen(1, (), "drift").to_dict(),
     "schema_version": 1,
-    "reasons": ["DRIFTED in the last look, retraining.alarms 1 of 1.", "x moved"],
+    "reasons": ["DRIFTED in the last look, retraining.min_alerts 1 of 1.", "x moved"],
     "evidence": {"drift": "DRIFTED", "drift_report": "d.html", "drift_rows": "a--b"},
 }
 OLD_ANSWER = {
@@ -178,31 +178,31 @@ OLD_ANSWER = {
     "schema_version": 1,
     "reasons": ["Nothing new."],
     "evidence": {"drift": "STABLE"},
-    "alarms": [digest_of(OLD_ALARM)],
+    "alarms": [digest_of(OLD_ALERT)],
 }
 
 
-def test_an_alarm_that_was_answered_before_the_numbers_were_kept_is_still_answered():
-    alarm, answer = MonitoringDecision.from_dict(OLD_ALARM), RetrainDecision.from_dict(OLD_ANSWER)
-    assert (alarm.is_alarm, alarm.report_uri) == (True, "d.html")
-    assert alarm.evidence == (CheckEvidence(kind="drift", state="DRIFTED", report_uri="d.html", rows_id="a--b"),)
-    assert open_alarms(3, [alarm], []) == (alarm,)
-    assert open_alarms(3, [alarm], [answer]) == ()
-    again = MonitoringDecision.from_dict(alarm.to_dict())
-    assert open_alarms(3, [again], [answer]) == (), "also after it was passed on"
+def test_an_alert_that_was_answered_before_the_numbers_were_kept_is_still_answered():
+    alert, answer = MonitoringDecision.from_dict(OLD_ALERT), RetrainDecision.from_dict(OLD_ANSWER)
+    assert (alert.is_alert, alert.report_uri) == (True, "d.html")
+    assert alert.evidence == (CheckEvidence(kind="drift", state="DRIFTED", report_uri="d.html", rows_id="a--b"),)
+    assert open_alerts(3, [alert], []) == (alert,)
+    assert open_alerts(3, [alert], [answer]) == ()
+    again = MonitoringDecision.from_dict(alert.to_dict())
+    assert open_alerts(3, [again], [answer]) == (), "also after it was passed on"
 
 
-def test_an_alarm_of_version_1_can_be_answered_now():
-    alarm = MonitoringDecision.from_dict(OLD_ALARM)
-    answer = replace(entry(0.5, trained=False), alarms=(alarm.content_digest,))
+def test_an_alert_of_version_1_can_be_answered_now():
+    alert = MonitoringDecision.from_dict(OLD_ALERT)
+    answer = replace(entry(0.5, trained=False), answered_alerts=(alert.content_digest,))
     stored = RetrainDecision.from_dict(answer.to_dict())
-    assert open_alarms(3, [MonitoringDecision.from_dict(OLD_ALARM)], [stored]) == ()
-    assert str(alarm) == f"churn: alarm (drift). {OLD_ALARM['reasons'][0]} x moved"
-    first, second = reasons_of(alarm)
-    assert (first.recorded, first.source) == (OLD_ALARM["reasons"][0], "alarm")
+    assert open_alerts(3, [MonitoringDecision.from_dict(OLD_ALERT)], [stored]) == ()
+    assert str(alert) == f"churn: alert (drift). {OLD_ALERT['reasons'][0]} x moved"
+    first, second = reasons_of(alert)
+    assert (first.recorded, first.source) == (OLD_ALERT["reasons"][0], "alert")
     assert second.recorded == "x moved"
 
 
-def test_an_alarm_of_version_1_that_is_damaged_is_refused():
+def test_an_alert_of_version_1_that_is_damaged_is_refused():
     with pytest.raises(IntegrityError, match="MonitoringDecision: the document is damaged"):
-        MonitoringDecision.from_dict({**OLD_ALARM, "evidence": {"drift": None}})
+        MonitoringDecision.from_dict({**OLD_ALERT, "evidence": {"drift": None}})

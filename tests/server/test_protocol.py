@@ -23,7 +23,7 @@ from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.specs import ServingCheckSpec
 from airflow_mlops.steps import Platform
-from tests.serving.cases import Stage, add_version, request
+from tests.server.cases import Stage, add_version, request
 
 pytestmark = pytest.mark.standalone
 

@@ -13,12 +13,12 @@ import pytest
 
 from airflow_mlops.adapters.mlflow.client import Mlflow
 from airflow_mlops.adapters.storage.store import Storage
-from airflow_mlops.serving.watcher import Watcher
+from airflow_mlops.server.watcher import Watcher
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.promotion.promote import rollback_model
 from tests.processes import wait_until
-from tests.serving.cases import FRAME, Stage, add_version, body_of, promote, request, request_on
-from tests.serving.models import STRANGER
+from tests.server.cases import FRAME, Stage, add_version, body_of, promote, request, request_on
+from tests.server.models import STRANGER
 from tests.steps.cases import damage, run_named, stored_file
 
 N_SWAPS = int(os.environ.get("MLOPS_TEST_SWAPS", "50"))
@@ -106,7 +106,7 @@ def test_a_champion_with_a_type_that_nobody_trusts_is_refused_by_name_and_the_ol
     assert champion(watcher) == 1
     (problem,) = watcher.problems
     assert f"served v{STRANGER} can't serve: " in problem
-    assert "'tests.serving.models.Stranger'" in problem
+    assert "'tests.server.models.Stranger'" in problem
     stage.deploy(champion_version=2)
     watcher.look()
     assert (champion(watcher), watcher.problems) == (2, ())

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from airflow_mlops.core.registry.journal import CHAMPION, champion_of
 from airflow_mlops.core.rollout.deployment import Deployment
 from airflow_mlops.errors import MlopsError, UnavailableError
-from airflow_mlops.serving.models import Lineup, ServedModel, load_served
+from airflow_mlops.server.models import Lineup, ServedModel, load_served
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.platform import folder_name
 from airflow_mlops.steps.registry.deployment import read_deployment

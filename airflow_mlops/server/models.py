@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from airflow_mlops.adapters.mlflow.scoring import Scorer, invoke
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.rollout.deployment import Deployment
-from airflow_mlops.errors import ServingError
+from airflow_mlops.errors import ServingCheckError
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.registry.models import LoadedModel, read_model
 
@@ -60,7 +60,7 @@ def load_served(model_name: str, model_version: int, *, platform: Platform) -> S
     :raises IntegrityError: when there is no such version, or its files are not those that were registered.
     :raises UntrustedModelError: when it holds a type that the platform does not trust.
     :raises EvaluationError: when a library can't read its files.
-    :raises ServingError: when it can't answer its own example.
+    :raises ServingCheckError: when it can't answer its own example.
     """
     who = f"{model_name} v{model_version}"
     version = platform.mlflow.get_version(model_name, model_version)
@@ -83,5 +83,5 @@ def _warm_up(who: str, scorer: Scorer) -> NDArray[np.generic]:
     if scorer.example:
         reply = invoke(scorer.example, "application/json", scorer, predict, max_rows=len(scorer.example))
         if reply.status != 200:
-            raise ServingError(f"{who} can't answer the example that it was stored with: status {reply.status}.")
+            raise ServingCheckError(f"{who} can't answer the example that it was stored with: status {reply.status}.")
     return said[-1]

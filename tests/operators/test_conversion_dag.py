@@ -6,7 +6,7 @@ import mlflow
 from airflow.sdk import DAG
 
 from airflow_mlops.operators import (
-    ExportModelOperator,
+    ConvertModelOperator,
     SnapshotDatasetOperator,
     SplitDatasetOperator,
     TrainModelOperator,
@@ -24,12 +24,14 @@ def test_an_export_that_is_refused_is_green_and_its_report_says_why(house: House
         snapshot = SnapshotDatasetOperator(task_id="snapshot", dataset="small", data=data)
         split = SplitDatasetOperator(task_id="split", snapshot=snapshot.output, data=data)
         model = TrainModelOperator(task_id="train", model_name="small", split=split.output, training=training)
-        ExportModelOperator(task_id="export", model=model.output, split=split.output, export={"tolerance": 1e-15})
+        ConvertModelOperator(
+            task_id="conversion", model=model.output, split=split.output, conversion={"tolerance": 1e-15}
+        )
 
     ended = house.run(dag)
 
     assert ended.state == "success"
-    report = ended.result("export")
+    report = ended.result("convert")
     assert report["status"] == "REFUSED"
     assert (report["reasons"][0]["rule"], report["reasons"][0]["required"]) == ("tolerance", 1e-15)
     assert report["reasons"][0]["observed"] > 1e-15

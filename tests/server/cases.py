@@ -21,14 +21,14 @@ from airflow_mlops.core.gate.rules import Blessing, BlessingVerdict
 from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.rollout.deployment import Deployment, DeploymentMode
 from airflow_mlops.core.training.model import TrainedModel
-from airflow_mlops.serving.server import ModelServer
+from airflow_mlops.server.server import ModelServer
 from airflow_mlops.specs import ServerSpec
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.promotion.promote import promote_model
 from airflow_mlops.steps.registry.deployment import write_deployment
 from tests.core.cases import recorded
 from tests.processes import wait_until
-from tests.serving.models import TRUSTED
+from tests.server.models import TRUSTED
 from tests.steps.cases import run_named
 
 FRAME = pd.DataFrame({"x": [0.0, 0.01, 0.02]})

@@ -15,10 +15,10 @@ from airflow_mlops.adapters.mlflow.scoring import SCORING_ERRORS, ModelFailure, 
 from airflow_mlops.adapters.prometheus import ServerMetrics
 from airflow_mlops.core.rollout.deployment import DeploymentMode, challenger_rows
 from airflow_mlops.core.scoring.inference_log import Role
-from airflow_mlops.serving.background import Background
-from airflow_mlops.serving.models import Lineup, ServedModel
-from airflow_mlops.serving.prediction_log import LoggedRows, PredictionLog
-from airflow_mlops.serving.rows import Rows, read_rows
+from airflow_mlops.server.background import Background
+from airflow_mlops.server.models import Lineup, ServedModel
+from airflow_mlops.server.prediction_log import LoggedRows, PredictionLog
+from airflow_mlops.server.rows import Rows, read_rows
 
 __all__ = ["Request", "Scoring"]
 

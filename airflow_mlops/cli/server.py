@@ -58,7 +58,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> Iterator[str]:
-    from airflow_mlops.serving.server import ModelServer
+    from airflow_mlops.server.server import ModelServer
 
     spec, initial = server_spec(arguments), _initial_deployment(arguments)
     is_idle = ModelServer(spec, platform=platform_of(arguments, must_answer=False), initial=initial).run()
@@ -106,9 +106,9 @@ def _export(arguments: argparse.Namespace) -> Iterator[str]:
     from pathlib import Path
 
     from airflow_mlops.core.registry.journal import CHAMPION
-    from airflow_mlops.steps.packaging.embed import embed_model
+    from airflow_mlops.steps.packaging.export import export_model
 
     is_uri = arguments.model.startswith("models:/")
     model_uri = arguments.model if is_uri else f"models:/{arguments.model}@{CHAMPION}"
-    version = embed_model(model_uri, arguments.format, Path(arguments.out), platform=platform_of(arguments))
+    version = export_model(model_uri, arguments.format, Path(arguments.out), platform=platform_of(arguments))
     yield f"{arguments.out}: {version.model_name} v{version.model_version} as {arguments.format}; see its README.md."

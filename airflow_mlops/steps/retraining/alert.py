@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from airflow_mlops.core.monitoring.drift_report import DriftReport
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
 from airflow_mlops.core.reason import Reason
-from airflow_mlops.core.retraining.alarm import MonitoringDecision, decide_alarm, missing_reports
+from airflow_mlops.core.retraining.alert import MonitoringDecision, decide_alert, missing_reports
 from airflow_mlops.core.retraining.decision import CheckEvidence, RetrainDecision, take_reason
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.core.wording import sentences_of
@@ -20,12 +20,12 @@ from airflow_mlops.steps.platform import Platform
 from airflow_mlops.steps.registry.journal import current_champion
 from airflow_mlops.steps.registry.ledger import append_decision, of_kind, read_ledger
 
-__all__ = ["evidence_of", "raise_alarm", "repeat_reasons"]
+__all__ = ["evidence_of", "raise_alert", "repeat_reasons"]
 
 log = logging.getLogger(__name__)
 
 
-def raise_alarm(
+def raise_alert(
     *,
     model_name: str,
     kinds: Collection[str],
@@ -40,7 +40,7 @@ def raise_alarm(
 ) -> MonitoringDecision:
     """Decide whether what the checks found starts the training, and write the decision to the ledger, yes or no.
 
-    A check that failed has no report and is no evidence, neither of an alarm nor of its absence; the reasons say so of
+    A check that failed has no report and is no evidence, neither of an alert nor of its absence; the reasons say so of
     each that ``checks`` names. A run that is cleared once it was mended decides again, and this counts in place of what
     it decided before.
 
@@ -48,7 +48,7 @@ def raise_alarm(
     :param drift: what a drift check of the inference log found.
     :param performance: what late labels say of the champion.
     :param checks: the checks that there are to be, of ``drift`` and ``performance``.
-    :param monitoring: how long an alarm may go unanswered.
+    :param monitoring: how long an alert may go unanswered.
     :param policy: when the training trains.
     :param now: with a zone; by default the present moment.
     """
@@ -62,8 +62,8 @@ def raise_alarm(
     if mine and mine[-1].evidence == evidence:
         return mine[-1]
     last = {entry.run_id: entry.content_digest for entry in history} | {run.run_id: ""}
-    history = [entry for entry in history if entry.is_alarm or last[entry.run_id] == entry.content_digest]
-    found, reasons = decide_alarm(
+    history = [entry for entry in history if entry.is_alert or last[entry.run_id] == entry.content_digest]
+    found, reasons = decide_alert(
         policy or RetrainPolicy(),
         kinds=kinds,
         champion_version=version,
@@ -85,7 +85,7 @@ def raise_alarm(
         at=now,
     )
     append_decision(decision, storage=platform.storage)
-    log.info("monitoring: is_alarm=%s %s", decision.is_alarm, " ".join(sentences_of(reasons)))
+    log.info("monitoring: is_alert=%s %s", decision.is_alert, " ".join(sentences_of(reasons)))
     return decision
 
 

@@ -8,10 +8,10 @@ from pydantic import Field
 
 from airflow_mlops.specs._base import Spec
 
-__all__ = ["ExportSpec"]
+__all__ = ["ConversionSpec"]
 
 
-class ExportSpec(Spec):
+class ConversionSpec(Spec):
     """A format beside the package's own, kept only if it answers as the model does.
 
     :param format: ``onnx``, for programs that embed a model without Python or scikit-learn.

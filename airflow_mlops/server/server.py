@@ -9,11 +9,11 @@ from airflow_mlops.adapters.process.http_server import HttpServer
 from airflow_mlops.adapters.prometheus import ServerMetrics
 from airflow_mlops.core.rollout.deployment import Deployment
 from airflow_mlops.errors import SpecError
-from airflow_mlops.serving.app import App
-from airflow_mlops.serving.models import Lineup
-from airflow_mlops.serving.prediction_log import PredictionLog
-from airflow_mlops.serving.scoring import Scoring
-from airflow_mlops.serving.watcher import Watcher
+from airflow_mlops.server.app import App
+from airflow_mlops.server.models import Lineup
+from airflow_mlops.server.prediction_log import PredictionLog
+from airflow_mlops.server.scoring import Scoring
+from airflow_mlops.server.watcher import Watcher
 from airflow_mlops.specs.server import ServerSpec
 from airflow_mlops.steps import Platform
 

@@ -16,12 +16,12 @@ import pandas as pd
 import pytest
 
 from airflow_mlops.errors import SpecError
-from airflow_mlops.serving.background import Background
-from airflow_mlops.serving.server import ModelServer
+from airflow_mlops.server.background import Background
+from airflow_mlops.server.server import ModelServer
 from airflow_mlops.specs import InferenceLogSpec, ServerSpec
 from tests.processes import wait_until
-from tests.serving.cases import FRAME, Answer, Stage, body_of, request, request_on
-from tests.serving.models import PATIENT
+from tests.server.cases import FRAME, Answer, Stage, body_of, request, request_on
+from tests.server.models import PATIENT
 
 ROW = body_of(FRAME.head(1))
 
@@ -256,7 +256,7 @@ def test_a_log_that_can_not_be_written_is_counted_and_requests_are_answered(stag
 
 
 def test_the_log_stays_within_its_size_on_disk(stage: Stage, monkeypatch):
-    monkeypatch.setattr("airflow_mlops.serving.prediction_log._BATCH_ROWS", 2_000)
+    monkeypatch.setattr("airflow_mlops.server.prediction_log._BATCH_ROWS", 2_000)
     frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=9_000)})  # hardly to be compressed
     sizes = []
     with stage.serving(log=InferenceLogSpec(max_mb=1)) as server:

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 TOUCHY, STRANGER, PATIENT = 3, 4, 5
 """Their versions."""
 
-TRUSTED = tuple(f"tests.serving.models.{name}" for name in ("Patient", "Stranger", "Touchy"))
+TRUSTED = tuple(f"tests.server.models.{name}" for name in ("Patient", "Stranger", "Touchy"))
 
 
 class Patient(RegressorMixin, BaseEstimator):

@@ -6,17 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops.core.data.snapshot import Column
-from airflow_mlops.core.packaging.export import (
+from airflow_mlops.core.packaging.conversion import (
     Answers,
-    ExportReport,
-    ExportStatus,
+    ConversionReport,
+    ConversionStatus,
     Parity,
     compare_answers,
     input_kinds,
     judge_parity,
-    not_exported,
+    not_converted,
 )
-from airflow_mlops.errors import ExportError
+from airflow_mlops.errors import ConversionError
 
 TOLERANCE = 1e-4
 
@@ -33,7 +33,7 @@ def _compare(reference: Answers, current: Answers) -> Parity:
     return compare_answers(reference=reference, current=current, tolerance=TOLERANCE)
 
 
-def _status(reference: Answers, current: Answers) -> ExportStatus:
+def _status(reference: Answers, current: Answers) -> ConversionStatus:
     return judge_parity(_compare(reference, current), tolerance=TOLERANCE)[0]
 
 
@@ -41,7 +41,7 @@ def _status(reference: Answers, current: Answers) -> ExportStatus:
 def test_a_model_that_answers_the_same_is_kept(values):
     parity = _compare(_numbers(*values), _numbers(*values))
     assert (parity.n_rows, parity.n_beyond, parity.max_difference) == (len(values), 0, 0.0)
-    assert judge_parity(parity, tolerance=TOLERANCE)[0] is ExportStatus.KEPT
+    assert judge_parity(parity, tolerance=TOLERANCE)[0] is ConversionStatus.KEPT
 
 
 @given(scale=st.floats(1e-6, 1e6), shift=st.floats(-10, 10))
@@ -69,7 +69,7 @@ def test_one_other_label_is_enough_to_refuse_and_is_counted():
     even = [[0.5, 0.5]] * 4
     parity = _compare(_classes([0, 0, 1, 1], even), _classes([0, 1, 1, 1], even))
     status, reasons = judge_parity(parity, tolerance=TOLERANCE)
-    assert status is ExportStatus.REFUSED
+    assert status is ConversionStatus.REFUSED
     (reason,) = reasons
     assert (reason.stage, reason.rule, reason.verdict) == ("packaging", "labels", "REFUSED")
     assert (reason.observed, reason.required, reason.n) == (1, 0, 4)
@@ -77,42 +77,42 @@ def test_one_other_label_is_enough_to_refuse_and_is_counted():
 
 def test_labels_of_another_type_are_the_same_where_their_values_are():
     reference = Answers(labels=np.array([True, False]))
-    assert _status(reference, Answers(labels=np.array([1, 0]))) is ExportStatus.KEPT
+    assert _status(reference, Answers(labels=np.array([1, 0]))) is ConversionStatus.KEPT
     reference = Answers(labels=np.array(["no", "yes"]))
-    assert _status(reference, Answers(labels=np.array(["no", "yes"], dtype=object))) is ExportStatus.KEPT
+    assert _status(reference, Answers(labels=np.array(["no", "yes"], dtype=object))) is ConversionStatus.KEPT
 
 
 @pytest.mark.parametrize("current", [_numbers(1.0, np.nan), _numbers(1.0, np.inf), _numbers(1.0), _numbers(1, 2, 3)])
 def test_what_is_no_number_or_not_one_for_each_row_is_refused(current):
     parity = _compare(_numbers(1.0, 2.0), current)
     assert parity.max_difference == np.inf
-    assert judge_parity(parity, tolerance=TOLERANCE)[0] is ExportStatus.REFUSED
+    assert judge_parity(parity, tolerance=TOLERANCE)[0] is ConversionStatus.REFUSED
 
 
 def test_both_kinds_of_difference_are_said_with_their_numbers():
     parity = Parity(n_rows=100, n_label_mismatches=31, n_beyond=40, max_difference=0.25)
     status, reasons = judge_parity(parity, tolerance=TOLERANCE)
-    assert status is ExportStatus.REFUSED
+    assert status is ConversionStatus.REFUSED
     assert [(each.rule, each.verdict, each.observed, each.required, each.n) for each in reasons] == [
         ("labels", "REFUSED", 31, 0, 100),
         ("tolerance", "REFUSED", 0.25, TOLERANCE, 100),
     ]
     assert reasons[1].facts["n_beyond"] == 40
-    assert reasons[1].setting == "export.tolerance"
+    assert reasons[1].setting == "conversion.tolerance"
 
 
 def test_what_is_kept_says_how_close_it_came():
     status, (reason,) = judge_parity(
         Parity(n_rows=100, n_odd_rows=7, n_label_mismatches=0, n_beyond=0, max_difference=1e-6), tolerance=TOLERANCE
     )
-    assert (status, reason.rule, reason.verdict) == (ExportStatus.KEPT, "tolerance", "KEPT")
+    assert (status, reason.rule, reason.verdict) == (ConversionStatus.KEPT, "tolerance", "KEPT")
     assert (reason.observed, reason.required, reason.n, reason.facts["n_odd_rows"]) == (1e-6, TOLERANCE, 100, 7)
 
 
 def test_no_rows_are_no_evidence():
     nothing = Answers(numbers=np.zeros((0, 1)))
     status, (reason,) = judge_parity(_compare(nothing, nothing), tolerance=TOLERANCE)
-    assert status is ExportStatus.REFUSED
+    assert status is ConversionStatus.REFUSED
     assert (reason.rule, reason.observed, reason.required, reason.n) == ("rows", 0, 1, 0)
 
 
@@ -123,21 +123,21 @@ def test_columns_are_numbers_or_text():
 
 
 def test_a_column_that_is_neither_can_not_be_exported():
-    with pytest.raises(ExportError, match=r"feature 'at' is of type timestamp\[us\], and only numbers, booleans and"):
+    with pytest.raises(ConversionError, match=r"feature 'at' is of type timestamp\[us\], and only numbers"):
         input_kinds([Column(name="at", type="timestamp[us]")])
 
 
 @pytest.mark.parametrize(
     ("status", "formats"),
     [
-        (ExportStatus.KEPT, ("skops", "onnx")),
-        (ExportStatus.REFUSED, ("skops",)),
-        (ExportStatus.UNSUPPORTED, ("skops",)),
+        (ConversionStatus.KEPT, ("skops", "onnx")),
+        (ConversionStatus.REFUSED, ("skops",)),
+        (ConversionStatus.UNSUPPORTED, ("skops",)),
     ],
 )
 def test_a_report_says_which_formats_there_are_and_survives_the_way_through_json(status, formats):
     parity = Parity(n_rows=2, n_label_mismatches=0, n_beyond=2, max_difference=np.inf)
-    report = ExportReport(
+    report = ConversionReport(
         model_name="m",
         run_id="r",
         model_digest="sha256:1",
@@ -151,11 +151,11 @@ def test_a_report_says_which_formats_there_are_and_survives_the_way_through_json
         inputs=(("x", "number"),),
     )
     assert report.formats == formats
-    assert ExportReport.from_dict(report.to_dict()) == report
+    assert ConversionReport.from_dict(report.to_dict()) == report
 
 
 def test_a_model_that_can_not_be_converted_says_why():
-    reason = not_exported(ExportStatus.UNSUPPORTED, "onnx", "feature 'at' is of type timestamp[us]")
+    reason = not_converted(ConversionStatus.UNSUPPORTED, "onnx", "feature 'at' is of type timestamp[us]")
     assert (reason.stage, reason.rule, reason.verdict, reason.subject) == (
         "packaging",
         "conversion",

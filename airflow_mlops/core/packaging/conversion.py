@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.reason import Reason, as_reasons
 from airflow_mlops.core.values import Value
-from airflow_mlops.errors import ExportError
+from airflow_mlops.errors import ConversionError
 
 __all__ = [
     "MISSING_TEXT",
     "Answers",
-    "ExportReport",
-    "ExportStatus",
+    "ConversionReport",
+    "ConversionStatus",
     "InputKind",
     "Parity",
     "compare_answers",
     "input_kinds",
     "judge_parity",
-    "not_exported",
+    "not_converted",
 ]
 
 InputKind = Literal["number", "text"]
@@ -38,8 +38,8 @@ _NUMBERS = ("int", "uint", "float", "double", "half", "decimal", "bool")
 _TEXTS = ("string", "large_string", "string_view", "dictionary", "null")
 
 
-class ExportStatus(StrEnum):
-    """What became of an export."""
+class ConversionStatus(StrEnum):
+    """What became of an conversion."""
 
     KEPT = "KEPT"
     REFUSED = "REFUSED"
@@ -81,8 +81,8 @@ class Parity:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportReport(Value):
-    """What became of an export, and why.
+class ConversionReport(Value):
+    """What became of an conversion, and why.
 
     :param settings_digest: of the export's spec.
     :param parity: the comparison; ``None`` where there was nothing to compare.
@@ -92,6 +92,7 @@ class ExportReport(Value):
     """
 
     schema_version = 2
+    formerly = "ExportReport"
 
     model_name: str
     run_id: str
@@ -100,7 +101,7 @@ class ExportReport(Value):
     format: str
     settings_digest: str
     tolerance: float
-    status: ExportStatus
+    status: ConversionStatus
     reasons: tuple[Reason, ...]
     parity: Parity | None = None
     inputs: tuple[tuple[str, InputKind], ...] = ()
@@ -117,13 +118,13 @@ class ExportReport(Value):
     @property
     def formats(self) -> tuple[str, ...]:
         """The formats that the model exists in."""
-        return ("skops", self.format) if self.status is ExportStatus.KEPT else ("skops",)
+        return ("skops", self.format) if self.status is ConversionStatus.KEPT else ("skops",)
 
 
 def input_kinds(columns: Sequence[Column]) -> dict[str, InputKind]:
     """Return what each column is in a format that knows numbers and texts alone.
 
-    :raises ExportError: when a column is neither, such as a timestamp.
+    :raises ConversionError: when a column is neither, such as a timestamp.
     """
     kinds: dict[str, InputKind] = {}
     for column in columns:
@@ -132,7 +133,7 @@ def input_kinds(columns: Sequence[Column]) -> dict[str, InputKind]:
         elif column.type.startswith(_TEXTS):
             kinds[column.name] = "text"
         else:
-            raise ExportError(
+            raise ConversionError(
                 f"feature {column.name!r} is of type {column.type}, and only numbers, booleans and text can be inputs"
             )
     return kinds
@@ -167,27 +168,31 @@ def compare_answers(*, reference: Answers, current: Answers, tolerance: float, n
     )
 
 
-def judge_parity(parity: Parity, *, tolerance: float) -> tuple[ExportStatus, tuple[Reason, ...]]:
+def judge_parity(parity: Parity, *, tolerance: float) -> tuple[ConversionStatus, tuple[Reason, ...]]:
     """Decide whether the exported model may stand for the model, with the numbers.
 
     :returns: KEPT only when no row differs; no rows are no evidence.
     """
-    n_rows, refused = parity.n_rows, ExportStatus.REFUSED
+    n_rows, refused = parity.n_rows, ConversionStatus.REFUSED
     if not n_rows:
         return refused, (_found("rows", refused, observed=0, required=1, n=0),)
     reasons = []
     if parity.n_label_mismatches:
         reasons.append(_found("labels", refused, observed=parity.n_label_mismatches, required=0, n=n_rows))
-    known: dict[str, Any] = {"setting": "export.tolerance", "observed": parity.max_difference, "required": tolerance}
+    known: dict[str, Any] = {
+        "setting": "conversion.tolerance",
+        "observed": parity.max_difference,
+        "required": tolerance,
+    }
     facts = {"n_beyond": parity.n_beyond, "n_odd_rows": parity.n_odd_rows}
     if parity.n_beyond:
         reasons.append(_found("tolerance", refused, **known, n=n_rows, facts=facts))
     if reasons:
         return refused, tuple(reasons)
-    return ExportStatus.KEPT, (_found("tolerance", ExportStatus.KEPT, **known, n=n_rows, facts=facts),)
+    return ConversionStatus.KEPT, (_found("tolerance", ConversionStatus.KEPT, **known, n=n_rows, facts=facts),)
 
 
-def not_exported(status: ExportStatus, form: str, problem: str) -> Reason:
+def not_converted(status: ConversionStatus, form: str, problem: str) -> Reason:
     """Return the reason of a model that can't be converted, or whose converted form does not run.
 
     :param form: the format.
@@ -196,7 +201,7 @@ def not_exported(status: ExportStatus, form: str, problem: str) -> Reason:
     return _found("conversion", status, subject=form, facts={"problem": problem})
 
 
-def _found(rule: str, status: ExportStatus, **numbers: Any) -> Reason:
+def _found(rule: str, status: ConversionStatus, **numbers: Any) -> Reason:
     return Reason(stage="packaging", rule=rule, verdict=status.value, **numbers)
 
 
