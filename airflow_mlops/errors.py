@@ -7,7 +7,7 @@
     ├── MissingExtraError(ImportError)     what the user wrote needs an extra that is not installed
     ├── DataError(ValueError)              the data can't be used
     │   ├── DataHaltedError                the validation's verdict is HALT
-    │   ├── LeakageError                   the model would learn from what it won't have
+    │   ├── LeakageError                   the model would train on what it won't have
     │   └── NoRowsError                    there is no row
     │       └── NothingNewError            there is no row since the last snapshot
     ├── TrainingError(RuntimeError)        the estimator or the user's function failed
@@ -16,7 +16,7 @@
     ├── ConversionError(ValueError)        a model can't be had in another format
     ├── ServingCheckError(RuntimeError)    the packaged model does not serve as it must
     ├── NotBlessedError(RuntimeError)      the gate said no, and the caller wants that to fail
-    ├── IntegrityError(RuntimeError)       a digest or a journal is not the one that was vouched for
+    ├── IntegrityError(RuntimeError)       a digest or a journal is not the one that was verified
     ├── ReproductionError(RuntimeError)    a version could not be made again from its record
     ├── PromotionConflictError(RuntimeError)  the champion is not the one that the evaluation saw
     ├── RunnerError(RuntimeError)          a step can't be run where it was sent
@@ -88,7 +88,7 @@ class DataHaltedError(DataError):
 
 
 class LeakageError(DataError):
-    """The model would learn from something that it won't have when it predicts. The report is stored."""
+    """The model would train on something that it won't have when it predicts. The report is stored."""
 
 
 class NoRowsError(DataError):
@@ -108,7 +108,7 @@ class UntrustedModelError(MlopsError, ValueError):
 
 
 class EvaluationError(MlopsError, ValueError):
-    """A model could not be scored on the held-back rows."""
+    """A model could not be scored on the held-out rows."""
 
 
 class ConversionError(MlopsError, ValueError):
@@ -124,7 +124,7 @@ class NotBlessedError(MlopsError, RuntimeError):
 
 
 class IntegrityError(MlopsError, RuntimeError):
-    """Stored bytes or records are not those that were vouched for."""
+    """Stored bytes or records are not those that were verified."""
 
 
 class ReproductionError(MlopsError, RuntimeError):

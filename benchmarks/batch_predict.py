@@ -3,7 +3,7 @@
 The model is the one of ``train``: gradient boosting behind the default preprocessing, on ten numbers and five texts. It
 is a regressor, because of a classifier the step asks for labels and for probabilities, and the loop would not. Both
 begin with the libraries imported and a file to read, and load the model. The step checks the file and the key, writes
-ids, version, digest and moment beside each prediction, digests what it writes, and writes the inference log with the
+ids, version, digest and time beside each prediction, digests what it writes, and writes the inference log with the
 features. The loop writes ids and predictions.
 """
 

@@ -66,7 +66,7 @@ def _costs() -> Costs:
         time.sleep(5)
         idle, idle_cpu = runner.mib(), runner.cpu_during(10)
         runner.start(triggers)
-        time.sleep(1.5 * INTERVAL_S)  # the first look of each, and what it imports
+        time.sleep(1.5 * INTERVAL_S)  # the first check of each, and what it imports
         cpu = (runner.cpu_during(WATCHED_S) - idle_cpu) * INTERVAL_S / DEFAULT_INTERVAL_S
         chosen = range(1, N_SENSORS + 1, N_SENSORS // N_EVENTS)[:N_EVENTS]
         happened = {}

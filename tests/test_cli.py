@@ -141,8 +141,8 @@ def test_the_power_of_the_gate_is_read_from_the_last_evaluation(shell: Shell):
     status, out, _ = shell.on_storage("power", "small", "--difference", "0.01")
     assert status == 0
     shown, needed = out.splitlines()
-    assert re.match(r"mean_absolute_error: 6\d held-back rows show a difference of 0\.\d+ to the baseline in", shown)
-    assert re.match(r"  For a difference of 0\.01 hold back \d{4,} rows\.", needed)
+    assert re.match(r"mean_absolute_error: 6\d held-out rows show a difference of 0\.\d+ to the baseline in", shown)
+    assert re.match(r"  For a difference of 0\.01 hold out \d{4,} rows\.", needed)
 
 
 @pytest.mark.usefixtures("first_run")
@@ -296,7 +296,7 @@ def test_what_is_logged_does_not_get_into_what_is_printed(shell: Shell):
 @pytest.mark.usefixtures("first_run")
 def test_pruning_lists_and_removes_old_snapshots_that_no_version_needs(shell: Shell):
     needed = next((shell.folder / "storage" / "snapshots" / "small").iterdir())
-    for n_rows in (20, 30):  # two that no model learnt from
+    for n_rows in (20, 30):  # two that no model was trained on
         small_frame(n_rows).to_csv(shell.folder / "inbox" / "part-1.csv", index=False)
         shell.on_storage("suite", str(shell.folder / "small.yaml"))
     folder = shell.folder / "storage" / "snapshots" / "small"
@@ -421,7 +421,7 @@ def test_wrong_usage_is_status_2(argv: list[str], capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["--from", "yesterday"], "'yesterday' is no moment. Write it as 2012-01-31"),
+        (["--from", "yesterday"], "'yesterday' is no time. Write it as 2012-01-31"),
         (["--every", "P0D"], "'P0D' is no duration above zero. Write it in days or less, as P1D or PT6H"),
         (["--every=-P1D"], "'-P1D' is no duration above zero"),
         (["--every", "6h"], "'6h' is no duration above zero"),

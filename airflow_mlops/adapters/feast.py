@@ -48,7 +48,7 @@ class FeastFeatures:
 
     @contextlib.contextmanager
     def historical_features(self, rows: str, *, timestamp: str) -> Iterator[pa.RecordBatchReader]:
-        """Stream the rows in their order, each with the features of its moment.
+        """Stream the rows in their order, each with the features of its time.
 
         :raises SpecError: when the store has no such feature, or there is no such store.
         :raises DataError: when the rows lack a column that the features are found by.
@@ -100,7 +100,7 @@ class FeastFeatures:
         if complete.empty:
             raise DataError(
                 f"All of {len(entities)} rows have a null in {bounded([*keys, timestamp])}, by which Feast finds "
-                f"features. Nothing was joined. Mend the source, or leave those rows out."
+                f"features. Nothing was joined. Fix the source, or leave those rows out."
             )
         # A column with a null has become one of floats; Feast finds a key only by its own type.
         complete = complete.astype({key: rows.schema.field(key).type.to_pandas_dtype() for key in keys})

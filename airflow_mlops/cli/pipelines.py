@@ -42,7 +42,7 @@ def add_commands(commands: Commands) -> None:
     )
     backtest.add_argument("spec", metavar="SPEC.yaml")
     moment: dict[str, Any] = {"type": _moment, "required": True, "metavar": "MOMENT"}
-    backtest.add_argument("--from", dest="since", help="the first moment, such as 2012-01-01", **moment)
+    backtest.add_argument("--from", dest="since", help="the first time, such as 2012-01-01", **moment)
     backtest.add_argument("--to", dest="until", help="the end of the last one", **moment)
     backtest.add_argument("--every", type=_duration, default="P1D", metavar="DURATION", help="default: P1D")
     backtest.add_argument("--out", default="backtest", help="folder of the results; an interrupted one goes on in it")
@@ -133,7 +133,7 @@ def _moment(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no moment. Write it as 2012-01-31 or 2012-01-31T06:00, in UTC unless it says otherwise"
+            f"{text!r} is no time. Write it as 2012-01-31 or 2012-01-31T06:00, in UTC unless it says otherwise"
         ) from error
 
 

@@ -35,7 +35,7 @@ def add_commands(commands: Commands) -> None:
 
     power = commands.add_parser("power", parents=[on_storage], help="say how large a difference the gate can see")
     power.add_argument("model", metavar="MODEL")
-    power.add_argument("--difference", type=float, help="say how many held-back rows show a difference of this size")
+    power.add_argument("--difference", type=float, help="say how many held-out rows show a difference of this size")
     power.add_argument("--power", type=float, default=0.8, help="how often it is to be seen (default: 0.8)")
     power.set_defaults(command=_power)
 
@@ -124,11 +124,11 @@ def _power(arguments: argparse.Namespace) -> Iterator[str]:
     report = last_evaluation(arguments.model, storage=storage_of(arguments))
     for found in power_of(report, difference=arguments.difference, power=arguments.power):
         yield (
-            f"{found.metric}: {found.n_rows} held-back rows show a difference of {found.detectable:.4g} to the "
+            f"{found.metric}: {found.n_rows} held-out rows show a difference of {found.detectable:.4g} to the "
             f"{found.against} in {arguments.power:.0%} of cases."
         )
         if found.n_needed is not None:
-            yield f"  For a difference of {arguments.difference:g} hold back {found.n_needed} rows."
+            yield f"  For a difference of {arguments.difference:g} hold out {found.n_needed} rows."
 
 
 def _card(arguments: argparse.Namespace) -> Iterator[str]:

@@ -144,7 +144,7 @@ def _connection(conn_id: str) -> Any:
     except AirflowNotFoundException:
         raise SpecError(
             f"There is no Airflow connection {conn_id!r} that can be read. Nothing was read or written. Define it in "
-            f"Airflow, or as AIRFLOW_CONN_{conn_id.upper()}, or mend data.conn_id."
+            f"Airflow, or as AIRFLOW_CONN_{conn_id.upper()}, or fix data.conn_id."
         ) from None
     except AirflowRuntimeError as error:
         raise UnavailableError(
@@ -165,7 +165,7 @@ def _database_hook(conn_id: str) -> DbApiHook:
             f"The connection {conn_id!r} is of type {connection.conn_type!r}, which no installed provider knows, or "
             f"whose library is missing ({type(error).__name__}). Nothing was read or written. Install "
             f"apache-airflow-providers-{str(connection.conn_type).replace('_', '-')} where tasks run and restart "
-            f"Airflow, or mend the type."
+            f"Airflow, or fix the type."
         ) from None
     if not isinstance(hook, DbApiHook):
         athena = " To read from Athena, set data.athena." if connection.conn_type == "aws" else ""
@@ -184,7 +184,7 @@ def _aws_conn_id(conn_id: str | None) -> str | None:
     if connection.conn_type != "aws":
         raise SpecError(
             f"The connection {conn_id!r} is of type {connection.conn_type!r}; 'aws' was expected. Nothing was read or "
-            f"written. Mend data.conn_id."
+            f"written. Fix data.conn_id."
         )
     return conn_id
 
@@ -214,7 +214,7 @@ def _failed(status: dict[str, Any], execution: str) -> DataError | UnavailableEr
     if error.get("Retryable") or error.get("ErrorCategory") == _SYSTEM_ERROR:
         return UnavailableError(f"Athena failed to run the query {execution}: {reason}. Nothing was kept. Retry.")
     return DataError(
-        f"Athena can't run the query {execution}: {reason}. Nothing was kept and the champion stays. Mend data.query."
+        f"Athena can't run the query {execution}: {reason}. Nothing was kept and the champion stays. Fix data.query."
     )
 
 
@@ -233,7 +233,7 @@ def _translated_aws(conn_id: str) -> Iterator[None]:
                 f"AWS does not answer for the connection {conn_id!r}: {code}: {text}. Nothing was kept. Retry."
             ) from error
         raise SpecError(
-            f"AWS refuses the connection {conn_id!r}: {code}: {text}. Nothing was kept. Mend the connection, what its "
+            f"AWS refuses the connection {conn_id!r}: {code}: {text}. Nothing was kept. Fix the connection, what its "
             f"role may do, or data.athena and data.query."
         ) from error
     except (aws.HTTPClientError, aws.ConnectionError, aws.MetadataRetrievalError, OSError) as error:
@@ -243,5 +243,5 @@ def _translated_aws(conn_id: str) -> Iterator[None]:
         ) from error
     except aws.BotoCoreError as error:
         raise SpecError(
-            f"The connection {conn_id!r} can't be used: {type(error).__name__}: {error}. Nothing was kept. Mend it."
+            f"The connection {conn_id!r} can't be used: {type(error).__name__}: {error}. Nothing was kept. Fix it."
         ) from error

@@ -30,7 +30,7 @@ _Made = TypeVar("_Made")
 class _Connection:
     """A connection that many look through. What one sees, or fails with, is for some time what all see.
 
-    To open it for each look would cost more than the look: 17 ms of CPU on S3, a login in a database.
+    To open it for each check would cost more than the check: 17 ms of CPU on S3, a login in a database.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class _Connection:
     def see(self, what: Hashable, look: Callable[[], _Made], *, fresh_s: float) -> _Made:
         """Return what ``look`` gives, or gave within the last seconds to somebody who asked for the same.
 
-        :raises UnavailableError: when the connection hangs, or did not answer a moment ago.
+        :raises UnavailableError: when the connection hangs, or did not answer just now.
         """
         with self._turn():
             self._began = now = time.monotonic()
@@ -62,7 +62,7 @@ class _Connection:
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
-        """Wait until the look before is over, but not for one that hangs already."""
+        """Wait until the check before is over, but not for one that hangs already."""
         end = self._began + _PATIENCE_S
         is_free = self._lock.acquire(blocking=False)
         while not is_free and (left := end - time.monotonic()) > 0:
@@ -85,7 +85,7 @@ def _connection(kind: str, conn_id: str | None) -> _Connection:
 
 
 class LocalFiles:
-    """Files on this machine. One counts once two looks find it unchanged: until then it may still be written.
+    """Files on this machine. One counts once two checks find it unchanged: until then it may still be written.
 
     :param recursive: whether a folder stands for what is in its folders too.
     """
@@ -108,7 +108,7 @@ class S3Objects:
 
     :param conn_id: the Airflow connection of type ``aws``; ``None``: ``aws_default``.
     :param recursive: whether a folder stands for what is in its folders too.
-    :param fresh_s: for how many seconds a look serves others that want the same.
+    :param fresh_s: for how many seconds a check serves others that want the same.
     """
 
     def __init__(self, path: str, conn_id: str | None, *, recursive: bool = False, fresh_s: float = 0.0) -> None:
@@ -132,7 +132,7 @@ class S3Objects:
         from airflow_mlops.adapters.s3.objects import open_client
         from airflow_mlops.hooks.sources import AirflowConnections
 
-        # Others wait meanwhile, and the next look comes anyway.
+        # Others wait meanwhile, and the next check comes anyway.
         return open_client(replace(AirflowConnections().s3(self._conn_id), timeout_s=10.0, max_attempts=2))
 
 
@@ -140,10 +140,10 @@ class SqlRows:
     """The rows of a query, by their timestamp: those are new that are later than all before, or as late as the last.
 
     A row that comes late, with an earlier timestamp, is not noticed: to find it, all rows would have to be counted at
-    each look. The run that a later one starts has it, if its window does. A moment that lies in the future counts once
+    each check. The run that a later one starts has it, if its window does. A time that lies in the future counts once
     it has come, so that one wrong year does not hide all that follows.
 
-    :param fresh_s: for how many seconds a look serves others that want the same.
+    :param fresh_s: for how many seconds a check serves others that want the same.
     """
 
     def __init__(self, query: str, *, timestamp: str, conn_id: str, fresh_s: float = 0.0) -> None:

@@ -39,7 +39,7 @@ __all__ = [
     "Runner",
     "StepOperator",
     "parse_json",
-    "parse_moment",
+    "parse_time",
     "pipeline_run",
 ]
 
@@ -109,7 +109,7 @@ class StepOperator(_Connected, BaseOperator, SkipMixin):
             context["ti"].xcom_push(key="return_value", value=document)
             is_tried_again = isinstance(error, UnavailableError)
             raise
-        finally:  # also when the task goes to sleep until its next look
+        finally:  # also when the task goes to sleep until its next check
             if not is_tried_again:
                 send_metrics(lambda: self.measure(value))
         return document
@@ -182,13 +182,13 @@ def parse_json(setting: Mapping[str, Any] | str | None, name: str) -> dict[str, 
     return found
 
 
-def parse_moment(setting: str, name: str) -> datetime:
-    """Return the moment that a template gave as text; without a time zone it is in UTC.
+def parse_time(setting: str, name: str) -> datetime:
+    """Return the time that a template gave as text; without a time zone it is in UTC.
 
     :raises SpecError: when it is none.
     """
     try:
         moment = datetime.fromisoformat(str(setting))
     except ValueError as error:
-        raise SpecError(f"{name}: expected a moment such as 2026-01-31T12:00:00+00:00, found {setting!r}") from error
+        raise SpecError(f"{name}: expected a time such as 2026-01-31T12:00:00+00:00, found {setting!r}") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -40,7 +40,7 @@ class ApprovePromotionOperator(Notifying, StepOperator, ApprovalOperator):
     :param policy: with ``hold`` nothing is promoted, so nobody is asked. (templated)
     :param only_undecided: whether a person is asked only of what the gate could not decide.
     :param approvers: names of the Airflow users who may answer; empty: whoever may run the DAG.
-    :param notifications: who is told that a person is waited for, or has declined: each a
+    :param notifications: who is notified that a person is waited for, or has declined: each a
         :class:`~airflow_mlops.specs.NotificationSpec`, or its settings.
     """
 

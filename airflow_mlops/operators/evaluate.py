@@ -21,7 +21,7 @@ __all__ = ["BlessModelOperator", "EvaluateModelOperator"]
 
 
 class EvaluateModelOperator(StepOperator):
-    """Score challenger, champion and a naive baseline on the same held-back rows.
+    """Score challenger, champion and a naive baseline on the same held-out rows.
 
     Gives an :class:`~airflow_mlops.core.evaluation.report.EvaluationReport`. See
     :func:`~airflow_mlops.steps.evaluation.evaluate.evaluate_model`.
@@ -81,7 +81,7 @@ class BlessModelOperator(Notifying, StepOperator):
     :param gate: a :class:`~airflow_mlops.specs.GateSpec`, or its settings. (templated)
     :param serving_check: what :class:`~airflow_mlops.operators.ServingCheckOperator` gave, where the model was tried.
         (templated)
-    :param notifications: who is told of a rejection: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
+    :param notifications: who is notified of a rejection: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
         settings.
     """
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_mlops.assets import alert_asset
-from airflow_mlops.operators._base import Document, ReportLink, StepOperator, parse_moment
+from airflow_mlops.operators._base import Document, ReportLink, StepOperator, parse_time
 from airflow_mlops.operators._notify import Notifying
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.specs.retrain import RetrainPolicy
@@ -24,7 +24,7 @@ __all__ = ["DriftCheckOperator", "RaiseAlertOperator"]
 
 
 class DriftCheckOperator(StepOperator):
-    """Compare rows that the champion did not learn from with what it learnt from.
+    """Compare rows that the champion was not trained on with what it was trained on.
 
     With a snapshot: its rows that are new since the champion's data. Without one: what the champion was asked and said
     lately, from the inference log. Gives a :class:`~airflow_mlops.core.monitoring.drift_report.DriftReport`; drift is
@@ -35,7 +35,7 @@ class DriftCheckOperator(StepOperator):
     :param snapshot: what :class:`~airflow_mlops.operators.SnapshotDatasetOperator` gave; ``None``: the inference log.
         (templated)
     :param monitoring: a :class:`~airflow_mlops.specs.MonitoringSpec`, or its settings. (templated)
-    :param window_end: the last moment of the inference log that is looked at; by default the one from which on the
+    :param window_end: the last time of the inference log that is looked at; by default the one from which on the
         DAG run could run, so that a retry looks at the same rows. (templated)
     """
 
@@ -66,7 +66,7 @@ class DriftCheckOperator(StepOperator):
         common: dict[str, Any] = {"model_name": self.model_name, "platform": self.platform(), "run": run}
         if self.snapshot:
             return check_drift(DatasetSnapshot.from_dict(self.snapshot), monitoring, **common)
-        return check_log_drift(monitoring, window_end=parse_moment(self.window_end, "window_end"), **common)
+        return check_log_drift(monitoring, window_end=parse_time(self.window_end, "window_end"), **common)
 
 
 class RaiseAlertOperator(Notifying, StepOperator):
@@ -84,7 +84,7 @@ class RaiseAlertOperator(Notifying, StepOperator):
     :param checks: the checks that there are to be: one of them that gave nothing has failed, which the reasons say.
     :param monitoring: a :class:`~airflow_mlops.specs.MonitoringSpec`, or its settings. (templated)
     :param policy: a :class:`~airflow_mlops.specs.RetrainPolicy`, or its settings: that of the training. (templated)
-    :param notifications: who is told of an alert: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
+    :param notifications: who is notified of an alert: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
         settings.
     """
 

@@ -73,8 +73,8 @@ class PromoteModelOperator(Notifying, StepOperator):
     :param approval: what :class:`~airflow_mlops.operators.ApprovePromotionOperator` gave. (templated)
     :param needs_approval: whether nothing is promoted without an approval.
     :param canary: what :class:`~airflow_mlops.operators.CanaryAnalysisOperator` gave. (templated)
-    :param notifications: who is told of the promotion: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its
-        settings.
+    :param notifications: who is notified of the promotion: each a :class:`~airflow_mlops.specs.NotificationSpec`, or
+        its settings.
     """
 
     template_fields = ("version", "blessing", "policy", "approval", "canary", *StepOperator.template_fields)
@@ -132,9 +132,9 @@ class PromoteModelOperator(Notifying, StepOperator):
         """Return what is sent, how long it took from the data to the champion among it."""
         from airflow_mlops.core.observability.measurements import measure
 
-        return measure(value, given=self._learnt_from(), now=datetime.now(UTC))
+        return measure(value, given=self._trained_on(), now=datetime.now(UTC))
 
-    def _learnt_from(self) -> list[DatasetSnapshot]:
+    def _trained_on(self) -> list[DatasetSnapshot]:
         from airflow_mlops.core.registry.journal import ModelVersion
         from airflow_mlops.steps.registry.training_record import find_snapshot
 
@@ -159,7 +159,7 @@ class RollbackModelOperator(Notifying, StepOperator):
         now. (templated)
     :param to_version: a version that was champion before, also as text; empty for the last healthy
         one. (templated)
-    :param notifications: who is told of it: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its settings.
+    :param notifications: who is notified of it: each a :class:`~airflow_mlops.specs.NotificationSpec`, or its settings.
     """
 
     template_fields = ("model_name", "reason", "from_version", "to_version", *StepOperator.template_fields)

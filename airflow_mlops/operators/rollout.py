@@ -82,7 +82,7 @@ class DeployModelOperator(StepOperator):
 class CanaryAnalysisOperator(Notifying, StepOperator):
     """Watch a version that is tried, and let it go on only if it does no harm.
 
-    The task sleeps in the triggerer between its looks. Gives a
+    The task sleeps in the triggerer between its checks. Gives a
     :class:`~airflow_mlops.core.rollout.online_validation.RolloutReport`. A version that is shown to do harm, or of
     which nothing can be told until the end, is taken back: the champion serves alone, what comes after is skipped, and
     the run is green. See
@@ -93,7 +93,7 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
     :param rollout: a :class:`~airflow_mlops.specs.RolloutSpec`, or its settings. (templated)
     :param performance: a :class:`~airflow_mlops.specs.PerformanceSpec`, or its settings: how labels find what the
         challenger predicted, where they come in time. (templated)
-    :param notifications: who is told of a version that was taken back: each a
+    :param notifications: who is notified of a version that was taken back: each a
         :class:`~airflow_mlops.specs.NotificationSpec`, or its settings.
     """
 
@@ -116,13 +116,13 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
         self.performance = performance
 
     def execute(self, context: Context) -> None:
-        """Sleep until the first look."""
+        """Sleep until the first check."""
         if self.deployment:
             self._sleep_until(1)
 
     def look(self, context: Context, event: datetime) -> dict[str, Any] | None:
-        """Look, when the task has slept until a moment."""
-        self._now = datetime.fromtimestamp(event.timestamp(), UTC)  # Airflow's own kind of moment can't be divided
+        """Look, when the task has slept until a time."""
+        self._now = datetime.fromtimestamp(event.timestamp(), UTC)  # Airflow's own kind of time can't be divided
         return super().execute(context)
 
     def call_step(self, run: PipelineRun) -> RolloutReport:
@@ -142,7 +142,7 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
         )
 
     def conclude(self, value: RolloutReport, context: Context) -> None:
-        """Go on if it is healthy, sleep until the next look if that is still to be told, or take the version back."""
+        """Go on if it is healthy, sleep until the next check if that is still to be told, or take the version back."""
         from airflow_mlops.core.observability.notifications import tell_rollout
         from airflow_mlops.core.registry.journal import ModelVersion
         from airflow_mlops.core.rollout.online_validation import RolloutVerdict
@@ -161,7 +161,7 @@ class CanaryAnalysisOperator(Notifying, StepOperator):
         self.defer(trigger=DateTimeTrigger(self._deployed().since + look * self._step()), method_name="look")
 
     def _step(self) -> timedelta:
-        """Return the time between two looks."""
+        """Return the time between two checks."""
         rollout = RolloutSpec.parse(self.rollout)
         return rollout.window / rollout.checks
 

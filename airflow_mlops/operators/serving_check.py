@@ -18,7 +18,7 @@ __all__ = ["ServingCheckOperator"]
 
 
 class ServingCheckOperator(StepOperator):
-    """Serve a model in MLflow's scoring server, and see that it answers rightly, withstands odd requests and is fast.
+    """Serve a model in MLflow's scoring server, and see that it answers rightly, refuses malformed requests.
 
     Gives a :class:`~airflow_mlops.core.packaging.serving_check.ServingCheckReport`, also when it fails. See
     :func:`~airflow_mlops.steps.packaging.serving_check.check_serving`.

@@ -1,4 +1,4 @@
-"""Split: the rows to learn from and those that are held back, and whether one knows of the other."""
+"""Split: the rows to train on and those that are held out, and whether one knows of the other."""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ __all__ = ["ValidateDataOperator"]
 
 
 class ValidateDataOperator(StepOperator):
-    """Check a snapshot by a Great Expectations suite and against what the champion learnt from.
+    """Check a snapshot by a Great Expectations suite and against what the champion was trained on.
 
     Gives a :class:`~airflow_mlops.core.validation.findings.ValidationReport`, also when it halts, and under the key
-    ``snapshot`` the snapshot that may be learnt from: the one that was checked, or what is left of it when bad
+    ``snapshot`` the snapshot that may be trained on: the one that was checked, or what is left of it when bad
     rows went to quarantine. See :func:`~airflow_mlops.steps.validation.validate.validate_dataset`.
 
     The verdict HALT fails the task for good, unless ``branches`` leads it elsewhere.

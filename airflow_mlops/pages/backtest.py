@@ -1,11 +1,11 @@
-"""What a backtest looks like: the tracks, the months and the moments, and a picture of the errors."""
+"""What a backtest looks like: the tracks, the months and the times, and a picture of the errors."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 from airflow_mlops.adapters import plots
-from airflow_mlops.adapters.documents.html import report_page, shown_moment
+from airflow_mlops.adapters.documents.html import report_page, shown_time
 from airflow_mlops.core.backtesting.backtest import TRACKS, BacktestReport, errors_by_month
 from airflow_mlops.specs._base import shown_duration
 
@@ -35,11 +35,11 @@ def backtest_page(report: BacktestReport) -> str:
     points = [
         (
             point.track,
-            shown_moment(point.at),
+            shown_time(point.at),
             shown_error(point.error),
             point.n_rows,
             point.result,
-            shown_moment(point.serves),
+            shown_time(point.serves),
             point.reason,
         )
         for point in report.points
@@ -49,8 +49,8 @@ def backtest_page(report: BacktestReport) -> str:
         title=f"Backtest of {report.model_name}",
         verdict="REPLAYED",
         facts={
-            "From": f"{shown_moment(report.since)} UTC",
-            "Until": f"{shown_moment(report.until)} UTC",
+            "From": f"{shown_time(report.since)} UTC",
+            "Until": f"{shown_time(report.until)} UTC",
             "Every": shown_duration(timedelta(seconds=report.every_seconds)),
         },
         reasons=(report.conclusion,),

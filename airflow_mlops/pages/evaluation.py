@@ -59,7 +59,7 @@ def _facts(report: EvaluationReport) -> dict[str, object]:
         "Challenger": report.challenger_uri,
         "Champion": report.champion_error or (f"v{report.champion_version}" if report.champion_version else "none"),
         "Baseline": report.baseline,
-        "Held-back rows": report.n_rows,
+        "Held-out rows": report.n_rows,
         "Intervals": f"{report.confidence_level:.0%}, by drawing {report.resampled} ({report.n_units} units)",
         **({"Expected calibration error": calibration} if calibration else {}),
         "Split": report.split_digest,

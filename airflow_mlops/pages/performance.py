@@ -35,7 +35,7 @@ def performance_page(report: PerformanceReport, *, draws: bool = True) -> str:
         facts={
             "Version": "none" if report.model_version is None else f"v{report.model_version}",
             "Checked at": f"{report.checked_at:%Y-%m-%d %H:%M} UTC",
-            "Compared with": f"{report.n_reference} rows held back at the blessing, evidence {report.evidence_digest}",
+            "Compared with": f"{report.n_reference} rows held out at the blessing, evidence {report.evidence_digest}",
             "Naive baseline": report.baseline,
             "Labels": f"{labels.n_rows}, {report.labels_digest or 'none has come'}",
             "Predictions logged twice": report.n_repeated,

@@ -27,7 +27,7 @@ def describe(spec: PipelineSpec) -> str:
 
 - **Learns** `{spec.training.target}` by `{spec.training.estimator or spec.training.function}` from {_source(spec)}
 - **Runs** on {" and on ".join(when) or "demand only"}
-- **Holds back** {spec.split.test_fraction:.0%} of the rows by {spec.split.method} and compares challenger, champion and
+- **Holds out** {spec.split.test_fraction:.0%} of the rows by {spec.split.method} and compares challenger, champion and
   {against} on them
 - **Promotes** {"by itself what the gate blesses" if spec.promotion.policy == "automatic" else "nothing by itself"}
 

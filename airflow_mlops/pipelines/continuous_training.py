@@ -94,8 +94,8 @@ class ContinuousTraining(PipelineSpec):
         :param journal_conn_id: the connection of type ``aws`` to reach it with, where it is on S3.
         :param force: train even if nothing changed.
         :param params: hyperparameters that replace the spec's.
-        :param window_start: first moment that belongs, in place of the spec's.
-        :param window_end: first moment that does not, in place of the spec's.
+        :param window_start: first time that belongs, in place of the spec's.
+        :param window_end: first time that does not, in place of the spec's.
         :param promotion: in place of the spec's policy.
         :param run_id: names the run in every record; the same one again finds what was finished.
         :param trusted_types: types that models may hold beside scikit-learn's own.

@@ -8,7 +8,7 @@ from airflow.api_fastapi.core_api.security import get_user, requires_access_asse
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse
 
-from airflow_mlops.adapters.documents.html import Link, Listed, Rows, report_page, shown_moment
+from airflow_mlops.adapters.documents.html import Link, Listed, Rows, report_page, shown_time
 from airflow_mlops.adapters.storage.store import Storage
 from airflow_mlops.core.registry.journal import PromotionRecord, champion_of, unhealthy_versions
 from airflow_mlops.errors import IntegrityError, SpecError
@@ -75,7 +75,7 @@ def _shown(name: str, storage: Storage) -> tuple[object, ...]:
     journal = _read(name, storage)
     if journal:
         last = [entry for entry in journal if entry.action != "mark_unhealthy"][-1]
-        return f"v{last.to_version}", shown_moment(last.at), Listed(last.why)
+        return f"v{last.to_version}", shown_time(last.at), Listed(last.why)
     ledger = read_ledger(name, storage=storage)
     return ("none", "", Listed(tell_decision(ledger[-1])[2])) if ledger else ()
 
@@ -91,7 +91,7 @@ def show_model(model_name: str) -> HTMLResponse:
         raise HTTPException(404, "There is no journal of such a model, and no decision.")
     header = [("#", "When, UTC", "What", "Change", "Who", "Run", "Why")]
     rows = [
-        (e.sequence, shown_moment(e.at), e.action, str(e), e.actor, e.run_id, Listed(e.why)) for e in reversed(journal)
+        (e.sequence, shown_time(e.at), e.action, str(e), e.actor, e.run_id, Listed(e.why)) for e in reversed(journal)
     ]
     facts = {"Unhealthy": ", ".join(f"v{v}" for v in sorted(unhealthy_versions(journal))) or "none"}
     tables = {"Journal": (header, rows), "Decisions": _decisions(model_name, storage)}
@@ -109,7 +109,7 @@ def _decisions(model_name: str, storage: Storage) -> tuple[Rows, Rows]:
         verdict, by, reasons = tell_decision(entry)
         report = getattr(entry, "report_uri", "")
         shown = Link("report", f"../{report}") if report else ""
-        rows.append((shown_moment(entry.at), verdict, by, entry.run_id, Listed(reasons), shown))
+        rows.append((shown_time(entry.at), verdict, by, entry.run_id, Listed(reasons), shown))
     return header, rows
 
 

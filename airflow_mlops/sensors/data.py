@@ -23,17 +23,17 @@ class NewDataSensor(BaseSensorOperator):
 
     Gives ``{"files": […], "n_files": n}`` or ``{"n_rows": n, "until": moment}``; see
     :class:`~airflow_mlops.triggers.data.NewFilesTrigger` and :class:`~airflow_mlops.triggers.data.NewRowsTrigger` for
-    what counts as new. It fails at once where somebody has to mend something first. To start a DAG by new data instead
+    what counts as new. It fails at once where somebody has to fix something first. To start a DAG by new data instead
     of waiting inside one, use the ``new_data`` trigger of :class:`~airflow_mlops.ContinuousTraining`.
 
     :param path: a file, a folder or a glob, local or on ``s3://``. (templated)
     :param query: in place of a path, a ``SELECT``. (templated)
-    :param timestamp: the column of moments in the query's result. (templated)
+    :param timestamp: the column of times in the query's result. (templated)
     :param conn_id: the Airflow connection: of type ``aws`` for ``s3://``, the database's for a query. (templated)
     :param recursive: whether a folder stands for what is in its folders too.
     :param watermark: the name under which is remembered what was there already; by default the
         DAG's and the task's id. (templated)
-    :param poke_interval: seconds between two looks, give or take 15 %.
+    :param poke_interval: seconds between two checks, give or take 15 %.
     """
 
     template_fields = ("path", "query", "timestamp", "conn_id", "watermark")

@@ -25,7 +25,7 @@ class ModelVersionSensor(BaseSensorOperator):
     :param model_name: the registered model. (templated)
     :param other_than: a version that the champion must not be, also as text; empty: any. (templated)
     :param at_least: the lowest version that it may be, also as text; empty: any. (templated)
-    :param poke_interval: seconds between two looks, give or take 15 %.
+    :param poke_interval: seconds between two checks, give or take 15 %.
     """
 
     template_fields = ("model_name", "other_than", "at_least")

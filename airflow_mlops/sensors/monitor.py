@@ -38,7 +38,7 @@ class DriftSensor(BaseSensorOperator):
     :param model_name: whose champion's data is the reference. (templated)
     :param monitoring: a :class:`~airflow_mlops.specs.MonitoringSpec`, or its settings. (templated)
     :param mlflow_conn_id: the Airflow connection to MLflow. (templated)
-    :param poke_interval: seconds between two looks at the log.
+    :param poke_interval: seconds between two checks of the log.
     """
 
     template_fields = ("model_name", "monitoring", "mlflow_conn_id")

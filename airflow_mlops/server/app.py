@@ -89,7 +89,7 @@ class App:
             return _json(405, {"detail": "Method Not Allowed"}), {"allow": known}
         may_call = self._may_call(headers)
         if path in ("/live", "/ping"):  # it runs; it has a version to serve
-            status = 200 if path == "/live" or self._watcher.lineup else 503
+            status = 200 if path == "/live" or self._watcher.serving_set else 503
             return Reply(status=status, media_type="application/json", body=b"\n"), {}
         if path == "/health":
             return self._health(may_call), {}
@@ -109,23 +109,23 @@ class App:
 
     def _health(self, may_call: bool) -> Reply:
         """Say how it goes, and to those who may call also why."""
-        lineup, problems = self._watcher.lineup, self._watcher.problems
-        status = "unavailable" if lineup is None else "degraded" if problems else "ok"
+        serving_set, problems = self._watcher.serving_set, self._watcher.problems
+        status = "unavailable" if serving_set is None else "degraded" if problems else "ok"
         why = {"problems": list(problems)} if may_call else {}
-        return _json(200 if lineup else 503, {"status": status, **why})
+        return _json(200 if serving_set else 503, {"status": status, **why})
 
     def _version(self) -> Reply:
-        lineup = self._watcher.lineup
-        of_lineup: dict[str, object] = {}
-        if lineup:
-            of_lineup = {
-                "champion": _described(lineup.champion),
-                "challenger": _described(lineup.challenger) if lineup.challenger else None,
-                "mode": lineup.deployment.mode,
-                "share": lineup.deployment.share,
+        serving_set = self._watcher.serving_set
+        of_serving_set: dict[str, object] = {}
+        if serving_set:
+            of_serving_set = {
+                "champion": _described(serving_set.champion),
+                "challenger": _described(serving_set.challenger) if serving_set.challenger else None,
+                "mode": serving_set.deployment.mode,
+                "share": serving_set.deployment.share,
             }
         versions = {"airflow_mlops": __version__, "mlflow": MLFLOW_VERSION}
-        return _json(200, {"model_name": self._spec.model_name, **of_lineup, **versions})
+        return _json(200, {"model_name": self._spec.model_name, **of_serving_set, **versions})
 
     async def _invoke(self, headers: Headers, receive: Receive) -> tuple[Reply, Mapping[str, str]]:
         """Have a request computed, if there is room for it; its slot is free once no thread computes it."""
@@ -135,11 +135,13 @@ class App:
         task: Future[Reply] | None = None
         try:
             body = await self._read_body(headers, receive)
-            lineup = self._watcher.lineup
-            if lineup is None:
+            serving_set = self._watcher.serving_set
+            if serving_set is None:
                 raise _unavailable("No version serves yet.")
             content_type = headers.get(b"content-type", b"").decode("latin-1")
-            request = Request(lineup=lineup, request_id=_request_id(headers), body=body, content_type=content_type)
+            request = Request(
+                serving_set=serving_set, request_id=_request_id(headers), body=body, content_type=content_type
+            )
             is_large = len(body) > _LARGE_BYTES
             task = self._lanes[is_large].submit(self._scoring.answer, request)
             task.add_done_callback(lambda _: self._free_slot())

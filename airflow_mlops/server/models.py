@@ -16,7 +16,7 @@ from airflow_mlops.errors import ServingCheckError
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.registry.models import LoadedModel, read_model
 
-__all__ = ["Lineup", "ServedModel", "load_served"]
+__all__ = ["ServedModel", "ServingSet", "load_served"]
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class ServedModel:
 
 
 @dataclass(frozen=True)
-class Lineup:
+class ServingSet:
     """Who serves. A request takes one when it comes and keeps it to its end, whatever is swapped meanwhile.
 
     :param challenger: ``None`` where there is none, or it could not be loaded.

@@ -16,7 +16,7 @@ from airflow_mlops.adapters.prometheus import ServerMetrics
 from airflow_mlops.core.rollout.deployment import DeploymentMode, challenger_rows
 from airflow_mlops.core.scoring.inference_log import Role
 from airflow_mlops.server.background import Background
-from airflow_mlops.server.models import Lineup, ServedModel
+from airflow_mlops.server.models import ServedModel, ServingSet
 from airflow_mlops.server.prediction_log import LoggedRows, PredictionLog
 from airflow_mlops.server.rows import Rows, read_rows
 
@@ -34,7 +34,7 @@ class Request:
     :param versions: which of them answered, once they have.
     """
 
-    lineup: Lineup
+    serving_set: ServingSet
     request_id: str
     body: bytes
     content_type: str
@@ -76,7 +76,7 @@ class Scoring:
         def predict(data: Any, params: Any) -> NDArray[np.generic]:
             return self._predict(request, read_rows(data, self._id_column, request.request_id), params)
 
-        scorer = request.lineup.champion.scorer
+        scorer = request.serving_set.champion.scorer
         return invoke(request.body, request.content_type, scorer, predict, max_rows=self._max_rows)
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class Scoring:
         self._shadow.close(_CLOSE_TIMEOUT_S)
 
     def _predict(self, request: Request, rows: Rows, params: Any) -> NDArray[np.generic]:
-        challenger, deployment = request.lineup.challenger, request.lineup.deployment
+        challenger, deployment = request.serving_set.challenger, request.serving_set.deployment
         if challenger is None:
             return self._ask_champion(request, rows, params).predictions
         chosen = challenger_rows(deployment, rows.owners)
@@ -98,7 +98,7 @@ class Scoring:
         return scored.predictions
 
     def _ask_champion(self, request: Request, rows: Rows, params: Any) -> Scored:
-        champion = request.lineup.champion
+        champion = request.serving_set.champion
         try:
             scored = champion.scorer.score(rows.data, params)
         except ModelFailure as failure:

@@ -1,4 +1,4 @@
-"""The model server: all of its parts, from its first look at who serves to its last row in the log."""
+"""The model server: all of its parts, from its first check at who serves to its last row in the log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_mlops.adapters.prometheus import ServerMetrics
 from airflow_mlops.core.rollout.deployment import Deployment
 from airflow_mlops.errors import SpecError
 from airflow_mlops.server.app import App
-from airflow_mlops.server.models import Lineup
+from airflow_mlops.server.models import ServingSet
 from airflow_mlops.server.prediction_log import PredictionLog
 from airflow_mlops.server.scoring import Scoring
 from airflow_mlops.server.watcher import Watcher
@@ -86,8 +86,10 @@ class ModelServer:
         """Have it end; from another thread."""
         self._http.stop()
 
-    def _note_swap(self, lineup: Lineup) -> None:
-        self.metrics.note_swap(lineup.champion.number, lineup.challenger.number if lineup.challenger else None)
+    def _note_swap(self, serving_set: ServingSet) -> None:
+        self.metrics.note_swap(
+            serving_set.champion.number, serving_set.challenger.number if serving_set.challenger else None
+        )
 
 
 def _token(file: str | None) -> str:

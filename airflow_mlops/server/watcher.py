@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from airflow_mlops.core.registry.journal import CHAMPION, champion_of
 from airflow_mlops.core.rollout.deployment import Deployment
 from airflow_mlops.errors import MlopsError, UnavailableError
-from airflow_mlops.server.models import Lineup, ServedModel, load_served
+from airflow_mlops.server.models import ServedModel, ServingSet, load_served
 from airflow_mlops.steps import Platform
 from airflow_mlops.steps.platform import folder_name
 from airflow_mlops.steps.registry.deployment import read_deployment
@@ -22,7 +22,7 @@ __all__ = ["Watcher"]
 log = logging.getLogger(__name__)
 
 _RETRY_S = 60.0
-"""After how long a version that was refused is tried again: somebody may have mended its files or the settings."""
+"""After how long a version that was refused is tried again: somebody may have fixed its files or the settings."""
 
 
 class Watcher:
@@ -32,7 +32,7 @@ class Watcher:
     on serving then.
 
     :param initial: the deployment, as long as nobody has written one.
-    :param on_swap: called with each new lineup.
+    :param on_swap: called with each new serving set.
     """
 
     def __init__(
@@ -41,20 +41,20 @@ class Watcher:
         *,
         platform: Platform,
         initial: Deployment | None = None,
-        on_swap: Callable[[Lineup], None],
+        on_swap: Callable[[ServingSet], None],
     ) -> None:
         self._model_name, self._platform, self._on_swap = model_name, platform, on_swap
         self._initial = initial or Deployment(model_name=model_name, since=datetime.now(UTC), key="")
         self._refused: dict[int, tuple[float, str]] = {}
-        self._lineup: Lineup | None = None
+        self._serving_set: ServingSet | None = None
         self._problems: tuple[str, ...] = ()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
-    def lineup(self) -> Lineup | None:
+    def serving_set(self) -> ServingSet | None:
         """Who serves; ``None`` as long as no champion could be loaded."""
-        return self._lineup
+        return self._serving_set
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -85,12 +85,12 @@ class Watcher:
         if wanted is None:
             self._note([*problems, *self._why_nobody()])
             return
-        champion = self._ready(wanted, problems) or (self._lineup.champion if self._lineup else None)
+        champion = self._ready(wanted, problems) or (self._serving_set.champion if self._serving_set else None)
         challenger = None
         if champion and deployment.challenger_version not in (None, champion.number):
             challenger = self._ready(deployment.challenger_version, problems)
         if champion:
-            self._swap(Lineup(deployment, champion, challenger))
+            self._swap(ServingSet(deployment, champion, challenger))
         self._note(problems)
 
     def _run(self, interval_s: float) -> None:
@@ -131,7 +131,7 @@ class Watcher:
 
     def _ready(self, number: int, problems: list[str]) -> ServedModel | None:
         """Return a version that can answer; ``None``, and a problem, where it can't be had."""
-        for known in (self._lineup.champion, self._lineup.challenger) if self._lineup else ():
+        for known in (self._serving_set.champion, self._serving_set.challenger) if self._serving_set else ():
             if known and known.number == number:
                 return known
         refused_at, problem = self._refused.get(number, (-_RETRY_S, ""))
@@ -148,19 +148,19 @@ class Watcher:
             problems.append(problem)
             return None
 
-    def _swap(self, lineup: Lineup) -> None:
-        if lineup == self._lineup:
+    def _swap(self, serving_set: ServingSet) -> None:
+        if serving_set == self._serving_set:
             return
-        self._lineup = lineup
-        challenger = lineup.challenger
+        self._serving_set = serving_set
+        challenger = serving_set.challenger
         log.info(
             "swapped: champion=%d challenger=%s mode=%s share=%g",
-            lineup.champion.number,
+            serving_set.champion.number,
             challenger.number if challenger else None,
-            lineup.deployment.mode,
-            lineup.deployment.share,
+            serving_set.deployment.mode,
+            serving_set.deployment.share,
         )
-        self._on_swap(lineup)
+        self._on_swap(serving_set)
 
     def _note(self, problems: list[str]) -> None:
         if (noted := tuple(problems)) != self._problems:

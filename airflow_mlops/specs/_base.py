@@ -24,7 +24,7 @@ _QUOTED = re.compile(r"'([^']*)'")
 
 _CRON_NAMES = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 _WRITE_DURATION = "write a duration as P30D or PT6H"
-_WRITE_MOMENT = "write a moment as 2026-01-31 or 2026-01-31T06:00"
+_WRITE_MOMENT = "write a time as 2026-01-31 or 2026-01-31T06:00"
 _FORMS = {
     "model_type": "must be a mapping of settings",
     "model_attributes_type": "must be a mapping of settings",
@@ -178,14 +178,14 @@ def import_path_of(value: Any) -> Any:
 
 
 def time_setting(value: Any) -> Any:
-    """Return a moment or a duration as it was given, and nothing for the empty text of a template.
+    """Return a time or a duration as it was given, and nothing for the empty text of a template.
 
     :raises ValueError: when it is a bare number, also as text, of which nobody sees the unit, or a duration in months
         or years, which differ in length.
     """
     text = value.strip() if isinstance(value, str) else ""
     if isinstance(value, int | float) or _NUMBER.fullmatch(text):
-        raise ValueError("write a duration as P30D or PT6H and a moment as 2026-01-31, not as a number")
+        raise ValueError("write a duration as P30D or PT6H and a time as 2026-01-31, not as a number")
     if _MONTHS.match(text):
         raise ValueError("months and years differ in length: write days, such as P30D or P365D")
     return None if isinstance(value, str) and not text else value
@@ -194,7 +194,7 @@ def time_setting(value: Any) -> Any:
 def cron_setting(text: str) -> str:
     """Return a cron expression as it was given.
 
-    :raises ValueError: when Airflow would not understand it, or it means no moment at all.
+    :raises ValueError: when Airflow would not understand it, or it means no time at all.
     """
     from croniter import CroniterError, croniter
 

@@ -104,14 +104,14 @@ class DatasetSpec(Spec):
     :param function_params: more arguments for the function.
     :param timestamp: the column that says when a row was true. It is what windows and time splits cut,
         and may never be null. It may be a partition's.
-    :param window_start: first moment that belongs to the dataset, ISO 8601, in UTC unless it says otherwise;
+    :param window_start: first time that belongs to the dataset, ISO 8601, in UTC unless it says otherwise;
         ``None``: no lower bound.
-    :param window_end: first moment that does not belong any more; ``None``: no upper bound.
-    :param trailing: length of a window that ends at ``window_end``, or at the moment of the run, as an ISO 8601
+    :param window_end: first time that does not belong any more; ``None``: no upper bound.
+    :param trailing: length of a window that ends at ``window_end``, or now of the run, as an ISO 8601
         duration (``P30D``) without months and years, which differ in length.
     :param since_last_snapshot: take only rows that are later than all that a validation accepted. What it halted, or
         what never came to it, is taken again; where nothing is ever validated, everything is taken each time. A
-        moment that lay in the future when it was taken does not count as accepted. Rows without a timestamp are
+        time that lay in the future when it was taken does not count as accepted. Rows without a timestamp are
         taken each time: nobody can tell whether they are new, and the validation has to see them.
     :param features: a ``SELECT`` over the table ``dataset`` (the validated snapshot) that gives the rows to
         train on: lags, joins, the target. ``None``: the snapshot's own columns. Transformations of a
@@ -213,7 +213,7 @@ class DatasetSpec(Spec):
 
 
 class FeatureTable(Spec):
-    """What was known of something at each moment: weather by station, balances by customer, prices by article.
+    """What was known of something at each time: weather by station, balances by customer, prices by article.
 
     Each row of the dataset gets the latest values of its key that were known at the row's timestamp, and never
     later ones. Where nothing was known yet, or a key is null, the values are null.
@@ -275,7 +275,7 @@ class FeatureTable(Spec):
 
 
 def in_utc(moment: datetime) -> datetime:
-    """Return the moment in UTC, which it is in already if it does not say otherwise."""
+    """Return the time in UTC, which it is in already if it does not say otherwise."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

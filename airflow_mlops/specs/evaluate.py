@@ -63,7 +63,7 @@ class Thresholds(Spec):
 
 
 class SliceRules(Spec):
-    """What no slice of the held-back rows may lose.
+    """What no slice of the held-out rows may lose.
 
     :param columns: whose values (of numbers: intervals) are slices. With ``worst``, none need be given.
     :param worst: how many more slices are looked for by themselves, over one and two features, where the challenger's
@@ -191,7 +191,7 @@ class GateSpec(Spec):
     :param cold_start: whether a first version may be blessed when there is no champion to compare with.
     :param allow_signature_change: whether a challenger may ask for columns, or types of them, that the champion does
         not ask for, which breaks whoever calls it.
-    :param min_rows: fewer held-back rows than this are inconclusive.
+    :param min_rows: fewer held-out rows than this are inconclusive.
     :param confidence_level: of the two-sided interval of a difference.
     :param n_resamples: bootstrap replicates.
     :param block_length: rows that are resampled together, more than 1 where neighbouring rows depend on

@@ -1,4 +1,4 @@
-"""When data counts as different from what the champion learnt from, and what starts a run."""
+"""When data counts as different from what the champion was trained on, and what starts a run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MAX_JENSEN_SHANNON = math.sqrt(math.log(2))
 
 
 class MonitoringSpec(Spec):
-    """When data counts as different from what the champion learnt from.
+    """When data counts as different from what the champion was trained on.
 
     A limit of ``psi``, ``jensen_shannon`` or ``wasserstein`` is a distance from which on a column has drifted, unless
     chance explains it. A limit of ``kolmogorov_smirnov`` or ``chi_square`` is a probability: below it, chance does not
@@ -52,7 +52,7 @@ class MonitoringSpec(Spec):
     :param correction: for the number of columns: ``holm`` bounds the probability of even one false alarm,
         ``benjamini_hochberg`` the share of false ones among the alarms.
     :param significance_level: how probable a difference may be by chance, after the correction.
-    :param reference: what is compared with: the data that the ``champion`` learnt from, or the same window one
+    :param reference: what is compared with: the data that the ``champion`` was trained on, or the same window one
         ``seasonal_period`` before, in the champion's bins.
     :param seasonal_period: how long before, where the reference is ``seasonal``.
     :param trailing: how much of the inference log is looked at.
@@ -101,8 +101,8 @@ class MonitoringSpec(Spec):
 class NewDataTrigger(Spec):
     """Start a run when files arrive at the dataset's path, local or on S3, or later rows in its query.
 
-    :param poll_interval_s: seconds between two looks, give or take 15 %. A local file counts once it has not changed
-        between two. For a query a look is one aggregate in the database, over what is later than the last look's.
+    :param poll_interval_s: seconds between two checks, give or take 15 %. A local file counts once it has not changed
+        between two. For a query a check is one aggregate in the database, over what is later than the last check's.
     """
 
     type: Literal["new_data"] = "new_data"

@@ -40,7 +40,7 @@ class PerformanceSlices(Spec):
     """What no slice of the predictions may lose.
 
     :param columns: features whose values (of numbers: intervals) are slices.
-    :param min_rows: slices with fewer labelled rows than this, or fewer held-back ones, are left out.
+    :param min_rows: slices with fewer labelled rows than this, or fewer held-out ones, are left out.
     :param change_threshold: by how much a slice may be worse than at the blessing, in the unit of the first metric, by
         intervals that hold for all slices at once; ``None``: slices are shown and not judged.
     """
@@ -135,7 +135,7 @@ class PerformanceSpec(Spec):
         if self.entity and self.tolerance is None:
             raise ValueError("`entity` needs `tolerance`: how long after the prediction its label lies")
         if self.tolerance is not None and not self.labels.timestamp:
-            raise ValueError("`tolerance` needs `labels.timestamp`, the moment that a label is of")
+            raise ValueError("`tolerance` needs `labels.timestamp`, the time that a label is of")
         if self.labels.since_last_snapshot or self.labels.features or self.labels.feature_tables:
             raise ValueError(
                 "`labels` are read as they are and all of them each time: leave out `since_last_snapshot`, `features` "

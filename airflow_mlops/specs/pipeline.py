@@ -42,7 +42,7 @@ class PipelineSpec(Spec):
     :param retraining: when a run trains.
     :param triggers: what starts a run; none: only a person does.
     :param rollout: how a version is tried on live requests before it becomes champion; ``None``: it is not.
-    :param notifications: who is told of promotions, rejections, rollbacks, and approvals that are waited for.
+    :param notifications: who is notified of promotions, rejections, rollbacks, and approvals that are waited for.
     """
 
     renamed = {"export": "conversion", "serving": "serving_check"}
@@ -99,7 +99,7 @@ class PipelineSpec(Spec):
             )
         if data.athena:
             raise ValueError(
-                "the trigger new_data does not ask Athena, where each look costs money and leaves files; use the "
+                "the trigger new_data does not ask Athena, where each check costs money and leaves files; use the "
                 "trigger schedule, or set data.path to the table's folder on s3://"
             )
         if data.query and not data.timestamp:

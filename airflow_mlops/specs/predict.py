@@ -69,7 +69,7 @@ class PredictionSpec(Spec):
     def _names_one_version(self) -> Self:
         if self.model_uri and self.model_uri != self._champion_uri and self.model_version is None:
             raise ValueError(
-                f"model_uri: write {self._champion_uri} or models:/{self.model_name}/3; nothing vouches for others"
+                f"model_uri: write {self._champion_uri} or models:/{self.model_name}/3; nothing verifies others"
             )
         return self
 

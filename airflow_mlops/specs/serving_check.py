@@ -8,9 +8,9 @@ from pydantic import Field
 
 from airflow_mlops.specs._base import Spec
 
-__all__ = ["OddRequest", "ServingCheckSpec"]
+__all__ = ["MalformedRequest", "ServingCheckSpec"]
 
-OddRequest = Literal[
+MalformedRequest = Literal[
     "reordered_columns",
     "extra_column",
     "missing_column",
@@ -34,14 +34,14 @@ class ServingCheckSpec(Spec):
 
     :param env_manager: where the server's libraries come from: ``local``, those of this process; ``virtualenv`` or
         ``uv``, an environment that MLflow makes from the model's own requirements.
-    :param n_golden_rows: how many held-back rows are predicted by both, the server and the model itself. A row with
+    :param n_golden_rows: how many held-out rows are predicted by both, the server and the model itself. A row with
         a null is added for each column that has one.
     :param rtol: by which fraction a prediction that is a number may differ; a label may not differ at all.
     :param atol: by how much it may differ beside that.
     :param n_requests: requests of one row that the latency is measured by, after as many golden rows.
     :param batch_rows: rows of the huge batch.
-    :param allow: odd requests that may be answered wrongly, because callers never send them: they are reported and
-        not judged.
+    :param allow: malformed requests that may be answered wrongly, because callers never send them: they are reported
+        and not judged.
     :param start_timeout_s: how long the server may take to answer for the first time; a new environment is made in
         that time too.
     :param request_timeout_s: how long one request may take.
@@ -60,7 +60,7 @@ class ServingCheckSpec(Spec):
     atol: float = Field(default=1e-9, ge=0, allow_inf_nan=False)
     n_requests: int = Field(default=100, ge=20)
     batch_rows: int = Field(default=10_000, ge=1)
-    allow: tuple[OddRequest, ...] = ()
+    allow: tuple[MalformedRequest, ...] = ()
     start_timeout_s: float = Field(default=120.0, gt=0, allow_inf_nan=False)
     request_timeout_s: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     max_start_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)

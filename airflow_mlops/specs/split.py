@@ -13,9 +13,9 @@ __all__ = ["LeakageSpec", "SplitSpec"]
 
 
 class LeakageSpec(Spec):
-    """What counts as leakage: something that the model learns from and will not have when it predicts.
+    """What counts as leakage: something that the model is trained on and will not have when it predicts.
 
-    :param max_shared_row_fraction: of the held-back rows, how many may be in the training part too: equal in all
+    :param max_shared_row_fraction: of the held-out rows, how many may be in the training part too: equal in all
         columns but the timestamp, ``split.key`` and columns that differ in every row (ids). The default leaves room
         for rows that are equal by chance.
     :param allow_shared_groups: whether a group may be in both parts, which ``split.group`` otherwise forbids. A split
@@ -44,21 +44,21 @@ class LeakageSpec(Spec):
 
 
 class SplitSpec(Spec):
-    """How rows are held back for evaluation.
+    """How rows are held out for evaluation.
 
     The same rows make the same parts, and rows that are equal in all columns stay together. Rows that differ in the
     timestamp alone stay together unless they are split by time, and with a ``key`` only where that is equal.
 
-    :param method: ``time`` holds back the last rows by the dataset's timestamp; ``random`` draws rows by a hash of
+    :param method: ``time`` holds out the last rows by the dataset's timestamp; ``random`` draws rows by a hash of
         their values, so that a row keeps its side when the data grows; ``group`` draws whole groups in the same way;
         ``stratified`` draws the same share of every stratum, for which a few rows change sides when the data grows.
-    :param test_fraction: fraction of the rows (of the groups, for ``group``) that is held back, in (0, 1).
-    :param validation_fraction: fraction that is held back for tuning, in [0, 1): by time, the rows before the
-        held-back ones. 0: none.
+    :param test_fraction: fraction of the rows (of the groups, for ``group``) that is held out, in (0, 1).
+    :param validation_fraction: fraction that is held out for tuning, in [0, 1): by time, the rows before the
+        held-out ones. 0: none.
     :param gap: by time only, an ISO 8601 duration (``P7D``): rows that lie within it before a cut are left out, since
         what they know reaches beyond the cut (purging; López de Prado 2018, chapter 7).
     :param key: the columns that identify a row. ``random`` and ``stratified`` draw by them in place of all
-        columns, so that a row whose other values are mended keeps its side. Never null.
+        columns, so that a row whose other values are fixed keeps its side. Never null.
     :param group: the column or columns of which a group is made, all of whose rows stay together. Never null. Beside
         the method ``time`` nothing is drawn by it, but the leakage check wants no group in both parts.
     :param stratify: the column whose every value is a stratum, such as a class target.

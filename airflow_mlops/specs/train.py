@@ -18,11 +18,11 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class EarlyStoppingSpec(Spec):
     """When a boosting stops before it has used up its iterations.
 
-    The rows that it is judged on are taken from the training part, never from the held-back ones: the last rows when
+    The rows that it is judged on are taken from the training part, never from the held-out ones: the last rows when
     the data is split by time, otherwise rows drawn by ``training.seed``.
 
     :param rounds: iterations without a better score on those rows, after which it stops.
-    :param fraction: of the rows of the training part that are taken for it, in (0, 1). The model does not learn from
+    :param fraction: of the rows of the training part that are taken for it, in (0, 1). The model does not train on
         them.
     """
 

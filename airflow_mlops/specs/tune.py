@@ -62,7 +62,7 @@ class TuningSpec(Spec):
     """How hyperparameters are searched for.
 
     Each trial is scored on the split's validation part; where the split has none, on folds of its training part
-    that are made the way the split was. The rows that are held back for the evaluation are never looked at.
+    that are made the way the split was. The rows that are held out for the evaluation are never looked at.
 
     :param space: what may be drawn, by the name of a hyperparameter in ``training.params``. The values there are the
         first trial.

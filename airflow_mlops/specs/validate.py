@@ -39,7 +39,7 @@ class PolicySpec(Spec):
 
 
 class SkewSpec(Spec):
-    """What the model is asked where it serves, to be compared with what it learns from.
+    """What the model is asked where it serves, to be compared with what it is trained on.
 
     :param data: the requests: an inference log, or a sample of what comes in.
     :param columns: the columns that must be in both; ``None``: those that both have.
@@ -60,18 +60,18 @@ class SkewSpec(Spec):
 
 
 class ValidationSpec(Spec):
-    """What must be true of a snapshot before anything is learnt from it.
+    """What must be true of a snapshot before anything is trained on it.
 
     Give one or more of the first four. Whatever is given, the columns are compared with those that the champion
-    learnt from: missing, new and retyped ones, columns that are empty now, categories that it never
-    saw, numbers far out of its range.
+    was trained on: missing, new and retyped ones, columns that are empty now, categories that it never saw, numbers
+    far out of its range.
 
     :param suite: path of a Great Expectations suite in JSON or YAML (``{"name": …, "expectations": […]}``);
         environment variables are expanded.
     :param expectations: the same list of ``{"type", "kwargs", "severity"}`` in place of a file.
     :param function: the import path of a function without arguments that gives a Great Expectations suite, or a
         list of expectations.
-    :param inferred: infer the suite from the data that the champion learnt from. Without a champion there is
+    :param inferred: infer the suite from the data that the champion was trained on. Without a champion there is
         nothing to infer it from, and it checks nothing: give ``suite`` or ``expectations`` beside it.
     :param policy: what a finding leads to. A failed ``critical`` expectation (the default) halts; ``warning`` and
         ``info`` are reported.

@@ -79,7 +79,7 @@ def run_pipeline(
     :param connections: opens the connections that the spec names; ``None``: there are none.
     :param force: train even if data, code and parameters are those of an earlier run.
     :param params: hyperparameters that replace the spec's.
-    :param now: with a zone, for the decision; by default the present moment.
+    :param now: with a zone, for the decision; by default the present time.
     :raises DataHaltedError: when the validation halts.
     :raises LeakageError: when the training part knows what it should not.
     """

@@ -25,10 +25,10 @@ _Seen = TypeVar("_Seen")
 
 
 async def looks(look: Callable[[], _Seen], *, every_s: float, subject: str) -> AsyncIterator[_Seen]:
-    """Give what each look sees, for ever. Where nothing answers it is said, and looked again an interval later.
+    """Give what each check sees, for ever. Where nothing answers it is said, and looked again an interval later.
 
     :param look: what is called in a thread.
-    :param every_s: seconds between two looks, give or take :data:`SPREAD` of them.
+    :param every_s: seconds between two checks, give or take :data:`SPREAD` of them.
     :param subject: what is looked at, for the log, as ``key=value``.
     """
     while True:

@@ -15,7 +15,7 @@ __all__ = ["NewFilesTrigger", "NewRowsTrigger"]
 
 
 class _NewDataTrigger(BaseEventTrigger):
-    """Fires when a source has something that nobody was told of: for a task once, to start a DAG for ever."""
+    """Fires when a source has something that nobody was notified of: for a task once, to start a DAG for ever."""
 
     watermark: str
     poll_interval_s: float
@@ -47,21 +47,21 @@ class _NewDataTrigger(BaseEventTrigger):
 class NewFilesTrigger(_NewDataTrigger):
     """Fire when files have arrived at a path, or have changed there.
 
-    A local file counts once two looks in a row find it unchanged, so that one that is still being written is not
+    A local file counts once two checks in a row find it unchanged, so that one that is still being written is not
     read. On S3 an object is there whole, so one look is enough; it has changed when its ETag or its size has. What was
     handled is remembered in the storage, so a restart of the triggerer fires nothing again. Only one within an
     interval of the event, or half a minute, does, so that no event is lost, and the run that follows finds that it
     has nothing new. Where a task waits, there is one event.
 
-    Where path or storage can't be reached, the next look goes on. The event's payload is
-    ``{"files": […], "n_files": n}``, with at most 100 names, or ``{"problem": text}``, once, where somebody has to mend
+    Where path or storage can't be reached, the next check goes on. The event's payload is
+    ``{"files": […], "n_files": n}``, with at most 100 names, or ``{"problem": text}``, once, where somebody has to fix
     something first, such as the bucket's name.
 
     :param path: a file, a folder or a glob, local or on ``s3://``.
     :param watermark: the name under which is remembered what was handled.
     :param conn_id: the Airflow connection of type ``aws`` for ``s3://``; ``None``: ``aws_default``.
     :param recursive: whether a folder stands for what is in its folders too.
-    :param poll_interval_s: seconds between two looks, give or take 15 %.
+    :param poll_interval_s: seconds between two checks, give or take 15 %.
     """
 
     def __init__(
@@ -104,16 +104,16 @@ class NewRowsTrigger(_NewDataTrigger):
     """Fire when a query has rows that are later than all before.
 
     The database computes the latest timestamp and how many rows have it, of those from the last one on; an index on the
-    timestamp is used. A row with an earlier timestamp starts nothing, and a moment in the future counts once it has
+    timestamp is used. A row with an earlier timestamp starts nothing, and a time in the future counts once it has
     come. What was told is remembered in the storage; see :class:`NewFilesTrigger` for restarts, outages and mistakes.
 
     The event's payload is ``{"n_rows": n, "until": moment}``: how many rows are new, and the latest timestamp.
 
     :param query: a ``SELECT``.
-    :param timestamp: the column of moments; without a time zone they are in UTC.
+    :param timestamp: the column of times; without a time zone they are in UTC.
     :param conn_id: the Airflow connection to the database.
     :param watermark: the name under which is remembered what was told.
-    :param poll_interval_s: seconds between two looks, give or take 15 %.
+    :param poll_interval_s: seconds between two checks, give or take 15 %.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ class ModelVersionTrigger(BaseTrigger):
     :param model_name: the registered model.
     :param other_than: a version that the champion must not be.
     :param at_least: the lowest version that it may be.
-    :param poll_interval_s: seconds between two looks, give or take 15 %, so that many do not look at once.
+    :param poll_interval_s: seconds between two checks, give or take 15 %, so that many do not look at once.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ class LoggedRowsTrigger(BaseTrigger):
     :param trailing_s: how far back rows still count, in seconds.
     :param deadline: of whoever waits, which the event gives back, in seconds since 1970.
     :param seen_until: rows of files that were written by then do not count, in seconds since 1970.
-    :param poll_interval_s: seconds between two looks, give or take 15 %.
+    :param poll_interval_s: seconds between two checks, give or take 15 %.
     """
 
     def __init__(

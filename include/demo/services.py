@@ -261,7 +261,7 @@ def running(demo: Demo, progress: Callable[[str], None]) -> Iterator[Demo]:
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on at the moment."""
+    """Return a port that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -74,7 +74,7 @@ class Story:
         self.expect_champion(1)
         mae = self.result("evaluate")["comparisons"][0]
         return (
-            f"1958-1984 arrived: {split['train']['n_rows']} weeks to learn from, {split['test']['n_rows']} held back. "
+            f"1958-1984 arrived: {split['train']['n_rows']} weeks to train on, {split['test']['n_rows']} held out. "
             f"Error {mae['challenger']:.3f} ppm against {mae['baseline']:.3f} of the naive baseline: v1 is champion."
         )
 
@@ -114,7 +114,7 @@ class Story:
         return f"1985-1999 arrived again: not trained. Data, code and parameters are those of run {earlier}."
 
     def broken_batch(self, chapter: Chapter) -> str:
-        """A renamed column and text among numbers: halted with a report, and mended afterwards."""
+        """A renamed column and text among numbers: halted with a report, and fixed afterwards."""
         frames = {
             "co2-2000.csv": co2_data.with_renamed_column(co2_data.weeks(2000, 2000)),
             "co2-2001.csv": co2_data.with_text(co2_data.weeks(2001, 2001)),

@@ -149,7 +149,7 @@ def test_a_connection_to_no_database_is_told(define: Callable[..., None]):
 
 def test_a_wrong_connection_is_named_by_the_setting_that_it_stands_in(define: Callable[..., None]):
     message = _fails(SpecError, open_storage, "/tmp", "s3://bucket/folder", "nowhere")
-    assert message.endswith("or mend [mlops] journal_conn_id.")
+    assert message.endswith("or fix [mlops] journal_conn_id.")
 
 
 def test_a_driver_that_is_not_installed_is_told(warehouse: dict[str, Any], define: Callable[..., None]):

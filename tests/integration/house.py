@@ -130,7 +130,7 @@ class House:
         InferenceLog(self.storage.path("inference", model_name)).write(table, at=at)
 
     def label(self, frame: pd.DataFrame, *, at: datetime, slope: float) -> None:
-        """Deliver the truth for what was asked at a moment."""
+        """Deliver the truth for what was asked at a time."""
         labels = self.demo.home / "labels"
         labels.mkdir(exist_ok=True)
         ids = [f"{at:%d}-{place}" for place in range(len(frame))]

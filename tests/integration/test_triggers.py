@@ -77,7 +77,7 @@ def first(house: House) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def asked() -> pd.DataFrame:
-    """Rows like those that were learnt from."""
+    """Rows like those that were trained on."""
     return pd.DataFrame({"x": np.random.default_rng(7).normal(size=400)})
 
 

@@ -1,4 +1,4 @@
-"""Watching for data in a running Airflow: a triggerer that is killed, rows of a database, mistakes that get mended."""
+"""Watching for data in a running Airflow: a triggerer that is killed, rows of a database, mistakes that get fixed."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_new_rows_start_it_once_for_each_arrival(house: House, shop: Path):
 
 
 def test_a_table_that_is_not_there_fails_one_run_and_once_it_is_there_the_watching_goes_on(house: House, shop: Path):
-    said = "refuses: no such table: trips. Nothing was kept and the champion stays. Mend data.query, the connection"
+    said = "refuses: no such table: trips. Nothing was kept and the champion stays. Fix data.query, the connection"
     _fails_once_and_goes_on_when_mended(house, "trips", said, lambda: _insert(shop, "trips", small_frame()))
 
 
@@ -126,7 +126,7 @@ def test_a_bucket_that_is_not_there_fails_one_run_and_once_it_is_there_the_watch
         lake.create_bucket(Bucket="lake")
         lake.put_object(Bucket="lake", Key="in/a.csv", Body=small_frame().to_csv(index=False).encode())
 
-    said = "s3://lake/in/: there is no such bucket (NoSuchBucket). Nothing was read. Mend data.path."
+    said = "s3://lake/in/: there is no such bucket (NoSuchBucket). Nothing was read. Fix data.path."
     _fails_once_and_goes_on_when_mended(house, "objects", said, mend)
 
 
@@ -135,7 +135,7 @@ def _fails_once_and_goes_on_when_mended(house: House, dag_id: str, said: str, me
     (failed,) = house.api.runs(dag_id)
     (task,) = [task for task in house.api.task_instances(dag_id, failed["dag_run_id"]) if task["state"] == "failed"]
     assert (failed["run_type"], failed["state"]) == ("asset_triggered", "failed")
-    assert (task["task_id"], task["try_number"]) == ("snapshot", 1), "a retry would mend nothing"
+    assert (task["task_id"], task["try_number"]) == ("snapshot", 1), "a retry would fix nothing"
     assert said in house.task_log(failed, "snapshot")
     mended = house.next_run(dag_id, mend)
     assert house.decided(mended).trigger == "new_data"
@@ -162,7 +162,7 @@ def test_what_came_before_and_while_it_was_away_is_told_once_and_sensors_go_on(h
     waiting = house.api.trigger("waiting", {})
     house.wait(lambda: set(house.api.task_states("waiting", waiting).values()) == {"deferred"}, "The sensors' waiting")
     house.deliver(_later(1), "files/1.csv")
-    house.kill_triggerer()  # which has looked at the file once, at most: it counts when two looks find it the same
+    house.kill_triggerer()  # which has looked at the file once, at most: it counts when two checks find it the same
     house.deliver(_later(2), "files/2.csv")
     house.deliver(small_frame(), "waiting/a.csv")
     asked = pd.DataFrame({"x": np.random.default_rng(7).normal(size=400) + 3})

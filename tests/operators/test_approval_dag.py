@@ -52,7 +52,7 @@ def test_what_the_gate_could_not_decide_is_registered_and_waits_for_a_person_who
     (asked,) = person.asked
     assert asked["subject"] == "Promote version 1 of small? The gate says INCONCLUSIVE."
     body = asked["body"]
-    assert "- Undecided: Only 61 rows were held back, gate.min_rows is 1000." in body
+    assert "- Undecided: Only 61 rows were held out, gate.min_rows is 1000." in body
     assert "| mean_absolute_error (lower is better) | 0.2" in body
     assert "\n| min rows |  | 61 | 1000 |  | 61 | INCONCLUSIVE |\n" in body
     assert "A rollback would have no version to return to" in body

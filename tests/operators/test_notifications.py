@@ -44,7 +44,7 @@ class Broken(BaseNotifier):
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[dict[str, Any], Inbox]]:
-    """A notification by SNS, and what was sent since the last look: subject and text."""
+    """A notification by SNS, and what was sent since the last check: subject and text."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     where: dict[str, Any] = {
@@ -132,7 +132,7 @@ def test_an_alert_is_told_and_no_alert_is_not(house: House, bench: Bench, told: 
         _run(house, RaiseAlertOperator, notifications=[notification], **settings)
     ((subject, text),) = inbox()
     assert subject == "small: alert (drift)"
-    assert "Version 1 serves on.\nWhy:\n  - DRIFTED in the last look, " in text
+    assert "Version 1 serves on.\nWhy:\n  - DRIFTED in the last check, " in text
     assert "x moved." in text
     assert "What to do next: Nothing, if the DAG small is scheduled on it: it decides whether to train." in text
 

@@ -26,13 +26,13 @@ ROW = body_of(FRAME.head(1))
 
 
 def watching(stage: Stage, platform: Platform | None = None) -> Watcher:
-    watcher = Watcher(stage.model_name, platform=platform or stage.platform, on_swap=lambda lineup: None)
+    watcher = Watcher(stage.model_name, platform=platform or stage.platform, on_swap=lambda serving_set: None)
     watcher.look()
     return watcher
 
 
 def champion(watcher: Watcher) -> int | None:
-    return watcher.lineup.champion.number if watcher.lineup else None
+    return watcher.serving_set.champion.number if watcher.serving_set else None
 
 
 def test_a_server_waits_for_the_first_promotion_follows_the_journal_and_misses_one_that_is_gone(
@@ -125,7 +125,7 @@ def test_files_that_are_damaged_or_gone_are_refused_and_the_old_version_goes_on(
     watcher.look()
     assert champion(watcher) == 1
     assert "damaged v2 can't serve: " in watcher.problems[0]
-    assert "was vouched for" in watcher.problems[0]
+    assert "was verified" in watcher.problems[0]
     shutil.rmtree(stored_file(platform, "damaged", 3).parent)
     stage.deploy(champion_version=1, challenger_version=3)
     watcher.look()
@@ -137,18 +137,18 @@ def test_a_challenger_that_can_not_be_had_leaves_the_champion_alone(stage: Stage
     stage.deploy(challenger_version=99)
     watcher = watching(stage)
     assert champion(watcher) == 1
-    assert watcher.lineup.challenger is None
+    assert watcher.serving_set.challenger is None
     assert "MLflow has no version 99" in watcher.problems[0]
 
 
 def test_a_challenger_that_becomes_champion_is_not_loaded_again(stage: Stage):
     stage.deploy(challenger_version=2)
     watcher = watching(stage)
-    challenger = watcher.lineup.challenger
+    challenger = watcher.serving_set.challenger
     stage.deploy(champion_version=2, challenger_version=2)
     watcher.look()
-    assert watcher.lineup.champion is challenger
-    assert watcher.lineup.challenger is None
+    assert watcher.serving_set.champion is challenger
+    assert watcher.serving_set.challenger is None
 
 
 def test_a_share_is_changed_while_mlflow_is_down(stage: Stage):
@@ -157,8 +157,8 @@ def test_a_share_is_changed_while_mlflow_is_down(stage: Stage):
     watcher._platform = replace(stage.platform, mlflow=Mlflow("http://127.0.0.1:9"))
     stage.canary(0.4)
     watcher.look()
-    assert watcher.lineup.deployment.share == 0.4
-    assert watcher.lineup.challenger.number == 2
+    assert watcher.serving_set.deployment.share == 0.4
+    assert watcher.serving_set.challenger.number == 2
     assert watcher.problems[0].startswith("MLflow at http://127.0.0.1:9 does not answer")
 
 

@@ -131,7 +131,7 @@ def test_a_long_wrong_value_is_cut():
         ({"monitoring": {"trailing": "6h"}}, "monitoring.trailing: write a duration as P30D or PT6H (found '6h')"),
         (
             {"data": {"path": "x", "timestamp": "at", "window_end": "soon"}},
-            "data.window_end: write a moment as 2026-01-31 or 2026-01-31T06:00 (found 'soon')",
+            "data.window_end: write a time as 2026-01-31 or 2026-01-31T06:00 (found 'soon')",
         ),
         (
             {"triggers": [{"type": "drift"}, {"type": "drift"}]},

@@ -50,7 +50,7 @@ def interrupt_everywhere(
     served = Watcher("small", platform=platform, on_swap=lambda _: None)
     for place in itertools.count(1):
         served.look()
-        before, champion = read_journal("small", storage=storage), served.lineup.champion.number
+        before, champion = read_journal("small", storage=storage), served.serving_set.champion.number
         target = 3 - champion
         if what == "promote":
             try_out(bench, champion=champion, challenger=target)
@@ -64,7 +64,7 @@ def interrupt_everywhere(
             mend()
             return left
         served.look()
-        assert served.lineup.champion.number == _who_is_to_serve(bench, otherwise=champion)
+        assert served.serving_set.champion.number == _who_is_to_serve(bench, otherwise=champion)
         mend()
         left.append([entry.action for entry in read_journal("small", storage=storage)[len(before) :]])
         change()

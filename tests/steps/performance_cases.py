@@ -118,7 +118,7 @@ class Shop:
         change: Callable[[pd.DataFrame], pd.DataFrame] = lambda rows: rows,
         **columns: Any,
     ) -> pd.DataFrame:
-        """Have customers scored and logged, day by day, and return them with their ids, moments and truth."""
+        """Have customers scored and logged, day by day, and return them with their ids, times and truth."""
         days = []
         for day in range(n_days):
             rows = customers(n_a_day, seed=1000 + day).assign(at=until - timedelta(days=day, hours=1))
@@ -128,7 +128,7 @@ class Shop:
         return served
 
     def log_rows(self, rows: pd.DataFrame, **columns: Any) -> None:
-        """Score rows and log them under their ids and moments."""
+        """Score rows and log them under their ids and times."""
         scores, log = self.model.scores(rows), InferenceLog(self.log_folder)
         said = pa.table({"predictions": self.model.predict(rows)})
         if scores is not None:

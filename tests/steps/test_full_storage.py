@@ -114,7 +114,7 @@ def test_at_whichever_write_the_storage_takes_no_more_the_champion_is_served_and
         result = stage.after(bench, deliver, *steps)
         storage = bench.platform.storage
         served, said = None, ""
-        watcher = Watcher("small", platform=bench.platform, on_swap=lambda lineup: None)
+        watcher = Watcher("small", platform=bench.platform, on_swap=lambda serving_set: None)
         watcher.look()
         disk = Disk(storage.root, last=last)
         with disk.in_place():
@@ -123,7 +123,7 @@ def test_at_whichever_write_the_storage_takes_no_more_the_champion_is_served_and
             except UnavailableError as error:
                 said = str(error)
                 watcher.look()
-                served = watcher.lineup.champion.number
+                served = watcher.serving_set.champion.number
         if not disk.is_full:
             break
         failed_at.append(disk.calls[last])
@@ -139,7 +139,7 @@ def test_at_whichever_write_the_storage_takes_no_more_the_champion_is_served_and
         assert left_by(bench.platform) == Left(versions=(1, 2), alias=target, journal=after)
         assert record.sequence == len(after)
         watcher.look()
-        assert (watcher.lineup.champion.number, watcher.problems) == (target, ())
+        assert (watcher.serving_set.champion.number, watcher.problems) == (target, ())
         deployment = read_deployment("small", storage=storage)
         assert deployment is None or deployment.challenger_version is None
         verify_model("small", platform=bench.platform).require_whole()

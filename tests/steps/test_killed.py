@@ -49,8 +49,8 @@ def kill(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def arm(moment):
-    when, _, name = moment.partition(" ")
+def arm(time):
+    when, _, name = time.partition(" ")
     owner = Mlflow if hasattr(Mlflow, name) else AppendOnlyLog
     real = getattr(owner, name)
 
@@ -65,8 +65,8 @@ def arm(moment):
 def work(task):
     os.environ.update(task["environment"])
     os.chdir(task["folder"])
-    if task["moment"]:
-        arm(task["moment"])
+    if task["time"]:
+        arm(task["time"])
     platform = Platform(Storage(task["storage"]), Mlflow(task["tracking_uri"]))
     run = PipelineRun.from_dict(task["run"])
     values = task["values"]

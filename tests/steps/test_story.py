@@ -132,7 +132,7 @@ def test_the_same_data_is_not_trained_on_again(story: Story):
 def test_a_broken_batch_halts_and_the_message_says_what_is_broken(story: Story):
     assert "co2: column_retyped: found type string, expected type double (for example 'no reading')" in story.halted
     assert "co2_ppm: column_new: found type double, expected no such column" in story.halted
-    assert "Nothing was trained and the champion stays. Mend the source and run again." in story.halted
+    assert "Nothing was trained and the champion stays. Fix the source and run again." in story.halted
     assert "Report: reports/co2/broken_batch/validation.html" in story.halted
     assert story.left["broken batch"] == story.left["new data"]
 

@@ -56,14 +56,14 @@ def test_a_snapshot_whose_rows_were_changed_is_not_validated(delivered: Bench, h
         validate_dataset(held.snapshot, spec.validation, platform=delivered.platform, run=run_named("second"))
     message = str(caught.value)
     assert message.startswith(f"{path}: the file has digest sha256:")
-    assert f"{held.snapshot.file_digest[:19]}… was vouched for" in message
+    assert f"{held.snapshot.file_digest[:19]}… was verified" in message
     assert "nothing uses it. Remove it and run the pipeline again." in message
 
 
 def test_a_snapshot_file_that_is_damaged_or_gone_is_not_validated(delivered: Bench, held: PipelineResult):
     spec, path = delivered.spec(), Path(held.snapshot.data_uri)
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(IntegrityError, match=r"the file has digest .* was vouched for"):
+    with pytest.raises(IntegrityError, match=r"the file has digest .* was verified"):
         validate_dataset(held.snapshot, spec.validation, platform=delivered.platform, run=run_named("second"))
     path.unlink()
     with pytest.raises(IntegrityError, match=r"can't be read: .* Run the pipeline again to make it anew"):
@@ -81,7 +81,7 @@ def test_a_training_part_that_was_changed_trains_nothing(delivered: Bench, held:
 def test_a_model_from_another_split_is_not_evaluated(delivered: Bench, held: PipelineResult):
     spec = delivered.spec(split={"test_fraction": 0.4})
     other = split_dataset(held.snapshot, spec.data, spec.split, storage=delivered.platform.storage)
-    with pytest.raises(IntegrityError, match=r"held-back rows of one may be training rows of the other. Nothing was"):
+    with pytest.raises(IntegrityError, match=r"held-out rows of one may be training rows of the other. Nothing was"):
         evaluate_model(held.model, other, spec.gate, platform=delivered.platform, run=run_named("second"))
 
 
@@ -215,5 +215,5 @@ def test_a_version_that_somebody_else_registered_is_not_taken_for_a_champion(del
         current_champion("small", platform=delivered.platform)
     with pytest.raises(IntegrityError) as caught:
         delivered.platform.mlflow.get_version("small", 2)
-    assert "small v2 has no tag mlops.model_digest, so nothing vouches for its files." in str(caught.value)
+    assert "small v2 has no tag mlops.model_digest, so nothing verifies its files." in str(caught.value)
     assert "Register models with RegisterModelOperator." in str(caught.value)

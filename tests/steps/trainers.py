@@ -132,7 +132,7 @@ KILL_AFTER = "TESTS_KILL_AFTER"
 
 
 def ridge_that_tells(data, params):
-    """Write down what it learnt from and with which parameter, and die after as many times as is asked for."""
+    """Write down what it was trained on and with which parameter, and die after as many times as is asked for."""
     seen = Path(params["diary"])
     with seen.open("a") as diary:
         diary.write(json.dumps({"alpha": params["alpha"], "x": data["x"].tolist()}) + "\n")

@@ -36,7 +36,7 @@ def _rows(conn_id: str, query: str = "SELECT * FROM rides ORDER BY at", **settin
 
 
 def _told(source: SqlRows, handled: dict[str, str]) -> Mapping[str, Any] | None:
-    """Return the event of a look, if there is one, and note it as handled."""
+    """Return the event of a check, if there is one, and note it as handled."""
     stamps, event = source.news(handled)
     handled.update(stamps)
     return event or None
@@ -56,7 +56,7 @@ def test_rows_that_are_later_or_as_late_as_the_last_are_new_and_late_comers_are_
     assert _told(source, handled) is None
     shop.execute("INSERT INTO rides VALUES ('2026-01-01 11:00', 1)")
     assert _told(source, handled) is None
-    shop.execute("INSERT INTO rides VALUES ('2026-01-02T12:00:00+02:00', 1)")  # the same moment, in another zone
+    shop.execute("INSERT INTO rides VALUES ('2026-01-02T12:00:00+02:00', 1)")  # the same time, in another zone
     assert _told(source, handled) == {"n_rows": 1, "until": "2026-01-02T10:00:00+00:00"}
     shop.execute("INSERT INTO rides VALUES ('2026-01-03', 1), ('2026-01-02 10:00:00.500', 1), (NULL, 1)")
     assert _told(source, handled) == {"n_rows": 2, "until": "2026-01-03T00:00:00+00:00"}

@@ -18,7 +18,7 @@ from airflow_mlops.adapters.arrow._types import kept_batch, kept_schema
 __all__ = ["After", "part_rows", "read_blocks", "sample_frame", "schema_of", "stage_rows"]
 
 After = tuple[str, datetime]
-"""A timestamp column and a moment: the rows that are later."""
+"""A timestamp column and a time: the rows that are later."""
 
 _MAX_BLOCK_ROWS = 131_072
 
@@ -58,7 +58,7 @@ def read_blocks(
 
 
 def _is_later(column: pa.ChunkedArray, moment: datetime) -> pa.ChunkedArray:
-    """Compare microseconds; what nanoseconds a column has beside them, a moment of Python's can't have."""
+    """Compare microseconds; what nanoseconds a column has beside them, a time of Python's can't have."""
     return pc.greater(column.cast(pa.timestamp("us"), safe=False), pa.scalar(moment, pa.timestamp("us")))
 
 

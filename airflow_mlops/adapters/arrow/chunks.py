@@ -50,7 +50,7 @@ def _chunks(path: str, columns: Sequence[str], chunk_rows: int) -> Iterator[pa.R
 
 
 def frame_of(rows: pa.RecordBatch, columns: Sequence[str]) -> Any:
-    """Return columns as a pandas data frame, as those that a model learnt from are."""
+    """Return columns as a pandas data frame, as those that a model was trained on are."""
     return rows.select(list(columns)).to_pandas(date_as_object=False)
 
 

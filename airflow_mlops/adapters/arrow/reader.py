@@ -1,4 +1,4 @@
-"""Arrow: reading of Parquet files, and whether they are what was vouched for."""
+"""Arrow: reading of Parquet files, and whether they are what was verified."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["check_file", "check_rows", "read_column", "read_frame", "unreadable"
 def read_frame(path: str, expected_digest: str = "", *, columns: Sequence[str] | None = None) -> Any:
     """Read a Parquet file of this package's, as a pandas data frame.
 
-    :param expected_digest: of all of its rows, which is what the step before vouched for; empty when the file was
+    :param expected_digest: of all of its rows, which is what the step before verified; empty when the file was
         checked already.
     :param columns: the ones to give, in this order; ``None``: all.
     :raises IntegrityError: when the rows are not those, or the file is gone or damaged.
@@ -37,7 +37,7 @@ def read_frame(path: str, expected_digest: str = "", *, columns: Sequence[str] |
 
 
 def check_file(path: str, expected_digest: str) -> None:
-    """See that a file's bytes are those that were vouched for.
+    """See that a file's bytes are those that were verified.
 
     :param expected_digest: of the file's bytes, from ``file_digest`` in a manifest.
     :raises IntegrityError: when they are others, or the file is gone or can't be read.
@@ -51,7 +51,7 @@ def check_file(path: str, expected_digest: str) -> None:
 
 
 def check_rows(path: str, expected_digest: str) -> None:
-    """See that a Parquet file of this package's holds the rows that were vouched for, block by block.
+    """See that a Parquet file of this package's holds the rows that were verified, block by block.
 
     :raises IntegrityError: when the rows are others, or the file is gone or damaged.
     """
@@ -60,7 +60,7 @@ def check_rows(path: str, expected_digest: str) -> None:
 
 
 def _verified_blocks(path: str, expected_digest: str) -> Iterator[pa.Table]:
-    """Give the file's blocks; after the last one it is known whether they are what was vouched for."""
+    """Give the file's blocks; after the last one it is known whether they are what was verified."""
     try:
         with pq.ParquetFile(path) as file:
             digest = RowDigest(file.schema_arrow)
@@ -81,7 +81,7 @@ def unreadable(path: str, error: Exception) -> IntegrityError:
 
 def _changed(path: str, what: str, digest: str, expected_digest: str) -> IntegrityError:
     return IntegrityError(
-        f"{path}: {what} digest {digest[:19]}…, {expected_digest[:19]}… was vouched for. The file was changed after "
+        f"{path}: {what} digest {digest[:19]}…, {expected_digest[:19]}… was verified. The file was changed after "
         f"it was written; nothing uses it. Remove it and run the pipeline again."
     )
 

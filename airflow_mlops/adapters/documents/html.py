@@ -12,7 +12,7 @@ from markupsafe import escape
 
 from airflow_mlops.specs.data import in_utc
 
-__all__ = ["Figure", "Link", "Listed", "Rows", "report_page", "shown_moment"]
+__all__ = ["Figure", "Link", "Listed", "Rows", "report_page", "shown_time"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Figure:
         return self.text
 
 
-def shown_moment(moment: datetime | None) -> str:
-    """Return a moment to the minute, in UTC; empty where there is none."""
+def shown_time(moment: datetime | None) -> str:
+    """Return a time to the minute, in UTC; empty where there is none."""
     return f"{in_utc(moment):%Y-%m-%d %H:%M}" if moment else ""
 
 
@@ -72,7 +72,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _width(cell: object) -> str:
-    """Return the class of a cell: a moment, a number or a state stays in one piece, and a digest may be broken."""
+    """Return the class of a cell: a time, a number or a state stays in one piece, and a digest may be broken."""
     if isinstance(cell, Figure):
         return "number"
     text = cell.text if isinstance(cell, Link) else " ".join(cell.texts) if isinstance(cell, Listed) else str(cell)

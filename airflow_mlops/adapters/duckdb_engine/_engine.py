@@ -56,7 +56,7 @@ def open_engine(overflow: str, memory_limit: str) -> duckdb.DuckDBPyConnection:
     :param memory_limit: how much does fit, such as ``"512MB"``.
     """
     connection = duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": overflow})
-    connection.execute("SET TimeZone = 'UTC'")  # not the machine's, or workers would read other moments
+    connection.execute("SET TimeZone = 'UTC'")  # not the machine's, or workers would read other times
     connection.execute("SET enable_progress_bar = false")  # it would be drawn into the logs of tasks
     return connection
 

@@ -59,7 +59,7 @@ def _make(entry: Mapping[str, Any]) -> Any:
     except (GreatExpectationsError, ValueError, TypeError) as error:
         raise SpecError(
             f"validation: Great Expectations can't use {entry['type']} with {dict(entry.get('kwargs') or {})}: "
-            f"{_explain(error)}. Nothing was trained. Mend the suite."
+            f"{_explain(error)}. Nothing was trained. Fix the suite."
         ) from error
 
 

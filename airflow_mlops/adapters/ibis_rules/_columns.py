@@ -169,7 +169,7 @@ def moment(value: object, kind: Kind) -> datetime:
     except ValueError as error:
         raise CantBeAnsweredError(f"{value!r} is no timestamp") from error
     if (found.tzinfo is not None) != (kind is Kind.ZONED_TIMESTAMP):
-        raise CantBeAnsweredError("a moment with a time zone can't be compared with one without")
+        raise CantBeAnsweredError("a time with a time zone can't be compared with one without")
     return found.astimezone(UTC) if found.tzinfo else found
 
 

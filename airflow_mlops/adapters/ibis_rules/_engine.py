@@ -78,7 +78,7 @@ def connect(parquet: str, *, is_numbered: bool = False) -> Iterator[Engine]:
         duckdb.connect(config={"memory_limit": _MEMORY_LIMIT, "temp_directory": folder}) as connection,
     ):
         connection.execute("SET enable_progress_bar = false")
-        connection.execute("SET TimeZone = 'UTC'")  # not the machine's, or workers would see other moments
+        connection.execute("SET TimeZone = 'UTC'")  # not the machine's, or workers would see other times
         with _losses(parquet):
             connection.execute(_VIEW.format(columns=columns, file=file, options=options))
         yield Engine(connection, parquet)

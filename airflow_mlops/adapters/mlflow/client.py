@@ -164,7 +164,7 @@ class Mlflow:
         """Log a fitted model into the open run, stored by skops.
 
         :param example: a few rows of the model's input, as a data frame: its signature and its example.
-        :param dataset: name, URI and digest of the rows that it learnt from.
+        :param dataset: name, URI and digest of the rows that it was trained on.
         :param requirements: pinned requirements; given, MLflow has not to infer them for ten seconds.
         :param trusted_types: what the model needs to be loaded by skops; ``None``: store it by pickle.
         :returns: the logged model's URI.
@@ -236,7 +236,7 @@ class Mlflow:
     def downloaded(self, model_uri: str, expected_digest: str) -> Iterator[Path]:
         """Give the model's files in a folder that goes away afterwards.
 
-        :param expected_digest: what the step before vouched for; empty to accept what is there.
+        :param expected_digest: what the step before verified; empty to accept what is there.
         :raises IntegrityError: when the files are not those.
         """
         with tempfile.TemporaryDirectory(prefix="mlops-model-") as folder:
@@ -400,7 +400,7 @@ class Mlflow:
             digest = tags["mlops.model_digest"]
         except KeyError as error:
             raise IntegrityError(
-                f"{version.name} v{version.version} has no tag mlops.model_digest, so nothing vouches for its files. "
+                f"{version.name} v{version.version} has no tag mlops.model_digest, so nothing verifies its files. "
                 f"Register models with RegisterModelOperator."
             ) from error
         return ModelVersion(

@@ -67,7 +67,7 @@ def run_child(command: Sequence[str], line: str, *, env: Mapping[str, str]) -> E
         )
     except OSError as error:
         raise SpecError(
-            f"{command[0]!r} can't be started: {error.strerror}. Nothing was run. Mend the runner."
+            f"{command[0]!r} can't be started: {error.strerror}. Nothing was run. Fix the runner."
         ) from error
     _running.add(process)
     try:

@@ -145,7 +145,7 @@ def _source_file(bucket: str, found: dict[str, Any]) -> SourceFile:
 def _refused(error: botocore.exceptions.ClientError, place: str) -> SpecError | DataError | UnavailableError:
     code = str(error.response.get("Error", {}).get("Code", "unknown"))
     if code in _MISSING:
-        return SpecError(f"{place}: there is no such bucket ({code}). Nothing was read. Mend data.path.")
+        return SpecError(f"{place}: there is no such bucket ({code}). Nothing was read. Fix data.path.")
     if code in REFUSALS:
         return DataError(
             f"{place}: S3 refuses to list it ({code}). Nothing was read. Let data.conn_id's user or role "

@@ -129,7 +129,7 @@ class S3Place:
             code = _code(error)
             if code == "NoSuchBucket":
                 raise SpecError(
-                    f"{self.root}: there is no such bucket. Nothing was changed. Mend [mlops] journal_root."
+                    f"{self.root}: there is no such bucket. Nothing was changed. Fix [mlops] journal_root."
                 ) from error
             if code in REFUSALS:
                 raise SpecError(

@@ -18,7 +18,7 @@ _N_FOLDS = 3
 def domain_score(*, reference: Any, current: Any) -> float:
     """Return how well the rows of two pandas data frames of the same columns can be told apart.
 
-    A classifier learns from two thirds of the rows which frame each is from, and is judged on the rest, in turn: it
+    A classifier is trained on two thirds of the rows which frame each is from, and is judged on the rest, in turn: it
     sees what changed between columns while each of them looks the same.
 
     :returns: the area under the ROC curve; 0.5: not at all, 1: always.

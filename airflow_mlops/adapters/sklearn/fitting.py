@@ -77,7 +77,7 @@ def fit_model(
 
 
 def score_fit(model: Any, features: Any, target: NDArray[Any], predictions: NDArray[Any]) -> dict[str, float]:
-    """Return how well a model fits rows that it learnt from, by scikit-learn's names of the metrics.
+    """Return how well a model fits rows that it was trained on, by scikit-learn's names of the metrics.
 
     A model without ``predict_proba`` has no ``log_loss``.
 

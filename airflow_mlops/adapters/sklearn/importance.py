@@ -36,7 +36,7 @@ def permutation_importance(
     predicted at once. Of columns that tell the same, each looks unimportant, since the other one is left.
 
     :param predict: gives ``(n_rows,)`` predictions, or ``(n_rows, n_classes)``, for a pandas data frame.
-    :param frame: held-back rows; only ``features`` are shuffled, and no row of it is changed.
+    :param frame: held-out rows; only ``features`` are shuffled, and no row of it is changed.
     :param y_true: ``(n_rows,)``, the answers to those rows.
     :param score: ``(y_true, y_pred) -> float``, of which more is better.
     :param max_rows: more rows than this are sampled without replacement.

@@ -110,7 +110,7 @@ def default_preprocessor(estimator: Any, columns: Sequence[Column], frame: Any) 
     log.info("default preprocessing: kind=%s n_numbers=%d n_texts=%d", kind, counts["numbers"], n_texts)
     if counts["empty"]:
         empty = bounded(name for name, role in roles if role == "empty")
-        log.warning("features without any value in the training part are not learnt from: %s", empty)
+        log.warning("features without any value in the training part are not trained on: %s", empty)
     return transformer
 
 

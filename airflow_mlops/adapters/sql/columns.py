@@ -33,7 +33,7 @@ class MisfitError(Exception):
 class ColumnKind:
     """What a column is read as.
 
-    Arrow alone is too generous: it cuts 1.5 to the integer 1, and a moment to its day.
+    Arrow alone is too generous: it cuts 1.5 to the integer 1, and a time to its day.
 
     :param accepts: the Python types that may come; ``None``: any.
     :param native: the Python types that Arrow takes as they are.
@@ -82,11 +82,11 @@ def value_kind(values: Sequence[Any]) -> ColumnKind | None:
 
 
 def text_moment_kind(text: str) -> ColumnKind | None:
-    """Return what a column of moments is read as whose database keeps them as text, by its first value.
+    """Return what a column of times is read as whose database keeps them as text, by its first value.
 
     Texts without a time zone are in UTC: a column may have both kinds, and is read as its first value is.
 
-    :returns: ``None`` when the text is no moment, as ISO 8601 and SQLite write it.
+    :returns: ``None`` when the text is no time, as ISO 8601 and SQLite write it.
     """
     try:
         moment = _read_moment(text)

@@ -30,8 +30,8 @@ _MAX_LINE = 300
 _STAYS = "Nothing was kept and the champion stays."
 _READING: Mapping[type[MlopsError], tuple[str, str]] = {
     UnavailableError: ("does not answer", f"{_STAYS} Check that it runs and that the connection names it, then retry."),
-    SpecError: ("refuses", f"{_STAYS} Mend data.query, the connection, or what its user may read."),
-    DataError: ("can't compute the query", f"{_STAYS} Mend the rows, or data.query so that it can."),
+    SpecError: ("refuses", f"{_STAYS} Fix data.query, the connection, or what its user may read."),
+    DataError: ("can't compute the query", f"{_STAYS} Fix the rows, or data.query so that it can."),
 }
 
 

@@ -21,11 +21,11 @@ _POSTGRES_MOMENTS = (1082, 1114, 1184)
 
 @dataclass(frozen=True, kw_only=True)
 class NewestRows:
-    """The rows of a query from a moment on.
+    """The rows of a query from a time on.
 
     :param at: the latest timestamp, in UTC.
     :param n_at: how many rows have it.
-    :param n_rows: how many rows there are from the moment on.
+    :param n_rows: how many rows there are from the time on.
     """
 
     at: datetime
@@ -41,10 +41,10 @@ def newest_rows(
     The bounds go into the query, as :func:`~airflow_mlops.adapters.sql.stream_query` has them, so that an index on the
     timestamp is used.
 
-    :param since: the first moment that counts; ``None``: all before ``until`` count.
-    :param until: the first moment that does not.
+    :param since: the first time that counts; ``None``: all before ``until`` count.
+    :param until: the first time that does not.
     :returns: ``None`` when there is no such row.
-    :raises DataError: when the timestamp column is missing, or holds no moments.
+    :raises DataError: when the timestamp column is missing, or holds no times.
     :raises SpecError: when the database refuses the query.
     :raises UnavailableError: when the database does not answer.
     """

@@ -54,7 +54,7 @@ def stream_query(
 
     Types: PostgreSQL says them (see :func:`~airflow_mlops.adapters.sql.columns.postgres_kind`); elsewhere a
     column is of the type of the values in the first batch that has any, and text when the first eight have
-    none. SQLite has no timestamps: there the text in ``timestamp`` is read as moments, if it begins with one; those
+    none. SQLite has no timestamps: there the text in ``timestamp`` is read as times, if it begins with one; those
     without a time zone are in UTC. Exact decimals become float64. NaN stays NaN and null stays null. Dates and times
     outside of the years 1 to 9999, which ``infinity`` is too, are refused.
 
@@ -139,7 +139,7 @@ class _Reader:
         self._subject = f"{subject_of(engine)}: the query"
         described = list(result.cursor.description or ()) if result.cursor is not None else []
         if not described:
-            raise DataError(f"{self._subject} gives no rows and no columns: it is no SELECT. Mend data.query.")
+            raise DataError(f"{self._subject} gives no rows and no columns: it is no SELECT. Fix data.query.")
         self._names = [str(column[0]) for column in described]
         _require_unique(self._names, self._subject)
         self._first: list[list[Sequence[Any]]] = []
@@ -182,7 +182,7 @@ class _Reader:
         return kinds
 
     def _read_moments(self, at: int) -> None:
-        """Have a column of text read as moments, if it begins with one."""
+        """Have a column of text read as times, if it begins with one."""
         first = next((value for batch in self._first for value in batch[at] if value is not None), None)
         if self._kinds[at] is STRING and first is not None:
             self._kinds[at] = text_moment_kind(first) or STRING
@@ -206,12 +206,12 @@ class _Reader:
     def _misfit(self, at: int, row: int, value: object, required: pa.DataType | None) -> DataError:
         shown = repr(value)
         shown = shown if len(shown) <= 80 else f"{shown[:80]}…"
-        expected = f"the column is {required}" if required else "a column is of numbers, text, bytes, moments or days"
+        expected = f"the column is {required}" if required else "a column is of numbers, text, bytes, times or days"
         is_exact = required == pa.float64() and isinstance(value, int | Decimal)
         cast = " AS text, which keeps each digit," if is_exact else ""
         return DataError(
             f"{self._subject} gives {shown} ({type(value).__name__}) in column {self._names[at]!r}, row {row + 1}; "
-            f"{expected}. Nothing was kept and the champion stays. Mend that row, or CAST the column"
+            f"{expected}. Nothing was kept and the champion stays. Fix that row, or CAST the column"
             f"{cast} in data.query."
         )
 
@@ -242,7 +242,7 @@ def _require_timestamp(schema: pa.Schema, timestamp: str | None, window: Window,
         return
     _require_column(schema.names, timestamp, f"{subject}: the query")
     found = schema.field(timestamp).type
-    if not window.is_open and not pa.types.is_string(found):  # SQLite and others keep moments as text
+    if not window.is_open and not pa.types.is_string(found):  # SQLite and others keep times as text
         _require_comparable(found, timestamp, f"{subject}: the query")
 
 

@@ -20,10 +20,10 @@ _WRITING: Mapping[type[MlopsError], tuple[str, str]] = {
     UnavailableError: ("does not answer", f"{_STAYS} Check that it runs and that the connection names it, then retry."),
     SpecError: (
         "refuses the rows",
-        f"{_STAYS} Mend the table (all of the columns, and a primary key or a unique constraint over the key), the "
+        f"{_STAYS} Fix the table (all of the columns, and a primary key or a unique constraint over the key), the "
         f"connection, or what its user may write.",
     ),
-    DataError: ("can't take the rows", f"{_STAYS} Mend the table's types and constraints, or the rows."),
+    DataError: ("can't take the rows", f"{_STAYS} Fix the table's types and constraints, or the rows."),
 }
 
 

@@ -37,7 +37,7 @@ def newest_within(query: str, timestamp: str, window: Window, dialect: str) -> s
 def within(query: str, timestamp: str, window: Window, dialect: str) -> sa.Select[tuple[str]]:
     """Return a query that gives the rows of another that lie in the window, or whose timestamp is null.
 
-    The moments are bound as parameters. SQLite has no timestamps: there the column's text is read as one, to
+    The times are bound as parameters. SQLite has no timestamps: there the column's text is read as one, to
     the millisecond, and text that is none counts as null. In databases other than PostgreSQL and SQLite a
     timestamp without a time zone is compared as it stands, that is as UTC.
     """

@@ -137,7 +137,7 @@ class InferenceLog:
             path = self.folder / file.relative_to(other)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                os.utime(file)  # whoever counts what is newer than its last look has not seen it before now
+                os.utime(file)  # whoever counts what is newer than its last check has not seen it before now
                 os.replace(file, path)
             except FileNotFoundError:
                 continue  # another try moved it

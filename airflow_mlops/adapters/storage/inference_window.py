@@ -52,7 +52,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def count_new_rows(files: tuple[str, ...], *, since: float, known: dict[str, tuple[float, int]] | None = None) -> int:
-    """Count the rows of the files that were written later than a moment, from their footers alone.
+    """Count the rows of the files that were written later than a time, from their footers alone.
 
     A file that is gone, or can't be read now, has none.
 

@@ -38,7 +38,7 @@ def file_stamps(path: str, *, recursive: bool = False) -> dict[str, str]:
     :raises UnavailableError: when the disk does not let one look.
     """
     if "://" in path.removeprefix("file://"):
-        raise SpecError(f"{path!r} can't be watched: it is neither on this machine nor on s3://. Mend the path.")
+        raise SpecError(f"{path!r} can't be watched: it is neither on this machine nor on s3://. Fix the path.")
     return {file.path: file.stamp for file in list_files(path, recursive=recursive)}
 
 
@@ -46,7 +46,7 @@ def _source_file(file: Path) -> SourceFile | None:
     try:
         status = file.stat()
     except FileNotFoundError:
-        return None  # taken away between the two looks
+        return None  # taken away between the two checks
     return SourceFile(path=str(file), size=status.st_size, stamp=f"{status.st_size}-{status.st_mtime_ns}")
 
 

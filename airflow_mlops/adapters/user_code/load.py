@@ -72,7 +72,7 @@ def make_estimator(training: TrainingSpec) -> Any:
     except (TypeError, ValueError) as error:
         raise SpecError(
             f"training.params don't fit {training.estimator}: {error}. Nothing was trained and the champion stays. "
-            f"Mend training.params, or the parameters of this run."
+            f"Fix training.params, or the parameters of this run."
         ) from error
     if not hasattr(estimator, "fit") or not hasattr(estimator, "predict"):
         raise SpecError(f"training.estimator {training.estimator!r} gives {type(estimator).__name__}: no fit, predict.")

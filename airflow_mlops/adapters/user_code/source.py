@@ -71,7 +71,7 @@ def call_source(
     as their values.
 
     :param function: its import path.
-    :param window: its moments are given to the function in UTC; ``None`` stands for no bound.
+    :param window: its times are given to the function in UTC; ``None`` stands for no bound.
     :raises SpecError: when there is no such function, or it does not take the parameters.
     :raises DataError: when it raises, or gives what can't be used, also while the rows are read.
     :raises UnavailableError: when it raises ``ConnectionError`` or ``TimeoutError``.
@@ -178,7 +178,7 @@ def _from_pandas(frame: pd.DataFrame, call: _Call) -> pa.Table:
     elif named or not pd.api.types.is_integer_dtype(frame.index.dtype):
         raise DataError(
             f"{call.subject} gave a data frame whose index has no name and no whole numbers "
-            f"({frame.index.dtype}). Nothing was kept. Name it (frame.rename_axis('moment')) to have it as a column, "
+            f"({frame.index.dtype}). Nothing was kept. Name it (frame.rename_axis('time')) to have it as a column, "
             f"or drop it (frame.reset_index(drop=True))."
         )
     odd = [name for name in frame.columns if not isinstance(name, str)]
@@ -203,18 +203,18 @@ def _text_of_pandas_2(field: pa.Field, frame: pd.DataFrame) -> pa.Field:
 
 
 def _require_moments(name: str, column: pd.Series, call: _Call) -> None:
-    """Refuse what Arrow would take for other moments, or for numbers."""
+    """Refuse what Arrow would take for other times, or for numbers."""
     if isinstance(column.dtype, pd.PeriodDtype):
         raise DataError(
-            f"{call.subject} gave column {name!r} as periods ({column.dtype}), which are no moments. Nothing was kept. "
+            f"{call.subject} gave column {name!r} as periods ({column.dtype}), which are no times. Nothing was kept. "
             f"Give their beginnings: frame[{name!r}].dt.to_timestamp()."
         )
     if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "datetime":
         zoned = {moment.tzinfo is not None for moment in column.dropna()}
         if len(zoned) > 1:
             raise DataError(
-                f"{call.subject} gave column {name!r} with moments that have a time zone and others that have none, so "
-                f"it is not known which moments those mean. Nothing was kept. Give one form, best in UTC."
+                f"{call.subject} gave column {name!r} with times that have a time zone and others that have none, so "
+                f"it is not known which times those mean. Nothing was kept. Give one form, best in UTC."
             )
 
 
@@ -323,7 +323,7 @@ def _translated(call: _Call) -> Iterator[None]:
     except Exception as error:
         raise DataError(
             f"{call.subject} raised {type(error).__name__}: {call.said(error)}. Nothing was kept and the "
-            f"champion stays. Mend the function, or data.function_params."
+            f"champion stays. Fix the function, or data.function_params."
         ) from error
 
 

@@ -31,14 +31,14 @@ Track = Literal["policy", "never", "always"]
 
 TRACKS: tuple[Track, ...] = ("policy", "never", "always")
 """``policy`` is the spec's own, with its gate. ``never`` serves the first version throughout. ``always`` trains at each
-moment that has new rows and serves the newest model: a scheduled training without a gate."""
+time that has new rows and serves the newest model: a scheduled training without a gate."""
 
 _MAX_MOMENTS = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
 class MonthError:
-    """The part of a moment's error that lies in one calendar month.
+    """The part of a time's error that lies in one calendar month.
 
     :param month: in UTC, such as ``2012-03``.
     """
@@ -50,7 +50,7 @@ class MonthError:
 
 @dataclass(frozen=True, kw_only=True)
 class BacktestPoint(Value):
-    """One moment of one track: what was done, and how good what then served was until the next moment.
+    """One time of one track: what was done, and how good what then served was until the next time.
 
     :param error: the gate's first metric of what served, on the rows from ``at`` to ``until``; ``None`` without rows,
         or where it can't be computed from them.
@@ -58,7 +58,7 @@ class BacktestPoint(Value):
     :param months: the same by calendar month.
     :param is_promoted: whether what was trained serves from here on.
     :param outcome: how the run ended, such as ``BLESSED``, ``REJECTED``, ``HALTED``; empty where nothing was judged.
-    :param serves: the moment whose model served; ``None`` where there was none yet.
+    :param serves: the time whose model served; ``None`` where there was none yet.
     :param seconds: of wall-clock time for the run, without the scoring.
     """
 
@@ -85,7 +85,7 @@ class BacktestPoint(Value):
 class TrackSummary:
     """A track from beginning to end.
 
-    :param mean_error: over the moments that have rows, each counting alike.
+    :param mean_error: over the times that have rows, each counting alike.
     :param monthly_error: over the calendar months, each counting alike; see :func:`errors_by_month`.
     :param n_not_promoted: models that were trained and did not come to serve, rejected or inconclusive.
     :param seconds: of all runs together.
@@ -135,13 +135,13 @@ class BacktestReport(Value):
 
 
 def replay_moments(since: datetime, until: datetime, every: timedelta) -> list[datetime]:
-    """Return the moments at which a pipeline would have run: ``since``, and then every so often before ``until``.
+    """Return the times at which a pipeline would have run: ``since``, and then every so often before ``until``.
 
     :raises SpecError: when there is none, or there are more than 5,000, or a step would not lead forward.
     """
     if every <= timedelta(0):
         raise SpecError(
-            f"--every is {every.total_seconds():g} seconds, and must be above zero to come to a next moment. Nothing "
+            f"--every is {every.total_seconds():g} seconds, and must be above zero to come to a next time. Nothing "
             f"was replayed. Give a duration such as P1D or PT6H."
         )
     if since >= until:
@@ -149,7 +149,7 @@ def replay_moments(since: datetime, until: datetime, every: timedelta) -> list[d
     n_moments = math.ceil((until - since) / every)
     if n_moments > _MAX_MOMENTS:
         raise SpecError(
-            f"{n_moments} moments are too many to replay. Give a longer --every than {shown_duration(every)}."
+            f"{n_moments} times are too many to replay. Give a longer --every than {shown_duration(every)}."
         )
     return [since + step * every for step in range(n_moments)]
 
@@ -157,7 +157,7 @@ def replay_moments(since: datetime, until: datetime, every: timedelta) -> list[d
 def errors_by_month(points: Sequence[BacktestPoint]) -> dict[str, float]:
     """Return a track's error in each calendar month, in their order.
 
-    A month's moments count by their rows. Of a mean over rows, such as an absolute error, that is the month's own.
+    A month's times count by their rows. Of a mean over rows, such as an absolute error, that is the month's own.
     """
     sums: dict[str, tuple[float, int]] = {}
     for part in (part for point in points for part in point.months):

@@ -77,14 +77,14 @@ class Window:
 
     @property
     def is_open(self) -> bool:
-        """Whether every moment lies in it."""
+        """Whether every time lies in it."""
         return self.start is None and self.end is None
 
 
 def resolve_window(data: DatasetSpec, *, now: datetime, since: datetime | None = None) -> Window:
-    """Return the window that a spec means at this moment.
+    """Return the window that a spec means at this time.
 
-    :param now: the moment of the run.
+    :param now: the time of the run.
     :param since: the latest timestamp that earlier snapshots hold; ``None``: there are none. Timestamps are
         kept in microseconds, so what is later begins one microsecond after it.
     :raises SpecError: when the window would begin or end outside of the years 1 to 9999.
@@ -93,7 +93,7 @@ def resolve_window(data: DatasetSpec, *, now: datetime, since: datetime | None =
     if data.since_last_snapshot and since and in_utc(since) == datetime.max.replace(tzinfo=UTC):
         raise DataError(
             f"{data.subject}: the snapshots so far hold the timestamp {since}, the last one that there is, so no row "
-            f"can be later. Nothing was read. Mend that row, and remove the snapshot that has it."
+            f"can be later. Nothing was read. Fix that row, and remove the snapshot that has it."
         )
     try:
         return _window(data, now, since)
@@ -101,7 +101,7 @@ def resolve_window(data: DatasetSpec, *, now: datetime, since: datetime | None =
         trailing = data.trailing and shown_duration(data.trailing)
         raise SpecError(
             f"{data.subject}: the window (window_start {data.window_start}, window_end {data.window_end}, trailing "
-            f"{trailing}) begins or ends outside of the years 1 to 9999 in UTC. Nothing was read. Mend it, or leave "
+            f"{trailing}) begins or ends outside of the years 1 to 9999 in UTC. Nothing was read. Fix it, or leave "
             f"that bound out."
         ) from error
 
@@ -120,9 +120,9 @@ def _window(data: DatasetSpec, now: datetime, since: datetime | None) -> Window:
 class RowFilter:
     """Which rows count.
 
-    :param timestamp: the column of moments, where there are bounds.
-    :param after: rows of this moment and before do not count.
-    :param until: rows after this moment do not count.
+    :param timestamp: the column of times, where there are bounds.
+    :param after: rows of this time and before do not count.
+    :param until: rows after this time do not count.
     :param among: the values that count, by column.
     """
 
@@ -150,7 +150,7 @@ def arrived_files(*, now: Mapping[str, str], before: Mapping[str, str], handled:
     """Return the files that have arrived whole and were not handled yet, sorted.
 
     :param now: a stamp by file, from this look.
-    :param before: the stamps of the look before; a file whose stamp still changes is being written.
+    :param before: the stamps of the check before; a file whose stamp still changes is being written.
     :param handled: the stamps at which files were handled; a file that changed since counts as new.
 
     >>> arrived_files(now={"a": "1", "b": "2"}, before={"a": "1", "b": "1"}, handled={})

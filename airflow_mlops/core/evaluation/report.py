@@ -1,4 +1,4 @@
-"""What an evaluation finds: challenger, champion and a naive baseline on the same held-back rows."""
+"""What an evaluation finds: challenger, champion and a naive baseline on the same held-out rows."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def check_scores(who: str, scores: NDArray[np.generic], shape: tuple[int, int]) 
 
 
 def naive_prediction(strategy: Literal["mean", "median"], y_train: NDArray[np.generic]) -> float:
-    """Return the number that is predicted for every row, learnt from the training target alone.
+    """Return the number that is predicted for every row, by the training target alone.
 
     >>> naive_prediction("median", np.array([1.0, 2.0, 9.0]))
     2.0

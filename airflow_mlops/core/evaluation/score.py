@@ -285,7 +285,7 @@ def _ask(function: Callable[[Any, Any], Any], name: str, y_true: Any, y_pred: An
     except Exception as error:
         raise EvaluationError(
             f"The metric {name} raised {type(error).__name__}: {error}. Nothing was blessed and the champion stays. "
-            f"Mend the function."
+            f"Fix the function."
         ) from error
     if found.shape not in ((), (len(y_true),)):
         raise EvaluationError(

@@ -32,7 +32,7 @@ _MONDAY = np.datetime64("1969-12-29T00:00:00", "s")
 
 @dataclass(frozen=True, kw_only=True)
 class TimeBin:
-    """The rows from a moment on, up to the next one.
+    """The rows from a time on, up to the next one.
 
     :param start: in ISO 8601, as the calendar cuts: ``2026-01-01T00:00:00``.
     :param challenger: the mean loss of its rows.
@@ -110,7 +110,7 @@ def _cut(known: Moments) -> tuple[str, NDArray[np.int64], Moments]:
 
 
 def _bins(moments: Moments, step: tuple[int, str, Any]) -> NDArray[np.int64]:
-    """Return in which bin of a step each moment lies, counted from the step's origin."""
+    """Return in which bin of a step each time lies, counted from the step's origin."""
     amount, _, origin = step
     bins: NDArray[np.int64] = (moments.astype(origin.dtype) - origin).astype(np.int64) // amount
     return bins

@@ -1,4 +1,4 @@
-"""How many held-back rows a gate needs to see a difference."""
+"""How many held-out rows a gate needs to see a difference."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def spread_of(report: EvaluationReport, interval: Interval) -> float:
 
 
 def rows_needed(spread: float, *, difference: float, confidence_level: float = 0.95, power: float = 0.8) -> int:
-    """Return how many rows must be held back to see a difference.
+    """Return how many rows must be held out to see a difference.
 
     ``n = ((z[(1 + confidence) / 2] + z[power]) * spread / difference) ** 2``, the sample size of a paired comparison
     (Chow, Shao and Wang, *Sample Size Calculations in Clinical Research*, 2008, 3.1). The gate blesses when the whole

@@ -211,7 +211,7 @@ def _judge_interval(
 def judge_clocks(labels: LabelCounts, n_future: int) -> tuple[Reason, ...]:
     """Return what lies in the future that can't, seen from now.
 
-    :param n_future: predictions whose moment lies after now.
+    :param n_future: predictions whose time lies after now.
     """
     bad_clock, found = PerformanceStatus.BAD_CLOCK, []
     if n_future:
@@ -261,7 +261,7 @@ def decide_degradation(
 def tell_younger(n_younger: int, first: datetime | None, spec: PerformanceSpec) -> Reason:
     """Return how many predictions came after the newest window, and when they count.
 
-    :param first: the moment of the first of them, in UTC; ``None``: there is none.
+    :param first: the time of the first of them, in UTC; ``None``: there is none.
     """
     if first is None:
         return _reason(rule="no_younger_predictions", n=0)

@@ -188,7 +188,7 @@ def judge_domains(verdict: DriftVerdict, score: float) -> DriftVerdict:
     Lopez-Paz and Oquab, *Revisiting Classifier Two-Sample Tests* (2017). For samples of 200 rows, the area under the
     curve is 0.5 within 0.03 (one standard deviation) if nothing has drifted, so that :data:`DOMAIN_LIMIT` is no chance.
 
-    :param score: the area under the ROC curve on rows that the classifier did not learn from.
+    :param score: the area under the ROC curve on rows that the classifier was not trained on.
     """
     is_told = score >= DOMAIN_LIMIT
     reason = _reason(

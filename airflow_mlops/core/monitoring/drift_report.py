@@ -56,11 +56,11 @@ class ColumnDrift:
 
 @dataclass(frozen=True, kw_only=True)
 class DriftReport(Value):
-    """Rows that the champion did not learn from, against those that it learnt from.
+    """Rows that the champion was not trained on, against those that it was trained on.
 
     :param current_digest: of the snapshot that the rows are from; empty where they are from the inference log.
     :param reference_digest: of the snapshot, or of the training part, that they are compared with.
-    :param window_start: rows of this moment and before did not count; ``None``: no bound.
+    :param window_start: rows of this time and before did not count; ``None``: no bound.
     :param domain_score: how well a classifier tells old rows from new ones, as an area under the ROC curve: 0.5 is not
         at all. ``None``: it was not asked.
     """

@@ -38,7 +38,7 @@ class PerformanceStatus(StrEnum):
     ``NO_PREDICTIONS``    nothing was asked of this version in the window
     ``NO_ANSWERS``        it was asked, and too often had no answer
     ``BAD_LABELS``        too many labels contradict each other or are none of the target's values
-    ``BAD_CLOCK``         moments lie in the future, or labels before their predictions
+    ``BAD_CLOCK``         times lie in the future, or labels before their predictions
     ``UNDECIDED``         a metric can't be computed from the labels
     ``NO_CHAMPION``       there is no model to judge
     ===================== ===========================================================================================
@@ -116,7 +116,7 @@ class MetricPerformance:
     """One metric of a window.
 
     :param value: with its interval around it, as the differences have theirs.
-    :param at_blessing: of the same version on the rows that were held back at its blessing.
+    :param at_blessing: of the same version on the rows that were held out at its blessing.
     :param against_blessing: ``value - at_blessing``, of two samples.
     :param baseline: of the naive baseline on the rows of the window; ``None`` where there is none.
     :param against_baseline: ``value - baseline``, on the same rows.
@@ -183,9 +183,9 @@ class Cohort:
 class PerformanceReport(Value):
     """How well a version does in production.
 
-    :param checked_at: the moment that the windows are counted back from.
+    :param checked_at: the time that the windows are counted back from.
     :param evidence_digest: of the evaluation that the version was blessed on.
-    :param n_reference: held-back rows of that evaluation, which were scored again.
+    :param n_reference: held-out rows of that evaluation, which were scored again.
     :param baseline: what the naive baseline is.
     :param windows: the newest first.
     :param cohorts: by age, the oldest first, down to predictions whose labels are not due yet.

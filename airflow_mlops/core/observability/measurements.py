@@ -32,7 +32,7 @@ def measure(value: Value, *, given: Sequence[Value] = (), now: datetime) -> list
 
     :param given: what the step was given. A validation's dataset is that of the snapshot among it; how long a promotion
         took is counted from the snapshot among it.
-    :param now: the moment at which data is so old.
+    :param now: the time at which data is so old.
     :returns: nothing of a value that has no numbers, and nothing that is NaN or infinite.
     """
     snapshot = next((each for each in given if isinstance(each, DatasetSnapshot)), None)

@@ -54,7 +54,7 @@ def tell_alert(decision: MonitoringDecision, *, url: str = "") -> Notification |
         f"The monitoring of {name} gives an alert: {', '.join(decision.kinds)}. "
         f"{_named(decision.champion_version)} serves on.",
         sentences_of(decision.reasons),
-        f"Nothing, if the DAG {name} is scheduled on it: it decides whether to train. If the data is broken, mend it.",
+        f"Nothing, if the DAG {name} is scheduled on it: it decides whether to train. If the data is broken, fix it.",
         url,
     )
     return Notification("alert", f"{name}: alert ({', '.join(decision.kinds)})", text, url, decision.reasons)
@@ -128,7 +128,7 @@ def tell_rollout(report: RolloutReport, *, url: str) -> Notification:
     """Tell that a version was tried on live requests and taken back."""
     name, tried = report.model_name, f"version {report.challenger.model_version}"
     next_step = (
-        "It stays registered. Read the report, and mend what it says before the next training."
+        "It stays registered. Read the report, and fix what it says before the next training."
         if report.verdict is RolloutVerdict.UNHEALTHY
         else "There was too little to tell by. Give it a longer rollout.window, or a larger rollout.share."
     )

@@ -172,7 +172,7 @@ class ServingCheckReport(Value):
         raise ServingCheckError(
             f"{self.model_name}: {self.model_uri} does not serve as it must: {len(self.reasons)} of {len(self.checks)} "
             f"check(s) failed.\n{bounded_lines(sentences_of(self.reasons))}\n"
-            f"The champion stays. Report: {self.report_uri}, the server's log: {self.log_uri}. Mend the model or its "
+            f"The champion stays. Report: {self.report_uri}, the server's log: {self.log_uri}. Fix the model or its "
             f"environment, or the budgets and `allow` of the serving check."
         )
 

@@ -87,7 +87,7 @@ class ModelCard:
 
     @property
     def columns(self) -> list[CardColumn]:
-        """The target, the features by falling importance, and then what is not learnt from."""
+        """The target, the features by falling importance, and then what is not trained on."""
         features = choose_features(self.record.training, self.record.split)
         worth = {each.feature: each.importance for each in self.evaluation.importance}
         n_rows = sum(part.n_rows for part in self.record.split.parts.values())
@@ -148,7 +148,7 @@ class ModelCard:
 
     def _limits_of_data(self) -> Iterator[str]:
         split, snapshot = self.record.split, self.snapshot
-        for verb, n_rows in (("It learnt from", split.train.n_rows), ("It was judged on", split.test.n_rows)):
+        for verb, n_rows in (("It was trained on", split.train.n_rows), ("It was judged on", split.test.n_rows)):
             if n_rows < _FEW_ROWS:
                 yield f"{verb} {n_rows} rows only: small differences can't be seen, and rare cases are missing."
         if snapshot and snapshot.window_start:
@@ -159,7 +159,7 @@ class ModelCard:
             yield f"Features that are null in at least half of the rows: {bounded(empty, _N_SHOWN)}."
         moved = [column.name for column in self.drift.columns if column.is_drifted] if self.drift else []
         if moved:
-            yield f"Moved since the data that the champion learnt from, and may move on: {bounded(moved, _N_SHOWN)}."
+            yield f"Moved since the data that the champion was trained on, and may move on: {bounded(moved, _N_SHOWN)}."
         if self.validation and self.validation.findings:
             texts = [str(finding) for finding in self.validation.findings]
             yield f"The data broke rules that the policy lets pass: {bounded(texts, _N_SHOWN)}."

@@ -27,7 +27,7 @@ class ChampionChange(Value):
 
     :param sequence: of the journal's entry; an event that comes twice has the same.
     :param from_version: who served before; ``None``: nobody.
-    :param metrics: of the version on the held-back rows of its evaluation.
+    :param metrics: of the version on the held-out rows of its evaluation.
     """
 
     model_name: str

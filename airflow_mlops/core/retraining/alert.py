@@ -12,11 +12,11 @@ from airflow_mlops.core.retraining.decision import (
     CheckEvidence,
     RetrainDecision,
     as_evidence,
-    brake_of,
     count_alerts,
     evidence_found,
     evidence_missing,
     last_training,
+    limit_of,
     report_of,
     take_reason,
 )
@@ -31,7 +31,7 @@ _YES, _NO = "ALERT", "NO_ALERT"
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringDecision(Value):
-    """Whether a look at production starts the training, always with the reasons.
+    """Whether a check of production starts the training, always with the reasons.
 
     :param champion_version: that production was asked of; ``None``: there is no champion.
     :param kinds: the evidence that gives the alert, such as ``("drift",)``; empty: there is none.
@@ -124,9 +124,9 @@ def decide_alert(
     if champion_version is None:
         return (), (take_reason("champion", _NO),)
     last = last_training(decisions)
-    brake = brake_of(policy, decisions, last, now)
-    if brake:
-        return (), (replace(brake, verdict=_NO), *shifts)
+    limit = limit_of(policy, decisions, last, now)
+    if limit:
+        return (), (replace(limit, verdict=_NO), *shifts)
     waiting = open_alerts(champion_version, history, decisions)
     if waiting and now - waiting[-1].at < answer_within:
         return (), (_unanswered(_NO, waiting[-1], answer_within, now), *shifts)
@@ -134,7 +134,7 @@ def decide_alert(
     since = [entry for entry in mine if last is None or entry.at > last.at]
     counts = count_alerts([*(entry.evidence for entry in since), evidence], policy.of)
     found = [kind for kind in sorted(kinds) if counts[kind][0] >= policy.min_alerts]
-    reasons = [evidence_found(_YES, kind, *counts[kind], policy, noun="look") for kind in found]
+    reasons = [evidence_found(_YES, kind, *counts[kind], policy, noun="check") for kind in found]
     if not found and waiting:
         found = sorted({kind for alert in waiting for kind in alert.kinds} & set(kinds))
         reasons = [_unanswered(_YES, waiting[-1], answer_within, now)]

@@ -18,12 +18,12 @@ __all__ = [
     "Concluded",
     "RetrainDecision",
     "as_evidence",
-    "brake_of",
     "count_alerts",
     "decide_retraining",
     "evidence_found",
     "evidence_missing",
     "last_training",
+    "limit_of",
     "report_of",
     "take_reason",
 ]
@@ -162,9 +162,9 @@ def decide_retraining(
         facts = {**asdict(concluded), "has_alerts": bool(alerts)}
         return False, (take_reason("nothing_new", _NO, facts=facts), *shifts)
     last = last_training(history)
-    brake = brake_of(policy, history, last, now)
-    if brake:
-        return False, (replace(brake, verdict=_NO, facts={**brake.facts, "may_force": True}), *shifts)
+    limit = limit_of(policy, history, last, now)
+    if limit:
+        return False, (replace(limit, verdict=_NO, facts={**limit.facts, "may_force": True}), *shifts)
     if champion_version is None:
         return True, (take_reason("cold_start", _YES),)
     if policy.when == "new_data":
@@ -188,7 +188,7 @@ def last_training(history: Sequence[RetrainDecision]) -> RetrainDecision | None:
     return next((entry for entry in reversed(history) if entry.should_retrain), None)
 
 
-def brake_of(
+def limit_of(
     policy: RetrainPolicy, history: Sequence[RetrainDecision], last: RetrainDecision | None, now: datetime
 ) -> Reason | None:
     """Return why nothing may train now, whatever there is to learn; ``None``: it may. Durations are in seconds."""

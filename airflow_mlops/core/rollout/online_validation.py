@@ -72,7 +72,7 @@ class RolloutSide:
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutReport(Value):
-    """What a look at a version that is tried has found.
+    """What a check of a version that is tried has found.
 
     :param look: 1, 2, 3 … of ``n_looks``.
     :param key: of the deployment.

@@ -21,7 +21,7 @@ _READS = {
     "float": "numbers",
     "double": "numbers",
     "string": "text",
-    "datetime": "moments",
+    "datetime": "times",
 }
 """What a model reads, by the types of MLflow's signatures."""
 
@@ -89,11 +89,11 @@ def check_columns(reads: Mapping[str, str], snapshot: DatasetSnapshot, predictio
         if column.n_null:
             problems.append(f"key column {column.name!r} is null in {column.n_null} of {snapshot.n_rows} rows.")
         elif _kind_of(column, snapshot) not in _READS.values():
-            problems.append(f"key column {column.name!r} is {column.type}; numbers, text or moments are required.")
+            problems.append(f"key column {column.name!r} is {column.type}; numbers, text or times are required.")
     if problems:
         raise DataError(
             f"The rows can't be scored by {prediction.model_name}: {len(problems)} thing(s) do not fit.\n"
-            f"{bounded_lines(problems)}\nNothing was scored or written. Mend the data, or make the columns in "
+            f"{bounded_lines(problems)}\nNothing was scored or written. Fix the data, or make the columns in "
             f"data.features."
         )
     return tuple(name for name in present if name not in wanted)
@@ -106,5 +106,5 @@ def _kind_of(column: Column, snapshot: DatasetSnapshot) -> str | None:
     if is_numeric(column.type) or column.type == "bool":
         return "numbers"
     if is_moment(column.type):
-        return "moments"
+        return "times"
     return "text" if column.type == "string" else column.type

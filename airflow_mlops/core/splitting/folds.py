@@ -1,4 +1,4 @@
-"""Folds of a training part: rows to learn from, and rows to score on."""
+"""Folds of a training part: rows to train on, and rows to score on."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Fold: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def time_folds(moments: NDArray[np.int64], n_folds: int, *, gap: int = 0) -> list[Fold]:
-    """Make folds by forward chaining: each is scored on what comes after the rows that it learns from.
+    """Make folds by forward chaining: each is scored on what comes after the rows that it is trained on.
 
-    The rows are cut into ``n_folds + 1`` stretches of about the same size; rows of one moment stay together. The
-    first stretch is only learnt from (Hyndman and Athanasopoulos 2021, section 5.10).
+    The rows are cut into ``n_folds + 1`` stretches of about the same size; rows of one time stay together. The
+    first stretch is only trained on (Hyndman and Athanasopoulos 2021, section 5.10).
 
     :param moments: ``(n_rows,) int64``, in any order.
     :param gap: rows that lie before a cut, but not by more than this, are left out of its fold.
-    :raises DataError: when a fold would have no rows to learn from or to score.
+    :raises DataError: when a fold would have no rows to train on or to score.
 
     >>> [(fit.tolist(), score.tolist()) for fit, score in time_folds(np.arange(6), 2, gap=1)]
     [([0], [2, 3]), ([0, 1, 2], [4, 5])]
@@ -37,7 +37,7 @@ def time_folds(moments: NDArray[np.int64], n_folds: int, *, gap: int = 0) -> lis
         (np.flatnonzero(moments < cut - gap), np.flatnonzero((moments >= cut) & (moments < end)))
         for cut, end in zip(cuts, ends, strict=True)
     ]
-    return _require_rows(folds, len(moments), "different moments, or a smaller gap")
+    return _require_rows(folds, len(moments), "different times, or a smaller gap")
 
 
 def hashed_folds(
@@ -47,7 +47,7 @@ def hashed_folds(
 
     :param hashes: ``(n_rows,) uint64``, of what keeps rows together: a key, a group, all values.
     :param strata: ``(n_rows,)``: each fold gets the same share of every value.
-    :raises DataError: when a fold would have no rows to learn from or to score.
+    :raises DataError: when a fold would have no rows to train on or to score.
     """
     which, n_dealt = np.zeros(len(hashes), dtype=np.int64), 0
     for stratum in [None] if strata is None else np.unique(strata):
@@ -64,7 +64,7 @@ def _require_rows(folds: list[Fold], n_rows: int, of_what: str) -> list[Fold]:
     for number, (fit, score) in enumerate(folds, start=1):
         if not len(fit) or not len(score):
             raise DataError(
-                f"Fold {number} of {len(folds)} has {len(fit)} rows to learn from and {len(score)} to score, of "
+                f"Fold {number} of {len(folds)} has {len(fit)} rows to train on and {len(score)} to score, of "
                 f"{n_rows} training rows. Nothing was tried. Lower tuning.n_folds; otherwise it takes more {of_what}."
             )
     return folds

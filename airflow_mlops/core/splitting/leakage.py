@@ -1,4 +1,4 @@
-"""Leakage: what a model learns from and will not have when it predicts."""
+"""Leakage: what a model is trained on and will not have when it predicts."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class LeakageReport(Value):
         if self.is_clean:
             return
         raise LeakageError(
-            f"Leakage: {len(self.findings)} finding(s) in {self.n_train} training and {self.n_test} held-back rows "
+            f"Leakage: {len(self.findings)} finding(s) in {self.n_train} training and {self.n_test} held-out rows "
             f"({self.snapshot_digest[:19]}, target {self.target!r}).\n{bounded_lines(self.findings)}\n"
             f"Nothing was trained and the champion stays. Report: {self.report_uri}"
         )

@@ -1,4 +1,4 @@
-"""Which rows are learnt from, which are tuned on, and which are held back."""
+"""Which rows are trained on, which are tuned on, and which are held out."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class DatasetSplit(Value):
     """A snapshot's rows, or the features made from them, in parts that have no row in common.
 
     :param method: ``time``, ``random``, ``group`` or ``stratified``.
-    :param cut: first timestamp of the held-back part, for a split by time.
+    :param cut: first timestamp of the held-out part, for a split by time.
     :param validation: the part that tuning is judged on, if there is one.
     :param validation_cut: first timestamp of the validation part, for a split by time.
     :param gap: before a cut, rows that lie within it are in no part.
@@ -168,11 +168,11 @@ def draw_sides(
 ) -> NDArray[np.int8]:
     """Draw rows by their hash: a row that is drawn once is drawn again when the data has grown.
 
-    Equal hashes are drawn together or not at all. The rows that are held back do not depend on whether there is a
+    Equal hashes are drawn together or not at all. The rows that are held out do not depend on whether there is a
     validation part, nor does a smaller part take other rows than a larger one.
 
     :param hashes: ``(n_rows,) uint64``, of what decides the row's side.
-    :param test_fraction: of the rows to hold back, in (0, 1).
+    :param test_fraction: of the rows to hold out, in (0, 1).
     :param validation_fraction: of the rows to tune on, in [0, 1).
     :returns: ``(n_rows,) int8``: ``TRAIN``, ``VALIDATION`` or ``TEST``.
     """
@@ -197,7 +197,7 @@ def bins_of(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.int64]:
 def stratum_limits(
     histogram: NDArray[np.integer], *, test_fraction: float, validation_fraction: float = 0.0
 ) -> tuple[int, int]:
-    """Return up to which bin a stratum's rows are held back, and up to which they are tuned on.
+    """Return up to which bin a stratum's rows are held out, and up to which they are tuned on.
 
     The shares are met to a row, or to the rows of one bin where bins hold more. No part gets fewer than one row as
     long as there are bins enough.
@@ -233,11 +233,11 @@ def _nearest(below: NDArray[np.int64], wanted: int, *, taken: int) -> int:
 def sides_by_time(
     moments: NDArray[np.int64], *, cut: int, validation_cut: int | None = None, gap: int = 0
 ) -> NDArray[np.int8]:
-    """Part rows by their moment; the rows of one moment stay together.
+    """Part rows by their time; the rows of one time stay together.
 
     :param moments: ``(n_rows,) int64``, on one scale with the others.
-    :param cut: the first moment that is held back.
-    :param validation_cut: the first moment that is tuned on, before ``cut``.
+    :param cut: the first time that is held out.
+    :param validation_cut: the first time that is tuned on, before ``cut``.
     :param gap: rows that lie before a cut, but not by more than this, are left out.
     :returns: ``(n_rows,) int8``: ``TRAIN``, ``VALIDATION``, ``TEST`` or ``LEFT_OUT``.
 

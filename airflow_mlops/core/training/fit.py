@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Rows to learn from or to judge by.
+    """Rows to train on or to judge by.
 
     :param features: ``(n_rows, n_features)``, a data frame or an array.
     :param target: ``(n_rows,)``.
@@ -99,14 +99,14 @@ def check_target(values: NDArray[Any], n_null: int, column: str) -> None:
     if n_null:
         raise DataError(
             f"The target {column!r} is null in {n_null} of {len(values)} training rows. Nothing was trained. Leave "
-            f"those rows out in data.features, or mend the source."
+            f"those rows out in data.features, or fix the source."
         )
     if values.dtype.kind == "f":
         n_infinite = int(np.isinf(values).sum())
         if n_infinite:
             raise DataError(
                 f"The target {column!r} is infinite in {n_infinite} of {len(values)} training rows. Nothing was "
-                f"trained and the champion stays. Leave those rows out in data.features, or mend the source."
+                f"trained and the champion stays. Leave those rows out in data.features, or fix the source."
             )
     if len(values) and (values == values[0]).all():
         raise DataError(
@@ -134,7 +134,7 @@ def check_sample_weight(values: NDArray[Any], column: str) -> NDArray[np.float64
         raise DataError(
             f"training.sample_weight {column!r} must be a number of at least 0; in {int(wrong.sum())} of "
             f"{len(weights)} training rows it is null, infinite or negative (first: {values[first]} in row {first}). "
-            f"Nothing was trained and the champion stays. Mend it in data.features."
+            f"Nothing was trained and the champion stays. Fix it in data.features."
         )
     if not weights.any():
         raise DataError(

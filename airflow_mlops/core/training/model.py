@@ -65,18 +65,18 @@ def merge_params(training: TrainingSpec, overrides: Mapping[str, Any]) -> Traini
             raise SpecError(
                 f"Hyperparameter {name!r} is not one of this pipeline's ({known})."
                 f"{did_you_mean(name, training.params)} Nothing was trained. Add it to training.params with a default, "
-                f"or mend the run's parameters."
+                f"or fix the run's parameters."
             )
     merged = {**training.params, **overrides}
     return TrainingSpec.parse({**training.model_dump(), "params": merged})
 
 
 def choose_features(training: TrainingSpec, split: DatasetSplit) -> tuple[str, ...]:
-    """Return the columns to learn from, in order: those of the spec, or all that say something of a row.
+    """Return the columns to train on, in order: those of the spec, or all that say something of a row.
 
     The target, the timestamp, the weight of a row, and the columns by which rows or groups are told apart do not.
 
-    :raises SpecError: when the target or a feature is not in the split, or nothing is left to learn from.
+    :raises SpecError: when the target or a feature is not in the split, or nothing is left to train on.
     """
     columns = [column.name for column in split.columns]
     roles = {training.target: "target", training.sample_weight: "sample_weight"}
@@ -98,7 +98,7 @@ def choose_features(training: TrainingSpec, split: DatasetSplit) -> tuple[str, .
 
 
 def feature_columns(training: TrainingSpec, split: DatasetSplit) -> list[Column]:
-    """Return what is known of the columns to learn from, in order.
+    """Return what is known of the columns to train on, in order.
 
     :raises SpecError: as :func:`choose_features` does.
     """

@@ -202,7 +202,7 @@ def summarise(
         errors = list(dict.fromkeys(trial.error for trial in trials if trial.error))
         raise TrainingError(
             f"Tuning of {model_name}: none of {len(counted(trials))} trials finished, {n_of['FAILED']} failed. Nothing "
-            f"was trained and the champion stays. Errors: {bounded(errors, 3)}. Mend training or tuning.space; to "
+            f"was trained and the champion stays. Errors: {bounded(errors, 3)}. Fix training or tuning.space; to "
             f"try the same again, give another tuning.seed."
         )
     default = next((trial.score for trial in trials if trial.is_default and trial.state == "FINISHED"), None)

@@ -1,4 +1,4 @@
-"""A batch against what the champion learnt from, and against what it is asked where it serves."""
+"""A batch against what the champion was trained on, and against what it is asked where it serves."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _of_requests(n_rows: int, spec: SkewSpec) -> Reason:
 def compare_schemas(
     *, reference: Sequence[Column], current: Sequence[Column], policy: PolicySpec
 ) -> tuple[Finding, ...]:
-    """Compare the columns of a batch with those that the champion learnt from.
+    """Compare the columns of a batch with those that the champion was trained on.
 
     A column that is gone, new or of another type is critical: models read columns by name, and a new
     name next to a missing one is how a rename looks. How grave another type is says :func:`_change_of_type`.
@@ -171,7 +171,7 @@ def compare_with_reference(
     counted: Sequence[ColumnProfile] = (),
     validation: ValidationSpec,
 ) -> tuple[Finding, ...]:
-    """Compare a batch with what the champion learnt from: columns, size, columns that are empty, values.
+    """Compare a batch with what the champion was trained on: columns, size, columns that are empty, values.
 
     :param counted: the batch in the bins of :func:`~airflow_mlops.core.validation.column_values.bins_to_count`.
     """
@@ -228,7 +228,7 @@ def _change_of_type(reference: str, current: str) -> Severity | None:
 
     Widths, units and whole numbers where floats were are but noted: the first two are how a file was written, and the
     last is how a small batch looks in which all numbers happen to be whole. So is a column without any value, which
-    has no type. A date where moments were is worth a warning.
+    has no type. A date where times were is worth a warning.
     """
     if reference == current:
         return None
@@ -277,32 +277,32 @@ def compare_with_requests(
     spec: SkewSpec,
     validation: ValidationSpec,
 ) -> tuple[Finding, ...]:
-    """Compare what is learnt from with what the model is asked: training/serving skew.
+    """Compare what is trained on with what the model is asked: training/serving skew.
 
     :param serving_profile: of the requests.
     :param serving_counts: the requests, counted in the bins of ``training_profile``.
     """
     policy = validation.policy
     asked = {column.name: column for column in serving.columns}
-    learnt = {column.name: column for column in training.columns}
-    wanted = spec.columns or tuple(name for name in learnt if name in asked)
+    trained = {column.name: column for column in training.columns}
+    wanted = spec.columns or tuple(name for name in trained if name in asked)
     findings = []
     if not wanted:
         others = _found(rule="serving_column_missing", n=len(asked), facts={"columns": list(asked)[:_N_NAMES]})
         findings.append(make_finding(others, policy))
     for name in wanted:
-        for place, columns, beside in (("training data", learnt, asked), ("requests", asked, learnt)):
+        for place, columns, beside in (("training data", trained, asked), ("requests", asked, trained)):
             if name not in columns:
                 facts = {"missing_in": place, "similar": closest(name, [n for n in columns if n not in beside])}
                 gone = _found(rule="serving_column_missing", subject=name, facts=facts)
                 findings.append(make_finding(gone, policy))
-        severity = _change_of_type(learnt[name].type, asked[name].type) if name in learnt and name in asked else None
+        severity = _change_of_type(trained[name].type, asked[name].type) if name in trained and name in asked else None
         if severity:
             types = _found(
                 rule="serving_column_retyped",
                 subject=name,
                 observed=asked[name].type,
-                required=learnt[name].type,
+                required=trained[name].type,
             )
             findings.append(make_finding(types, policy, severity))
     if serving.n_rows < spec.min_rows:

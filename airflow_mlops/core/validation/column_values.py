@@ -1,4 +1,4 @@
-"""The values of a batch against those that the champion learnt from, by what its profile says of them."""
+"""The values of a batch against those that the champion was trained on, by what its profile says of them."""
 
 from __future__ import annotations
 

@@ -136,9 +136,9 @@ class ValidationReport(Value):
     """What a validation looked at, what it found, and what follows.
 
     :param snapshot_digest: of the snapshot that was looked at.
-    :param reference_digest: of the data that the champion learnt from; empty where there is none.
+    :param reference_digest: of the data that the champion was trained on; empty where there is none.
     :param checks: the expectations of the suite; what was compared beside them stands in the findings alone.
-    :param accepted: the snapshot that may be learnt from: the one that was looked at, or what is left of it;
+    :param accepted: the snapshot that may be trained on: the one that was looked at, or what is left of it;
         ``None`` when the verdict is HALT or UNDECIDED.
     """
 
@@ -165,7 +165,7 @@ class ValidationReport(Value):
         return tuple(finding.reason for finding in found)
 
     def require_accepted(self) -> DatasetSnapshot:
-        """Return the snapshot that may be learnt from, or stop the pipeline.
+        """Return the snapshot that may be trained on, or stop the pipeline.
 
         :raises DataHaltedError: when the verdict is HALT.
         :raises DataError: when the verdict is UNDECIDED.
@@ -180,14 +180,14 @@ class ValidationReport(Value):
             ]
             raise DataError(
                 f"{len(unchecked)} expectation(s) could not be checked, which says nothing about the data: "
-                f"{bounded(texts, 3)}. Nothing was trained and the champion stays. Mend the suite. "
+                f"{bounded(texts, 3)}. Nothing was trained and the champion stays. Fix the suite. "
                 f"Report: {self.report_uri}"
             )
         grave = [str(finding) for finding in self.findings if finding.action is Verdict.HALT]
         raise DataHaltedError(
             f"Data halted: {len(grave)} finding(s) that halt in {self.n_rows} rows ({self.snapshot_digest[:19]}, "
             f"{len(self.checks)} expectations).\n{bounded_lines(grave)}\n"
-            f"Nothing was trained and the champion stays. Mend the source and run again. Report: {self.report_uri}"
+            f"Nothing was trained and the champion stays. Fix the source and run again. Report: {self.report_uri}"
         )
 
     @classmethod

@@ -27,7 +27,7 @@ def _outcome(reason: Reason) -> str:
 
 
 def _min_rows(reason: Reason) -> str:
-    return f"Only {reason.observed} rows were held back, {reason.setting} is {reason.required}."
+    return f"Only {reason.observed} rows were held out, {reason.setting} is {reason.required}."
 
 
 def _min_units(reason: Reason) -> str:

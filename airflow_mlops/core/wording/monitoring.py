@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from airflow_mlops.core.wording._drift import COLUMN_RULES, DRIFT_RULES
+from airflow_mlops.core.wording._performance import PERFORMANCE_RULES
 from airflow_mlops.core.wording._texts import wording_by_rule
-from airflow_mlops.core.wording.drift import COLUMN_RULES, DRIFT_RULES
-from airflow_mlops.core.wording.performance import PERFORMANCE_RULES
 
 __all__ = ["say"]
 

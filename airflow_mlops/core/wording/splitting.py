@@ -139,7 +139,7 @@ _FINDINGS: Mapping[str, Callable[[Reason], Texts]] = {
     "combination_reproduces_target": _combination,
     "prediction_time_null": lambda reason: (
         f"{reason.observed} of {reason.n} rows without it",
-        "a moment in every row",
+        "a time in every row",
     ),
     "known_too_late": _known_too_late,
     "known_at_null": _known_at_null,

@@ -104,10 +104,10 @@ def _timestamp_null(reason: Reason) -> Texts:
 
 
 def _timestamp_order(reason: Reason) -> Texts:
-    found = "moments that go back from one row to the next"
+    found = "times that go back from one row to the next"
     if reason.facts["has_champion"]:
         return found, "rows in order, as the champion's are"
-    return found, "rows in order, as long as no champion has learnt from others"
+    return found, "rows in order, as long as no champion was trained on others"
 
 
 def _column_missing(reason: Reason) -> Texts:
@@ -165,7 +165,7 @@ def _share_of_rows(reason: Reason) -> str:
 
 def _serving_column_missing(reason: Reason) -> Texts:
     if not reason.subject:
-        return listed(reason.facts["columns"], reason.n or 0), "a column that is learnt from"
+        return listed(reason.facts["columns"], reason.n or 0), "a column that is trained on"
     return f"not in the {reason.facts['missing_in']}{_perhaps(reason)}", "in both"
 
 

@@ -1,4 +1,4 @@
-"""One track of a backtest: what serves on it, from moment to moment."""
+"""One track of a backtest: what serves on it, from time to time."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Serving:
 
 @dataclass(frozen=True, kw_only=True)
 class _Note(Value):
-    """A moment that was finished: what came of it, and what served at its end.
+    """A time that was finished: what came of it, and what served at its end.
 
     :param identity: of the spec and the code that it is of.
     """
@@ -68,7 +68,7 @@ class _Note(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class _Outcome:
-    """What a run at a moment came to."""
+    """What a run at a time came to."""
 
     is_trained: bool = False
     is_promoted: bool = False
@@ -77,10 +77,10 @@ class _Outcome:
 
 
 class Replay:
-    """One track, or a stretch of it. Each moment that was finished is noted, and found again.
+    """One track, or a stretch of it. Each time that was finished is noted, and found again.
 
     :param spec: from :func:`spec_of_track`.
-    :param earlier: the track's moments before this stretch.
+    :param earlier: the track's times before this stretch.
     """
 
     def __init__(
@@ -98,10 +98,10 @@ class Replay:
         self._identity = digest_of([spec.model_dump(mode="json"), recipe_of(spec.training, spec.tuning)])
 
     def step(self, at: datetime, until: datetime) -> tuple[BacktestPoint, bool]:
-        """Run at a moment and score what serves until the next one, or find that this was done.
+        """Run at a time and score what serves until the next one, or find that this was done.
 
-        :returns: the moment, and whether it was found.
-        :raises SpecError: when the folder has the moment of another spec, or of other code.
+        :returns: the time, and whether it was found.
+        :raises SpecError: when the folder has the time of another spec, or of other code.
         """
         storage, place = self._platform.storage, ("moments", f"{at:%Y%m%dT%H%M%S}--{until:%Y%m%dT%H%M%S}.json")
         if storage.exists(*place):
@@ -148,7 +148,7 @@ class Replay:
         self._earlier = ()
 
     def _run(self, at: datetime) -> _Outcome:
-        """Run on what was known at a moment; a run that was interrupted goes on."""
+        """Run on what was known at a time; a run that was interrupted goes on."""
         run = PipelineRun(pipeline=self._spec.model_name, run_id=f"backtest__{at.isoformat()}", actor="backtest")
         try:
             return self._train(at, run) if self._track == "always" else self._run_pipeline(at, run)
@@ -186,7 +186,7 @@ class Replay:
             "train", TrainedModel, split=split, training=training, tuning=tuned, runner=spec.runner, **known
         )
         self._serving = _Serving(since=at, model=model, split=split)
-        return _Outcome(is_trained=True, is_promoted=True, reason="It trains at each moment.")
+        return _Outcome(is_trained=True, is_promoted=True, reason="It trains at each time.")
 
     def _score(self, at: datetime, until: datetime) -> MomentScore:
         """Score what serves on the rows that came next, and log what it said, where that is evidence later."""
@@ -229,7 +229,7 @@ class Replay:
 
 
 def _until(labels: DatasetSpec, at: datetime) -> DatasetSpec:
-    """Return labels without those of moments that have not come yet."""
+    """Return labels without those of times that have not come yet."""
     if not labels.timestamp:
         return labels  # each is of a prediction by its id, and none is of one that was not made yet
     end = min(at, in_utc(labels.window_end)) if labels.window_end else at

@@ -35,7 +35,7 @@ __all__ = ["NO_SCORE", "MomentScore", "log_predictions", "score_moment"]
 
 @dataclass(frozen=True, kw_only=True)
 class MomentScore:
-    """The gate's first metric on the rows of a moment.
+    """The gate's first metric on the rows of a time.
 
     :param error: ``None`` without rows, or where the metric can't be computed from them.
     :param model: that said it, in memory.
@@ -65,8 +65,8 @@ def score_moment(
     """Score a model on rows, without intervals and without recording anything.
 
     :param rows: with their target; at least one.
-    :param split: what the model learnt from, whose classes it may predict.
-    :param timestamp: the rows' column of moments; where they do not have it, they are of ``at``.
+    :param split: what the model was trained on, whose classes it may predict.
+    :param timestamp: the rows' column of times; where they do not have it, they are of ``at``.
     :raises EvaluationError: when a target is null, or the model can't predict the rows.
     """
     frame = rows.to_pandas(date_as_object=False)
@@ -108,9 +108,9 @@ def log_predictions(
     writer: str,
     platform: Platform,
 ) -> None:
-    """Write what served into the inference log, as if each row had been asked at its own moment.
+    """Write what served into the inference log, as if each row had been asked at its own time.
 
-    :param writer: of the moment: one that is replayed again replaces what it wrote.
+    :param writer: of the time: one that is replayed again replaces what it wrote.
     :raises SpecError: when the rows lack the id by which labels find their predictions.
     """
     loaded, at = score.model, score.at

@@ -1,4 +1,4 @@
-"""Backtest: history is replayed through the real pipeline, moment by moment, without Airflow."""
+"""Backtest: history is replayed through the real pipeline, time by time, without Airflow."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ __all__ = ["backtest"]
 log = logging.getLogger(__name__)
 
 _FOLD = 25
-"""Moments of ``always`` that are replayed in a row. It is the same for any number of jobs, so that a backtest may go on
+"""Times of ``always`` that are replayed in a row. It is the same for any number of jobs, so that a backtest may go on
 with another."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Fold:
-    """Moments of one track that are replayed one after the other, in a folder of their own.
+    """Times of one track that are replayed one after the other, in a folder of their own.
 
-    :param earlier: the track's moments before these.
+    :param earlier: the track's times before these.
     :param n_moments: of the whole track.
     """
 
@@ -81,14 +81,14 @@ def backtest(
 ) -> BacktestReport:
     """Replay history, and compare the spec's policy with never and with always training again.
 
-    At each moment the pipeline runs on the data up to it; what serves then is scored on the rows until the next moment.
+    At each time the pipeline runs on the data up to it; what serves then is scored on the rows until the next time.
     Where the spec has ``performance``, what served is in the inference log of the next runs, and the labels up to their
-    moment are. What was finished in the folder is found again, so that an interrupted backtest goes on.
+    time are. What was finished in the folder is found again, so that an interrupted backtest goes on.
 
-    :param since: the first moment, in UTC unless it says otherwise, as ``until``, the end of the last one.
-    :param every: time between two moments.
+    :param since: the first time, in UTC unless it says otherwise, as ``until``, the end of the last one.
+    :param every: time between two times.
     :param folder: for storage, MLflow's database and the report; of one backtest.
-    :param n_jobs: processes. The policy and *never* are replayed by one each, *always* by folds of 25 moments.
+    :param n_jobs: processes. The policy and *never* are replayed by one each, *always* by folds of 25 times.
     :raises SpecError: when the data has no timestamp to replay by, there is nothing to replay, or the folder has the
         report of a range that this one does not go on with.
     :raises NoRowsError: when the data has no row at all.
@@ -235,7 +235,7 @@ def _replay(fold: _Fold) -> list[BacktestPoint]:
         n_found += is_found
         spent, n_left = time.monotonic() - began, len(fold.moments) - number
         log.info(
-            "backtest: track=%s moment=%d/%d at=%s error=%s outcome=%s remaining_s=%.0f",
+            "backtest: track=%s time=%d/%d at=%s error=%s outcome=%s remaining_s=%.0f",
             fold.track,
             len(fold.earlier) + number,
             fold.n_moments,

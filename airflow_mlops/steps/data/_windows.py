@@ -1,4 +1,4 @@
-"""Windows that depend on the moment: resolved once for a run, so that each of its tries sees the same."""
+"""Windows that depend on the time: resolved once for a run, so that each of its tries sees the same."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SETTINGS = {"timestamp", "window_start", "window_end", "trailing", "since_last_
 class ResolvedWindow(Value):
     """The window of a dataset as a run found it.
 
-    :param start: first moment that belongs to it, in UTC; ``None``: no lower bound.
-    :param end: first moment that does not belong any more; ``None``: no upper bound.
-    :param since: the latest moment that had been accepted then, where only later rows are wanted.
-    :param resolved_at: the moment that it was counted from.
+    :param start: first time that belongs to it, in UTC; ``None``: no lower bound.
+    :param end: first time that does not belong any more; ``None``: no upper bound.
+    :param since: the latest time that had been accepted then, where only later rows are wanted.
+    :param resolved_at: the time that it was counted from.
     :param resolved_for: the pipeline and the run.
     """
 
@@ -51,10 +51,10 @@ def resolve_for_run(
 ) -> ResolvedWindow:
     """Return the window that a spec means, and keep it for the run's later tries before anything is read.
 
-    It is kept by what it depends on: other settings of the dataset may be mended between two tries.
+    It is kept by what it depends on: other settings of the dataset may be fixed between two tries.
 
     :param run: whose window it is; ``None``: nobody's, and it is not kept.
-    :param accepted_until: tells the latest moment that was accepted so far; it is asked where the spec needs it.
+    :param accepted_until: tells the latest time that was accepted so far; it is asked where the spec needs it.
     :raises IntegrityError: when the note of an earlier try is damaged.
     """
     place = _place(data, dataset, run)

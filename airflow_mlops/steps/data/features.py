@@ -1,4 +1,4 @@
-"""Features: the rows to train on, with what was known of them at their moment."""
+"""Features: the rows to train on, with what was known of them at their timestamp."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class FeatureSource(Protocol):
     ) -> contextlib.AbstractContextManager[pa.RecordBatchReader]:
         """Stream the rows of a Parquet file, in their order, with the features of each added.
 
-        A row has the latest values that were known at its moment, never a later one, and nulls where nothing was
+        A row has the latest values that were known at its timestamp, never a later one, and nulls where nothing was
         known yet. The rows are not held whole.
 
         :param rows: the path of the Parquet file.
-        :param timestamp: the column that holds each row's moment.
+        :param timestamp: the column that holds each row's time.
         """
 
 
@@ -68,7 +68,7 @@ class SnapshotFeatures:
 
     @contextlib.contextmanager
     def historical_features(self, rows: str, *, timestamp: str) -> Iterator[pa.RecordBatchReader]:
-        """Stream the rows with what was known at their moment.
+        """Stream the rows with what was known at their timestamp.
 
         :raises DataError: when the tables can't be joined to the rows.
         :raises IntegrityError: when a table's snapshot is not what it was when it was made.
@@ -133,7 +133,7 @@ def feature_rows(
             yield rows
         return
     if not data.timestamp:
-        raise SpecError("Features are joined as of a moment: set data.timestamp, the column that holds it.")
+        raise SpecError("Features are joined as of a time: set data.timestamp, the column that holds it.")
     with source.historical_features(snapshot.data_uri, timestamp=data.timestamp) as joined:
         log.info("features joined: %s", " ".join(f"{name}={digest[:19]}" for name, digest in source.digests.items()))
         if data.features is None:

@@ -78,7 +78,7 @@ def snapshot_dataset(
     :param connections: opens the connections that the spec names; ``None``: there are none.
     :param run: for whom the snapshot is made. Each try of a run sees the window that its first try saw.
     :param actor: who makes it, where there is no run.
-    :param now: the moment that the window is counted from; ``None``: this one.
+    :param now: the time that the window is counted from; ``None``: this one.
     :raises DataError: when the source can't be read, or changes while it is read.
     :raises NoRowsError: when there is no row.
     :raises NothingNewError: when no row is later than what was accepted so far, and only such rows are wanted.
@@ -191,7 +191,7 @@ def _store(
         known = _read_if_there(storage, *parts)
         if known is not None:
             log.info("snapshot unchanged: digest=%s n_rows=%d", known.digest, known.n_rows)
-            return _with_timestamp(_mended(known, parquet, writer.file_digest, storage), origin.timestamp)
+            return _with_timestamp(_fixed(known, parquet, writer.file_digest, storage), origin.timestamp)
         low, high = _time_range(parquet, origin.timestamp)
         snapshot = DatasetSnapshot(
             dataset=origin.dataset,
@@ -216,7 +216,7 @@ def _store(
     return snapshot
 
 
-def _mended(known: DatasetSnapshot, parquet: Path, digest: str, storage: Storage) -> DatasetSnapshot:
+def _fixed(known: DatasetSnapshot, parquet: Path, digest: str, storage: Storage) -> DatasetSnapshot:
     """Return a snapshot that is there; where its file was changed or is gone, the new one takes its place.
 
     :param parquet: the same rows, written anew.
@@ -225,7 +225,7 @@ def _mended(known: DatasetSnapshot, parquet: Path, digest: str, storage: Storage
     try:
         check_snapshot(known)
     except IntegrityError as damage:
-        log.warning("snapshot mended: digest=%s damage=%s", known.digest, damage)
+        log.warning("snapshot fixed: digest=%s damage=%s", known.digest, damage)
         parquet.replace(known.data_uri)
         known = dataclasses.replace(known, file_digest=digest)
         storage.write_json(known.to_dict(), *snapshot_folder(known.dataset, known.digest), _MANIFEST)

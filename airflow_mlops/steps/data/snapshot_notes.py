@@ -41,9 +41,9 @@ def note_verdict(storage: Storage, snapshot: DatasetSnapshot, *, is_accepted: bo
 
 
 def accepted_marks(storage: Storage, dataset: str) -> dict[str, tuple[datetime, str]]:
-    """Return up to which moment a validation accepted rows, by the timestamp column that they were taken by.
+    """Return up to which time a validation accepted rows, by the timestamp column that they were taken by.
 
-    :returns: the latest such moment, and the name of the folder of the snapshot that reaches it.
+    :returns: the latest such time, and the name of the folder of the snapshot that reaches it.
     :raises IntegrityError: when a note is damaged.
     """
     marks: dict[str, tuple[datetime, str]] = {}
@@ -69,7 +69,7 @@ def last_used(storage: Storage, snapshot: DatasetSnapshot) -> datetime:
 
 
 def _reached(snapshot: DatasetSnapshot) -> datetime | None:
-    """Return the latest moment of the rows, but for those that lay in the future when they were taken.
+    """Return the latest time of the rows, but for those that lay in the future when they were taken.
 
     One row of the year 2204 does not make old what is delivered until then.
     """

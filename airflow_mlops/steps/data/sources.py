@@ -202,7 +202,7 @@ def _found(data: DatasetSpec, window: Window, place: _Place, *, while_read: bool
     if while_read:
         return meant
     if not there:
-        text = f"No file matches {data.path!r}. Nothing was read. Deliver the data there, or mend data.path."
+        text = f"No file matches {data.path!r}. Nothing was read. Deliver the data there, or fix data.path."
         raise NoRowsError(text)
     if not meant:
         raise NoRowsError(

@@ -1,4 +1,4 @@
-"""Watching for new data: what somebody has not been told of yet, and the book that is kept of it."""
+"""Watching for new data: what somebody has not been notified of yet, and the book that is kept of it."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class WatchedSource(Protocol):
 
         :param handled: the stamps that were told of, by name.
         :raises UnavailableError: when the source does not answer.
-        :raises MlopsError: when it can't be looked at until somebody mends something.
+        :raises MlopsError: when it can't be looked at until somebody fixes something.
         """
 
 
 class DataWatch:
-    """Looks for data that nobody was told of, and notes in the storage what was told.
+    """Looks for data that nobody was notified of, and notes in the storage what was told.
 
     It is noted as told once Airflow has had the time to store the event, so that no crash loses one. Until then it is
     announced: whoever looks after a crash tells it again.
 
-    A mistake, such as a bucket that is not there, is told too, as ``{"problem": text}``, once until it is mended:
+    A mistake, such as a bucket that is not there, is told too, as ``{"problem": text}``, once until it is fixed:
     whoever is told then fails with it where people look, and does not wait for what can't come.
     """
 
@@ -54,10 +54,10 @@ class DataWatch:
         self._problem = ""
 
     def look(self) -> dict[str, Any] | None:
-        """Look once. What this returns has to be told before the next look.
+        """Look once. What this returns has to be told before the next check.
 
         :returns: what to tell; ``None``: nothing.
-        :raises UnavailableError: when source or storage do not answer. The next look misses nothing.
+        :raises UnavailableError: when source or storage do not answer. The next check misses nothing.
         """
         try:
             return self._look()
@@ -94,7 +94,7 @@ class DataWatch:
         return {name: stamp for _, stamps in self._told for name, stamp in stamps.items()}
 
     def _tell_problem(self, text: str) -> dict[str, Any] | None:
-        problem = re.sub(r"\d+", "#", text)  # the moment, a process: what differs each time is no other mistake
+        problem = re.sub(r"\d+", "#", text)  # the time, a process: what differs each time is no other mistake
         if problem == self._problem:
             return None
         is_known = False

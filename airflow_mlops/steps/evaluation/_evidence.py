@@ -64,8 +64,8 @@ def gather_evidence(
 ) -> Evidence:
     """Look at the predictions from every side that the gate or a person may ask about.
 
-    :param frame: the held-back rows, as a pandas data frame.
-    :param timestamp: the column of moments, if there is one.
+    :param frame: the held-out rows, as a pandas data frame.
+    :param timestamp: the column of times, if there is one.
     """
     losses = losses_of(predictions.task, predictions.y_true, predictions.models)
     return Evidence(

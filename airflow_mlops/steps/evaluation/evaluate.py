@@ -1,4 +1,4 @@
-"""Evaluation: everybody predicts the same held-back rows, and every difference gets an interval."""
+"""Evaluation: everybody predicts the same held-out rows, and every difference gets an interval."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _REPORT = "evaluation"
 def evaluate_model(
     model: TrainedModel, split: DatasetSplit, gate: GateSpec, *, platform: Platform, run: PipelineRun
 ) -> EvaluationReport:
-    """Score the challenger, the champion and a naive baseline on the same held-back rows.
+    """Score the challenger, the champion and a naive baseline on the same held-out rows.
 
     A champion that can't be scored does not fail the evaluation: the report says so, and the gate does not
     bless. A challenger that can't be scored does. A retry finds the report of an earlier try, so that the
@@ -49,7 +49,7 @@ def evaluate_model(
     if model.split_digest != split.digest:
         raise IntegrityError(
             f"{model.model_uri} was trained on split {model.split_digest[:26]}…, not on {split.digest[:26]}…: "
-            f"held-back rows of one may be training rows of the other. Nothing was evaluated."
+            f"held-out rows of one may be training rows of the other. Nothing was evaluated."
         )
     champion = current_champion(model.model_name, platform=platform)
     earlier = _earlier_report(model, gate, champion, platform, run)
@@ -125,9 +125,9 @@ def _score(
 
 def _check_target(target: Any, name: str) -> None:
     if not len(target):
-        raise EvaluationError("No row was held back, so nothing can be compared. Raise split.test_fraction.")
+        raise EvaluationError("No row was held out, so nothing can be compared. Raise split.test_fraction.")
     if target.isna().any():
-        raise EvaluationError(f"The target {name!r} is null in held-back rows; nothing to compare with.")
+        raise EvaluationError(f"The target {name!r} is null in held-out rows; nothing to compare with.")
 
 
 def _units(predictions: Predictions, frame: Any, gate: GateSpec, rng: np.random.Generator) -> Units:

@@ -1,4 +1,4 @@
-"""What challenger, champion and naive baseline say of the held-back rows, in one form for all metrics."""
+"""What challenger, champion and naive baseline say of the held-out rows, in one form for all metrics."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def predict_all(
     gate: GateSpec,
     platform: Platform,
 ) -> Predictions:
-    """Let everybody predict the held-back rows.
+    """Let everybody predict the held-out rows.
 
     A champion that can't be loaded or can't predict is no failure: it is said, and left out.
 
-    :param frame: the held-back rows, as a pandas data frame.
+    :param frame: the held-out rows, as a pandas data frame.
     :raises EvaluationError: when the challenger can't predict the rows, or what it says does not fit the target.
     """
     wants_scores = any(metric.needs_scores for name, metric in METRICS.items() if name in gate.metrics)

@@ -1,4 +1,4 @@
-"""Power: how many held-back rows the gate of a model needs, as its last evaluation shows."""
+"""Power: how many held-out rows the gate of a model needs, as its last evaluation shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Power", "last_evaluation", "power_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class Power:
-    """What so many held-back rows show of one metric.
+    """What so many held-out rows show of one metric.
 
     :param against: ``champion``, or ``baseline`` where there was no champion.
     :param detectable: the smallest difference, counted from the margin, that the rows of the evaluation show.

@@ -14,7 +14,7 @@ from airflow_mlops.core.data.snapshot import DatasetSnapshot
 from airflow_mlops.errors import UnavailableError
 from airflow_mlops.steps.platform import folder_name, short
 
-__all__ = ["DerivedFolder", "derived_folders", "find_leftovers", "hide", "last_touched", "remove", "unhide"]
+__all__ = ["DerivedFolder", "derived_folders", "find_orphans", "hide", "last_touched", "remove", "unhide"]
 
 _DOCUMENTS = {"splits": "split.json", "quarantine": "quarantine.json"}
 _HIDDEN = (".tmp", ".pruned")
@@ -48,7 +48,7 @@ def derived_folders(storage: Storage, dataset: str) -> list[DerivedFolder]:
     return found
 
 
-def find_leftovers(
+def find_orphans(
     storage: Storage,
     dataset: str,
     derived: Sequence[DerivedFolder],

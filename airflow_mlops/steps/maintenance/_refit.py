@@ -33,13 +33,13 @@ _REQUEST, _ANSWER, _OUTPUTS = "request.json", "answer.json", "outputs.npy"
 def refit(
     training: TrainingSpec, split: DatasetSplit, *, n_threads: int, scratch: Path
 ) -> tuple[NDArray[np.generic], dict[str, str], int]:
-    """Train again in a fresh process, and predict the held-back rows there.
+    """Train again in a fresh process, and predict the held-out rows there.
 
     The process finds the modules that this one finds. What it prints goes to standard error.
 
     :param n_threads: that its libraries may compute with.
     :param scratch: an empty folder.
-    :returns: what the model says of each held-back row, its parameters as text, and the threads that it used.
+    :returns: what the model says of each held-out row, its parameters as text, and the threads that it used.
     :raises TrainingError: when the training fails, or its process dies.
     """
     request = {"training": training.model_dump(mode="json"), "split": split.to_dict()}
@@ -71,7 +71,7 @@ def outputs_of(model: Any, frame: Any) -> NDArray[np.generic]:
     try:
         outputs = np.asarray(getattr(model, method)(frame))
     except Exception as error:
-        raise EvaluationError(f"The model can't predict the held-back rows: {type(error).__name__}: {error}") from error
+        raise EvaluationError(f"The model can't predict the held-out rows: {type(error).__name__}: {error}") from error
     return outputs.astype(str) if outputs.dtype == object else outputs  # which are labels
 
 
@@ -93,8 +93,8 @@ def _main(scratch: Path) -> None:
 def _refit(training: TrainingSpec, split: DatasetSplit, scratch: Path) -> dict[str, Any]:
     columns = feature_columns(training, split)
     model = fit(training, split, arrow.read_frame(split.train.uri, split.train.digest), columns)
-    held_back = arrow.read_frame(split.test.uri, split.test.digest)
-    outputs = outputs_of(model, held_back[[column.name for column in columns]])
+    held_out = arrow.read_frame(split.test.uri, split.test.digest)
+    outputs = outputs_of(model, held_out[[column.name for column in columns]])
     np.save(scratch / _OUTPUTS, outputs, allow_pickle=False)
     return {"params": params_of(model), "n_threads": threads.count_threads(model)}
 

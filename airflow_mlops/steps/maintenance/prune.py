@@ -13,7 +13,7 @@ from airflow_mlops.errors import IntegrityError, SpecError, bounded
 from airflow_mlops.specs.data import in_utc
 from airflow_mlops.steps.data.snapshot import list_snapshots
 from airflow_mlops.steps.data.snapshot_notes import accepted_marks, last_used, snapshot_folder
-from airflow_mlops.steps.maintenance._orphans import derived_folders, find_leftovers, hide, last_touched, remove, unhide
+from airflow_mlops.steps.maintenance._orphans import derived_folders, find_orphans, hide, last_touched, remove, unhide
 from airflow_mlops.steps.platform import Platform, short
 from airflow_mlops.steps.registry.journal import read_journal
 
@@ -79,16 +79,16 @@ def prune_snapshots(
     old = [s for s in snapshots[:-1] if short(s.digest) not in kept and last_used(storage, s) < limit]
     pruned = old if dry_run else [snapshot for snapshot in old if _remove_unless_used(storage, snapshot, limit)]
     gone = {snapshot.digest for snapshot in pruned}
-    leftovers = find_leftovers(
+    orphans = find_orphans(
         storage, dataset, made, left=[s for s in snapshots if s.digest not in gone], limit=limit, now=in_utc(now)
     )
     if not dry_run:
-        for path in leftovers:
+        for path in orphans:
             remove(path)
     log.info(
-        "prune: dataset=%s n_snapshots=%d n_pruned=%d n_leftovers_pruned=%d dry_run=%s snapshots=%s leftovers=%s",
-        dataset, len(snapshots), len(pruned), len(leftovers), dry_run, bounded(short(s.digest) for s in pruned),
-        bounded(path.relative_to(storage.root) for path in leftovers),
+        "prune: dataset=%s n_snapshots=%d n_pruned=%d n_leftovers_pruned=%d dry_run=%s snapshots=%s orphans=%s",
+        dataset, len(snapshots), len(pruned), len(orphans), dry_run, bounded(short(s.digest) for s in pruned),
+        bounded(path.relative_to(storage.root) for path in orphans),
     )  # fmt: skip
     return tuple(pruned)
 

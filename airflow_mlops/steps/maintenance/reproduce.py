@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 def reproduce_version(model_uri: str, *, platform: Platform, tolerance: float = 1e-6) -> ReproductionReport:
     """Train a version again from its record, in a process of its own, and compare what both models predict.
 
-    A version that was trained with one thread has to predict the held-back rows the same to the bit. One that was
+    A version that was trained with one thread has to predict the held-out rows the same to the bit. One that was
     trained with more is trained with as many again, and may differ by the tolerance, since threads may add up numbers
     in another order. Nothing is written to the storage or to MLflow.
 
@@ -59,7 +59,7 @@ def reproduce_version(model_uri: str, *, platform: Platform, tolerance: float = 
         root mean square of all predictions, whichever is larger.
     :raises SpecError: when the URI is none of these, or no version has the alias.
     :raises IntegrityError: when the version has no record, or the record or the stored model is not the one that was
-        vouched for.
+        verified.
     :raises UnavailableError: when MLflow or the storage does not answer.
     """
     version = find_version(model_uri, platform=platform)
@@ -194,7 +194,7 @@ def _train_again(
         differences.append(_difference(DifferenceKind.THREADS, "threads", str(record.n_threads), str(n_threads)))
     if not agreement.is_exact:
         same = f"the same in all {agreement.n_rows} rows"
-        differences.append(_difference(DifferenceKind.PREDICTIONS, "held-back rows", same, str(agreement)))
+        differences.append(_difference(DifferenceKind.PREDICTIONS, "held-out rows", same, str(agreement)))
     return agreement, differences
 
 

@@ -1,4 +1,4 @@
-"""A version as it was at its blessing: scored again on the rows that were held back then."""
+"""A version as it was at its blessing: scored again on the rows that were held out then."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SAME = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """What a version said of the rows that were held back at its blessing.
+    """What a version said of the rows that were held out at its blessing.
 
     :param baseline_column: the feature that the naive baseline is; ``None``: it is the same for all rows.
     :param second: the place among the classes of the one that a logged score is of; ``None`` where a score is of the
@@ -92,10 +92,10 @@ class Reference:
 
 
 def score_reference(version: ModelVersion, spec: PerformanceSpec, *, platform: Platform) -> Reference:
-    """Score a version on the rows that were held back at its blessing, and see that it does as it did then.
+    """Score a version on the rows that were held out at its blessing, and see that it does as it did then.
 
     :raises SpecError: when a metric does not fit what the version predicts.
-    :raises IntegrityError: when its record, its evidence, its rows or its files are not what was vouched for.
+    :raises IntegrityError: when its record, its evidence, its rows or its files are not what was verified.
     :raises EvaluationError: when it can't predict the rows any more, does otherwise than then, or has no probabilities
         where a metric wants them.
     :raises UnavailableError: when MLflow or the storage does not answer.
@@ -122,7 +122,7 @@ def score_reference(version: ModelVersion, spec: PerformanceSpec, *, platform: P
         predictions = predict_all(frame, trained, None, split=split, gate=gate, platform=platform)
     except EvaluationError as error:
         raise EvaluationError(
-            f"{version.model_name} v{version.model_version} can't be scored on the rows that were held back at its "
+            f"{version.model_name} v{version.model_version} can't be scored on the rows that were held out at its "
             f"blessing, so there is nothing to compare production with: {error}"
         ) from error
     metrics = metrics_of(gate, predictions)
@@ -186,7 +186,7 @@ def _check_blocks(n_rows: int, spec: PerformanceSpec) -> None:
     if spec.block_length > 1 and n_rows < MIN_BLOCKS * spec.block_length:
         raise SpecError(
             f"performance.block_length {spec.block_length} makes {n_rows // spec.block_length} block(s) of the "
-            f"{n_rows} rows that were held back at the blessing; an interval needs {MIN_BLOCKS}. Shorten it, or hold "
+            f"{n_rows} rows that were held out at the blessing; an interval needs {MIN_BLOCKS}. Shorten it, or hold "
             f"back more."
         )
 
@@ -201,7 +201,7 @@ def _check_same(reference: Reference, version: ModelVersion) -> None:
         if not math.isclose(value, comparison.challenger, rel_tol=_SAME, abs_tol=1e-9):
             raise EvaluationError(
                 f"{version.model_name} v{version.model_version} has {comparison.metric} {value:.6g} on the rows that "
-                f"were held back at its blessing; it had {comparison.challenger:.6g} then. Nothing was decided. Give "
+                f"were held out at its blessing; it had {comparison.challenger:.6g} then. Nothing was decided. Give "
                 f"performance.positive_class as the gate had it, and see that the libraries are those of then."
             )
 

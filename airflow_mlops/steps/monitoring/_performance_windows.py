@@ -35,7 +35,7 @@ _MAX_DAYS = 31
 class Spans:
     """What is looked at: windows, the newest first, and the time since, whose labels are not due yet.
 
-    :param is_past: whether ``now`` is another moment than this one, so that later ones are no wonder.
+    :param is_past: whether ``now`` is another time than this one, so that later ones are no wonder.
     """
 
     windows: tuple[tuple[datetime, datetime], ...]
@@ -44,12 +44,12 @@ class Spans:
 
     @property
     def start(self) -> datetime:
-        """The first moment that is looked at."""
+        """The first time that is looked at."""
         return self.windows[-1][0]
 
     @property
     def mature_until(self) -> datetime:
-        """The first moment of the predictions whose labels are not due yet."""
+        """The first time of the predictions whose labels are not due yet."""
         return self.windows[0][1]
 
 
@@ -60,7 +60,7 @@ class Seen:
     :param windows: the newest first.
     :param estimates: what is expected of the predictions whose labels are not due yet.
     :param n_younger: how many of those there are.
-    :param first_younger: the moment of the first of them; ``None``: there is none.
+    :param first_younger: the time of the first of them; ``None``: there is none.
     """
 
     windows: tuple[WindowPerformance, ...]
@@ -71,7 +71,7 @@ class Seen:
 
 
 def spans_before(spec: PerformanceSpec, at: datetime | None) -> Spans:
-    """Return the spans that lie before a moment; ``None``: this one."""
+    """Return the spans that lie before a time; ``None``: this one."""
     now = in_utc(at or datetime.now(UTC))
     end = (now - spec.maturity).replace(hour=0, minute=0, second=0, microsecond=0)
     windows = ((end - (back + 1) * spec.window, end - back * spec.window) for back in range(spec.windows.of))
@@ -154,7 +154,7 @@ def _judge_window(
 def _score(
     rows: WindowRows, spec: PerformanceSpec, reference: Reference, seed: int
 ) -> tuple[tuple[MetricPerformance, ...], tuple[SlicePerformance, ...]]:
-    """Compare a window with the held-back rows, and with the naive baseline on its own rows."""
+    """Compare a window with the held-out rows, and with the naive baseline on its own rows."""
     current, places = rows.outcomes()
     then = Outcomes(
         y_true=reference.predictions.y_true, models={"champion": reference.predictions.models["challenger"]}

@@ -1,4 +1,4 @@
-"""What a drift check compares: the champion's reference, and the rows that it did not learn from."""
+"""What a drift check compares: the champion's reference, and the rows that it was not trained on."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def of_snapshot(
 
 
 def of_log(champion: ModelVersion, monitoring: MonitoringSpec, platform: Platform, *, end: datetime) -> Compared:
-    """Compare what the champion was asked and what it said, with what it learnt from and said when it was evaluated.
+    """Compare what the champion was asked and what it said, with what it was trained on and said when it was evaluated.
 
     Rows of other versions and of shadows do not count.
     """

@@ -1,4 +1,4 @@
-"""Drift: are the rows that the champion did not learn from like those that it learnt from."""
+"""Drift: are the rows that the champion was not trained on like those that it was trained on."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def check_log_drift(
     run: PipelineRun,
     draw: bool = True,
 ) -> DriftReport:
-    """Compare what the champion is asked and what it says with what it learnt from and said when it was evaluated.
+    """Compare what the champion is asked and what it says with what it was trained on and said when it was evaluated.
 
     Looked at are the rows of the inference log that the champion answered in the last ``monitoring.trailing``. Features
     are compared with the profile of the training part: their difference is the skew between training and serving.
-    Predictions are compared with those of the held-back rows, of which the evaluation keeps a profile.
+    Predictions are compared with those of the held-out rows, of which the evaluation keeps a profile.
 
-    :param window_end: the last moment of the window, with a time zone.
+    :param window_end: the last time of the window, with a time zone.
     :param draw: whether Evidently, where it is installed, draws a picture of samples beside the report, when something
         drifted.
     :raises DataError: when the log has none of the champion's features.

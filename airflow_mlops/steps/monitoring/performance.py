@@ -55,10 +55,10 @@ def check_performance(
 
     :param model_version: the version; ``None``: the champion.
     :param connections: opens the connection that the labels' spec names; ``None``: there is none.
-    :param now: the moment of the check, to look back: what happened later is left out. ``None``: this one.
+    :param now: the time of the check, to look back: what happened later is left out. ``None``: this one.
     :raises DataError: when labels or log lack a column, or can't be read.
-    :raises EvaluationError: when the version can't be scored on its held-back rows any more, or does otherwise.
-    :raises IntegrityError: when a record, the evidence, rows or a file are not what was vouched for.
+    :raises EvaluationError: when the version can't be scored on its held-out rows any more, or does otherwise.
+    :raises IntegrityError: when a record, the evidence, rows or a file are not what was verified.
     :raises UnavailableError: when MLflow, the storage or the labels' source does not answer.
     """
     spans = spans_before(performance, now)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from airflow_mlops.adapters.scoring_server import request_body
 from airflow_mlops.core.packaging.serving_check import Expected
 from airflow_mlops.errors import EvaluationError
-from airflow_mlops.specs.serving_check import OddRequest
+from airflow_mlops.specs.serving_check import MalformedRequest
 from airflow_mlops.steps.registry.models import LoadedModel
 
-__all__ = ["Case", "odd_requests"]
+__all__ = ["Case", "malformed_requests"]
 
 _MAX_COLUMNS = 20
 """In how many columns, the first ones, a mistake is made; wide tables would take minutes."""
@@ -48,10 +48,10 @@ class Case:
         return "predictions_or_error" if self.may_refuse else "predictions"
 
 
-def odd_requests(
+def malformed_requests(
     loaded: LoadedModel, rows: Any, types: Mapping[str, str], batch_rows: int
-) -> Iterator[tuple[OddRequest, list[Case]]]:
-    """Give the odd requests of each kind; none of a kind that the columns leave no room for.
+) -> Iterator[tuple[MalformedRequest, list[Case]]]:
+    """Give the malformed requests of each kind; none of a kind that the columns leave no room for.
 
     Whatever the model itself can answer may be answered, and by nothing else; the rest must be refused.
 

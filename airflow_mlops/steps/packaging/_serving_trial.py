@@ -1,4 +1,4 @@
-"""A trial of a running server: golden rows, odd requests, latency and memory."""
+"""A trial of a running server: golden rows, malformed requests, latency and memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_mlops.core.packaging.serving_check import (
     latency_quantiles,
 )
 from airflow_mlops.specs.serving_check import ServingCheckSpec
-from airflow_mlops.steps.packaging._malformed_requests import Case, odd_requests
+from airflow_mlops.steps.packaging._malformed_requests import Case, malformed_requests
 from airflow_mlops.steps.registry.models import LoadedModel
 
 __all__ = ["choose_golden_rows", "try_out"]
@@ -31,7 +31,7 @@ _WARM_UP = 10
 def choose_golden_rows(frame: Any, columns: Iterable[str], serving_check: ServingCheckSpec) -> Any:
     """Return the columns that the model reads, of rows drawn by the seed and of the first with a null in each column.
 
-    :param frame: the held-back rows.
+    :param frame: the held-out rows.
     """
     frame = frame[list(columns)]
     n_rows = min(serving_check.n_golden_rows, len(frame))
@@ -62,7 +62,7 @@ def try_out(
     answers = trial.check("single_rows", singles)
     p50, p95 = latency_quantiles([answer.seconds for answer in answers[_WARM_UP:]])
     batch_ms = None
-    for name, cases in odd_requests(loaded, rows, types, serving_check.batch_rows):
+    for name, cases in malformed_requests(loaded, rows, types, serving_check.batch_rows):
         answers = trial.check(name, cases, is_judged=name not in serving_check.allow)
         if name == "huge_batch" and answers and answers[0].predictions is not None:
             batch_ms = answers[0].seconds * 1000

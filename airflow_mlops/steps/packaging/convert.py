@@ -45,7 +45,7 @@ _MAX_ROWS = 2_000
 def convert_model(
     model: TrainedModel, split: DatasetSplit, conversion: ConversionSpec, *, platform: Platform, run: PipelineRun
 ) -> ConversionReport:
-    """Convert a model, compare the answers on held-back rows, and keep the result if they are the same.
+    """Convert a model, compare the answers on held-out rows, and keep the result if they are the same.
 
     A kept file is the artifact ``onnx/model.onnx`` of the model's run, whose tag ``mlops.formats`` says which formats
     there are. A model that can't be converted, or that answers otherwise, is no failure: the report says so, and

@@ -97,7 +97,7 @@ def export_model(model_uri: str, format: Literal["onnx", "skops"], out: Path, *,
 
 
 def _onnx_digest(version: ModelVersion, platform: Platform) -> str:
-    """Return what vouches for the ONNX file; it was exported before the version was registered, or after."""
+    """Return what verifies the ONNX file; it was exported before the version was registered, or after."""
     known = (
         version.tags if _ONNX_DIGEST in version.tags else platform.mlflow.tags_of_run(version.run_id, (_ONNX_DIGEST,))
     )

@@ -46,7 +46,7 @@ def check_serving(
 
     :raises IntegrityError: when the model was not trained on this split, or stored bytes have changed.
     :raises UntrustedModelError: when the model holds a type that the platform does not trust; it is not served then.
-    :raises EvaluationError: when the model itself can't predict the held-back rows.
+    :raises EvaluationError: when the model itself can't predict the held-out rows.
     """
     if model.split_digest != split.digest:
         raise IntegrityError(

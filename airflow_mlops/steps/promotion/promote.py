@@ -204,7 +204,7 @@ def _require_reason(subject: str, reason: str) -> None:
 
 
 def _check_files(version: ModelVersion, platform: Platform) -> None:
-    """See that a version's files are those that were vouched for, and may be loaded."""
+    """See that a version's files are those that were verified, and may be loaded."""
     from airflow_mlops.steps.registry.models import check_loadable  # which imports what loads models
 
     uri = f"models:/{version.model_name}/{version.model_version}"

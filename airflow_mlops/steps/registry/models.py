@@ -67,13 +67,13 @@ class LoadedModel:
 
 
 def load_model(who: str, uri: str, digest: str, *, platform: Platform) -> LoadedModel:
-    """Load a model from the files that the step before vouched for.
+    """Load a model from the files that the step before verified.
 
     :param who: whose it is, for messages.
     :param digest: of its files; empty to accept what is there.
     :raises IntegrityError: when the files are not those.
     :raises UntrustedModelError: when it holds a type that the platform does not trust, or is a pickle and the platform
-        loads none, or none that nothing vouches for.
+        loads none, or none that nothing verifies.
     :raises EvaluationError: when a library can't read the files any more.
     """
     with platform.mlflow.downloaded(uri, digest) as folder:
@@ -116,4 +116,4 @@ def _check_may_unpickle(who: str, digest: str, platform: Platform) -> None:
             f"loaded. Store it without pickle, or set [mlops] allow_pickle if all who can write to MLflow are trusted."
         )
     if not digest:
-        raise UntrustedModelError(f"{who} is stored as a pickle and nothing vouches for its files. Nothing was loaded.")
+        raise UntrustedModelError(f"{who} is stored as a pickle and nothing verifies its files. Nothing was loaded.")

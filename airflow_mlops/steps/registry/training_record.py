@@ -1,4 +1,4 @@
-"""Lineage: the record of a training, kept in its MLflow run and vouched for by the version."""
+"""Lineage: the record of a training, kept in its MLflow run and verified by the version."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def record_training(
     :param model: the fitted one, which says how many threads it uses.
     :param started_at: when the training began.
     :param durations_s: seconds by phase.
-    :returns: the record's digest, by which the version vouches for it.
+    :returns: the record's digest, by which the version verifies it.
     :raises IntegrityError: when the model's ledger or journal is damaged.
     """
     name, storage = trained.model_name, platform.storage
@@ -72,9 +72,9 @@ def record_training(
 
 
 def load_record(version: ModelVersion, *, platform: Platform) -> tuple[TrainingRecord, str]:
-    """Return the record that a version vouches for, and the list of distributions that belongs to it.
+    """Return the record that a version verifies, and the list of distributions that belongs to it.
 
-    :raises IntegrityError: when the version has no record, or it is not the one that it vouches for.
+    :raises IntegrityError: when the version has no record, or it is not the one that it verifies.
     """
     subject = f"{version.model_name} v{version.model_version}"
     expected = version.tags.get(RECORD_TAG)
@@ -93,7 +93,7 @@ def load_record(version: ModelVersion, *, platform: Platform) -> tuple[TrainingR
 
 
 def find_snapshot(version: ModelVersion, *, platform: Platform) -> DatasetSnapshot | None:
-    """Return the snapshot that a version learnt from; ``None`` where it is not noted, or is gone by now.
+    """Return the snapshot that a version was trained on; ``None`` where it is not noted, or is gone by now.
 
     :raises IntegrityError: when the version's record is damaged.
     """
@@ -129,6 +129,6 @@ def _read_document(subject: str, text: str) -> Any:
 def _require_same(subject: str, digest: str, expected: str) -> None:
     if digest != expected:
         raise IntegrityError(
-            f"{subject} in its MLflow run has digest {digest[:19]}…, {expected[:19]}… was vouched for. It was changed "
+            f"{subject} in its MLflow run has digest {digest[:19]}…, {expected[:19]}… was verified. It was changed "
             f"after the training; nothing was made of it. Restore it from a backup, or train a new version."
         )

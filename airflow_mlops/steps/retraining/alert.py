@@ -41,7 +41,7 @@ def raise_alert(
     """Decide whether what the checks found starts the training, and write the decision to the ledger, yes or no.
 
     A check that failed has no report and is no evidence, neither of an alert nor of its absence; the reasons say so of
-    each that ``checks`` names. A run that is cleared once it was mended decides again, and this counts in place of what
+    each that ``checks`` names. A run that is cleared once it was fixed decides again, and this counts in place of what
     it decided before.
 
     :param kinds: the evidence that may start a training: ``drift``, ``performance``. The rest is noted.
@@ -50,7 +50,7 @@ def raise_alert(
     :param checks: the checks that there are to be, of ``drift`` and ``performance``.
     :param monitoring: how long an alert may go unanswered.
     :param policy: when the training trains.
-    :param now: with a zone; by default the present moment.
+    :param now: with a zone; by default the present time.
     """
     ledger, now = read_ledger(model_name, storage=platform.storage), now or datetime.now(UTC)
     history = of_kind(MonitoringDecision, ledger)

@@ -61,7 +61,7 @@ def decide_retrain(
     :param gate: the gate of this run: what another gate rejected is worth training again.
     :param tuning: the search for hyperparameters that comes before the training, if there is one.
     :param policy: when to train; by default on whatever is new.
-    :param now: with a zone; by default the present moment. A replay of history gives its own.
+    :param now: with a zone; by default the present time. A replay of history gives its own.
     """
     fingerprint, tag = training_fingerprint(split, training), "mlops.fingerprint"
     if tuning:

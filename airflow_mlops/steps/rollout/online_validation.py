@@ -97,7 +97,7 @@ def look_at_rollout(
     platform: Platform,
     run: PipelineRun,
 ) -> RolloutReport:
-    """Judge a version by what it did until now; the last look decides.
+    """Judge a version by what it did until now; the last check decides.
 
     Where an earlier try has ended the rollout, what that one found is the answer.
 

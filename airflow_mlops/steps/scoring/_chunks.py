@@ -33,7 +33,7 @@ class Scoring:
     """Scores chunks; the inference log is written beside it, by a thread.
 
     :param version: whose model it is, for each row to say.
-    :param at: the moment that each row says.
+    :param at: the time that each row says.
     :param n_logged: rows that the log got.
     """
 
@@ -65,7 +65,7 @@ class Scoring:
             except EvaluationError as error:
                 raise EvaluationError(
                     f"{error} This was in rows {first} to {first + chunk.num_rows - 1} of {rows.n_rows}. No prediction "
-                    f"was written. Mend these rows, or validate the data so that such rows are set aside."
+                    f"was written. Fix these rows, or validate the data so that such rows are set aside."
                 ) from error
             first += chunk.num_rows
             if spec.log:

@@ -80,7 +80,7 @@ def predict_batch(
     :raises NoRowsError: when there is no row.
     :raises SpecError: when no version is champion, or the table can't be written.
     :raises EvaluationError: when the model fails, or predicts NaN.
-    :raises IntegrityError: when rows, model or predictions are not what was vouched for.
+    :raises IntegrityError: when rows, model or predictions are not what was verified.
     :raises UntrustedModelError: when the model holds a type that the platform does not trust.
     :raises UnavailableError: when MLflow, the storage or the database does not answer.
     """

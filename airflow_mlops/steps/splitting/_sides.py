@@ -113,7 +113,7 @@ def _require_no_null(block: Any, name: str, role: str) -> None:
     if n_null:
         raise DataError(
             f"split.{role}: {name!r} is null in {n_null} of {block.num_rows} rows (the first that were met), which "
-            f"can't be said to belong to any side. Nothing was split. Leave such rows out in data.features, or mend "
+            f"can't be said to belong to any side. Nothing was split. Leave such rows out in data.features, or fix "
             f"the source."
         )
 
@@ -135,7 +135,7 @@ def _time_sides(rows: str, timestamp: str, split: SplitSpec, wanted: tuple[int, 
 
 
 def _as_text(moment: int, unit: str, kind: str) -> str:
-    """Return a moment as the column shows it: a date, or a time in UTC that says so where the column does."""
+    """Return a time as the column shows it: a date, or a time in UTC that says so where the column does."""
     at = _EPOCH + timedelta(microseconds=moment // 1000 if unit == "ns" else moment)
     if kind.startswith("date"):
         return date.isoformat(at)

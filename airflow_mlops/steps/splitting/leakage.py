@@ -41,7 +41,7 @@ Found = tuple[list[LeakageFinding], int, list[Reason]]
 def check_split(
     split: DatasetSplit, training: TrainingSpec, leakage: LeakageSpec, *, platform: Platform, run: PipelineRun
 ) -> LeakageReport:
-    """Look for leakage among what a training learns from; see :func:`check_leakage`."""
+    """Look for leakage among what a training is trained on; see :func:`check_leakage`."""
     features = choose_features(training, split)
     return check_leakage(split, leakage, target=training.target, features=features, platform=platform, run=run)
 
@@ -55,13 +55,13 @@ def check_leakage(
     platform: Platform,
     run: PipelineRun,
 ) -> LeakageReport:
-    """Look for held-back rows and groups among the training rows, and for features that know the target.
+    """Look for held-out rows and groups among the training rows, and for features that know the target.
 
     Parts are compared on all rows, by the engine; features are judged on a sample of the training rows. The report
     is stored before it is returned; the caller decides by ``report.require_clean()``.
 
     :param target: the column to predict.
-    :param features: what is learnt from; ``None``: all columns but target and timestamp.
+    :param features: what is trained on; ``None``: all columns but target and timestamp.
     :raises SpecError: when a column that is named is not there, or is of a type that can't be compared.
     :raises IntegrityError: when a part's rows are not those that it is named by.
     """
@@ -122,7 +122,7 @@ def leakage_page(report: LeakageReport) -> str:
             "Snapshot": report.snapshot_digest,
             "Split": report.split_digest,
             "Target": report.target,
-            "Rows": f"{report.n_train} to train on, {report.n_test} held back",
+            "Rows": f"{report.n_train} to train on, {report.n_test} held out",
             "Sample": f"{report.n_sampled} training rows, for what features know of the target",
             "Checks": report.n_checks,
         },
@@ -162,8 +162,8 @@ def _compare_rows(split: DatasetSplit, leakage: LeakageSpec, target: str) -> Fou
     if not any(name != target for name in columns):  # rows that have the target in common alone are not the same
         return [], 0, [*notes, _reason(rule="no_column_left")]
     findings, n_checks = [], 0
-    held_back = {name: part for name, part in split.parts.items() if name != "train"}
-    for name, part in held_back.items():
+    held_out = {name: part for name, part in split.parts.items() if name != "train"}
+    for name, part in held_out.items():
         overlap = splits.shared_rows(split.train.uri, part.uri, columns)
         fraction = overlap.n_shared / overlap.n_all
         shared = _reason(
@@ -221,8 +221,8 @@ def _compare_groups(split: DatasetSplit, leakage: LeakageSpec) -> Found:
     if not split.group or leakage.allow_shared_groups:
         return [], 0, []
     findings = []
-    held_back = {name: part for name, part in split.parts.items() if name != "train"}
-    for name, part in held_back.items():
+    held_out = {name: part for name, part in split.parts.items() if name != "train"}
+    for name, part in held_out.items():
         overlap = splits.shared_groups(split.train.uri, part.uri, split.group)
         if overlap.n_shared:
             findings.append(
@@ -241,7 +241,7 @@ def _compare_groups(split: DatasetSplit, leakage: LeakageSpec) -> Found:
                     "split.leakage.allow_shared_groups.",
                 )
             )
-    return findings, len(held_back), []
+    return findings, len(held_out), []
 
 
 def _judge_features(split: DatasetSplit, target: str, features: Sequence[str]) -> tuple[int, Found]:
@@ -279,7 +279,7 @@ def _compare_times(split: DatasetSplit, leakage: LeakageSpec) -> Found:
                 rule="prediction_time_null",
                 columns=(predicted,),
                 found=_reason(rule="prediction_time_null", observed=n_without, required=0, n=n_rows),
-                advice="Leave such rows out in data.features, or mend the source.",
+                advice="Leave such rows out in data.features, or fix the source.",
             )
         )
     for feature, found in late.items():

@@ -1,4 +1,4 @@
-"""Split: the rows to learn from, those to tune on, and those that are held back."""
+"""Split: the rows to train on, those to tune on, and those that are held out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MAX_STRATA = 50
 _PROFILE = "train_profile.json"
 _MEND = (
     "Clear the task `split` of the run that trained the champion, which counts it again; restore it from a backup; or "
-    "promote a version that learnt from other data."
+    "promote a version that was trained on other data."
 )
 _NAMES = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
 
@@ -65,7 +65,7 @@ def split_dataset(
     """Make the rows to train on from a snapshot, and hold some of them back.
 
     The same rows make the same parts, and a split that is there already is returned as it is. Where its profile of the
-    rows to learn from is missing or can't be used, it is counted again.
+    rows to train on is missing or can't be used, it is counted again.
 
     :param source: what is joined to the rows; see :func:`~airflow_mlops.steps.data.features.feature_source`. It is
         required where ``data`` has feature tables.
@@ -184,7 +184,7 @@ def _write_parts(
 
 
 def _profile(parquet: Path, writer: arrow.ParquetDigestWriter) -> DatasetProfile:
-    """Count the rows to learn from. What a model is asked is compared with that."""
+    """Count the rows to train on. What a model is asked is compared with that."""
     columns = duckdb_engine.profile_columns(
         str(parquet), writer.columns, writer.sample, spreads=writer.spreads, is_ordered=writer.is_ordered
     )
@@ -192,7 +192,7 @@ def _profile(parquet: Path, writer: arrow.ParquetDigestWriter) -> DatasetProfile
 
 
 def _mend_profile(split: DatasetSplit, storage: Storage) -> None:
-    """Count the rows to learn from again where their profile is missing or can't be used."""
+    """Count the rows to train on again where their profile is missing or can't be used."""
     try:
         load_training_profile(split, storage=storage)
     except IntegrityError as damage:
@@ -211,14 +211,14 @@ def _mend_profile(split: DatasetSplit, storage: Storage) -> None:
 
 
 def load_training_profile(split: DatasetSplit, *, storage: Storage) -> DatasetProfile:
-    """Return the profile of the rows that a split gives to learn from.
+    """Return the profile of the rows that a split gives to train on.
 
     :raises IntegrityError: when the storage does not have it, it can't be read, or it is of other rows.
     """
     path = str(Path(split.train.uri).with_name(_PROFILE))
     if not storage.exists(path):
         raise IntegrityError(
-            f"{path} is missing: the profile of the rows that the champion learnt from. Nothing was decided. {_MEND}"
+            f"{path} is missing: the profile of the rows that the champion was trained on. Nothing was decided. {_MEND}"
         )
     try:
         profile = DatasetProfile.from_dict(storage.read_json(path))
@@ -235,7 +235,7 @@ def _require_rows(split: SplitSpec, n_rows: Mapping[str, int], n_left_out: int) 
     tuning = f", {n_rows['validation']} to tune on" if "validation" in n_rows else ""
     gap = f" The gap of {split.gap} leaves out {n_left_out} rows." if split.gap else ""
     hint = {
-        "time": "Take more rows, another fraction or a smaller gap; rows of one moment are never parted.",
+        "time": "Take more rows, another fraction or a smaller gap; rows of one time are never parted.",
         "group": f"Whole groups of {', '.join(split.group)} are drawn: it takes more of them, or another seed.",
     }.get(split.method, "Take more rows or another fraction; rows that are equal are never parted.")
     raise DataError(

@@ -23,7 +23,7 @@ from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps.training.fit import fit
 
-__all__ = ["Examiner", "read_examiner"]
+__all__ = ["Examiner", "read_trial_evaluator"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Examiner:
         return len(self.folds) or 1
 
     def scores(self, params: Mapping[str, Any]) -> Iterator[float]:
-        """Give the score of each fold; the preprocessing is fitted to the rows that its model learns from.
+        """Give the score of each fold; the preprocessing is fitted to the rows that its model is trained on.
 
         :raises SpecError: when the estimator does not take the parameters.
         :raises TrainingError: when the model can't be fitted.
@@ -69,12 +69,12 @@ class Examiner:
     def _frames(self) -> Iterator[tuple[Any, Any]]:
         if self.validation is not None:
             yield self.train, self.validation
-        for learnt, held_back in self.folds:
-            yield self.train.iloc[learnt], self.train.iloc[held_back]
+        for trained, held_out in self.folds:
+            yield self.train.iloc[trained], self.train.iloc[held_out]
 
 
-def read_examiner(split: DatasetSplit, training: TrainingSpec, tuning: TuningSpec) -> Examiner:
-    """Read the training part, and the validation part where there is one; never the part that is held back.
+def read_trial_evaluator(split: DatasetSplit, training: TrainingSpec, tuning: TuningSpec) -> Examiner:
+    """Read the training part, and the validation part where there is one; never the part that is held out.
 
     :raises DataError: when the target has nulls, or the folds can't be made.
     :raises IntegrityError: when the rows are not those of the split.

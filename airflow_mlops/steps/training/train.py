@@ -231,7 +231,7 @@ def _requirements(model: Any, *, is_pickled: bool) -> list[str]:
 
 
 def _scores(model: Any, frame: Any, features: list[Column], target: str) -> dict[str, float]:
-    """Return how well the model fits rows that it learnt from: what it is to be measured by is the evaluation."""
+    """Return how well the model fits rows that it was trained on: what it is to be measured by is the evaluation."""
     rows = frame.iloc[:: math.ceil(len(frame) / _SCORED_ROWS)]
     inputs = rows[[column.name for column in features]]
     predictions = _predict(model, inputs)
@@ -265,6 +265,6 @@ def _predict(model: Any, rows: Any) -> Any:
         return check_predictions("It", np.asarray(model.predict(rows)), len(rows))
     except Exception as error:
         raise TrainingError(
-            f"The trained model can't predict rows that it learnt from: {reason_of(error)}. Nothing was stored and the "
-            f"champion stays."
+            f"The trained model can't predict rows that it was trained on: {reason_of(error)}. Nothing was stored and "
+            f"the champion stays."
         ) from error

@@ -29,7 +29,7 @@ from airflow_mlops.pages.tuning import tuning_page
 from airflow_mlops.specs.train import TrainingSpec
 from airflow_mlops.specs.tune import TuningSpec
 from airflow_mlops.steps.platform import Platform, folder_name, short
-from airflow_mlops.steps.training._trials import Examiner, read_examiner
+from airflow_mlops.steps.training._trials import Examiner, read_trial_evaluator
 from airflow_mlops.steps.training.train import training_fingerprint
 
 if TYPE_CHECKING:
@@ -121,24 +121,24 @@ class _Search:
 
     def go_on(self) -> None:
         """Try until the budget is spent."""
-        examiner = None
+        trial_evaluator = None
         while (trial := self.study.claim()) is not None:
-            examiner = examiner or read_examiner(self.split, self.training, self.tuning)
+            trial_evaluator = trial_evaluator or read_trial_evaluator(self.split, self.training, self.tuning)
             run_id = self.runs.open_trial(self.tracked, trial)
-            ended = self._try(trial, examiner)
+            ended = self._try(trial, trial_evaluator)
             self.study.settle(ended)
             self.runs.end_trial(run_id, ended)
             self._log_progress(ended)
 
-    def _try(self, trial: Trial, examiner: Examiner) -> Trial:
+    def _try(self, trial: Trial, trial_evaluator: Examiner) -> Trial:
         """Score a trial. What can't be fitted or scored ends the trial, and not the search."""
         started, scores = time.perf_counter(), list[float]()
         outcome: dict[str, Any] = {"state": "FINISHED"}
         try:
-            for score in examiner.scores(trial.params):
+            for score in trial_evaluator.scores(trial.params):
                 scores.append(score)
                 so_far = replace(trial, scores=tuple(scores))
-                if len(scores) < examiner.n_folds and self._should_stop(so_far):
+                if len(scores) < trial_evaluator.n_folds and self._should_stop(so_far):
                     outcome = {"state": "PRUNED"}
                     break
         except (TrainingError, EvaluationError, SpecError) as error:

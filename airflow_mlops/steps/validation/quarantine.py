@@ -35,7 +35,7 @@ def halt_without_rows(
     """Return the findings, of which those halt that are to lead to quarantine and have no rows to set aside.
 
     :param columns: of the batch.
-    :param reference: the profile of what the champion learnt from, by which values are new.
+    :param reference: the profile of what the champion was trained on, by which values are new.
     """
     row_wise = {(e["type"], ibis_rules.column_of(e)) for e in expectations if ibis_rules.is_row_wise(e)}
     return tuple(
@@ -66,7 +66,7 @@ def rules_to_part_by(
     :param expectations: the suite that the checks were made by, in the same order.
     :param findings: what was found beside the suite may lead to it as well, where it is about single rows.
     :param columns: of the batch.
-    :param reference: the profile of what the champion learnt from, by which values are new.
+    :param reference: the profile of what the champion was trained on, by which values are new.
     """
     rules = [
         expectation

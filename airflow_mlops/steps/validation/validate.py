@@ -66,7 +66,7 @@ Expectations = Sequence[Mapping[str, Any]]
 
 @dataclasses.dataclass(frozen=True)
 class _Reference:
-    """What the champion learnt from."""
+    """What the champion was trained on."""
 
     snapshot: DatasetSnapshot
     profile: DatasetProfile
@@ -81,7 +81,7 @@ def validate_dataset(
     platform: Platform,
     run: PipelineRun,
 ) -> ValidationReport:
-    """Check a snapshot against a suite, and against the data that the champion learnt from.
+    """Check a snapshot against a suite, and against the data that the champion was trained on.
 
     Rules that the engine can answer are one scan of the Parquet file; the rest runs in Great Expectations. The
     report is stored before it is returned; the caller decides by ``report.require_accepted()``.
@@ -89,7 +89,7 @@ def validate_dataset(
     :param model_name: whose champion's data to compare with; ``None`` to run the suite alone.
     :param connections: opens the connection that ``validation.skew`` may name.
     :raises SpecError: when the suite can't be used.
-    :raises IntegrityError: when the snapshot's file is not the one that was vouched for.
+    :raises IntegrityError: when the snapshot's file is not the one that was verified.
     """
     check_snapshot(snapshot)
     reference = _reference(snapshot, model_name, platform)

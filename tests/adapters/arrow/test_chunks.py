@@ -56,7 +56,7 @@ def test_keys_that_several_rows_have_are_counted(parquet: str):
     [
         pytest.param({"a": [-5, 0, 1, 2, 90]}, True, id="numbers that rise"),
         pytest.param({"a": ["10", "9", "a", "b", "c"]}, True, id="texts that rise"),
-        pytest.param({"a": pa.array([1, 2, 3, 4, 5], pa.timestamp("us", "UTC"))}, True, id="moments that rise"),
+        pytest.param({"a": pa.array([1, 2, 3, 4, 5], pa.timestamp("us", "UTC"))}, True, id="times that rise"),
         pytest.param({"a": [1, 1, 2, 2, 2], "b": [1, 2, 0, 1, 2]}, True, id="the second column rises within the first"),
         pytest.param({"a": [7]}, True, id="one row"),
         pytest.param({"a": [1, 2, 2, 3, 4]}, False, id="twice in a row group"),

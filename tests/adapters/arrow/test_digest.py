@@ -214,7 +214,7 @@ def test_some_columns_are_read_in_the_order_that_was_asked_for(place):
 def test_rows_that_are_not_those_that_were_vouched_for_are_refused(place):
     vouched = _digest(place, FEW)
     _write(place, FEW.set_column(0, "n", pa.array([1, None, 4])))
-    with pytest.raises(IntegrityError, match=f"{vouched[:19]}… was vouched for. The file was changed") as caught:
+    with pytest.raises(IntegrityError, match=f"{vouched[:19]}… was verified. The file was changed") as caught:
         read_frame(str(place), vouched)
     assert str(place) in str(caught.value)
 
@@ -289,7 +289,7 @@ def test_a_file_is_vouched_for_by_its_bytes(place):
     check_file(str(place), writer.file_digest)
     assert writer.file_digest == f"sha256:{hashlib.sha256(place.read_bytes()).hexdigest()}"
     place.write_bytes(place.read_bytes() + b"x")
-    with pytest.raises(IntegrityError, match=f"the file has digest .*, {writer.file_digest[:19]}… was vouched for"):
+    with pytest.raises(IntegrityError, match=f"the file has digest .*, {writer.file_digest[:19]}… was verified"):
         check_file(str(place), writer.file_digest)
     with pytest.raises(IntegrityError, match="can't be read"):
         check_file(str(place.with_name("gone")), writer.file_digest)

@@ -107,7 +107,7 @@ def test_a_query_that_fails_is_shown_as_it_was_written_with_what_to_do(tmp_path,
     message = _fails(_parquet(tmp_path, {"n": ["x"]}), query)
     assert "read_parquet" not in message
     assert "COLUMNS" not in message
-    assert message.endswith("\nNothing was split. Mend the query, which reads the table dataset.")
+    assert message.endswith("\nNothing was split. Fix the query, which reads the table dataset.")
 
 
 @pytest.mark.parametrize("query", ["SELECT n, n FROM dataset", "SELECT n, n AS N FROM dataset"])

@@ -123,7 +123,7 @@ def test_what_great_expectations_does_not_take_is_said_without_the_words_of_its_
         run_suite(FRAME, [_check(BETWEEN, column="n")])
     assert str(caught.value) == (
         f"validation: Great Expectations can't use {BETWEEN} with {{'column': 'n'}}: min_value and max_value cannot "
-        "both be None. Nothing was trained. Mend the suite."
+        "both be None. Nothing was trained. Fix the suite."
     )
     with pytest.raises(SpecError, match="column: "):
         run_suite(FRAME, [_check(BETWEEN, column=["n"], min_value=0)])

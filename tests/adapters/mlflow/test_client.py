@@ -163,7 +163,7 @@ def test_files_that_were_changed_after_the_training_are_refused(tracking, folder
     (file,) = folder.glob(f"**/{model.model_uri.rpartition('/')[2]}/**/model.skops")
     file.write_bytes(file.read_bytes() + b"\0")
     with (
-        pytest.raises(IntegrityError, match=f"{model.model_digest[:19]}… was vouched for") as caught,
+        pytest.raises(IntegrityError, match=f"{model.model_digest[:19]}… was verified") as caught,
         tracking.downloaded(model.model_uri, model.model_digest),
     ):
         raise AssertionError("it was given out")

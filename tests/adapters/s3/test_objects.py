@@ -183,7 +183,7 @@ def test_large_text_is_read_whole_by_many_threads(access, bucket, suffix):
 
 
 def test_a_bucket_that_is_not_there_is_the_specs_fault(access):
-    with pytest.raises(SpecError, match=r"s3://no-such-bucket/a: there is no such bucket .* Mend data.path"):
+    with pytest.raises(SpecError, match=r"s3://no-such-bucket/a: there is no such bucket .* Fix data.path"):
         list_objects(access, "s3://no-such-bucket/a")
 
 

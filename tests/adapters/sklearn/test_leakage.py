@@ -321,4 +321,4 @@ def test_half_of_what_coarse_people_have_in_common_is_explained_by_chance(name):
 def test_chance_does_not_explain_what_was_delivered_twice():
     frame = pytest.importorskip("statsmodels.datasets").fair.load_pandas().data
     twice = pd.concat([frame, frame])
-    assert equal_by_chance(twice, len(twice)) < 0.4  # of the held-back rows of a fifth, 0.8 are in the rest
+    assert equal_by_chance(twice, len(twice)) < 0.4  # of the held-out rows of a fifth, 0.8 are in the rest

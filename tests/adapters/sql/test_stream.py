@@ -344,7 +344,7 @@ def _moments(engine: sa.Engine, kind: str) -> str:
     ],
 )
 def test_the_window_is_half_open_and_leaves_nulls_in(schema: str, kind: str, window: Window, expected: list[int]):
-    # Whatever time zone the server is set to, a moment without one is UTC.
+    # Whatever time zone the server is set to, a time without one is UTC.
     engine = _engine("psycopg2", schema, TimeZone="Asia/Tokyo")
     assert _read(engine, _moments(engine, kind), "at", window).column("i").to_pylist() == expected
 
@@ -437,7 +437,7 @@ def test_the_database_cuts_the_window_by_an_index(postgres: sa.Engine):
     sa.event.listen(postgres, "before_cursor_execute", lambda *call: seen.append((call[2], call[3])))
     _read(postgres, f"SELECT * FROM {table}", "at", Window(start=_utc(2026, 1, 2), end=_utc(2026, 1, 3)))
     statement, parameters = seen[-1]
-    assert "2026" not in statement  # the moments are bound, not written
+    assert "2026" not in statement  # the times are bound, not written
     assert parameters == {"window_start": _utc(2026, 1, 2), "window_end": _utc(2026, 1, 3)}
     with postgres.connect() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars().all()

@@ -71,7 +71,7 @@ def test_a_failure_in_the_middle_leaves_the_table_as_it_was(engine: sa.Engine):
 
 def test_a_table_without_the_columns_is_refused(engine: sa.Engine):
     _write(engine, ROW)
-    with pytest.raises(SpecError, match=r"refuses the rows: .*The table is as it was\. Mend the table"):
+    with pytest.raises(SpecError, match=r"refuses the rows: .*The table is as it was\. Fix the table"):
         _write(engine, {**ROW, "more": 1})
 
 

@@ -146,7 +146,7 @@ NAIVE_AND_ZONED = "[datetime(2026, 1, 1, 12), None, datetime(2026, 1, 1, 12, tzi
 @pytest.mark.parametrize("kind", [NAIVE_AND_ZONED, f"list(map(pd.Timestamp, {NAIVE_AND_ZONED}))"])
 def test_moments_with_and_without_a_zone_are_never_mixed(kind: str):
     message = _fails(DataError, _give, f"pd.DataFrame({{'at': pd.Series({kind}, dtype=object)}})")
-    assert "gave column 'at' with moments that have a time zone and others that have none" in message
+    assert "gave column 'at' with times that have a time zone and others that have none" in message
     assert _give("pd.DataFrame({'at': [datetime(2026, 1, 1), None]})").column("at").to_pylist()[0].year == 2026
 
 

@@ -26,7 +26,7 @@ NUMBERS = arrays.arrays(
 )
 HERE = Environment(python="3.11.7", platform="Linux-x86_64", blas="openblas 0.3.30 Haswell", packages_digest="sha256:1")
 CODE = CodeModule(import_path="mine:train", digest="sha256:" + "a" * 64, commit="c0ffee" * 6, remote="git.org/mine")
-WRONG = Difference(kind=DifferenceKind.PREDICTIONS, subject="held-back rows", recorded="the same", found="1 of 3")
+WRONG = Difference(kind=DifferenceKind.PREDICTIONS, subject="held-out rows", recorded="the same", found="1 of 3")
 
 
 def _report(**changes) -> ReproductionReport:
@@ -185,9 +185,9 @@ def test_what_differs_is_a_table_in_columns():
         "was trained with 4 thread(s)."
     )
     assert report.table() == [
-        "kind         what            recorded  found",
-        "code         mine:train      sha256:1  sha256:2",
-        "predictions  held-back rows  the same  1 of 3",
+        "kind         what           recorded  found",
+        "code         mine:train     sha256:1  sha256:2",
+        "predictions  held-out rows  the same  1 of 3",
     ]
 
 

@@ -47,7 +47,7 @@ def test_an_alert_says_who_serves_and_why_it_is_one():
         "Why:",
         "  - It moved.",
         "What to do next: Nothing, if the DAG co2 is scheduled on it: it decides whether to train. "
-        "If the data is broken, mend it.",
+        "If the data is broken, fix it.",
         URL,
     ]
 
@@ -101,7 +101,7 @@ def test_a_rollback_names_both_versions_and_who_did_it():
 @pytest.mark.parametrize(
     ("verdict", "event", "next_step"),
     [
-        (RolloutVerdict.UNHEALTHY, "rolled_back", "mend what it says before the next training."),
+        (RolloutVerdict.UNHEALTHY, "rolled_back", "fix what it says before the next training."),
         (RolloutVerdict.INCONCLUSIVE, "rejected", "Give it a longer rollout.window, or a larger rollout.share."),
     ],
 )

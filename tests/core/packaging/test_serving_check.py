@@ -222,7 +222,7 @@ def test_a_bad_report_says_what_was_found_what_is_kept_and_what_to_do():
         "small: models:/m-1 does not serve as it must: 1 of 2 check(s) failed.\n"
         "  - null_value: found 1 of 3 prediction(s) that are not the model's own, expected the model's own "
         "predictions.\n"
-        "The champion stays. Report: reports/small/r/serving.html, the server's log: reports/x.log. Mend the model or "
+        "The champion stays. Report: reports/small/r/serving.html, the server's log: reports/x.log. Fix the model or "
         "its environment, or the budgets and `allow` of the serving check."
     )
     _report(_check()).require_ok()

@@ -153,7 +153,7 @@ def test_what_data_and_code_leave_open_are_limits():
     text = "\n".join(card.limits)
     for words in (
         "It knows nothing of other times than those of its data, 2026-01-01 to 2026-01-02.",
-        "Moved since the data that the champion learnt from, and may move on: 'a'.",
+        "Moved since the data that the champion was trained on, and may move on: 'a'.",
         'The data broke rules that the policy lets pass: "a: r: found type string, expected type double (for '
         "example 'x')\".",
         "Trained by code that is in no commit: 'a.b:train'.",

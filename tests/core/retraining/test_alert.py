@@ -60,7 +60,7 @@ def test_an_alert_is_of_every_kind_of_evidence_that_is_listened_to():
     assert kinds == ("drift",)
     assert (reason.rule, reason.subject, reason.setting) == ("alerts", "drift", "retraining.min_alerts")
     assert (reason.observed, reason.required, reason.n) == (1, 1, 1)
-    assert reason.facts == {"state": "DRIFTED", "of": 1, "noun": "look"}
+    assert reason.facts == {"state": "DRIFTED", "of": 1, "noun": "check"}
     assert decide(evidence=DRIFTED + WORSE)[0] == ("drift", "performance")
     assert decide(evidence=DRIFTED + WORSE, kinds=("performance",))[0] == ("performance",)
     assert decide(kinds=())[0] == ()
@@ -148,7 +148,7 @@ def test_a_check_that_is_wanted_and_gave_no_report_is_named():
 
 
 def test_an_alert_is_repeated_with_its_moment_its_kinds_and_each_of_its_reasons():
-    first, second = recorded("DRIFTED in the last look.", "x moved.", stage="retraining")
+    first, second = recorded("DRIFTED in the last check.", "x moved.", stage="retraining")
     alert = replace(seen(1, DRIFTED, "drift"), reasons=(first, second))
     repeated, *rest = reasons_of(alert)
     assert repeated == replace(
@@ -170,7 +170,7 @@ def test_the_page_of_a_decision_is_that_of_its_alert():
 OLD_ALERT = {
     **seen(1, (), "drift").to_dict(),
     "schema_version": 1,
-    "reasons": ["DRIFTED in the last look, retraining.min_alerts 1 of 1.", "x moved"],
+    "reasons": ["DRIFTED in the last check, retraining.min_alerts 1 of 1.", "x moved"],
     "evidence": {"drift": "DRIFTED", "drift_report": "d.html", "drift_rows": "a--b"},
 }
 OLD_ANSWER = {

@@ -44,10 +44,10 @@ def test_a_number_may_be_of_any_width(kind: str):
     [
         ({"age": "string"}, "column 'age' holds text (string); the model reads numbers (long)."),
         ({"city": "int64"}, "column 'city' holds numbers (int64); the model reads text (string)."),
-        ({"at": "string"}, "column 'at' holds text (string); the model reads moments (datetime)."),
+        ({"at": "string"}, "column 'at' holds text (string); the model reads times (datetime)."),
         ({"age": "list<item: int64>"}, "column 'age' holds list<item: int64>"),
         ({"age": None, "ages": "int64"}, "column 'age' is missing. Did you mean 'ages'?"),
-        ({"id": "list<item: int64>"}, "key column 'id' is list<item: int64>; numbers, text or moments"),
+        ({"id": "list<item: int64>"}, "key column 'id' is list<item: int64>; numbers, text or times"),
     ],
 )
 def test_what_does_not_fit_is_told_with_what_is_read(types: dict[str, Any], words: str):

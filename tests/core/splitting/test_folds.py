@@ -34,10 +34,10 @@ def test_rows_of_one_moment_are_in_one_fold():
         assert not set(moments[fit]) & set(moments[score])
 
 
-@pytest.mark.parametrize("settings", [{"gap": 6}, {}], ids=["gap", "one moment"])
+@pytest.mark.parametrize("settings", [{"gap": 6}, {}], ids=["gap", "one time"])
 def test_folds_without_rows_are_an_error_that_says_what_to_do(settings):
     moments = np.arange(12) if settings else np.zeros(12, dtype=np.int64)
-    with pytest.raises(DataError, match=r"Fold 1 of 3 has 0 rows to learn from.*Lower tuning\.n_folds"):
+    with pytest.raises(DataError, match=r"Fold 1 of 3 has 0 rows to train on.*Lower tuning\.n_folds"):
         time_folds(moments, 3, **settings)
 
 

@@ -61,7 +61,7 @@ def test_the_refusal_says_what_leaks_what_was_expected_and_what_to_do():
     with pytest.raises(LeakageError) as caught:
         _report(_finding("a")).require_clean()
     message = str(caught.value)
-    assert "1 finding(s) in 8 training and 2 held-back rows (sha256:1, target 'y')" in message
+    assert "1 finding(s) in 8 training and 2 held-out rows (sha256:1, target 'y')" in message
     assert "a: reproduces_target: found it, expected not it (for example '1'). Drop it." in message
     assert message.endswith("Nothing was trained and the champion stays. Report: reports/leakage.html")
 

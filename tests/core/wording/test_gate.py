@@ -49,7 +49,7 @@ def _over_budget() -> Blessing:
 SENTENCES = {
     "min_rows": (
         bless(_report(n_rows=49), _gate()),
-        "Undecided: Only 49 rows were held back, gate.min_rows is 50.",
+        "Undecided: Only 49 rows were held out, gate.min_rows is 50.",
     ),
     "min_units": (
         bless(_report(n_rows=60, resampled="blocks of 30 rows or more", n_units=2), _gate(block_length=30)),

@@ -10,8 +10,8 @@ import pytest
 from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.stats.interval import Interval
 from airflow_mlops.core.wording import sentence_of, sentences_of
-from airflow_mlops.core.wording.drift import COLUMN_RULES, DRIFT_RULES
-from airflow_mlops.core.wording.performance import PERFORMANCE_RULES
+from airflow_mlops.core.wording._drift import COLUMN_RULES, DRIFT_RULES
+from airflow_mlops.core.wording._performance import PERFORMANCE_RULES
 from tests.core.reasons import reread
 
 reason = partial(Reason, stage="monitoring")

@@ -96,11 +96,11 @@ def _alert(policy: RetrainPolicy | None = None, **changes: Any) -> str:
     ("policy", "case", "sentence"),
     [
         (None, {"champion_version": None}, "There is no champion, so there is nothing to watch."),
-        (None, {}, "DRIFTED in the last look, retraining.min_alerts 1 of 1."),
+        (None, {}, "DRIFTED in the last check, retraining.min_alerts 1 of 1."),
         (
             TWO_OF_THREE,
             {"history": [seen(2, DRIFTED), seen(1, STABLE)]},
-            "DRIFTED in 2 of the last 3 looks, retraining.min_alerts 2 of 3.",
+            "DRIFTED in 2 of the last 3 checks, retraining.min_alerts 2 of 3.",
         ),
         (
             None,
@@ -145,7 +145,7 @@ def test_an_alert_is_repeated_with_its_moment_and_its_kinds():
         now=NOW,
     )[1])  # fmt: skip
     assert sentences_of(reasons_of(alert)) == (
-        "Alert of the monitoring at 2026-03-09 12:00 (drift): DRIFTED in the last look, retraining.min_alerts 1 of 1.",
+        "Alert of the monitoring at 2026-03-09 12:00 (drift): DRIFTED in the last check, retraining.min_alerts 1 of 1.",
         "x moved",
     )
 

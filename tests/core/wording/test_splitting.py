@@ -131,7 +131,7 @@ def test_a_note_is_made_of_the_numbers(note: Reason, sentence: str):
         ),
         (
             reason(rule="prediction_time_null", observed=3, required=0, n=9),
-            ("3 of 9 rows without it", "a moment in every row"),
+            ("3 of 9 rows without it", "a time in every row"),
         ),
         (
             reason(

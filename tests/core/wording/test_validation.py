@@ -28,13 +28,13 @@ def check(kind: str, observed: Any = None, n: int | None = None, **facts: Any) -
         (reason(rule="timestamp_null", observed=3, n=100), ("3 of 100 rows null", "none")),
         (
             reason(rule="timestamp_order", facts={"has_champion": True}),
-            ("moments that go back from one row to the next", "rows in order, as the champion's are"),
+            ("times that go back from one row to the next", "rows in order, as the champion's are"),
         ),
         (
             reason(rule="timestamp_order", facts={"has_champion": False}),
             (
-                "moments that go back from one row to the next",
-                "rows in order, as long as no champion has learnt from others",
+                "times that go back from one row to the next",
+                "rows in order, as long as no champion was trained on others",
             ),
         ),
         (
@@ -93,7 +93,7 @@ def check(kind: str, observed: Any = None, n: int | None = None, **facts: Any) -
         (reason(rule="serving_rows", observed=9, required=10), ("9 requests", "at least 10")),
         (
             reason(rule="serving_column_missing", n=6, facts={"columns": ["a", "b"]}),
-            ("'a', 'b' and 4 more", "a column that is learnt from"),
+            ("'a', 'b' and 4 more", "a column that is trained on"),
         ),
         (
             reason(rule="serving_column_missing", subject="x", facts={"missing_in": "requests", "similar": "xs"}),

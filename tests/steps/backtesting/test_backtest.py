@@ -80,7 +80,7 @@ class Archive:
         return {"spec": spec, "since": SINCE, "until": UNTIL, "every": MONTH, "folder": self.folder / name}
 
     def notes(self, name: str, track: Track) -> list[Path]:
-        return sorted((self.folder / name / track).glob("*/moments/*.json"))
+        return sorted((self.folder / name / track).glob("*/times/*.json"))
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def test_processes_end_with_the_command_that_was_killed_and_others_finish_its_wo
     done = subprocess.run(command, capture_output=True, check=True, **how)
     stored = BacktestReport.from_dict(json.loads((archive.folder / "parallel" / "backtest.json").read_text()))
     assert _without_clock(stored.points) == _without_clock(replayed.points)
-    assert "track=always moment=3/3 at=2020-07-30T00:00+00:00 error=" in done.stderr
+    assert "track=always time=3/3 at=2020-07-30T00:00+00:00 error=" in done.stderr
     assert "remaining_s=0" in done.stderr
     assert "outcome=TRAINED" in done.stderr
     assert "outcome=NOT_TRAINED" in done.stderr

@@ -69,7 +69,7 @@ def test_a_timestamp_that_is_not_in_the_data_is_refused(delivered: Bench):
 def test_no_file_at_all_is_refused(bench: Bench):
     message = _refused(bench, NoRowsError)
     assert message == (
-        f"No file matches {str(bench.inbox)!r}. Nothing was read. Deliver the data there, or mend data.path."
+        f"No file matches {str(bench.inbox)!r}. Nothing was read. Deliver the data there, or fix data.path."
     )
 
 

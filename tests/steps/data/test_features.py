@@ -99,7 +99,7 @@ def test_an_empty_table_is_refused(data, storage, tmp_path):
 
 def test_a_mistake_in_a_tables_source_is_named_by_its_place(data, storage, tmp_path):
     (tmp_path / "prices.parquet").unlink()
-    with pytest.raises(DataError, match=r"No file matches .*, or mend data\.feature_tables\.1\.source\.path\."):
+    with pytest.raises(DataError, match=r"No file matches .*, or fix data\.feature_tables\.1\.source\.path\."):
         feature_source(data, dataset="sales", storage=storage)
 
 

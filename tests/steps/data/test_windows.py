@@ -1,4 +1,4 @@
-"""Windows that depend on the moment: what counts as taken, and what each try of a run sees."""
+"""Windows that depend on the time: what counts as taken, and what each try of a run sees."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def _kinds(report: ReproductionReport) -> list[tuple[str, str]]:
 
 
 def _change_record(bench: Bench, *, packages: str | None = None, **changes: Any) -> None:
-    """Write another record for version 1, with digests that vouch for it."""
+    """Write another record for version 1, with digests that verify it."""
     mlflow = bench.platform.mlflow
     client, run_id = MlflowClient(mlflow.tracking_uri), mlflow.get_version("small", 1).run_id
     document = json.loads(mlflow.read_text(run_id, "training_record.json")) | changes
@@ -128,7 +128,7 @@ def test_a_module_that_was_changed_is_named_with_both_digests(
     assert _kinds(report) == [
         ("code", "mine_of_reproduce:train"),
         ("parameters", "alpha"),
-        ("predictions", "held-back rows"),
+        ("predictions", "held-out rows"),
     ]
     assert (report.differences[1].recorded, report.differences[1].found) == ("0.1", "100.0")
 
@@ -184,7 +184,7 @@ def test_without_split_and_snapshot_nothing_is_trained_and_both_are_named(servin
     assert not report.is_reproduced
     assert report.agreement is None
     assert _kinds(report) == [("data", "split"), ("data", "snapshot")]
-    words = {"pruned": "is missing from the storage", "altered": "was vouched for. The file was changed"}
+    words = {"pruned": "is missing from the storage", "altered": "was verified. The file was changed"}
     assert words[fault] in report.differences[1].found
 
 

@@ -28,7 +28,7 @@ from tests.steps.drift_cases import END, Log, asked
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Bench:
-    """Version 1 is champion: it learnt ``y`` of 1599 days, and 401 were held back. No test changes it."""
+    """Version 1 is champion: it learnt ``y`` of 1599 days, and 401 were held out. No test changes it."""
     folder = tmp_path_factory.mktemp("served")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -178,7 +178,7 @@ def test_a_place_where_no_label_has_come_yet_is_said_with_what_to_do(shop: Shop)
     assert report.reasons[-1].rule == "labels_not_delivered"
     said = sentence_of(report.reasons[-1])
     assert said.startswith("No file matches '")
-    assert said.endswith("Deliver the data there, or mend performance.labels.path.")
+    assert said.endswith("Deliver the data there, or fix performance.labels.path.")
 
 
 def test_labels_that_come_for_too_few_predictions_are_not_enough(shop: Shop):
@@ -616,7 +616,7 @@ def test_text_of_sqlite_says_when_a_label_became_known(shop: Shop, shelf: Shelf)
 
 
 def test_a_mistake_in_the_labels_query_is_named_by_its_place(shop: Shop, shelf: Shelf):
-    with pytest.raises(SpecError, match=r"no such table: lables\. .* Mend performance\.labels\.query, the connection"):
+    with pytest.raises(SpecError, match=r"no such table: lables\. .* Fix performance\.labels\.query, the connection"):
         checked_by_query(shop, shelf, "SELECT * FROM lables")
 
 

@@ -166,7 +166,7 @@ def test_held_back_rows_that_were_changed_are_not_compared_with(bench):
     frame = pd.read_parquet(split.test.uri)
     Path(split.test.uri).chmod(0o644)
     frame.assign(x=0.0).to_parquet(split.test.uri)
-    with pytest.raises(IntegrityError, match="was vouched for"):
+    with pytest.raises(IntegrityError, match="was verified"):
         _export(bench, model, split)
     assert _left(bench, model) == ([], {})
 

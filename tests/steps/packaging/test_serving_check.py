@@ -28,7 +28,7 @@ QUICK = {"n_requests": 20, "batch_rows": 1000}
 
 
 class Trained:
-    """A model of a platform that trusts the models of the tests, and the split that it learnt from."""
+    """A model of a platform that trusts the models of the tests, and the split that it was trained on."""
 
     def __init__(self, bench: Bench, frame: pd.DataFrame, **training: Any) -> None:
         bench.deliver(frame)
@@ -124,7 +124,7 @@ def test_files_that_were_changed_are_never_served(bench: Bench, no_server: None)
     trained = Trained(bench, small_frame())
     (file,) = bench.inbox.parent.glob(f"**/{trained.model.model_uri.rpartition('/')[2]}/**/MLmodel")
     file.write_text(file.read_text() + "\n")
-    with pytest.raises(IntegrityError, match="was vouched for"):
+    with pytest.raises(IntegrityError, match="was verified"):
         trained.check()
 
 

@@ -13,7 +13,7 @@ from airflow_mlops.adapters import scoring_server
 from airflow_mlops.adapters.scoring_server import ScoringServer
 from airflow_mlops.core.packaging.serving_check import AnswerFault, ServingCheck
 from airflow_mlops.specs import ServingCheckSpec
-from airflow_mlops.steps.packaging._malformed_requests import odd_requests
+from airflow_mlops.steps.packaging._malformed_requests import malformed_requests
 from airflow_mlops.steps.packaging._serving_trial import choose_golden_rows, try_out
 from airflow_mlops.steps.registry.models import LoadedModel
 from tests.steps.serving_cases import FRAME, TARGET, package
@@ -115,7 +115,7 @@ def _odd(frame: pd.DataFrame, types: dict[str, str]) -> dict[str, list]:
     numbers = list(frame.columns[[kind == "double" for kind in types.values()]])
     model = Ridge().fit(frame[numbers], np.arange(len(frame)))
     reads_numbers = LoadedModel(who="The model", model=_Reads(model, numbers), columns=tuple(frame.columns))
-    return dict(odd_requests(reads_numbers, frame, types, batch_rows=7))
+    return dict(malformed_requests(reads_numbers, frame, types, batch_rows=7))
 
 
 class _Reads:

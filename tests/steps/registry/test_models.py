@@ -90,7 +90,7 @@ def test_a_pickle_is_not_loaded_by_a_platform_that_allows_none(pickled: tuple[Be
 
 def test_a_pickle_that_nothing_vouches_for_is_not_loaded(pickled: tuple[Bench, Any]):
     bench, result = pickled
-    with pytest.raises(UntrustedModelError, match="nothing vouches for its files"):
+    with pytest.raises(UntrustedModelError, match="nothing verifies its files"):
         load_model("It", result.model.model_uri, "", platform=bench.platform)
 
 

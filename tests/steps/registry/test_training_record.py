@@ -1,4 +1,4 @@
-"""The record of a training: what it says, and who vouches for it."""
+"""The record of a training: what it says, and who verifies it."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ EVIDENCE = RetrainPolicy(when="evidence")
 
 @pytest.fixture
 def log(bench: Bench) -> Log:
-    """Version 1 is champion; what it is asked now is far from what it learnt from."""
+    """Version 1 is champion; what it is asked now is far from what it was trained on."""
     bench.deliver(small_frame())
     assert bench.run("first").promotion is not None
     log = Log(bench)

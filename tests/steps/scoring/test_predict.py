@@ -282,7 +282,7 @@ def test_a_model_whose_files_were_changed_scores_nothing(bench: Bench):
     folder = client.get_logged_model(source.rpartition("/")[2]).artifact_location.removeprefix("file://")
     (Path(folder) / "more").write_text("not there when it was trained")
     try:
-        with pytest.raises(IntegrityError, match="was vouched for"):
+        with pytest.raises(IntegrityError, match="was verified"):
             scores(bench)
     finally:
         (Path(folder) / "more").unlink()
@@ -312,7 +312,7 @@ def test_a_snapshot_that_was_changed_is_not_scored(bench: Bench):
     data = DatasetSpec(path=str(bench.inbox))
     snapshot = snapshot_dataset(data, dataset="small.batch", storage=bench.platform.storage)
     pq.write_table(pq.read_table(snapshot.data_uri).slice(1), snapshot.data_uri)
-    with pytest.raises(IntegrityError, match="was vouched for"):
+    with pytest.raises(IntegrityError, match="was verified"):
         predict_batch(
             snapshot, PredictionSpec(model_name="small", key="id"), platform=bench.platform, run=run_named("r")
         )
@@ -492,7 +492,7 @@ def test_a_table_that_has_no_key_is_refused_and_stays_as_it_was(bench: Bench, da
         connection.exec_driver_sql("CREATE TABLE copied AS SELECT * FROM predictions WHERE id < 1003")
         connection.exec_driver_sql("DROP TABLE predictions")
         connection.exec_driver_sql("ALTER TABLE copied RENAME TO predictions")
-    with pytest.raises(SpecError, match=r"refuses the rows: .*The table is as it was\. Mend the table .*unique"):
+    with pytest.raises(SpecError, match=r"refuses the rows: .*The table is as it was\. Fix the table .*unique"):
         scores(bench, output=OUTPUT, connections=database)
     assert len(in_table(database)) == 3
 
@@ -518,9 +518,9 @@ def test_without_connections_a_table_is_refused_before_anything_is_scored(bench:
 def test_a_wrong_connection_of_the_table_is_named_by_its_setting(bench: Bench):
     class Wrong(NoConnections):
         def database(self, conn_id: str) -> sa.Engine:
-            raise SpecError(f"There is no Airflow connection {conn_id!r}. Define it, or mend data.conn_id.")
+            raise SpecError(f"There is no Airflow connection {conn_id!r}. Define it, or fix data.conn_id.")
 
-    with pytest.raises(SpecError, match=r"or mend output\.conn_id\.$"):
+    with pytest.raises(SpecError, match=r"or fix output\.conn_id\.$"):
         scores(bench, output=OUTPUT, connections=Wrong())
 
 
@@ -528,7 +528,7 @@ def test_predictions_that_were_changed_are_not_given_out(bench: Bench, tmp_path:
     batch = scores(bench)
     table = pq.read_table(batch.data_uri)
     pq.write_table(table.set_column(1, "prediction", table.column("id")), batch.data_uri)
-    with pytest.raises(IntegrityError, match="was vouched for"):
+    with pytest.raises(IntegrityError, match="was verified"):
         scores(bench, output=OUTPUT, connections=Database(f"sqlite:///{tmp_path}/out.db"))
     assert not (tmp_path / "out.db").exists()
 

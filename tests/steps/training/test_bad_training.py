@@ -64,7 +64,7 @@ def test_a_function_that_gives_nothing_fails_the_run(delivered: Bench):
 def test_a_model_that_can_not_predict_what_it_learnt_from_fails_the_run(delivered: Bench):
     spec = _by_function(delivered, trainers.predicts_only_what_it_was_promised)
     message = _refused(delivered, TrainingError, spec)
-    assert "The trained model can't predict rows that it learnt from: KeyError: 'no such thing'" in message
+    assert "The trained model can't predict rows that it was trained on: KeyError: 'no such thing'" in message
 
 
 def test_a_parameter_that_the_estimator_does_not_have_is_a_mistake_in_the_spec(delivered: Bench):
@@ -139,7 +139,7 @@ def test_a_target_that_teaches_nothing_is_refused_before_anything_is_trained(ben
 
 def test_predictions_that_are_nan_fail_the_run(delivered: Bench):
     message = _refused(delivered, TrainingError, _by_function(delivered, trainers.predicts_nan))
-    assert "can't predict rows that it learnt from" in message
+    assert "can't predict rows that it was trained on" in message
     assert "predicted NaN or infinity for 239 of 239 rows" in message
 
 

@@ -19,7 +19,7 @@ from airflow_mlops.specs import TrainingSpec, TuningSpec
 from airflow_mlops.steps.data.snapshot import snapshot_dataset
 from airflow_mlops.steps.platform import short
 from airflow_mlops.steps.splitting.split import split_dataset
-from airflow_mlops.steps.training._trials import read_examiner
+from airflow_mlops.steps.training._trials import read_trial_evaluator
 from airflow_mlops.steps.training.train import train_model
 from airflow_mlops.steps.training.tune import tune_model
 from tests.steps import dying, trainers
@@ -162,9 +162,9 @@ def test_what_is_held_back_changes_nothing(bench: Bench, settings: dict[str, Any
     frame = _with_ids(small_frame())
     bench.deliver(frame)
     split = split_of(bench, **settings)
-    held_back = set(pd.read_parquet(split.test.uri)["id"])
+    held_out = set(pd.read_parquet(split.test.uri)["id"])
     first = tune(bench, split, spec)
-    is_held_back = frame["id"].isin(held_back)
+    is_held_back = frame["id"].isin(held_out)
     bench.deliver(frame.assign(y=frame["y"].where(~is_held_back, 1e6), x=frame["x"].where(~is_held_back, -7.0)))
     changed = split_of(bench, **settings)
     assert changed.test.digest != split.test.digest
@@ -201,8 +201,10 @@ def test_with_a_validation_part_trials_learn_from_the_training_part_and_are_scor
 
 def _folds(bench: Bench, frame: pd.DataFrame, **settings: Any) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
     bench.deliver(frame)
-    examiner = read_examiner(split_of(bench, **settings), TrainingSpec.parse(RIDGE), tuning())
-    return [(examiner.train.iloc[fit], examiner.train.iloc[score]) for fit, score in examiner.folds]
+    trial_evaluator = read_trial_evaluator(split_of(bench, **settings), TrainingSpec.parse(RIDGE), tuning())
+    return [
+        (trial_evaluator.train.iloc[fit], trial_evaluator.train.iloc[score]) for fit, score in trial_evaluator.folds
+    ]
 
 
 def test_the_groups_of_the_split_stay_together_in_the_folds(bench: Bench):
@@ -316,7 +318,7 @@ def test_a_target_without_values_is_refused(bench: Bench):
 
 def test_more_folds_than_the_data_has_moments_are_an_error(bench: Bench):
     bench.deliver(small_frame(10))
-    with pytest.raises(DataError, match=r"Fold 1 of 20 has 0 rows to learn from.*Lower tuning\.n_folds"):
+    with pytest.raises(DataError, match=r"Fold 1 of 20 has 0 rows to train on.*Lower tuning\.n_folds"):
         tune(bench, split_of(bench), tuning(n_folds=20))
     assert [run.info.status for run in tracked(bench)] == ["FAILED"]
 

@@ -23,7 +23,7 @@ CITIES = ("Bonn", "Oslo", "Rome")
 
 
 def good_frame(n_rows: int = 400, *, first: int = 0) -> pd.DataFrame:
-    """Return customers: a key, a moment, numbers, a category, and what is to be predicted."""
+    """Return customers: a key, a time, numbers, a category, and what is to be predicted."""
     rng = np.random.default_rng(first)
     age = rng.integers(18, 90, n_rows)
     return pd.DataFrame(
@@ -197,7 +197,7 @@ def test_timestamps_in_two_time_zones_do_not_get_through(serving: Bench, tmp_pat
     batch = batch_of(_two_zones(good_frame(first=1000)), tmp_path / "zones")
     with pytest.raises((DataError, DataHaltedError), match="at") as caught:
         look(serving, batch).require_accepted()
-    assert "without one, so it is not known which moments those mean" in str(caught.value)
+    assert "without one, so it is not known which times those mean" in str(caught.value)
 
 
 def test_an_empty_batch_does_not_get_through(serving: Bench, tmp_path: Path):

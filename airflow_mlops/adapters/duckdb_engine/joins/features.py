@@ -27,7 +27,7 @@ def feature_rows(parquet: str, data: DatasetSpec) -> Iterator[pa.RecordBatchRead
         with stream(f"FROM {stored(parquet)}", subject="The snapshot") as rows:
             yield rows
         return
-    with connect("data.features", advice="Nothing was split. Mend the query, which reads the table dataset.") as engine:
+    with connect("data.features", advice="Nothing was split. Fix the query, which reads the table dataset.") as engine:
         engine.execute(f"CREATE TEMP VIEW dataset AS FROM {stored(parquet)}")
         made = _made_by(engine, data.features)
         _require_columns(made.columns, data.timestamp)
@@ -41,7 +41,7 @@ def _made_by(engine: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRe
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise DataError(
             f"data.features has {len(statements)} statement(s); a single SELECT over the table dataset is required. "
-            f"Nothing was split. Mend the query."
+            f"Nothing was split. Fix the query."
         )
     return engine.sql(statements[0].query)
 

@@ -26,7 +26,7 @@ def count_sides(
     """Count what two versions were asked and answered in the same time.
 
     :param files: of the model's log; none where nothing was asked.
-    :param since: the first moment that belongs, with a zone, as ``until``, the first one that does not.
+    :param since: the first time that belongs, with a zone, as ``until``, the first one that does not.
     :param role: the challenger's.
     :returns: the champion's side and the challenger's.
     :raises UnavailableError: when the log can't be read now.

@@ -1,4 +1,4 @@
-"""Moments of a snapshot's rows."""
+"""Times of a snapshot's rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["latest_moment"]
 
 
 def latest_moment(parquet: str, column: str, *, until: datetime) -> datetime | None:
-    """Return the largest timestamp that is not later than a moment, in UTC without saying so.
+    """Return the largest timestamp that is not later than a time, in UTC without saying so.
 
     :returns: ``None`` where no value is such a timestamp.
     """

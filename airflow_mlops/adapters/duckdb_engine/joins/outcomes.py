@@ -38,7 +38,7 @@ class LoggedOutcomes:
     """Predictions of a version, each once, and what became of them.
 
     :param n_repeated: predictions that were logged more than once.
-    :param n_future: predictions whose moment lies after the check.
+    :param n_future: predictions whose time lies after the check.
     :param examples: ids, or entities, of labels and of predictions, where the log knows none of the labels'.
     """
 
@@ -82,13 +82,13 @@ def open_outcomes(
     :param labels: the Parquet file with the labels; ``None``: none has come.
     :param recent: those of the files that may have rows since ``start``; at least one.
     :param start: earlier predictions are left out.
-    :param now: the moment of the check. What became known later is not known.
+    :param now: the time of the check. What became known later is not known.
     :param columns: features that are wanted too.
-    :raises DataError: when a column is not there, or no moment.
+    :raises DataError: when a column is not there, or no time.
     :raises IntegrityError: when a file is damaged.
     :raises UnavailableError: when a file is gone, or memory or disk do not suffice.
     """
-    advice = "Nothing was decided. Mend the labels, or `performance`."
+    advice = "Nothing was decided. Fix the labels, or `performance`."
     with connect("The inference log", memory_limit=_MEMORY_LIMIT, advice=advice) as engine:
         n_read, n_future = _read_predictions(engine, recent, spec, model_version, start, now, columns)
         counts = _read_labels(engine, labels, spec, now) if labels else LabelCounts()
@@ -159,7 +159,7 @@ def _read_labels(engine: duckdb.DuckDBPyConnection, parquet: str, spec: Performa
         elif not types[column].startswith(("DATE", "TIMESTAMP")):
             raise DataError(
                 f"The labels: {column!r} is {types[column]}, a date or a timestamp is required. Nothing was decided. "
-                f"Mend the source."
+                f"Fix the source."
             )
     value = name(spec.label)
     selected = {
@@ -198,7 +198,7 @@ def _read_labels(engine: duckdb.DuckDBPyConnection, parquet: str, spec: Performa
 
 
 def _require_moments(engine: duckdb.DuckDBPyConnection, parquet: str, column: str) -> None:
-    """See that texts, which SQLite has in place of moments, are such, and not dates in a form that has two meanings."""
+    """See that texts, which SQLite has in place of times, are such, and not dates in a form that has two meanings."""
     text = name(column)
     is_moment = f"regexp_matches({text}, {literal(_DAY)}) AND TRY_CAST({text} AS TIMESTAMPTZ) IS NOT NULL"
     odd = f"FROM {stored(parquet)} WHERE {text} IS NOT NULL AND NOT ({is_moment})"
@@ -207,7 +207,7 @@ def _require_moments(engine: duckdb.DuckDBPyConnection, parquet: str, column: st
         examples = [row[0] for row in engine.execute(f"SELECT DISTINCT {text} {odd} ORDER BY 1 LIMIT 3").fetchall()]
         raise DataError(
             f"The labels: {column!r} is text, of which {n_odd} value(s) are no date or timestamp in ISO 8601, such as "
-            f"{bounded(examples)}. Nothing was decided. Mend the source: 2026-01-31 or 2026-01-31 12:00:00 is required."
+            f"{bounded(examples)}. Nothing was decided. Fix the source: 2026-01-31 or 2026-01-31 12:00:00 is required."
         )
 
 
@@ -230,7 +230,7 @@ def _keys(spec: PerformanceSpec) -> dict[str, str]:
 
 
 def _log_keys(spec: PerformanceSpec) -> dict[str, str]:
-    """Return the same over the log, without the moment."""
+    """Return the same over the log, without the time."""
     if spec.id:
         return {"id": InferenceColumn.ID.value}
     return {f"e{place}": name(column) for place, column in enumerate(spec.entity)}
@@ -302,7 +302,7 @@ def _as(selected: Mapping[str, str]) -> str:
 
 
 def _moment(column: str) -> str:
-    """Return a moment in microseconds since 1970; the engine's time zone is UTC, and so are moments without one."""
+    """Return a time in microseconds since 1970; the engine's time zone is UTC, and so are times without one."""
     return f"epoch_us({column}::TIMESTAMPTZ)"
 
 

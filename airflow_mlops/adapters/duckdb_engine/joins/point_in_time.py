@@ -1,4 +1,4 @@
-"""DuckDB: joins to each row what was known at its moment, and nothing later."""
+"""DuckDB: joins to each row what was known at its timestamp, and nothing later."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FeatureFile:
 
 @dataclass(frozen=True, kw_only=True)
 class _Side:
-    """One side of the join: a view, its column of moments, and what it is called in messages."""
+    """One side of the join: a view, its column of times, and what it is called in messages."""
 
     subject: str
     view: str
@@ -45,7 +45,7 @@ class _Side:
     types: dict[str, str]
 
     def moment(self, unit: str) -> str:
-        """Return the SQL for the moment as a number; naive timestamps are in UTC, as everywhere."""
+        """Return the SQL for the time as a number; naive timestamps are in UTC, as everywhere."""
         column, kind = name(self.timestamp), self.types[self.timestamp]
         exact = kind in ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP_NS", "TIMESTAMP")
         return f"epoch_{unit}({column if exact else f'CAST({column} AS TIMESTAMP)'})"
@@ -53,12 +53,12 @@ class _Side:
 
 @contextlib.contextmanager
 def rows_with_features(parquet: str, timestamp: str, files: Sequence[FeatureFile]) -> Iterator[pa.RecordBatchReader]:
-    """Stream a dataset's rows in their order, each with the latest feature values that were known at its moment.
+    """Stream a dataset's rows in their order, each with the latest feature values that were known at its timestamp.
 
-    A value is known from its timestamp plus ``available_after`` on, that moment included, and is used until its
+    A value is known from its timestamp plus ``available_after`` on, that time included, and is used until its
     age is above ``max_age``. A row without a timestamp, or with a null in the key, gets nulls.
 
-    :param timestamp: the dataset's column of moments.
+    :param timestamp: the dataset's column of times.
     :raises DataError: when a column is missing or of another kind, a feature row has no timestamp, two of one key
         have the same, or no row of the dataset finds anything.
     """
@@ -106,7 +106,7 @@ def _side(engine: duckdb.DuckDBPyConnection, subject: str, view: str, sql: str, 
     if not types[timestamp].startswith(("DATE", "TIMESTAMP")):
         raise DataError(
             f"{subject}: the timestamp column {timestamp!r} is {types[timestamp]}, a date or a timestamp is required. "
-            f"Nothing was joined. Mend the source, or cast the column in its `features`."
+            f"Nothing was joined. Fix the source, or cast the column in its `features`."
         )
     return _Side(subject=subject, view=view, timestamp=timestamp, types=types)
 
@@ -138,10 +138,10 @@ def _columns_of(table: FeatureTable, side: _Side, dataset: _Side, taken: set[str
 
 
 def _check_rows(engine: duckdb.DuckDBPyConnection, table: FeatureTable, side: _Side, dataset: _Side, unit: str) -> None:
-    """See that each key has one row at a moment, and that the two sides meet at all."""
+    """See that each key has one row at a time, and that the two sides meet at all."""
     shown = ", ".join(f"any_value({name(column)}::VARCHAR)" for column in (*table.key, side.timestamp))
     # Rows without a key or a timestamp join nothing, so only the others may not be tied: of two values with the same
-    # moment, the join would take either.
+    # time, the join would take either.
     keyed = "".join(f" AND {name(key)} IS NOT NULL" for key in table.key)
     by = ", ".join([*map(name, table.key), "mlops_at"])
     at = f"(SELECT *, {side.moment(unit)} AS mlops_at FROM {side.view})"
@@ -155,14 +155,14 @@ def _check_rows(engine: duckdb.DuckDBPyConnection, table: FeatureTable, side: _S
     if n_null:
         raise DataError(
             f"{side.subject}: {side.timestamp!r} is null in {n_null} rows; without it nobody knows when a value was "
-            f"known. Nothing was joined. Mend the source, or leave those rows out in its `features`."
+            f"known. Nothing was joined. Fix the source, or leave those rows out in its `features`."
         )
     if ties:
         examples = [dict(zip((*table.key, side.timestamp, "number of rows"), row, strict=True)) for row in ties]
         raise DataError(
             f"{side.subject}: several rows of one key {table.key} have the same {side.timestamp!r}, one is required: "
             f"{bounded(examples)}. Nothing was joined. Name all of the key's columns, or choose one row for each "
-            f"moment in the table's `features`."
+            f"time in the table's `features`."
         )
     _check_meeting(engine, table, side, dataset, unit)
 
@@ -183,33 +183,33 @@ def _check_meeting(
     )
     if not found:
         raise DataError(
-            f"{side.subject}: no row of the dataset finds a value that was known at its moment. The dataset has "
+            f"{side.subject}: no row of the dataset finds a value that was known at its timestamp. The dataset has "
             f"{_summary(engine, table, dataset)}; the table has {_summary(engine, table, side)}. Nothing was joined. "
             f"Compare the keys' spelling, the time zones and `available_after`, or leave the table out."
         )
 
 
 def _summary(engine: duckdb.DuckDBPyConnection, table: FeatureTable, side: _Side) -> str:
-    """Say which moments and keys there are, in a few words."""
+    """Say which times and keys there are, in a few words."""
     moment = name(side.timestamp)
     low, high = _rows(engine, f"SELECT min({moment})::VARCHAR, max({moment})::VARCHAR FROM {side.view}")[0]
     if not table.key:
-        return f"moments from {low} to {high}"
+        return f"times from {low} to {high}"
     keys = ", ".join(f"{name(key)}::VARCHAR" for key in table.key)
     found = _rows(engine, f"SELECT DISTINCT {keys} FROM {side.view} ORDER BY ALL LIMIT {_N_EXAMPLES}")
     shown = bounded((row[0] or "")[:80] if len(row) == 1 else row for row in found)
-    return f"moments from {low} to {high} and keys such as {shown}"
+    return f"times from {low} to {high} and keys such as {shown}"
 
 
 def _join(place: int, table: FeatureTable, side: _Side, columns: Sequence[str], unit: str) -> str:
-    # Of each key the last row that was known at the moment: known from its timestamp and the delay on, that moment
+    # Of each key the last row that was known now: known from its timestamp and the delay on, that time
     # included. The age counts from the timestamp alone.
     kept = ", ".join(map(name, dict.fromkeys([*table.key, *columns])))
     moment = side.moment(unit)
     delay = _ticks(table.available_after, unit)
     rows = f"(SELECT {kept}, {moment} AS mlops_at, {moment} + {delay} AS mlops_known FROM {side.view} "
     rows += f"WHERE {moment} IS NOT NULL)"
-    # A null in the key equals nothing, and a null moment is not >= anything: both rows get nulls.
+    # A null in the key equals nothing, and a null time is not >= anything: both rows get nulls.
     using = "".join(f"d.{name(key)} = f{place}.{name(key)} AND " for key in table.key)
     return f"ASOF LEFT JOIN {rows} AS f{place} ON {using}d.mlops_moment_{place} >= f{place}.mlops_known "
 
@@ -253,5 +253,5 @@ def _about(subject: str) -> Iterator[None]:
     except duckdb.Error as error:
         said = str(error).partition("\n\nLINE ")[0]  # what follows is our SQL
         raise DataError(
-            f"{subject} can't be read: {said}. Nothing was joined. Mend the source, or its `features`."
+            f"{subject} can't be read: {said}. Nothing was joined. Fix the source, or its `features`."
         ) from error

@@ -34,10 +34,10 @@ _N_EXAMPLES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class TimeScale:
-    """How the moments of a column are counted.
+    """How the times of a column are counted.
 
     :param unit: ``us`` or ``ns`` since 1970 in UTC.
-    :param low: the smallest moment.
+    :param low: the smallest time.
     :param high: the largest one.
     """
 
@@ -49,10 +49,10 @@ class TimeScale:
 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
-    """What a held-back part has in common with the training part.
+    """What a held-out part has in common with the training part.
 
-    :param n_shared: rows or groups of the held-back part that are in the training part too.
-    :param n_all: rows or groups of the held-back part.
+    :param n_shared: rows or groups of the held-out part that are in the training part too.
+    :param n_all: rows or groups of the held-out part.
     :param examples: a few that are shared, as text.
     """
 
@@ -66,8 +66,8 @@ class Late:
     """How many values of a feature were known too late, or nobody knows when.
 
     :param n_values: rows in which the feature has a value.
-    :param n_late: rows in which it became known after the moment of the prediction.
-    :param n_unknown: rows with a value, but without the moment since when it is known.
+    :param n_late: rows in which it became known after the time of the prediction.
+    :param n_unknown: rows with a value, but without the time since when it is known.
     :param examples: a few of the late ones: known since, predicted at.
     """
 
@@ -78,11 +78,11 @@ class Late:
 
 
 def time_cut(parquet: str, column: str, fraction: float) -> tuple[TimeScale, int]:
-    """Return the moment from which on the last ``fraction`` of the rows lies: the quantile ``1 - fraction``.
+    """Return the time from which on the last ``fraction`` of the rows lies: the quantile ``1 - fraction``.
 
-    It is exact, and no more than a histogram is held: each look at the column counts the moments in bins, and the
-    next one only those of the bin that the quantile lies in. Rows of one moment are never parted; where the first
-    moment would be the cut, the second one is.
+    It is exact, and no more than a histogram is held: each check of the column counts the times in bins, and the
+    next one only those of the bin that the quantile lies in. Rows of one time are never parted; where the first
+    time would be the cut, the second one is.
 
     :raises DataError: when the column holds no dates or timestamps, a null, or no row.
     """
@@ -144,8 +144,8 @@ def _n_distinct(engine: duckdb.DuckDBPyConnection, value: str) -> int:
     return int(found[0][0])
 
 
-def shared_rows(train: str, held_back: str, columns: Sequence[str]) -> Overlap:
-    """Count the held-back rows that are equal to a training row in these columns, nulls and NaN included.
+def shared_rows(train: str, held_out: str, columns: Sequence[str]) -> Overlap:
+    """Count the held-out rows that are equal to a training row in these columns, nulls and NaN included.
 
     Rows are compared by 64 bits of their hash, so that what is held of a row is small.
     """
@@ -153,9 +153,9 @@ def shared_rows(train: str, held_back: str, columns: Sequence[str]) -> Overlap:
     shown = " || ', ' || ".join(
         f"{literal(column)} || '=' || coalesce(left({name(column)}::VARCHAR, 40), 'null')" for column in columns[:5]
     )
-    with _reading(train, held_back) as engine:
+    with _reading(train, held_out) as engine:
         # The held-out part is held in memory; of the training part only the hashes that are in it.
-        engine.execute(f"CREATE TEMP TABLE held_hashes AS SELECT {row} AS h FROM held_back")
+        engine.execute(f"CREATE TEMP TABLE held_hashes AS SELECT {row} AS h FROM held_out")
         engine.execute(
             f"CREATE TEMP TABLE shared AS SELECT DISTINCT h FROM (SELECT {row} AS h FROM rows) "
             f"WHERE h IN (SELECT h FROM held_hashes)"
@@ -164,21 +164,21 @@ def shared_rows(train: str, held_back: str, columns: Sequence[str]) -> Overlap:
         n_shared, n_all = engine.execute(counted).fetchall()[0]
         examples: list[tuple[str]] = []
         if n_shared:
-            some = f"SELECT DISTINCT {shown} FROM held_back WHERE {row} IN (SELECT h FROM shared)"
+            some = f"SELECT DISTINCT {shown} FROM held_out WHERE {row} IN (SELECT h FROM shared)"
             examples = engine.execute(f"{some} ORDER BY 1 LIMIT {_N_EXAMPLES}").fetchall()
     return Overlap(n_shared=n_shared, n_all=n_all, examples=tuple(text for (text,) in examples))
 
 
-def shared_groups(train: str, held_back: str, columns: Sequence[str]) -> Overlap:
-    """Count the groups of the held-back part that have rows in the training part too."""
+def shared_groups(train: str, held_out: str, columns: Sequence[str]) -> Overlap:
+    """Count the groups of the held-out part that have rows in the training part too."""
     groups = _names(columns)
     shown = " || ', ' || ".join(f"coalesce(left({name(column)}::VARCHAR, 40), 'null')" for column in columns)
-    with _reading(train, held_back) as engine:
+    with _reading(train, held_out) as engine:
         engine.execute(
-            f"CREATE TEMP TABLE shared AS SELECT DISTINCT {groups} FROM held_back INTERSECT SELECT DISTINCT {groups} "
+            f"CREATE TEMP TABLE shared AS SELECT DISTINCT {groups} FROM held_out INTERSECT SELECT DISTINCT {groups} "
             f"FROM rows"
         )
-        n_all = engine.execute(f"SELECT count(*) FROM (SELECT DISTINCT {groups} FROM held_back)").fetchall()[0][0]
+        n_all = engine.execute(f"SELECT count(*) FROM (SELECT DISTINCT {groups} FROM held_out)").fetchall()[0][0]
         n_shared = engine.execute("SELECT count(*) FROM shared").fetchall()[0][0]
         some = engine.execute(f"SELECT {shown} FROM shared ORDER BY 1 LIMIT {_N_EXAMPLES}").fetchall()
     return Overlap(n_shared=n_shared, n_all=n_all, examples=tuple(text for (text,) in some))
@@ -187,12 +187,12 @@ def shared_groups(train: str, held_back: str, columns: Sequence[str]) -> Overlap
 def late_rows(
     parts: Sequence[str], *, known_at: Mapping[str, str], prediction_time: str
 ) -> tuple[int, dict[str, Late]]:
-    """Count the values that became known after the moment of the prediction, over all parts.
+    """Count the values that became known after the time of the prediction, over all parts.
 
     A value that is null was known to nobody at any time, and does not count.
 
     :param known_at: the column that says since when a feature's value is known, by feature.
-    :returns: how many rows have no moment of prediction, and what was found by feature.
+    :returns: how many rows have no time of prediction, and what was found by feature.
     """
     at = f"{name(prediction_time)}::TIMESTAMP"
     found: dict[str, Late] = {}
@@ -212,12 +212,12 @@ def late_rows(
 
 
 @contextlib.contextmanager
-def _reading(rows: str | list[str], held_back: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give an engine with the views ``rows`` and ``held_back``, whose memory does not grow with them."""
+def _reading(rows: str | list[str], held_out: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give an engine with the views ``rows`` and ``held_out``, whose memory does not grow with them."""
     with connect("The split", memory_limit=_MEMORY_LIMIT) as engine:
         engine.execute(f"CREATE VIEW rows AS FROM {stored(rows)}")
-        if held_back is not None:
-            engine.execute(f"CREATE VIEW held_back AS FROM {stored(held_back)}")
+        if held_out is not None:
+            engine.execute(f"CREATE VIEW held_out AS FROM {stored(held_out)}")
         yield engine
 
 
@@ -228,7 +228,7 @@ def _time_scale(parquet: str, column: str) -> TimeScale:
         if not text.startswith(("TIMESTAMP", "DATE")):
             raise DataError(
                 f"The time split needs dates or timestamps in {column!r}; found type {text}. Nothing was split. Cast "
-                f"it in data.features, or mend the source."
+                f"it in data.features, or fix the source."
             )
         unit = "ns" if text == "TIMESTAMP_NS" else "us"
         moment = _moment(column, unit)
@@ -243,7 +243,7 @@ def _time_scale(parquet: str, column: str) -> TimeScale:
     if n_known < n_rows:
         raise DataError(
             f"The time split needs a timestamp in every row; {column!r} is null in {n_rows - n_known} of {n_rows} rows "
-            f"to train on. Nothing was split. Leave those rows out in data.features, or mend the source."
+            f"to train on. Nothing was split. Leave those rows out in data.features, or fix the source."
         )
     return TimeScale(unit=unit, low=low, high=high, n_rows=n_rows)
 

@@ -148,7 +148,7 @@ def _moment(profile: ColumnProfile, extremes: tuple[Any, Any], is_ordered: bool 
 
 
 def _iso(moment: date | str | None) -> str | None:
-    """Write a moment, which is text already where it lies beyond the years from 1 to 9999."""
+    """Write a time, which is text already where it lies beyond the years from 1 to 9999."""
     return moment.isoformat() if isinstance(moment, date) else moment and moment.replace(" ", "T")
 
 

@@ -82,7 +82,7 @@ class CsvSource:
     def readings(self, connection: duckdb.DuckDBPyConnection, *, exact: bool) -> dict[str, Reading]:
         """Decide how each column is read, from a sample or from all rows.
 
-        :raises DataError: when the timestamp column mixes moments with and without a time zone.
+        :raises DataError: when the timestamp column mixes times with and without a time zone.
         """
         check_format(connection, self._settings)
         wanted = self._settings.types
@@ -149,7 +149,7 @@ class CsvSource:
         first = int(self._settings.header) + found[0][0]
         return DataError(
             f"{self.originals.get(file, file)}: column {column!r} has {bounded([text for _, text in found])} at about "
-            f"line {first}, csv.types says {self._settings.types[column]}. Nothing was kept. Mend the values, or "
+            f"line {first}, csv.types says {self._settings.types[column]}. Nothing was kept. Fix the values, or "
             f"csv.types."
         )
 

@@ -30,7 +30,7 @@ _DATA = re.compile(f"{_NUMBER}|{_DAY}|nan|true|false", re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True)
 class CsvHead:
-    """What a look at a file's first lines tells.
+    """What a check of a file's first lines tells.
 
     :param delimiter: ``None``: every line is a single field, so any delimiter will do.
     """
@@ -212,7 +212,7 @@ def _require_header(file: str, names: Sequence[str], delimiter: str | None, know
         raise DataError(
             f"{file}: the header on line 1 {wrong}. Nothing was read. If the file has no header, set "
             f"`csv.header: false` and name the columns in `csv.columns`; if these are its names, list all of them "
-            f"there; otherwise mend the header."
+            f"there; otherwise fix the header."
         )
     others = [other for other in _DELIMITERS if other != delimiter and other in names[0]]
     if len(names) == 1 and others:
@@ -228,7 +228,7 @@ def _require_no_field_more(file: str, records: Sequence[Sequence[str]], n_fields
         if len(fields) == n_fields + 1 and not fields[-1]:
             raise DataError(
                 f"{file}: line {line} has {len(fields)} field(s), {n_fields} were expected: it ends with a delimiter. "
-                f"Nothing was kept. Mend the lines, or name the last column too."
+                f"Nothing was kept. Fix the lines, or name the last column too."
             )
 
 

@@ -88,18 +88,18 @@ def _csv_fault(message: str, filesystem: Any, file: str, line: int) -> DataError
         is_short = int(counts[2]) < int(counts[1])
         cause = "was cut off, or lacks a delimiter" if is_short else "holds the delimiter outside of quotes"
         return DataError(
-            f"{file}: line {line} has {counts[2]} field(s), {counts[1]} were expected. Nothing was kept. Mend the "
+            f"{file}: line {line} has {counts[2]} field(s), {counts[1]} were expected. Nothing was kept. Fix the "
             f"line, which {cause} (csv.delimiter, csv.quote)."
         )
     if "unterminated quote" in message or "Maximum line size" in message:
         return DataError(
-            f"{file}: line {line} has a quote that is left open. Nothing was kept. Mend the line, or set csv.quote, "
+            f"{file}: line {line} has a quote that is left open. Nothing was kept. Fix the line, or set csv.quote, "
             f"which may be empty where quotes are plain text."
         )
     if "nvalid unicode" in message:
         found = bad_byte(filesystem, file, "utf-8")
         return DataError(f"Line {line} is not in UTF-8. {found}" if found else f"{file}: line {line} is not in UTF-8.")
-    return DataError(f"{file}: line {line} can't be read: {_first_lines(message)}\nNothing was kept. Mend the line.")
+    return DataError(f"{file}: line {line} can't be read: {_first_lines(message)}\nNothing was kept. Fix the line.")
 
 
 def _first_lines(message: str) -> str:

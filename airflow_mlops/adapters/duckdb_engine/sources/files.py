@@ -64,7 +64,7 @@ def scan_source(
     CSV and JSON lines, the digits of a time below the microsecond, and those of a decimal number beyond the 15 to 17
     that a double has. Parquet's nanoseconds and decimals stay.
 
-    :param window: by default the spec's own, which may not depend on the moment or on earlier snapshots.
+    :param window: by default the spec's own, which may not depend on the time or on earlier snapshots.
     :param filesystem: an fsspec file system for the paths; ``None``: the local one. Where it has an attribute
         ``failure`` that is set, that is what is raised.
     :param scratch: a folder for temporary copies; ``None``: one of the system's.
@@ -208,7 +208,7 @@ def _condition(relation: duckdb.DuckDBPyRelation, data: DatasetSpec, window: Win
 
 def _fixed_window(data: DatasetSpec) -> Window:
     if data.trailing or data.since_last_snapshot:
-        raise ValueError("a window that depends on the moment or on earlier snapshots has to be given")
+        raise ValueError("a window that depends on the time or on earlier snapshots has to be given")
     return resolve_window(data, now=datetime.min.replace(tzinfo=UTC))
 
 

@@ -31,7 +31,7 @@ def json_lines_sql(
     too where it has values of several types, as in CSV. Objects are structs, however many keys they have.
 
     :param options: the engine's, for the partitions.
-    :raises DataError: when the timestamp column mixes moments with and without a time zone, or names differ in upper
+    :raises DataError: when the timestamp column mixes times with and without a time zone, or names differ in upper
         and lower case only.
     """
     found = connection.sql(

@@ -27,7 +27,7 @@ _Kinds = dict[str, list[str]]
 def require_same_kinds(connection: duckdb.DuckDBPyConnection, files: Sequence[str], subject: str) -> dict[str, str]:
     """Refuse files that have a column as different kinds, which the engine would turn into a third one.
 
-    Numbers of any width are one kind, as long as no value has to change; moments with a time zone and without one
+    Numbers of any width are one kind, as long as no value has to change; times with a time zone and without one
     are two.
 
     :returns: a kind that each column has: the engine's name of it or, of a duration, Arrow's.
@@ -61,7 +61,7 @@ def unnamed_index(kinds: Mapping[str, str], subject: str) -> str | None:
         raise DataError(
             f"{subject} have the index of a data frame, which has no name and is more than a number of the row: "
             f"{bounded(f'{level} ({kinds[level]})' for level in levels)}. Nothing was read. Write the files "
-            f"with an index that has a name (frame.rename_axis('moment')) to have it as a column, or without one "
+            f"with an index that has a name (frame.rename_axis('time')) to have it as a column, or without one "
             f"(index=False)."
         )
     return next(iter(levels), None)

@@ -24,7 +24,7 @@ _KINDS = {
 def files_in_window(files: Sequence[SourceFile], column: str | None, window: Window) -> list[SourceFile]:
     """Return the files that may have rows of the window, where ``column`` is a partition's.
 
-    A file whose partition has no moment as its value stays, as rows without a timestamp do.
+    A file whose partition has no time as its value stays, as rows without a timestamp do.
     """
     return [file for file in files if _may_lie_in(_values(file.path).get(column or ""), window)]
 
@@ -41,7 +41,7 @@ def partition_types(files: Sequence[str]) -> dict[str, str]:
         raise DataError(
             f"{files[differing or 0]} lies in partitions {bounded(keys[differing or 0])}, the first file in "
             f"{bounded(keys[0])}; data.partitioned needs the same for all, as in folder/day=2026-01-31/a.csv. "
-            f"Nothing was read. Mend data.path, or set data.partitioned to false."
+            f"Nothing was read. Fix data.path, or set data.partitioned to false."
         )
     return {key: _type_of({each[key] for each in values}) for key in keys[0]}
 

@@ -48,7 +48,7 @@ class Reading:
     """How a column is read.
 
     :param parsed_as: the type that the engine's parser makes of the text.
-    :param is_time: whether the values are dates or moments.
+    :param is_time: whether the values are dates or times.
     :param cast: SQL that pattern and conversion both begin with, as ``{1}``: it is to be computed once.
     :param pattern: what is to be seen in a value before it is converted; ``None``: nothing.
     :param converted: SQL that makes the value; null where it can't. ``None``: it stays text.
@@ -158,7 +158,7 @@ def reading_of(
 
     :param is_parsed: whether the engine's parser may make the numbers, because no value has an underscore. What a
         double holds only about is a misfit then, and has to be looked at as text.
-    :returns: the reading, and whether the column mixes moments with a time zone with others without one.
+    :returns: the reading, and whether the column mixes times with a time zone with others without one.
     """
     counts = _Counts(**counted)
     # The types from the strictest reading to text; the cheaper reading of two that give the same value.
@@ -180,10 +180,10 @@ def reading_of(
 
 
 def mixed_zones(subject: str, column: str, counted: Mapping[str, int]) -> DataError:
-    """Return what is wrong with a timestamp column that has moments with a time zone and others without one."""
+    """Return what is wrong with a timestamp column that has times with a time zone and others without one."""
     return DataError(
         f"{subject}: the timestamp column {column!r} has {counted['zoned']} value(s) with a time zone and "
-        f"{counted['naive']} without one, so it is not known which moments those mean. Nothing was kept. Deliver one "
+        f"{counted['naive']} without one, so it is not known which times those mean. Nothing was kept. Deliver one "
         f"form, best with +00:00 or Z."
     )
 

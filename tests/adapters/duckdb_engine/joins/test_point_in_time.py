@@ -1,4 +1,4 @@
-"""Point-in-time correctness: a row knows what was known at its moment, and nothing later."""
+"""Point-in-time correctness: a row knows what was known at its timestamp, and nothing later."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from airflow_mlops.errors import DataError, UnavailableError
 NAN = float("nan")
 NAMES_OF_OURS = [
     *("bin", "n", "rows", "dataset", "features", "hash", "value", "position", "key", "moment", "first", "example"),
-    *("k", "a", "h", "d", "f", "f0", "shared", "held_back", "held_hashes", "count", "epoch_us"),
+    *("k", "a", "h", "d", "f", "f0", "shared", "held_out", "held_hashes", "count", "epoch_us"),
 ]
 
 

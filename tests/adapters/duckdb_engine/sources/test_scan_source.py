@@ -470,7 +470,7 @@ def test_an_index_of_whole_numbers_without_a_name_is_left_out(tmp_path):
 )
 def test_an_index_without_a_name_that_may_say_something_is_refused(tmp_path, index):
     pd.DataFrame({"x": [1, 2]}, index=index).to_parquet(tmp_path / "1.parquet")
-    with pytest.raises(DataError, match=r"(?s)'__index_level_0__ .*frame.rename_axis\('moment'\).*index=False"):
+    with pytest.raises(DataError, match=r"(?s)'__index_level_0__ .*frame.rename_axis\('time'\).*index=False"):
         _rows([tmp_path / "1.parquet"])
 
 
