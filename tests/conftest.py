@@ -13,7 +13,7 @@ import prometheus_client  # noqa: F401  # before Feast, whose import has it coun
 import pytest
 from hypothesis import settings
 
-from tests.hooks.metrics_cases import OtlpReceiver, StatsdListener
+from tests.hooks.telemetry_cases import OtlpReceiver, StatsdListener
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from airflow.sdk import BaseOperator, BaseOperatorLink, SkipMixin
 
 from airflow_mlops.errors import SpecError, UnavailableError
-from airflow_mlops.hooks.metrics import send_metrics
 from airflow_mlops.hooks.mlflow import MlflowHook
 from airflow_mlops.hooks.platform import get_platform, report_url
 from airflow_mlops.hooks.tasks import failures_for_airflow, pipeline_run
+from airflow_mlops.hooks.telemetry import send_telemetry
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -111,7 +111,7 @@ class StepOperator(_Connected, BaseOperator, SkipMixin):
             raise
         finally:  # also when the task goes to sleep until its next check
             if not is_tried_again:
-                send_metrics(lambda: self.measure(value))
+                send_telemetry(lambda: self.measure(value))
         return document
 
     def measure(self, value: Any) -> Sequence[Measurement]:

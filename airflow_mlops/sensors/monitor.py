@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
-from airflow_mlops.hooks.metrics import send_metrics
 from airflow_mlops.hooks.mlflow import MlflowHook
 from airflow_mlops.hooks.platform import get_platform
 from airflow_mlops.hooks.tasks import failures_for_airflow, pipeline_run
+from airflow_mlops.hooks.telemetry import send_telemetry
 from airflow_mlops.specs.monitor import MonitoringSpec
 from airflow_mlops.triggers.monitor import LoggedRowsTrigger
 
@@ -75,7 +75,7 @@ class DriftSensor(BaseSensorOperator):
                 platform=get_platform(self.mlflow_conn_id),
                 run=pipeline_run(context),
             )
-        send_metrics(lambda: _measure(report))
+        send_telemetry(lambda: _measure(report))
         if report.status not in (DriftStatus.DRIFTED, DriftStatus.INCOMPLETE):
             self._wait(seen_until=event["seen_until"], deadline=event["deadline"])
         return report.to_dict()

@@ -19,7 +19,7 @@ from airflow_mlops.errors import UnavailableError
 from airflow_mlops.operators import PerformanceCheckOperator
 from airflow_mlops.operators._base import StepOperator
 from airflow_mlops.sensors import DriftSensor
-from tests.hooks.metrics_cases import OtlpReceiver, StatsdListener, Switch
+from tests.hooks.telemetry_cases import OtlpReceiver, StatsdListener, Switch
 from tests.operators.cases import halting_checks
 from tests.operators.conftest import House
 from tests.steps.cases import Bench, small_frame, small_settings

@@ -1,4 +1,4 @@
-"""Metrics go out by Airflow's own means: what ``[metrics]`` in its configuration says."""
+"""Telemetry goes out by Airflow's own means: what ``[metrics]`` in its configuration says."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from airflow.sdk import conf
 if TYPE_CHECKING:
     from airflow_mlops.core.observability.telemetry import Measurement
 
-__all__ = ["send_metrics"]
+__all__ = ["send_telemetry"]
 
 log = logging.getLogger(__name__)
 
 
-def send_metrics(take: Callable[[], Iterable[Measurement]]) -> None:
+def send_telemetry(take: Callable[[], Iterable[Measurement]]) -> None:
     """Send measurements, where Airflow sends metrics. What goes wrong is a warning in the log.
 
     :param take: gives them; where Airflow sends no metrics it is not called.
