@@ -74,7 +74,7 @@ def test_the_performance_check_without_airflow_runs_as_its_page_has_it(
         assert there in code
         code = code.replace(there, place)
     exec(compile(code, "performance.md", "exec"), {})
-    assert capsys.readouterr().out == "NO_CHAMPION There is no champion, so there is nothing to judge.\n"
+    assert capsys.readouterr().out == "churn: NO_CHAMPION. There is no champion, so there is nothing to judge.\n"
     assert (tmp_path / "mlops/reports/churn_by_hand/march/performance.html").exists()
 
 
@@ -104,8 +104,10 @@ def test_the_readmes_pipeline_builds_its_dag_and_runs(
     exec(compile(code.replace("/data/visits/", f"{inbox}/"), "README.md", "exec"), names)
 
     assert names["dag"].dag_id == "visits"
-    tasks = "bless check_drift check_leakage decide evaluate promote register snapshot split train validate"
-    assert " ".join(sorted(names["dag"].task_ids)) == f"{tasks} check_serving"
+    tasks = (
+        "bless check_drift check_leakage check_serving decide evaluate promote register snapshot split train validate"
+    )
+    assert " ".join(sorted(names["dag"].task_ids)) == tasks
     monkeypatch.chdir(tmp_path)
     shutil.copy(mlflow_database, tmp_path / "mlflow.db")
     result = names["visits"].run(storage_root=tmp_path / "mlops", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")

@@ -91,7 +91,7 @@ def test_tasks_link_to_the_report_that_they_stored(house: House, house_stage: St
         ("check_leakage", "leakage"),
         ("check_drift", "drift"),
         ("evaluate", "evaluation"),
-        ("check_serving", "serving"),
+        ("check_serving", "serving_check"),
         ("bless", "blessing"),
         ("register", "model_card"),
     ):

@@ -42,7 +42,7 @@ def check_serving(
 
     The report is recorded whatever it says;
     :meth:`~airflow_mlops.core.packaging.serving_check.ServingCheckReport.require_ok` raises. A retry finds the good
-        report of an earlier try. A bad one is made again, as a machine that was busy may have made it.
+    report of an earlier try. A bad one is made again, as a machine that was busy may have made it.
 
     :raises IntegrityError: when the model was not trained on this split, or stored bytes have changed.
     :raises UntrustedModelError: when the model holds a type that the platform does not trust; it is not served then.

@@ -202,7 +202,7 @@ def test_what_was_tuned_served_and_exported_is_in_the_card_where_the_run_did_it(
     bench, result = first
     digest = result.model.model_digest
     found = [each for each in EXAMPLES if isinstance(each, (ServingCheckReport, ConversionReport, TuningResult))]
-    for name, report in zip(("serving", "export", "tuning"), found, strict=True):
+    for name, report in zip(("serving_check", "conversion", "tuning"), found, strict=True):
         ours = report if name == "tuning" else replace(report, model_digest=digest)
         bench.platform.record(run_named("first"), name, ours, "")
     write_card(result.version, result.blessing, platform=bench.platform)
@@ -216,7 +216,7 @@ def test_what_was_tuned_served_and_exported_is_in_the_card_where_the_run_did_it(
 
 def test_reports_of_another_model_of_the_run_do_not_count(first: Any):
     bench, result = first
-    for name, cls in (("serving", ServingCheckReport), ("export", ConversionReport)):
+    for name, cls in (("serving_check", ServingCheckReport), ("conversion", ConversionReport)):
         bench.platform.record(run_named("first"), name, next(e for e in EXAMPLES if isinstance(e, cls)), "")
     write_card(result.version, result.blessing, platform=bench.platform)
     assert "How it serves: the run had no serving check." in _card(bench)
