@@ -32,7 +32,7 @@ def _shops(n_rows: int = 300) -> pd.DataFrame:
     rng = np.random.default_rng(5)
     frame = small_frame(n_rows)
     frame["shop"] = rng.choice(["north", "south", "west"], n_rows)
-    frame["is_open"] = rng.random(n_rows) > 0.2
+    frame["is_open"] = (rng.random(n_rows) > 0.2).astype(object)
     frame["staff"] = rng.integers(1, 9, n_rows)
     frame["y"] += 3.0 * (frame["shop"] == "west")
     frame.loc[3::10, ["shop", "x"]] = None
