@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # What is fast to test: no library, no file, no process.
 CORE := tests/core tests/specs airflow_mlops/core airflow_mlops/specs
 
-.PHONY: help demo quick changed test lint unit integration docs new-step picture bench lock secrets clean
+.PHONY: help demo quick changed test lint unit integration docs new-step picture house bench lock secrets clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -52,6 +52,9 @@ new-step: .venv/installed  ## Write the files of a new step: make new-step NAME=
 
 picture: .venv/installed  ## Draw the flow from its declaration in README and docs
 	PYTHONPATH=. $(BIN)/python -m tools.flow_picture
+
+house: .venv/installed  ## Print the house in figures: files per folder, arrows, names, comments, lines
+	@PYTHONPATH=. $(BIN)/python -m tools.house
 
 bench: .venv/installed  ## Run the benchmarks, or one of them: make bench ONLY=parse
 	PYTHONPATH=. $(BIN)/python -m benchmarks $(ONLY)
