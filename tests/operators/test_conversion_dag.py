@@ -24,9 +24,7 @@ def test_an_export_that_is_refused_is_green_and_its_report_says_why(house: House
         snapshot = SnapshotDatasetOperator(task_id="snapshot", dataset="small", data=data)
         split = SplitDatasetOperator(task_id="split", snapshot=snapshot.output, data=data)
         model = TrainModelOperator(task_id="train", model_name="small", split=split.output, training=training)
-        ConvertModelOperator(
-            task_id="conversion", model=model.output, split=split.output, conversion={"tolerance": 1e-15}
-        )
+        ConvertModelOperator(task_id="convert", model=model.output, split=split.output, conversion={"tolerance": 1e-15})
 
     ended = house.run(dag)
 

@@ -40,8 +40,10 @@ from airflow_mlops.core.registry.journal import ModelVersion
 from airflow_mlops.core.training.model import TrainedModel
 from airflow_mlops.core.values import PipelineRun
 from airflow_mlops.specs import TrainingSpec
-from airflow_mlops.steps import Platform, _models, card
+from airflow_mlops.steps import Platform
+from airflow_mlops.steps.promotion import card
 from airflow_mlops.steps.promotion.promote import promote_model, register_model, rollback_model
+from airflow_mlops.steps.registry import models
 from airflow_mlops.steps.training.train import train_model
 
 
@@ -49,8 +51,8 @@ def kill(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def arm(time):
-    when, _, name = time.partition(" ")
+def arm(moment):
+    when, _, name = moment.partition(" ")
     owner = Mlflow if hasattr(Mlflow, name) else AppendOnlyLog
     real = getattr(owner, name)
 
@@ -65,8 +67,8 @@ def arm(time):
 def work(task):
     os.environ.update(task["environment"])
     os.chdir(task["folder"])
-    if task["time"]:
-        arm(task["time"])
+    if task["moment"]:
+        arm(task["moment"])
     platform = Platform(Storage(task["storage"]), Mlflow(task["tracking_uri"]))
     run = PipelineRun.from_dict(task["run"])
     values = task["values"]

@@ -29,7 +29,7 @@ KINDS = {
     "Deployment",
     "DriftReport",
     "EvaluationReport",
-    "ConversionReport",
+    "ExportReport",
     "GateDecision",
     "LeakageReport",
     "ModelVersion",
@@ -40,7 +40,7 @@ KINDS = {
     "ResolvedWindow",
     "RetrainDecision",
     "RolloutReport",
-    "ServingCheckReport",
+    "ServingReport",
     "TrainedModel",
     "TrainingRecord",
     "TuningResult",
@@ -56,7 +56,7 @@ def known() -> dict[str, type[Value]]:
     for package in (airflow_mlops.core, airflow_mlops.steps):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
-    return {kind.__name__: kind for kind in _below(Value)}
+    return {name: kind for kind in _below(Value) for name in (kind.__name__, kind.formerly) if name}
 
 
 def _below(kind: type[Value]) -> Iterator[type[Value]]:

@@ -84,8 +84,8 @@ def test_a_changed_entry_of_the_journal_is_still_noticed(stored: Stored):
 
 def test_the_power_is_computed_from_the_stored_evaluation(stored: Stored):
     first, second = stored.cli("power", NAME, on_mlflow=False)
-    assert first.startswith("mean_absolute_error: 36 held-back rows show a difference of 0.2845 to the champion in 80%")
-    assert second.startswith("r2: 36 held-back rows show a difference of 1.523 to the champion in 80%")
+    assert first.startswith("mean_absolute_error: 36 held-out rows show a difference of 0.2845 to the champion in 80%")
+    assert second.startswith("r2: 36 held-out rows show a difference of 1.523 to the champion in 80%")
 
 
 def test_the_cards_are_printed(stored: Stored):

@@ -17,7 +17,7 @@ from tests.processes import wait_until
 
 TRIGGERER = """
 import asyncio, json, os, sys
-from airflow_mlops.steps import watch
+from airflow_mlops.steps.data import watch
 from airflow_mlops.triggers.data import NewFilesTrigger
 
 watch.STORED_S = 0.0  # its database stores an event at once

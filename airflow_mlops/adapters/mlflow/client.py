@@ -245,8 +245,8 @@ class Mlflow:
             digest = model_digest(Path(path))
             if expected_digest and digest != expected_digest:
                 raise IntegrityError(
-                    f"{model_uri}: the stored files have digest {digest[:19]}…, {expected_digest[:19]}… was vouched "
-                    f"for. They were changed after the training; nothing uses them. Train a new version."
+                    f"{model_uri}: the stored files have digest {digest[:19]}…, {expected_digest[:19]}… was "
+                    f"verified. They were changed after the training; nothing uses them. Train a new version."
                 )
             yield Path(path)
 

@@ -30,6 +30,7 @@ from airflow_mlops.adapters import onnx_export
 from airflow_mlops.adapters.sklearn.preprocess import default_preprocessor, prepend
 from airflow_mlops.core.data.snapshot import Column
 from airflow_mlops.core.packaging.conversion import ConversionStatus, Parity, compare_answers, input_kinds, judge_parity
+from airflow_mlops.core.wording import sentence_of
 from airflow_mlops.errors import ConversionError, EvaluationError
 
 COLUMNS = (
@@ -152,7 +153,7 @@ def test_a_gradient_boosting_with_native_categories_converts_without_an_error_an
     status, reasons = judge_parity(parity, tolerance=1e-4)
     assert status is ConversionStatus.REFUSED
     assert parity.n_label_mismatches > parity.n_rows / 10
-    assert reasons[0].startswith(f"Another label in {parity.n_label_mismatches} of {parity.n_rows} rows (")
+    assert sentence_of(reasons[0]).startswith(f"Another label in {parity.n_label_mismatches} of {parity.n_rows} rows (")
 
 
 def test_numbers_too_large_for_single_precision_are_refused():

@@ -76,7 +76,7 @@ def test_a_model_of_numbers_and_texts_with_nulls_serves_and_a_retry_finds_its_re
     assert {"start", "golden_rows", "unknown_category", "huge_batch"} <= {check.name for check in report.checks}
     assert None not in vars(report.footprint).values()
     assert (report.model_digest, report.log_uri) == (trained.model.model_digest, "")
-    assert "SERVES" in trained.stored("serving.html")
+    assert "SERVES" in trained.stored("serving_check.html")
     metrics = MlflowClient(trained.platform.mlflow.tracking_uri).get_run(trained.model.run_id).data.metrics
     assert metrics["serving_latency_p95_ms"] == report.footprint.latency_p95_ms
     monkeypatch.setattr(scoring_server, "serving", _no_server)
@@ -94,10 +94,10 @@ def test_a_model_that_ends_its_server_fails_and_the_server_s_log_is_kept(bench: 
     for fault in failed.values():
         assert (fault["kind"], fault["problem"]) == ("no_answer", "the server ended with status 3")
     assert report.footprint.memory_mb is None
-    assert report.log_uri == "reports/small/the_run/serving-server.log"
-    assert "Uvicorn running on" in trained.stored("serving-server.log")
-    assert "FAILS" in trained.stored("serving.html")
-    with pytest.raises(ServingCheckError, match=r"the server's log: reports/small/the_run/serving-server\.log"):
+    assert report.log_uri == "reports/small/the_run/serving_check-server.log"
+    assert "Uvicorn running on" in trained.stored("serving_check-server.log")
+    assert "FAILS" in trained.stored("serving_check.html")
+    with pytest.raises(ServingCheckError, match=r"the server's log: reports/small/the_run/serving_check-server\.log"):
         report.require_ok()
 
 
@@ -110,7 +110,7 @@ def test_a_model_that_its_server_can_not_load_fails_with_a_report(bench: Bench):
     assert (latency.name, latency.found.observed, latency.found.required) == ("latency_p95_ms", None, 1000.0)
     assert not report.is_ok
     assert report.footprint.size_mb > 0
-    assert "ZeroDivisionError: nothing can be loaded" in trained.stored("serving-server.log")
+    assert "ZeroDivisionError: nothing can be loaded" in trained.stored("serving_check-server.log")
     assert ServingCheckReport.from_dict(json.loads(trained.stored("serving.json"))) == report
 
 

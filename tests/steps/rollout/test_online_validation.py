@@ -95,7 +95,7 @@ def traffic(
 
 
 def look(bench: Bench, deployment: Deployment, number: int, **settings: Any) -> RolloutReport:
-    now = deployment.since + number * ROLLOUT.window / ROLLOUT.looks
+    now = deployment.since + number * ROLLOUT.window / ROLLOUT.checks
     where = {"platform": bench.platform, "run": run_named("second")}
     return look_at_rollout(deployment, ROLLOUT, look=number, now=now, **where, **settings)
 
