@@ -111,7 +111,7 @@ def test_a_model_that_its_server_can_not_load_fails_with_a_report(bench: Bench):
     assert not report.is_ok
     assert report.footprint.size_mb > 0
     assert "ZeroDivisionError: nothing can be loaded" in trained.stored("serving_check-server.log")
-    assert ServingCheckReport.from_dict(json.loads(trained.stored("serving.json"))) == report
+    assert ServingCheckReport.from_dict(json.loads(trained.stored("serving_check.json"))) == report
 
 
 def test_a_type_that_the_platform_does_not_trust_is_never_served(bench: Bench, no_server: None):
