@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote
 
 from airflow.sdk import Asset
@@ -58,3 +59,12 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     if not unquote(uri.netloc).strip() or uri.path not in ("", "/", _ALERT) or uri.query or uri.fragment:
         raise ValueError(f"{uri.geturl()!r} is no asset of a model. Write {_SCHEME}://name, or use model_asset(name).")
     return uri._replace(path=uri.path.rstrip("/"))
+
+
+if not TYPE_CHECKING:  # to type checkers a name that is not above is an error
+
+    def __getattr__(name: str) -> Any:
+        from airflow_mlops._renamed import refuse_old_name
+
+        refuse_old_name(__name__, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

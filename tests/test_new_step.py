@@ -80,6 +80,7 @@ def written(copy: Copy) -> Copy:
     [
         ("Units", "validation", "write a verb and what it is about"),
         ("check_units", "validations", "STAGE=validations: there is no such stage. Known: data, validation"),
+        ("train_model", "training", "airflow_mlops/operators/train.py has a TrainModelOperator already."),
         ("validate_it_all_and_then_some_more", "validation", "at most 30 letters"),
     ],
 )

@@ -8,11 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 import airflow_mlops
-from airflow_mlops import errors, operators, sensors, specs
+from airflow_mlops import assets, errors, operators, sensors, specs
 from airflow_mlops._renamed import RENAMED
 from airflow_mlops.specs._base import Spec
 
@@ -109,6 +110,7 @@ def test_the_check_itself_sees_a_library_that_is_loaded():
     ("module", "old", "new"),
     [
         (airflow_mlops, "alarm_asset", "alert_asset"),
+        (assets, "alarm_asset", "alert_asset"),
         (airflow_mlops, "ServingSpec", "SkewSpec"),
         (specs, "ExportSpec", "ConversionSpec"),
         (operators, "ValidateServingOperator", "ServingCheckOperator"),
@@ -119,6 +121,23 @@ def test_a_public_name_of_before_is_refused_with_its_new_name(module: ModuleType
     with pytest.raises(ImportError, match=rf"^{module.__name__}\.{old} is called {new} now\.$"):
         getattr(module, old)
     assert hasattr(module, new)
+
+
+@pytest.mark.parametrize(
+    ("operator", "required", "old", "new"),
+    [
+        (operators.BlessModelOperator, ("evaluation", "model", "gate"), "serving", "serving_check"),
+        (operators.ServingCheckOperator, ("model", "split"), "serving", "serving_check"),
+        (operators.ConvertModelOperator, ("model", "split"), "export", "conversion"),
+    ],
+)
+def test_a_parameter_of_before_is_refused_with_its_new_name(
+    operator: type[Any], required: tuple[str, ...], old: str, new: str
+):
+    settings: dict[str, Any] = {name: {} for name in required}
+    with pytest.raises(TypeError, match=rf"^{operator.__name__}: {old} is called {new} now\.$"):
+        operator(task_id="mine", **settings, **{old: {}})
+    assert getattr(operator(task_id="mine", **settings, **{new: {}}), new) == {}
 
 
 def test_every_new_name_is_public():

@@ -53,6 +53,7 @@ def write_step(name: str, stage: str) -> list[Path]:
     for path in files:
         if path.exists():
             raise ValueError(f"{path.relative_to(REPOSITORY)} is there already. Nothing was written.")
+    _require_free_classes(words["Name"])
     for path, text in files.items():
         if not (path.parent / "__init__.py").exists():  # the first step of its stage
             path.parent.mkdir(exist_ok=True)
@@ -85,6 +86,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{_template('flow_entry', words, suffix='.txt')}"
     )
     return 0
+
+
+def _require_free_classes(name: str) -> None:
+    """Refuse the name of a class that another module has: of two, the list would give the later one."""
+    for folder, kind in (("operators", "Operator"), ("specs", "Spec")):
+        for path in sorted((REPOSITORY / "airflow_mlops" / folder).glob("*.py")):
+            if re.search(rf"^class {name}{kind}\b", path.read_text(), re.MULTILINE):
+                raise ValueError(f"{path.relative_to(REPOSITORY)} has a {name}{kind} already. Nothing was written.")
 
 
 def _template(kind: str, words: dict[str, str], suffix: str = ".py.txt") -> str:

@@ -147,7 +147,7 @@ class Study:
         distributions = self._distributions
         if place == 0:
             encoded = {name: _encode(self._tuning.space[name], value) for name, value in self._defaults.items()}
-            if None in encoded.values():  # Optuna can't train on what it would never draw
+            if None in encoded.values():  # Optuna can't learn from what it would never draw
                 distributions = {}
             elif not self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
                 self._study.enqueue_trial(encoded)
@@ -167,7 +167,7 @@ class Study:
                 self._tell(_as_trial(found), is_drawn=bool(found.params))
 
     def _tell(self, trial: Trial, *, is_drawn: bool) -> None:
-        """Let Optuna train on how a trial ended. What it did not draw itself is none of its trials."""
+        """Let Optuna learn how a trial ended. What it did not draw itself is none of its trials."""
         if trial.state == "FINISHED" and is_drawn:
             self._study.tell(trial.number, trial.score, skip_if_finished=True)
         else:

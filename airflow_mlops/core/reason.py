@@ -25,7 +25,7 @@ def _to_json(value: Any) -> Any:
 
 def _from_json(value: Any) -> Any:
     if isinstance(value, Mapping):
-        if list(value) == ["float"] and isinstance(value["float"], str):
+        if list(value) == ["float"] and value["float"] in ("nan", "inf", "-inf"):
             return float(value["float"])
         return {name: _from_json(each) for name, each in value.items()}
     return [_from_json(each) for each in value] if isinstance(value, list) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from airflow.sdk import BaseOperator, BaseOperatorLink, SkipMixin
 
@@ -71,7 +71,12 @@ class _Connected:
     most of what building a DAG costs. This one is no operator.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Parameters of earlier versions, and what they are called now; the old name is refused with the new one."""
+
     def __init__(self, *, mlflow_conn_id: str | None = None, **kwargs: Any) -> None:
+        for old in self.renamed.keys() & kwargs.keys():
+            raise TypeError(f"{type(self).__name__}: {old} is called {self.renamed[old]} now.")
         super().__init__(**kwargs)
         defaults = kwargs.get("default_args") or {}
         self.mlflow_conn_id = mlflow_conn_id or defaults.get("mlflow_conn_id", MlflowHook.default_conn_name)

@@ -26,6 +26,7 @@ class ConvertModelOperator(StepOperator):
     :param conversion: an :class:`~airflow_mlops.specs.ConversionSpec`, or its settings. (templated)
     """
 
+    renamed = {"export": "conversion"}
     template_fields = ("model", "split", "conversion", *StepOperator.template_fields)
     operator_extra_links = (ReportLink(), MlflowLink())
 

@@ -85,6 +85,7 @@ class BlessModelOperator(Notifying, StepOperator):
         settings.
     """
 
+    renamed = {"serving": "serving_check"}
     template_fields = ("evaluation", "model", "gate", "serving_check", *StepOperator.template_fields)
     operator_extra_links = (ReportLink(),)
 

@@ -29,6 +29,7 @@ class ServingCheckOperator(StepOperator):
     :param on_failure: ``fail`` the task for good, or only ``report``, for a gate that judges the report.
     """
 
+    renamed = {"serving": "serving_check"}
     template_fields = ("model", "split", "serving_check", *StepOperator.template_fields)
     operator_extra_links = (ReportLink(),)
 

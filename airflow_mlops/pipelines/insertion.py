@@ -28,7 +28,8 @@ def insert_task(
     :param task: made inside ``with dag:``; an operator, what a function with ``@task`` gave, or a task group.
     :param after: the id of a task, such as ``split``.
     :param before: the id of a task, such as ``promote``.
-    :raises SpecError: when there is no such task in its DAG, the two are in the wrong order, or it would run where the
+    :raises SpecError: when there is no such task in its DAG, the two are in the wrong order, it would run in a circle,
+        or it would run where the
         run has ended, by a trigger rule other than ``all_success``.
     """
     tasks = _tasks_in(task)
@@ -42,6 +43,7 @@ def insert_task(
         raise SpecError(f"{_own_name(tasks)}: say where it belongs: `after` or `before` which task of {dag.dag_id}.")
     earlier = [first] if first else [each for each in last.upstream_list if each.task_id not in own]
     later = [last] if last else [each for each in first.downstream_list if each.task_id not in own]
+    _check_order(tasks, earlier, later)
     _link(earlier, _starts(tasks, own))
     _link(_ends(tasks, own), later)
 
@@ -52,6 +54,11 @@ def _own_name(tasks: list[Any]) -> str:
 
 
 def _tasks_in(task: Any) -> list[Any]:
+    if isinstance(task, type) or not hasattr(task, "roots"):
+        raise SpecError(
+            f"insert_task takes one operator, what a function with @task gave, or a task group, not "
+            f"{bounded([task])}. Several tasks make a group."
+        )
     return list(task.iter_tasks()) if hasattr(task, "iter_tasks") else list(task.roots)
 
 
@@ -84,6 +91,21 @@ def _check_rules(tasks: Iterable[Any]) -> None:
                 f"and what comes after it would go on. Between the tasks of a pipeline only 'all_success' is taken. "
                 f"Nothing was inserted."
             )
+
+
+def _check_order(tasks: list[Any], earlier: list[Any], later: list[Any]) -> None:
+    """Refuse what would run in a circle, such as a task of the pipeline itself, or one that is inserted twice."""
+    own = {each.task_id for each in tasks}
+    before, after = (
+        own.union(*(each.get_flat_relative_ids(upstream=upstream) for each in tasks)) for upstream in (True, False)
+    )
+    wrong = [each.task_id for each in earlier if each.task_id in after]
+    wrong += [each.task_id for each in later if each.task_id in before]
+    if wrong:
+        raise SpecError(
+            f"{_own_name(tasks)}: it would run in a circle with {bounded(wrong)}, by what it is linked with already. "
+            f"Nothing was inserted."
+        )
 
 
 def _starts(tasks: list[Any], own: set[str]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The model server: all of its parts, from its first check at who serves to its last row in the log."""
+"""The model server: all of its parts, from its first look at who serves to its last row in the log."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class DatasetSpec(Spec):
     :param window_start: first time that belongs to the dataset, ISO 8601, in UTC unless it says otherwise;
         ``None``: no lower bound.
     :param window_end: first time that does not belong any more; ``None``: no upper bound.
-    :param trailing: length of a window that ends at ``window_end``, or now of the run, as an ISO 8601
+    :param trailing: length of a window that ends at ``window_end``, or at the time of the run, as an ISO 8601
         duration (``P30D``) without months and years, which differ in length.
     :param since_last_snapshot: take only rows that are later than all that a validation accepted. What it halted, or
         what never came to it, is taken again; where nothing is ever validated, everything is taken each time. A

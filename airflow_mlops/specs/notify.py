@@ -1,4 +1,4 @@
-"""Who is notified what came of a run."""
+"""Who is notified of what came of a run."""
 
 from __future__ import annotations
 

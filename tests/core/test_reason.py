@@ -39,3 +39,9 @@ def test_a_sentence_of_an_older_document_is_quoted_and_a_reason_stays():
 @pytest.mark.parametrize("damaged", [None, "It is worse.", {"0": "It is worse."}])
 def test_what_is_no_list_of_reasons_is_left_to_whoever_checks_the_types(damaged: object):
     assert as_reasons(damaged, stage="gate") is damaged
+
+
+def test_a_fact_that_is_named_float_and_is_a_text_is_read_back_as_it_was():
+    reason = Reason(stage="s", rule="r", facts={"kwargs": {"float": "abc"}})
+    adapter = TypeAdapter(Reason)
+    assert adapter.validate_json(adapter.dump_json(reason)) == reason

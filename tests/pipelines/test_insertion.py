@@ -103,3 +103,24 @@ def test_a_rule_by_which_it_would_run_where_the_run_has_ended_is_refused(dag: DA
 def test_a_task_in_no_dag_is_refused():
     with pytest.raises(SpecError, match="mine: is in no DAG"):
         insert_task(EmptyOperator(task_id="mine"), before="promote")
+
+
+@pytest.mark.parametrize("place", [{"after": "mine"}, {"before": "mine"}])
+def test_a_task_is_not_put_beside_itself(dag: DAG, place: dict[str, str]):
+    mine = _empty(dag)
+    with pytest.raises(SpecError, match=r"^mine: it would run in a circle with 'mine'"):
+        insert_task(mine, **place)
+
+
+def test_a_task_that_is_linked_already_is_not_put_where_the_links_would_be_a_circle(dag: DAG):
+    train = dag.get_task("train")
+    linked = set(train.upstream_task_ids), set(train.downstream_task_ids)
+    with pytest.raises(SpecError, match=r"^train: it would run in a circle with 'evaluate'"):
+        insert_task(train, after="evaluate")
+    assert (train.upstream_task_ids, train.downstream_task_ids) == linked
+
+
+@pytest.mark.parametrize("thing", [None, "mine", [], EmptyOperator])
+def test_what_is_no_task_is_refused_with_what_is_taken(thing: Any):
+    with pytest.raises(SpecError, match="takes one operator"):
+        insert_task(thing, after="split")

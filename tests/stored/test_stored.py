@@ -92,6 +92,8 @@ def test_the_cards_are_printed(stored: Stored):
     card = "\n".join(stored.cli("card", f"models:/{NAME}@champion"))
     assert card.startswith("# Model card: trips, version 1\n\n**What it is for:** The fare of a trip.")
     assert f"model: {V1_DIGEST}" in card
+    assert "- It serves: " in card  # its report is called serving.json
+    assert "- As onnx: " in card  # and this one export.json
     assert "# Model card: trips, version 3" in stored.cli("card", f"models:/{NAME}/3")
 
 

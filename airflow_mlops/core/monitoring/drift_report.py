@@ -84,7 +84,8 @@ class DriftReport(Value):
     @classmethod
     def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
         """Read version 1, in which reasons were sentences."""
-        columns = [_upgrade_column(each) for each in fields.get("columns") or ()]
+        columns = fields.get("columns") or ()
+        columns = list(map(_upgrade_column, columns)) if isinstance(columns, list | tuple) else columns
         return {**fields, "reasons": as_reasons(fields.get("reasons"), stage="monitoring"), "columns": columns}
 
 

@@ -220,8 +220,13 @@ class PerformanceReport(Value):
     @classmethod
     def _upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
         """Read version 1, in which reasons were sentences."""
-        windows = [
-            {**each, "reasons": as_reasons(each.get("reasons"), stage="monitoring")} if isinstance(each, dict) else each
-            for each in fields.get("windows") or ()
-        ]
+        windows = fields.get("windows") or ()
+        windows = list(map(_upgrade_window, windows)) if isinstance(windows, list | tuple) else windows
         return {**fields, "reasons": as_reasons(fields.get("reasons"), stage="monitoring"), "windows": windows}
+
+
+def _upgrade_window(window: Any) -> Any:
+    """Return a window of version 1; what is damaged is left for the check of the types."""
+    if not isinstance(window, dict):
+        return window
+    return {**window, "reasons": as_reasons(window.get("reasons"), stage="monitoring")}

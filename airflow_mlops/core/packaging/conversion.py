@@ -39,7 +39,7 @@ _TEXTS = ("string", "large_string", "string_view", "dictionary", "null")
 
 
 class ConversionStatus(StrEnum):
-    """What became of an conversion."""
+    """What became of a conversion."""
 
     KEPT = "KEPT"
     REFUSED = "REFUSED"
@@ -82,7 +82,7 @@ class Parity:
 
 @dataclass(frozen=True, kw_only=True)
 class ConversionReport(Value):
-    """What became of an conversion, and why.
+    """What became of a conversion, and why.
 
     :param settings_digest: of the export's spec.
     :param parity: the comparison; ``None`` where there was nothing to compare.

@@ -7,9 +7,36 @@ from collections.abc import Callable, Mapping, Sequence
 from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.stats.interval import Interval
 
-__all__ = ["Words", "around", "listed", "wording_by_rule"]
+__all__ = ["UNTOLD", "Texts", "Words", "around", "listed", "told_or_plain", "without_words", "wording_by_rule"]
 
 Words = Callable[[Reason], str]
+Texts = tuple[str, str]
+
+UNTOLD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What is raised where the words of a reason are made: its rule is unknown, or facts of it are missing or odd."""
+
+
+def without_words(reason: Reason) -> str:
+    """Return what a reason has in plain numbers, for one that this version has no words for.
+
+    A newer version wrote it, or it is damaged; neither may hide the reasons and entries beside it.
+
+    >>> without_words(Reason(stage="gate", rule="a_rule", verdict="REJECTED", observed=0.5, required=0.25))
+    'gate.a_rule: REJECTED, observed 0.5, required 0.25 (this version has no words for it)'
+    """
+    numbers = {"observed": reason.observed, "required": reason.required, "interval": reason.interval, "n": reason.n}
+    parts = [reason.verdict, reason.subject, reason.setting]
+    parts += [f"{name} {value}" for name, value in numbers.items() if value is not None]
+    said = ", ".join(part for part in parts if part)
+    return f"{reason.stage}.{reason.rule}{': ' if said else ''}{said} (this version has no words for it)"
+
+
+def told_or_plain(make: Callable[[Reason], Texts], reason: Reason) -> Texts:
+    """Return what was found and what was expected, in plain numbers where this version has no words for a reason."""
+    try:
+        return make(reason)
+    except UNTOLD:
+        return without_words(reason), "not known"
 
 
 def wording_by_rule(rules: Mapping[str, Words]) -> Words:

@@ -1,10 +1,11 @@
-"""What is found of a packaged model: how its server answered, and what became of an conversion."""
+"""What is found of a packaged model: how its server answered, and what became of a conversion."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from airflow_mlops.core.reason import Reason
+from airflow_mlops.core.wording._texts import Texts, told_or_plain
 
 __all__ = ["found_and_expected", "say"]
 
@@ -18,15 +19,19 @@ Words = Callable[[Reason], str]
 
 
 def say(reason: Reason) -> str:
-    """Return the sentence of a check of the serving, or of an conversion."""
+    """Return the sentence of a check of the serving, or of a conversion."""
     if reason.rule in _EXPORT:
         return _EXPORT[reason.rule](reason)
-    found, expected = found_and_expected(reason)
+    found, expected = _found_and_expected(reason)
     return f"{reason.subject}: found {found}, expected {expected}."
 
 
-def found_and_expected(reason: Reason) -> tuple[str, str]:
+def found_and_expected(reason: Reason) -> Texts:
     """Return what a check of the serving found and what it expected, for a table's cells."""
+    return told_or_plain(_found_and_expected, reason)
+
+
+def _found_and_expected(reason: Reason) -> Texts:
     if reason.recorded:
         return str(reason.observed), str(reason.required)
     found, expected = _SERVING[reason.rule]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from airflow_mlops.core.reason import Reason
 from airflow_mlops.core.wording import gate, monitoring, packaging, retraining, rollout, splitting, validation
+from airflow_mlops.core.wording._texts import UNTOLD, without_words
 
 __all__ = ["sentence_of", "sentences_of"]
 
@@ -25,9 +26,15 @@ _SOURCES: Mapping[str, Words] = {**gate.SOURCES, **retraining.SOURCES}
 
 
 def sentence_of(reason: Reason) -> str:
-    """Return what a reason says, as one or a few sentences for people."""
-    before = _SOURCES[reason.source](reason) if reason.source else ""
-    return before + (reason.recorded or _STAGES[reason.stage](reason))
+    """Return what a reason says, as one or a few sentences for people; never raises, whatever was stored."""
+    try:
+        said = reason.recorded or _STAGES[reason.stage](reason)
+    except UNTOLD:
+        said = f"{without_words(reason)}."
+    try:
+        return (_SOURCES[reason.source](reason) if reason.source else "") + said
+    except UNTOLD:
+        return f"{reason.source}: {said}"
 
 
 def sentences_of(reasons: Iterable[Reason]) -> tuple[str, ...]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from airflow_mlops.core.reason import Reason
-from airflow_mlops.core.wording._texts import listed
+from airflow_mlops.core.wording._texts import Texts, listed, told_or_plain
 from airflow_mlops.errors import bounded
 
 __all__ = ["found_and_expected", "say"]
-
-Texts = tuple[str, str]
 
 _N_EXAMPLES = 3
 
@@ -19,7 +17,7 @@ def say(reason: Reason) -> str:
     """Return what a note says, or the sentence of a finding, with some of the values that it is about."""
     if reason.rule in _NOTES:
         return reason.recorded or _NOTES[reason.rule](reason)
-    found, expected = found_and_expected(reason)
+    found, expected = _found_and_expected(reason)
     examples = reason.facts.get("examples")
     such = f" (for example {bounded(examples, _N_EXAMPLES)})" if examples else ""
     rule = reason.facts.get("finding", reason.rule)
@@ -28,6 +26,10 @@ def say(reason: Reason) -> str:
 
 def found_and_expected(reason: Reason) -> Texts:
     """Return what was found and what was expected, in words that stand inside of a sentence."""
+    return told_or_plain(_found_and_expected, reason)
+
+
+def _found_and_expected(reason: Reason) -> Texts:
     return _FINDINGS[reason.rule](reason)
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from airflow_mlops.core.reason import Reason
-from airflow_mlops.core.wording._texts import listed
+from airflow_mlops.core.wording._texts import Texts, listed, told_or_plain
 from airflow_mlops.errors import bounded
 
 __all__ = ["found_and_expected", "say"]
-
-Texts = tuple[str, str]
 
 _LONGEST = 300
 _N_EXAMPLES = 3
@@ -18,7 +16,7 @@ _N_EXAMPLES = 3
 
 def say(reason: Reason) -> str:
     """Return the sentence of a finding, with some of the values that it is about."""
-    found, expected = found_and_expected(reason)
+    found, expected = _found_and_expected(reason)
     where = f"{reason.subject}: " if reason.subject else ""
     examples = reason.facts.get("examples")
     such = f" (for example {bounded(examples, _N_EXAMPLES)})" if examples else ""
@@ -27,6 +25,10 @@ def say(reason: Reason) -> str:
 
 def found_and_expected(reason: Reason) -> Texts:
     """Return what a rule found and what it expected, in words that stand inside of a sentence."""
+    return told_or_plain(_found_and_expected, reason)
+
+
+def _found_and_expected(reason: Reason) -> Texts:
     make = _check if "kwargs" in reason.facts else _RULES[reason.rule]
     found, expected = make(reason)
     return f"{found}, which no row can be told by" if reason.facts.get("is_of_no_row") else found, expected

@@ -94,7 +94,7 @@ def convert_model(
 
 
 def conversion_page(report: ConversionReport) -> str:
-    """Draw what became of an conversion."""
+    """Draw what became of a conversion."""
     parity = report.parity
     compared: dict[str, object] = {}
     if parity:

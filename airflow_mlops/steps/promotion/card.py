@@ -87,8 +87,8 @@ def _gather(version: ModelVersion, blessing: Blessing, description: str, platfor
     """Read what the steps before have recorded."""
     record, _ = load_record(version, platform=platform)
     evidence = ("evidence", folder_name(version.model_name), f"{short(version.evidence_digest)}.json")
-    serving_check = _report(ServingCheckReport, "serving_check", record.run, platform)
-    conversion = _report(ConversionReport, "conversion", record.run, platform)
+    serving_check = _report(ServingCheckReport, "serving_check", record.run, platform, formerly="serving")
+    conversion = _report(ConversionReport, "conversion", record.run, platform, formerly="export")
     return ModelCard(
         version=version,
         description=description,
@@ -104,10 +104,18 @@ def _gather(version: ModelVersion, blessing: Blessing, description: str, platfor
     )
 
 
-def _report(kind: type[AnyValue], name: str, run: PipelineRun, platform: Platform) -> AnyValue | None:
-    """Return a report of the run that trained the version; ``None`` where it made none."""
-    path = platform.report_path(run, f"{name}.json")
-    return kind.from_dict(platform.storage.read_json(*path)) if platform.storage.exists(*path) else None
+def _report(
+    kind: type[AnyValue], name: str, run: PipelineRun, platform: Platform, *, formerly: str = ""
+) -> AnyValue | None:
+    """Return a report of the run that trained the version; ``None`` where it made none.
+
+    :param formerly: the report's name in the runs of older versions.
+    """
+    for each in filter(None, (name, formerly)):
+        path = platform.report_path(run, f"{each}.json")
+        if platform.storage.exists(*path):
+            return kind.from_dict(platform.storage.read_json(*path))
+    return None
 
 
 def _snapshot(record: TrainingRecord, platform: Platform) -> DatasetSnapshot | None:

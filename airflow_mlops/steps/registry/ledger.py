@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from airflow_mlops.adapters.storage.store import AppendOnlyLog, Storage
 from airflow_mlops.core.gate.rules import GateDecision
@@ -11,6 +11,7 @@ from airflow_mlops.core.promotion.approval import Approval
 from airflow_mlops.core.retraining.alert import MonitoringDecision
 from airflow_mlops.core.retraining.decision import RetrainDecision
 from airflow_mlops.core.wording import sentences_of
+from airflow_mlops.errors import IntegrityError
 from airflow_mlops.steps.platform import folder_name
 
 __all__ = ["Decision", "append_decision", "of_kind", "read_alerts", "read_decisions", "read_ledger", "tell_decision"]
@@ -39,7 +40,23 @@ def read_ledger(model_name: str, *, storage: Storage) -> list[Decision]:
     :raises IntegrityError: when an entry is missing or damaged.
     """
     entries = _ledger(model_name, storage).entries()
-    return [_KINDS.get(entry.get("kind"), RetrainDecision).from_dict(entry) for entry in entries]
+    return [_read(entry, f"{model_name}: entry {number} of its ledger") for number, entry in enumerate(entries, 1)]
+
+
+def _read(entry: Any, subject: str) -> Decision:
+    """Return an entry; what can't be read is named, for whoever has to find it."""
+    name = entry.get("kind") if isinstance(entry, Mapping) else None
+    kind = _KINDS.get(str(name))
+    if kind is None:
+        known = ", ".join(_KINDS)
+        raise IntegrityError(
+            f"{subject} is of kind {name!r}, this package reads {known}. If a newer version wrote it, "
+            f"upgrade airflow-mlops."
+        )
+    try:
+        return kind.from_dict(entry)
+    except IntegrityError as error:
+        raise IntegrityError(f"{subject}: {error}") from error
 
 
 def read_decisions(model_name: str, *, storage: Storage) -> list[RetrainDecision]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from airflow_mlops.core.monitoring.drift_report import DriftReport, DriftStatus
 from airflow_mlops.core.monitoring.performance_report import PerformanceReport, PerformanceStatus
+from airflow_mlops.core.values import Value
 from airflow_mlops.core.wording import sentences_of
+from airflow_mlops.errors import IntegrityError
 
 
 def test_a_drift_report_of_version_1_keeps_its_sentences():
@@ -53,3 +59,12 @@ def test_a_performance_report_of_version_1_keeps_its_sentences():
     assert str(report) == "m v3: SUSPECT. Worse: accuracy."
     assert sentences_of(report.windows[0].reasons) == ("Worse: accuracy.", "Labels such as 3.")
     assert PerformanceReport.from_dict(report.to_dict()) == report
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [(PerformanceReport, {"windows": 1}), (DriftReport, {"columns": 1}), (DriftReport, {"columns": "x"})],
+)
+def test_a_damaged_report_of_version_1_is_called_damaged(kind: type[Value], part: dict[str, Any]):
+    with pytest.raises(IntegrityError, match="the document is damaged"):
+        kind.from_dict({"kind": kind.__name__, "schema_version": 1, **part})

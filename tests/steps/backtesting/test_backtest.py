@@ -80,7 +80,7 @@ class Archive:
         return {"spec": spec, "since": SINCE, "until": UNTIL, "every": MONTH, "folder": self.folder / name}
 
     def notes(self, name: str, track: Track) -> list[Path]:
-        return sorted((self.folder / name / track).glob("*/times/*.json"))
+        return sorted((self.folder / name / track).glob("*/moments/*.json"))
 
 
 @pytest.fixture(scope="module")
