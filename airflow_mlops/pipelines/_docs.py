@@ -19,7 +19,8 @@ def describe(spec: PipelineSpec) -> str:
         f"| {metric} | {_or_dash(t.value_threshold)} | {_or_dash(t.change_threshold)} |"
         for metric, t in spec.gate.metrics.items()
     )
-    against = f"column `{spec.gate.baseline_column}`" if spec.gate.baseline_column else f"the {spec.gate.baseline}"
+    naive = "naive baseline" if spec.gate.baseline == "auto" else spec.gate.baseline
+    against = f"column `{spec.gate.baseline_column}`" if spec.gate.baseline_column else f"the {naive}"
     return f"""\
 ### Continuous training of `{spec.model_name}`
 
