@@ -63,7 +63,12 @@ def test_a_performance_report_of_version_1_keeps_its_sentences():
 
 @pytest.mark.parametrize(
     ("kind", "part"),
-    [(PerformanceReport, {"windows": 1}), (DriftReport, {"columns": 1}), (DriftReport, {"columns": "x"})],
+    [
+        (PerformanceReport, {"windows": 1}),
+        (PerformanceReport, {"windows": [1]}),
+        (DriftReport, {"columns": 1}),
+        (DriftReport, {"columns": "x"}),
+    ],
 )
 def test_a_damaged_report_of_version_1_is_called_damaged(kind: type[Value], part: dict[str, Any]):
     with pytest.raises(IntegrityError, match="the document is damaged"):
