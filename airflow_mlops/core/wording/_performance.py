@@ -76,7 +76,9 @@ def _value(reason: Reason) -> str:
 
 
 def _interval(reason: Reason) -> Interval:
-    return reason.interval or Interval(difference=0.0, low=0.0, high=0.0)
+    if reason.interval is None:
+        raise LookupError("a reason without its interval")  # then it is told without words, and not as a zero
+    return reason.interval
 
 
 def _slices(reason: Reason) -> str:

@@ -259,3 +259,10 @@ def test_a_sentence_of_an_older_version_stays_as_it_was_written():
         rule="column", subject="x", facts={"kind": "feature"}, because=(reason(rule="recorded", recorded="PSI 3"),)
     )
     assert sentence_of(repeated) == "Feature x: PSI 3."
+
+
+def test_a_value_whose_interval_is_lost_is_not_told_as_a_zero():
+    found = Reason(stage="monitoring", rule="value_threshold", verdict="DEGRADED", subject="r2", required=0.5)
+    assert sentence_of(found) == (
+        "monitoring.value_threshold: DEGRADED, r2, required 0.5 (this version has no words for it)."
+    )
