@@ -226,16 +226,12 @@ def _compare_groups(split: DatasetSplit, leakage: LeakageSpec) -> Found:
         overlap = splits.shared_groups(split.train.uri, part.uri, split.group)
         if overlap.n_shared:
             findings.append(
-                LeakageFinding(
-                    rule="shared_groups",
-                    columns=split.group,
-                    found=_reason(
-                        rule="shared_groups",
-                        observed=overlap.n_shared,
-                        required=0,
-                        n=overlap.n_all,
-                        facts={"part": name},
-                    ),
+                _count_against(
+                    "shared_groups",
+                    split.group,
+                    n_bad=overlap.n_shared,
+                    n=overlap.n_all,
+                    part=name,
                     examples=overlap.examples,
                     advice="Split by method group; or, where the model is to predict groups that it knows, set "
                     "split.leakage.allow_shared_groups.",
@@ -265,6 +261,21 @@ def _judge_features(split: DatasetSplit, target: str, features: Sequence[str]) -
     return len(sample), (findings, n_checks, notes)
 
 
+def _count_against(
+    rule: str,
+    columns: tuple[str, ...],
+    *,
+    n_bad: int,
+    n: int,
+    advice: str,
+    examples: tuple[str, ...] = (),
+    **facts: str,
+) -> LeakageFinding:
+    """Return a finding of a rule that allows none of what was counted."""
+    found = _reason(rule=rule, observed=n_bad, required=0, n=n, facts=facts)
+    return LeakageFinding(rule=rule, columns=columns, found=found, examples=examples, advice=advice)
+
+
 def _compare_times(split: DatasetSplit, leakage: LeakageSpec) -> Found:
     predicted = leakage.prediction_time
     if predicted is None:
@@ -275,10 +286,11 @@ def _compare_times(split: DatasetSplit, leakage: LeakageSpec) -> Found:
     findings = []
     if n_without:
         findings.append(
-            LeakageFinding(
-                rule="prediction_time_null",
-                columns=(predicted,),
-                found=_reason(rule="prediction_time_null", observed=n_without, required=0, n=n_rows),
+            _count_against(
+                "prediction_time_null",
+                (predicted,),
+                n_bad=n_without,
+                n=n_rows,
                 advice="Leave such rows out in data.features, or fix the source.",
             )
         )
@@ -286,32 +298,25 @@ def _compare_times(split: DatasetSplit, leakage: LeakageSpec) -> Found:
         column = leakage.known_at[feature]
         if found.n_late:
             findings.append(
-                LeakageFinding(
-                    rule="known_too_late",
-                    columns=(feature,),
-                    found=_reason(
-                        rule="known_too_late",
-                        observed=found.n_late,
-                        required=0,
-                        n=found.n_values,
-                        facts={"known_at": column, "predicted": predicted},
-                    ),
+                _count_against(
+                    "known_too_late",
+                    (feature,),
+                    n_bad=found.n_late,
+                    n=found.n_values,
+                    known_at=column,
+                    predicted=predicted,
                     examples=found.examples,
                     advice=f"Join {feature} as of {predicted} in data.features, or leave it out of training.features.",
                 )
             )
         if found.n_unknown:
             findings.append(
-                LeakageFinding(
-                    rule="known_at_null",
-                    columns=(feature,),
-                    found=_reason(
-                        rule="known_at_null",
-                        observed=found.n_unknown,
-                        required=0,
-                        n=found.n_values,
-                        facts={"known_at": column},
-                    ),
+                _count_against(
+                    "known_at_null",
+                    (feature,),
+                    n_bad=found.n_unknown,
+                    n=found.n_values,
+                    known_at=column,
                     advice=f"Fill in {column}, or leave {feature} out of training.features.",
                 )
             )
